@@ -1,0 +1,103 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package rawio
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Recv reads into p (recv(2)). Zero bytes without an errno is the end of input.
+func Recv(fd int, p []byte) (int, syscall.Errno) {
+	return retried(func() (int, error) { return unix.Read(fd, p) })
+}
+
+// Send writes p. Go's runtime ignores the SIGPIPE of descriptors above 2.
+func Send(fd int, p []byte) (int, syscall.Errno) {
+	return retried(func() (int, error) { return unix.Write(fd, p) })
+}
+
+// Sendv writes the slices one after another; x/sys has writev(2) on few of these systems, so the first non-empty one.
+func Sendv(fd int, bufs [][]byte) (int, syscall.Errno) {
+	for _, b := range bufs {
+		if len(b) > 0 {
+			return Send(fd, b)
+		}
+	}
+	return 0, 0
+}
+
+func retried(call func() (int, error)) (int, syscall.Errno) {
+	for {
+		n, err := call()
+		if errno := errnoOf(err); errno != unix.EINTR {
+			return max(n, 0), errno
+		}
+	}
+}
+
+func errnoOf(err error) syscall.Errno {
+	var errno syscall.Errno
+	if err != nil && !errors.As(err, &errno) {
+		errno = unix.EIO
+	}
+	return errno
+}
+
+// Accept takes a connection from a listening socket (accept(2)), non-blocking and closed on exec.
+func Accept(fd int) (int, Peer, syscall.Errno) {
+	syscall.ForkLock.RLock() // no child may be forked between accept and close-on-exec
+	defer syscall.ForkLock.RUnlock()
+	var sa unix.Sockaddr
+	conn, errno := retried(func() (n int, err error) {
+		n, sa, err = unix.Accept(fd)
+		return n, err
+	})
+	if errno != 0 {
+		return -1, Peer{}, errno
+	}
+	unix.CloseOnExec(conn)
+	if err := unix.SetNonblock(conn, true); err != nil {
+		unix.Close(conn)
+		return -1, Peer{}, errnoOf(err)
+	}
+	return conn, peer(sa), 0
+}
+
+func peer(sa unix.Sockaddr) (p Peer) {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		copy(p.ip[10:], []byte{0xff, 0xff, sa.Addr[0], sa.Addr[1], sa.Addr[2], sa.Addr[3]})
+		p.port, p.bits = uint16(sa.Port), 32
+	case *unix.SockaddrInet6:
+		p.ip, p.scope, p.port, p.bits = sa.Addr, sa.ZoneId, uint16(sa.Port), 128
+	}
+	return p
+}
+
+// Socket makes a non-blocking stream socket that is closed on exec.
+func Socket(family int) (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return -1, err
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// Dup returns another descriptor of the same open socket, closed on exec (fcntl(2), F_DUPFD_CLOEXEC).
+func Dup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) }
+
+// Close gives the descriptor back. A close of a socket with no linger time never waits.
+func Close(fd int) { unix.Close(fd) }
+
+// InheritsOptions says whether an accepted socket is sure to have the listener's TCP_NODELAY and keep-alive.
+const InheritsOptions = false

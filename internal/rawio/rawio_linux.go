@@ -1,0 +1,103 @@
+package rawio
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// RawSyscall serves all of these: they never wait, so the scheduler need not know of them.
+
+// Recv reads into p (recv(2)). Zero bytes without an errno is the end of input.
+func Recv(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), 0, 0, 0)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// Send writes p (send(2)) and raises no SIGPIPE.
+func Send(fd int, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// Sendv writes the slices one after another in one call (sendmsg(2)); of more than 16, the first 16.
+func Sendv(fd int, bufs [][]byte) (int, syscall.Errno) {
+	var iov [16]unix.Iovec
+	n := 0
+	for _, b := range bufs {
+		if n == len(iov) {
+			break
+		}
+		if len(b) > 0 {
+			iov[n].Base = unsafe.SliceData(b)
+			iov[n].SetLen(len(b))
+			n++
+		}
+	}
+	msg := unix.Msghdr{Iov: &iov[0]}
+	msg.SetIovlen(n)
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// Accept takes a connection from a listening socket (accept4(2)), non-blocking and closed on exec.
+func Accept(fd int) (int, Peer, syscall.Errno) {
+	var sa unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	for {
+		conn, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)),
+			uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		return int(conn), peer(&sa), errno
+	}
+}
+
+func peer(sa *unix.RawSockaddrAny) (p Peer) {
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		copy(p.ip[10:], []byte{0xff, 0xff, in.Addr[0], in.Addr[1], in.Addr[2], in.Addr[3]})
+		p.port, p.bits = bigEndian(in.Port), 32
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
+		p.ip, p.scope, p.port, p.bits = in.Addr, in.Scope_id, bigEndian(in.Port), 128
+	}
+	return p
+}
+
+// bigEndian reads a port as the kernel stores it.
+func bigEndian(port uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return uint16(b[0])<<8 | uint16(b[1])
+}
+
+// Socket makes a non-blocking stream socket that is closed on exec.
+func Socket(family int) (int, error) {
+	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+}
+
+// Dup returns another descriptor of the same open socket, closed on exec (fcntl(2), F_DUPFD_CLOEXEC).
+func Dup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) }
+
+// Close gives the descriptor back. A close of a socket with no linger time never waits.
+func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// InheritsOptions says that an accepted socket has the listener's TCP_NODELAY and keep-alive.
+const InheritsOptions = true

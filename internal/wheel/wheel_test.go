@@ -1,0 +1,101 @@
+package wheel
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func TestTimersFireOnceInOrderAndNeverEarly(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var w Wheel[int]
+	timers := make([]Timer[int], 5000)
+	want := map[int]int64{}
+	for i := range timers {
+		timers[i].Value = i
+		span := int64(1) << rng.IntN(30)
+		when := rng.Int64N(span)
+		w.Start(&timers[i], when)
+		want[i] = when
+	}
+	for i := range 1000 { // stop some, move some
+		if i%2 == 0 {
+			w.Stop(&timers[i])
+			delete(want, i)
+		} else {
+			want[i] = rng.Int64N(1 << 20)
+			w.Start(&timers[i], want[i])
+		}
+	}
+	if w.Len() != len(want) {
+		t.Fatalf("Len is %d, want %d", w.Len(), len(want))
+	}
+	now, last := int64(0), int64(-1)
+	for w.Len() > 0 {
+		next, ok := w.Next()
+		if !ok || next < now {
+			t.Fatalf("Next is %d, %v at %d with %d running", next, ok, now, w.Len())
+		}
+		now = next
+		if rng.IntN(3) == 0 {
+			now += rng.Int64N(1000)
+		}
+		w.Advance(now, func(tm *Timer[int]) {
+			when, running := want[tm.Value]
+			if !running || tm.Running() {
+				t.Fatalf("timer %d fired though stopped or fired before", tm.Value)
+			}
+			if when > now || when < last {
+				t.Fatalf("timer %d for %d fired at %d after one for %d", tm.Value, when, now, last)
+			}
+			last = when
+			delete(want, tm.Value)
+		})
+		for i, when := range want {
+			if when <= now {
+				t.Fatalf("timer %d for %d did not fire by %d", i, when, now)
+			}
+		}
+		if len(want) > 3000 {
+			break // the map walk above is quadratic: the rest without it
+		}
+	}
+	w.Advance(1<<31, func(tm *Timer[int]) { delete(want, tm.Value) })
+	if len(want) != 0 || w.Len() != 0 {
+		t.Fatalf("%d timers never fired", len(want))
+	}
+}
+
+func TestFireMayStartAndStopTimers(t *testing.T) {
+	var w Wheel[string]
+	var again, victim, past Timer[string]
+	again.Value, victim.Value, past.Value = "again", "victim", "past"
+	w.Start(&again, 10)
+	w.Start(&victim, 10)
+	var fired []string
+	w.Advance(100, func(tm *Timer[string]) {
+		fired = append(fired, tm.Value)
+		switch {
+		case len(fired) == 1:
+			w.Stop(&victim)
+			w.Start(&again, 70)
+		case len(fired) == 2:
+			w.Start(&past, 3)
+		}
+	})
+	if want := []string{"again", "again", "past"}; !slices.Equal(fired, want) {
+		t.Fatalf("fired %v, want %v", fired, want)
+	}
+	if _, ok := w.Next(); ok {
+		t.Fatal("Next says a timer runs")
+	}
+}
+
+func BenchmarkStartStop(b *testing.B) {
+	var w Wheel[int]
+	timers := make([]Timer[int], 1024)
+	b.ReportAllocs()
+	for i := range b.N {
+		w.Start(&timers[i%1024], int64(i%100000))
+	}
+}
