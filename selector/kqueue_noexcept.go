@@ -1,0 +1,10 @@
+//go:build freebsd || netbsd
+
+package selector
+
+// These kqueues have no filter for urgent data.
+const (
+	hasExcept    = false
+	filterExcept = 0
+	noteUrgent   = 0
+)

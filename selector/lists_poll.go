@@ -1,0 +1,89 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
+package selector
+
+import (
+	"cmp"
+	"math"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Select waits until a descriptor of the lists is ready: to read, to write, or in an exceptional condition (urgent
+// data). It returns those that are, in the order of the lists; all empty after the timeout. A negative timeout waits
+// without end, zero only asks, any other is rounded up to milliseconds. A descriptor may be in several lists, its
+// number may be of any size, and there may be as many as the process can open. It may be called from any goroutine, and
+// holds no processor (P) of the Go scheduler while it waits.
+//
+// A descriptor that is not open gives a *BadFDError that names it. An error or a hangup of the peer makes a descriptor
+// ready to read and to write. For the same descriptors again and again, a Selector is faster.
+func Select(read, write, except []int, timeout time.Duration) (r, w, x []int, err error) {
+	lists := [3][]int{read, write, except}
+	fds, err := pollList(lists)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := pollUntil(fds, timeout); err != nil {
+		return nil, nil, nil, err
+	}
+	var ready [3][]int
+	for i, list := range lists {
+		for _, fd := range list {
+			at, _ := slices.BinarySearchFunc(fds, fd, compareFD)
+			p := &fds[at]
+			if p.Revents&unix.POLLNVAL != 0 {
+				return nil, nil, nil, &BadFDError{fd, Events(1 << i).String()}
+			}
+			if pollEvents(p.Revents, pollAsked(p.Events))&(1<<i) != 0 {
+				ready[i] = append(ready[i], fd)
+			}
+		}
+	}
+	return ready[0], ready[1], ready[2], nil
+}
+
+func compareFD(p unix.PollFd, fd int) int { return cmp.Compare(int(p.Fd), fd) }
+
+// pollList sorts the lists into one, each descriptor once: poll takes no more entries than the process may open files.
+func pollList(lists [3][]int) ([]unix.PollFd, error) {
+	var fds []unix.PollFd
+	for i, list := range lists {
+		fds = slices.Grow(fds, len(list))
+		for _, fd := range list {
+			if fd < 0 || fd > math.MaxInt32 { // poll skips a negative one
+				return nil, &BadFDError{fd, Events(1 << i).String()}
+			}
+			fds = append(fds, unix.PollFd{Fd: int32(fd), Events: pollBits(1 << i)})
+		}
+	}
+	slices.SortFunc(fds, func(a, b unix.PollFd) int { return cmp.Compare(a.Fd, b.Fd) })
+	merged := fds[:0]
+	for _, p := range fds {
+		if last := len(merged) - 1; last >= 0 && merged[last].Fd == p.Fd {
+			merged[last].Events |= p.Events
+		} else {
+			merged = append(merged, p)
+		}
+	}
+	return merged, nil
+}
+
+// pollUntil polls again after a signal, and where a timeout is longer than poll can express.
+func pollUntil(fds []unix.PollFd, timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
+	for {
+		n, err := unix.Poll(fds, milliseconds(timeout))
+		if err != nil && err != unix.EINTR {
+			return os.NewSyscallError("select: poll", err)
+		}
+		if n > 0 || timeout == 0 {
+			return nil
+		}
+		if timeout > 0 {
+			timeout = max(time.Until(deadline), 0)
+		}
+	}
+}

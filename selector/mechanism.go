@@ -1,0 +1,79 @@
+package selector
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// A mechanism is one system call that waits for many descriptors. The Selector has done all checks of arguments and
+// keeps the registrations; a mechanism keeps what its call needs. All but wait and wake run under Selector.mu.
+type mechanism interface {
+	name() string
+	// live tells whether a change of the registrations reaches a wait that is under way. A live mechanism also has a
+	// cheap way to ask: it is asked with a timeout of zero before it waits.
+	live() bool
+	add(fd int, ev Events, stamp uint64) error
+	modify(fd int, old, ev Events, stamp uint64) error
+	// remove ends the waiting; closing says that the descriptor is about to be closed. fd may be closed already.
+	remove(fd int, ev Events, closing bool)
+	// prepare comes before each wait.
+	prepare()
+	// wait looks or waits: negative without end, zero not at all, else rounded up to what the call can express, and
+	// then cut to what it can hold: it may return early. Being interrupted by a signal is no error.
+	wait(timeout time.Duration) error
+	// take hands what wait has found to Selector.found.
+	take(s *Selector)
+	// wake ends a wait that is under way, or the next one.
+	wake() error
+	close() error
+}
+
+// New opens a Selector on the best mechanism of the platform: epoll on Linux, kqueue on macOS and the BSDs.
+func New() (*Selector, error) { return Open("auto") }
+
+// Open opens a Selector on the mechanism of that name: "epoll", "kqueue", "poll", "select", or "auto" for the best.
+// An error wraps errors.ErrUnsupported when this platform has no such mechanism.
+func Open(mechanism string) (*Selector, error) {
+	if mechanism == "auto" {
+		if !hasPoll {
+			return nil, lacking("selector")
+		}
+		mechanism = Mechanisms()[0]
+	}
+	switch mechanism {
+	case "epoll":
+		return NewEpoll()
+	case "kqueue":
+		return NewKqueue()
+	case "poll":
+		return NewPoll()
+	case "select":
+		return NewSelect()
+	}
+	return nil, fmt.Errorf("selector %q: no such mechanism; there are auto, epoll, kqueue, poll and select", mechanism)
+}
+
+// Mechanisms names the mechanisms of this platform, best first. It is empty where there is none.
+func Mechanisms() []string {
+	var names []string
+	for _, m := range [...]struct {
+		name string
+		here bool
+	}{{"epoll", hasEpoll}, {"kqueue", hasKqueue}, {"poll", hasPoll}, {"select", hasSelect}} {
+		if m.here {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+func lacking(mechanism string) error {
+	here := strings.Join(Mechanisms(), ", ")
+	if here == "" {
+		here = "none"
+	}
+	return fmt.Errorf("%s on %s: %w (here: %s)", mechanism, runtime.GOOS, errors.ErrUnsupported, here)
+}

@@ -1,0 +1,14 @@
+//go:build !(linux || darwin || dragonfly || freebsd || netbsd || openbsd)
+
+package selector
+
+const (
+	hasPoll   = false
+	hasSelect = false
+)
+
+// NewPoll opens a Selector on poll(2). The error wraps errors.ErrUnsupported on Windows.
+func NewPoll() (*Selector, error) { return nil, lacking("poll") }
+
+// NewSelect opens a Selector on select(2). The error wraps errors.ErrUnsupported on Windows.
+func NewSelect() (*Selector, error) { return nil, lacking("select") }

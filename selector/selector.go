@@ -1,0 +1,216 @@
+package selector
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// Events is a set of conditions that a descriptor can be ready in.
+type Events uint32
+
+const (
+	Read   Events = 1 << iota // a read will not block: bytes, a connection to accept, end of stream, or an error
+	Write                     // a write will not block: room in the buffer, a connect that has ended, or an error
+	Except                    // the third list of select(2): urgent (out-of-band) data on a TCP socket
+
+	allEvents = Read | Write | Except
+)
+
+// String lists the set as "read|write|except"; the empty set is "none".
+func (e Events) String() string {
+	var names []string
+	for i, name := range [...]string{"read", "write", "except"} {
+		if e&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	if rest := e &^ allEvents; rest != 0 {
+		names = append(names, fmt.Sprintf("%#x", uint32(rest)))
+	}
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, "|")
+}
+
+// A Key says what is registered for a descriptor.
+type Key struct {
+	FD     int
+	Events Events // what is waited for
+	Data   any    // the caller's own; the Selector only keeps it
+}
+
+// A Ready says what a registered descriptor is ready for.
+type Ready struct {
+	Key    Key    // as it was registered when the event was taken
+	Events Events // a part of Key.Events, never empty
+}
+
+// What is wrong with a call. They come wrapped with the call and the descriptor; compare with errors.Is.
+var (
+	ErrRegistered    = errors.New("already registered")
+	ErrNotRegistered = errors.New("not registered")
+	ErrClosed        = errors.New("selector closed")
+	ErrNoEvents      = errors.New("no events to wait for: give Read, Write or Except")
+)
+
+// A Selector waits for many descriptors at once. New makes one; the zero value is not usable.
+//
+// Select is called by one goroutine at a time. Every other method may be called from any goroutine, also while Select
+// waits: what they change holds from then on. A descriptor's readiness is level-triggered: Select reports it again
+// until the cause is gone.
+type Selector struct {
+	mechanism mechanism
+
+	// The registrations
+	mu    sync.Mutex // guards what is below and the mechanism's registrations
+	keys  table
+	stamp uint64 // of the last Register or Modify; never goes back
+	asked uint64 // the stamp when the mechanism last began to look
+
+	// The one Select that may run
+	turn  sync.Mutex // held throughout Select
+	state atomic.Uint32
+	ready []Ready
+}
+
+func newSelector(m mechanism, err error) (*Selector, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &Selector{mechanism: m}, nil
+}
+
+// Mechanism names what the Selector uses: "epoll", "kqueue", "poll" or "select".
+func (s *Selector) Mechanism() string { return s.mechanism.name() }
+
+// Register begins to wait for ev on fd. data comes back in every Key of fd. The descriptor stays the caller's; it
+// should be non-blocking, as readiness can be gone again when the caller acts on it.
+//
+// Errors: ErrRegistered, ErrNoEvents, ErrClosed, EBADF for a descriptor that is not open, EPERM for what the mechanism
+// cannot wait for (a regular file with epoll), errors.ErrUnsupported where it has no Except.
+func (s *Selector) Register(fd int, ev Events, data any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.check(fd, ev); err != nil {
+		return callError("register", fd, err)
+	}
+	if s.keys.at(fd) != nil {
+		return callError("register", fd, ErrRegistered)
+	}
+	if err := s.mechanism.add(fd, ev, s.stamp+1); err != nil {
+		return callError("register", fd, err)
+	}
+	s.stamp++
+	s.keys.set(fd, ev, data, s.stamp)
+	return s.changed()
+}
+
+// Modify replaces what is waited for on fd, and its data. When ev is unchanged this costs no system call.
+func (s *Selector) Modify(fd int, ev Events, data any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.check(fd, ev); err != nil {
+		return callError("modify", fd, err)
+	}
+	e := s.keys.at(fd)
+	if e == nil {
+		return callError("modify", fd, ErrNotRegistered)
+	}
+	if e.events() == ev {
+		e.data = data
+		return nil
+	}
+	if err := s.mechanism.modify(fd, e.events(), ev, s.stamp+1); err != nil {
+		return callError("modify", fd, err)
+	}
+	s.stamp++
+	s.keys.set(fd, ev, data, s.stamp)
+	return s.changed()
+}
+
+// Unregister ends the waiting for fd and returns what was registered. It works for a descriptor already closed.
+func (s *Selector) Unregister(fd int) (Key, error) { return s.drop("unregister", fd, false) }
+
+// Forget is Unregister for a descriptor that the caller closes right now: epoll and kqueue learn that from the close
+// itself, so the system call is spared. Not closing it wastes time in Select, but is otherwise harmless.
+func (s *Selector) Forget(fd int) (Key, error) { return s.drop("forget", fd, true) }
+
+func (s *Selector) drop(call string, fd int, closing bool) (Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, err := s.lookup(fd)
+	if err != nil {
+		return Key{}, callError(call, fd, err)
+	}
+	s.mechanism.remove(fd, key.Events, closing)
+	s.keys.clear(fd)
+	return key, nil
+}
+
+// Lookup returns what is registered for fd, or ErrNotRegistered.
+func (s *Selector) Lookup(fd int) (Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, err := s.lookup(fd)
+	if err != nil {
+		return Key{}, callError("lookup", fd, err)
+	}
+	return key, nil
+}
+
+func (s *Selector) lookup(fd int) (Key, error) {
+	if s.state.Load() == closed {
+		return Key{}, ErrClosed
+	}
+	e := s.keys.at(fd)
+	if e == nil {
+		return Key{}, ErrNotRegistered
+	}
+	return Key{fd, e.events(), e.data}, nil
+}
+
+// Keys iterates over the registrations in the order of their descriptors. The loop's body may change them; what was
+// registered meanwhile may or may not be seen.
+func (s *Selector) Keys() iter.Seq[Key] {
+	return func(yield func(Key) bool) {
+		for fd := 0; ; fd++ {
+			s.mu.Lock()
+			fd = s.keys.next(fd)
+			key, err := s.lookup(fd)
+			s.mu.Unlock()
+			if err != nil || !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns how many descriptors are registered.
+func (s *Selector) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys.len
+}
+
+func (s *Selector) check(fd int, ev Events) error {
+	switch {
+	case s.state.Load() == closed:
+		return ErrClosed
+	case fd < 0 || fd > math.MaxInt32:
+		return fmt.Errorf("not a descriptor: %w", syscall.EBADF)
+	case ev&allEvents == 0:
+		return ErrNoEvents
+	case ev&^allEvents != 0:
+		return fmt.Errorf("unknown events %v", ev&^allEvents)
+	}
+	return nil
+}
+
+func callError(call string, fd int, err error) error { return fmt.Errorf("%s %d: %w", call, fd, err) }

@@ -1,0 +1,176 @@
+package selector
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Selector.state tells whether a Select is waiting, so that Wake costs a system call only then.
+const (
+	idle    uint32 = iota // no Select is waiting: a Wake marks it woken and is done
+	waiting               // a Select waits or is about to: a Wake marks it woken and writes the wake file
+	woken                 // whoever waits or comes next returns: further Wakes have nothing to do
+	closed                // for good
+)
+
+var errBusy = errors.New("select: another goroutine is in Select of this selector")
+
+// Select waits until a registered descriptor is ready, Wake is called, or the timeout has passed, and returns what is
+// ready: one Ready for each descriptor, in no order. A negative timeout waits without end, zero only asks, any other is
+// rounded up to what the mechanism can express, so that it never ends early. After a Wake or the timeout the result is
+// empty and the error nil. After a Wake before Select, Select only asks.
+//
+// The result is valid until the next Select. A waiting Select holds no processor (P) of the Go scheduler, and a signal
+// does not end it. Errors: ErrClosed, also when Close comes while it waits; else what the mechanism's call said.
+func (s *Selector) Select(timeout time.Duration) ([]Ready, error) {
+	if !s.turn.TryLock() {
+		if s.state.Load() == closed {
+			return nil, fmt.Errorf("select: %w", ErrClosed)
+		}
+		return nil, errBusy
+	}
+	defer s.turn.Unlock()
+	clear(s.ready) // lets go of the callers' data
+	s.ready = s.ready[:0]
+
+	if s.state.CompareAndSwap(woken, idle) {
+		timeout = 0
+	}
+	if timeout == 0 || s.mechanism.live() {
+		if err := s.look(0); err != nil || timeout == 0 || len(s.ready) > 0 {
+			return s.ready, err
+		}
+	}
+	var deadline time.Time
+	if timeout > 0 {
+		deadline = time.Now().Add(timeout)
+	}
+	for {
+		if !s.state.CompareAndSwap(idle, waiting) {
+			s.state.CompareAndSwap(woken, idle)
+			return s.ready, s.closedError()
+		}
+		err := s.look(timeout)
+		if !s.state.CompareAndSwap(waiting, idle) {
+			s.state.CompareAndSwap(woken, idle)
+			return s.ready, err
+		}
+		if err != nil || len(s.ready) > 0 {
+			return s.ready, err
+		}
+		if timeout > 0 {
+			if timeout = time.Until(deadline); timeout <= 0 {
+				return s.ready, nil
+			}
+		}
+	}
+}
+
+// look runs the mechanism once and collects what it found.
+func (s *Selector) look(timeout time.Duration) error {
+	s.mu.Lock()
+	if err := s.closedError(); err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	s.asked = s.stamp
+	s.mechanism.prepare()
+	s.mu.Unlock()
+
+	err := s.mechanism.wait(timeout)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("select: %w", err)
+	}
+	if err := s.closedError(); err != nil {
+		return err
+	}
+	s.mechanism.take(s)
+	return nil
+}
+
+// current returns the registration of fd if it is the one that the mechanism was looking at. A newer one may belong
+// to another file under the same number; what is ready now is still ready at the next look.
+func (s *Selector) current(fd int) *entry {
+	if e := s.keys.at(fd); e != nil && e.stamp() <= s.asked {
+		return e
+	}
+	return nil
+}
+
+// found adds to the result that fd, whose entry is e, is ready.
+func (s *Selector) found(fd int, e *entry, ev Events) {
+	if ev &= e.events(); ev != 0 {
+		s.ready = append(s.ready, Ready{Key{fd, e.events(), e.data}, ev})
+	}
+}
+
+// Wake makes the Select that waits return, or the next one not wait. Any number of Wakes before that are one. It may be
+// called from any goroutine, and costs a system call only while a Select waits.
+func (s *Selector) Wake() error {
+	for {
+		switch s.state.Load() {
+		case woken:
+			return nil
+		case closed:
+			return fmt.Errorf("wake: %w", ErrClosed)
+		case idle:
+			if s.state.CompareAndSwap(idle, woken) {
+				return nil
+			}
+		case waiting:
+			if s.state.CompareAndSwap(waiting, woken) {
+				return s.wakeMechanism()
+			}
+		}
+	}
+}
+
+func (s *Selector) wakeMechanism() error {
+	s.mu.Lock() // so that Close does not close the wake file under the write
+	defer s.mu.Unlock()
+	if s.state.Load() == closed {
+		return nil // Close has woken it
+	}
+	if err := s.mechanism.wake(); err != nil {
+		return fmt.Errorf("wake: %w", err)
+	}
+	return nil
+}
+
+// changed makes a wait that is under way take note of a change of the registrations. The caller holds mu.
+func (s *Selector) changed() error {
+	if s.mechanism.live() || s.state.Load() != waiting {
+		return nil
+	}
+	return s.mechanism.wake()
+}
+
+// Close releases what the Selector holds of the system. The registered descriptors stay open. A waiting Select returns
+// ErrClosed, and Close returns after it; every later call gives ErrClosed.
+func (s *Selector) Close() error {
+	s.mu.Lock()
+	if s.state.Swap(closed) == closed {
+		s.mu.Unlock()
+		return fmt.Errorf("close: %w", ErrClosed)
+	}
+	err := s.mechanism.wake()
+	s.keys = table{}
+	s.mu.Unlock()
+
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	clear(s.ready)
+	s.ready = nil
+	return errors.Join(err, s.mechanism.close())
+}
+
+func (s *Selector) closedError() error {
+	if s.state.Load() == closed {
+		return fmt.Errorf("select: %w", ErrClosed)
+	}
+	return nil
+}
