@@ -1,0 +1,38 @@
+package frame
+
+import "errors"
+
+// ByType is the format of messages whose first byte is their type, and whose type decides their size: size returns how
+// many bytes follow the type byte, or a negative number for a type that does not exist. The type byte is part of the
+// message, and max counts it. size is called for every message, from whichever goroutine calls Split or Append.
+func ByType(size func(typ byte) int, max int) Format {
+	r := rules{kind: byType, name: "message by type", size: size}
+	if size == nil {
+		r.err = errors.New("frame message by type: no size function")
+	}
+	return newFormat(r, max)
+}
+
+func (r *rules) measureByType(typ byte) (int, error) {
+	n := r.size(typ)
+	if n < 0 {
+		return 0, r.fail("split", ErrMalformed, "unknown type %#02x", typ)
+	}
+	if n >= r.max {
+		return 0, r.fail("split", ErrTooLong, "type %#02x with %d bytes to follow, the limit is %d", typ, n, r.max)
+	}
+	return 1 + n, nil
+}
+
+func (r *rules) appendByType(dst, msg []byte) ([]byte, error) {
+	if len(msg) == 0 {
+		return dst, r.fail("append", ErrUnfit, "it is empty, and lacks its type")
+	}
+	switch n := r.size(msg[0]); {
+	case n < 0:
+		return dst, r.fail("append", ErrUnfit, "unknown type %#02x", msg[0])
+	case n != len(msg)-1:
+		return dst, r.fail("append", ErrUnfit, "type %#02x has %d bytes to follow, not %d", msg[0], n, len(msg)-1)
+	}
+	return append(dst, msg...), nil
+}

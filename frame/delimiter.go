@@ -1,0 +1,81 @@
+package frame
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// Lines is the format of lines of text. It reads lines that end with LF or with CRLF, mixed as they come, and writes LF.
+// A carriage return elsewhere in a line belongs to it. See LinesCRLF to write CRLF.
+//
+// A last line without its end is an ErrTruncated, since who sent it may have meant more; see Unterminated.
+func Lines(max int) Format {
+	return newFormat(rules{
+		kind: delimited, name: "lines", mark: []byte("\n"), ending: []byte("\n"), trimCR: true, extra: 2,
+	}, max)
+}
+
+// LinesCRLF is Lines, but writes CRLF, as most of the Internet's line protocols want it. It reads either end.
+//
+// Where a lone LF must not end a line, as in SMTP (RFC 5321, 2.3.8), use Delimiter("\r\n", max).
+func LinesCRLF(max int) Format {
+	return newFormat(rules{
+		kind: delimited, name: "lines", mark: []byte("\n"), ending: []byte("\r\n"), trimCR: true, extra: 2,
+	}, max)
+}
+
+// Delimiter is the format of messages that each end with the bytes of delim. A message that holds them cannot be sent.
+func Delimiter(delim string, max int) Format {
+	r := rules{kind: delimited, name: "delimiter", mark: []byte(delim), ending: []byte(delim), extra: len(delim)}
+	if delim == "" {
+		r.err = errors.New("frame delimiter: it is empty (it needs at least 1 byte)")
+	}
+	return newFormat(r, max)
+}
+
+// Unterminated returns a format like f, which Lines, LinesCRLF or Delimiter made, in which the end of the stream may
+// also end the last message, as bufio.ScanLines has it. A stream that broke off then looks like one that was complete.
+func (f Format) Unterminated() Format {
+	if f.Err() != nil {
+		return f
+	}
+	r := *f.r
+	r.open = true
+	if r.kind != delimited {
+		r.err = fmt.Errorf("frame %s: Unterminated is for formats with a delimiter", r.name)
+	}
+	return Format{&r}
+}
+
+func (r *rules) splitDelimited(data []byte, atEOF bool) (advance int, message []byte, err error) {
+	// Looking no further than the longest message reaches, the answer is the same however much is offered at once.
+	reach := r.bufferSize()
+	i := bytes.Index(data[:min(len(data), reach)], r.mark)
+	advance = i + len(r.mark)
+	if i < 0 {
+		if len(data) < reach && !atEOF {
+			return 0, nil, nil
+		}
+		if len(data) < reach && !r.open {
+			return 0, nil, r.fail("split", ErrTruncated, "%d bytes of it were there", len(data))
+		}
+		i, advance = len(data), len(data)
+	}
+	if r.trimCR && i > 0 && data[i-1] == '\r' {
+		i--
+	}
+	if i > r.max {
+		return 0, nil, r.fail("split", ErrTooLong, "over the limit of %d bytes", r.max)
+	}
+	return advance, data[:i:i], nil
+}
+
+func (r *rules) appendDelimited(dst, msg []byte) ([]byte, error) {
+	framed := append(append(dst, msg...), r.ending...)
+	// A message can also spoil its own end, as "a" does before the delimiter "aa": read it as its reader will.
+	if _, read, err := r.splitDelimited(framed[len(dst):], false); err != nil || len(read) != len(msg) {
+		return dst, r.fail("append", ErrUnfit, "it holds the delimiter %q, or ends with a part of it", r.mark)
+	}
+	return framed, nil
+}

@@ -1,0 +1,31 @@
+package frame
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// What can be wrong with a stream or a message. The errors of Split and Append wrap one of these, and name the format
+// and the sizes.
+var (
+	// ErrTooLong is a message over the format's limit, on either side.
+	ErrTooLong = errors.New("message too long")
+
+	// ErrTruncated is a stream that ends inside a message. It wraps io.ErrUnexpectedEOF.
+	ErrTruncated = fmt.Errorf("stream ended inside a message: %w", io.ErrUnexpectedEOF)
+
+	// ErrMalformed is a stream that does not follow the format: a length that is not a number or does not even count
+	// its own bytes, a missing comma, an unknown type.
+	ErrMalformed = errors.New("malformed frame")
+
+	// ErrUnfit is a message to be written that the format cannot carry: it holds the delimiter, is not of the fixed
+	// size, or is not of the size that its type has.
+	ErrUnfit = errors.New("message does not fit the format")
+)
+
+var errNoFormat = errors.New("frame: no format (make one with frame.Lines, frame.LengthPrefix, …)")
+
+func (r *rules) fail(call string, cause error, format string, args ...any) error {
+	return fmt.Errorf("%s %s: %w: %s", call, r.name, cause, fmt.Sprintf(format, args...))
+}

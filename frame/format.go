@@ -1,0 +1,200 @@
+package frame
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+)
+
+// DefaultMax is the largest message, in bytes, of a format whose max is given as 0.
+const DefaultMax = 64 << 10
+
+// A Format says where one message of a byte stream ends and the next begins. It reads messages with Split and writes
+// them with Append. Make one with Lines, LengthPrefix or another of the functions below; the zero Format is not a
+// format, and answers every call with an error.
+//
+// Each of those functions takes max, the largest message in bytes, without its delimiter or prefix. 0 means DefaultMax.
+// A longer message is an ErrTooLong as soon as its size is known: a length prefix is refused before its message is read.
+//
+// A function that is given nonsense (a length prefix of nine bytes, a negative max) makes a Format whose every call
+// returns the error that says so; Err returns it too, for formats that are made of a user's settings.
+//
+// A Format is a small immutable value: any number of goroutines and connections may use one.
+type Format struct{ r *rules }
+
+// Err returns what is wrong with the arguments that the format was made with, or nil.
+func (f Format) Err() error {
+	if f.r == nil {
+		return errNoFormat
+	}
+	return f.r.err
+}
+
+// Split is a bufio.SplitFunc. It returns the first message of data, without what frames it, and never an advance
+// without a message. The message is a part of data: it is valid as long as data is, and appending to it copies it.
+//
+// Split keeps nothing between calls. Offered a prefix of a large message again and again, it looks at the length alone;
+// with a delimiter or the end of the stream to find, it searches all it is offered, which max bounds.
+//
+// When the stream ends between messages, Split returns nothing and no error. Otherwise its errors wrap ErrTooLong,
+// ErrMalformed or ErrTruncated. After an error the stream has no known message boundary any more: close it.
+func (f Format) Split(data []byte, atEOF bool) (advance int, message []byte, err error) {
+	if err := f.Err(); err != nil {
+		return 0, nil, err
+	}
+	if len(data) == 0 {
+		return 0, nil, nil
+	}
+	switch f.r.kind {
+	case delimited:
+		return f.r.splitDelimited(data, atEOF)
+	case endOfStream:
+		return f.r.splitEndOfStream(data, atEOF)
+	}
+	return f.r.splitMeasured(data, atEOF)
+}
+
+// Append appends msg, framed, to dst and returns the longer slice, as the built-in append does. It allocates only if
+// dst lacks the room. msg must not lie in the spare room of dst. After an error dst is returned as it was.
+//
+// A message over the limit is an ErrTooLong; one that the format cannot carry, so that a reader would take it for
+// another, an ErrUnfit.
+func (f Format) Append(dst, msg []byte) ([]byte, error) {
+	if err := f.Err(); err != nil {
+		return dst, err
+	}
+	r := f.r
+	if r.kind == fixed && len(msg) != r.max {
+		return dst, r.fail("append", ErrUnfit, "%d bytes, where every message has %d", len(msg), r.max)
+	}
+	if len(msg) > r.max {
+		return dst, r.fail("append", ErrTooLong, "%d bytes, the limit is %d", len(msg), r.max)
+	}
+	switch r.kind {
+	case delimited:
+		return r.appendDelimited(dst, msg)
+	case byType:
+		return r.appendByType(dst, msg)
+	case netstring:
+		return appendNetstring(dst, msg), nil
+	case length, decimal, varint:
+		dst = r.appendLength(dst, uint64(len(msg)))
+	}
+	return append(dst, msg...), nil
+}
+
+// BufferSize returns the size in bytes of a buffer that is large enough to read with: offered as many bytes, Split
+// finds a message or an error, and never asks for more.
+func (f Format) BufferSize() int {
+	if f.Err() != nil {
+		return 1 // enough for Split to be asked, and to say why not
+	}
+	return f.r.bufferSize()
+}
+
+// NewScanner returns a bufio.Scanner that reads the messages of r. Its buffer starts small and grows to BufferSize as
+// messages ask for it; a Scanner that is given Split alone stops at messages over 64 KiB, whatever the format's max.
+func NewScanner(r io.Reader, f Format) *bufio.Scanner {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, f.BufferSize())
+	s.Split(f.Split)
+	return s
+}
+
+type kind uint8
+
+const (
+	fixed kind = iota
+	delimited
+	length
+	decimal
+	varint
+	netstring
+	byType
+	endOfStream
+)
+
+// rules is what a Format is made of. It never changes once a caller has it.
+type rules struct {
+	kind  kind
+	name  string // for errors
+	max   int    // largest message in bytes; of fixed, every message
+	extra int    // most bytes that can stand around a message
+	err   error  // the arguments were nonsense
+
+	// length, decimal
+	width  int  // bytes, or digits
+	little bool // least significant byte first
+	itself bool // the length counts its own bytes too
+
+	// delimited
+	mark   []byte // what ends a message when reading
+	ending []byte // what ends it when writing
+	trimCR bool   // a carriage return before mark belongs to it
+	open   bool   // the end of the stream may end the last message
+
+	// byType
+	size func(typ byte) int
+}
+
+// newFormat checks and completes what all formats have in common.
+func newFormat(r rules, max int) Format {
+	switch {
+	case r.err != nil:
+	case max < 0:
+		r.err = fmt.Errorf("frame %s: largest message of %d bytes (0 means %d)", r.name, max, DefaultMax)
+	case max == 0:
+		r.max = DefaultMax
+	default:
+		r.max = max
+	}
+	return Format{&r}
+}
+
+func (r *rules) bufferSize() int {
+	if r.max > math.MaxInt-r.extra {
+		return math.MaxInt
+	}
+	return r.max + r.extra
+}
+
+// splitMeasured serves the formats that know a message's size before its bytes are there.
+func (r *rules) splitMeasured(data []byte, atEOF bool) (advance int, message []byte, err error) {
+	head, size, tail, err := r.measure(data)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case size < 0, len(data)-head-tail < size:
+		if atEOF {
+			return 0, nil, r.fail("split", ErrTruncated, "%d bytes of it were there", len(data))
+		}
+		return 0, nil, nil
+	case tail > 0 && data[head+size] != ',':
+		return 0, nil, r.fail("split", ErrMalformed, "%q after the message, where a comma must be", data[head+size])
+	}
+	end := head + size
+	return end + tail, data[head:end:end], nil
+}
+
+// measure tells how many bytes stand before the message that begins data, are the message, and stand after it.
+// The size is negative while data, which is not empty, is too short to tell.
+func (r *rules) measure(data []byte) (head, size, tail int, err error) {
+	switch r.kind {
+	case fixed:
+		return 0, r.max, 0, nil
+	case byType:
+		size, err = r.measureByType(data[0])
+		return 0, size, 0, err
+	case netstring:
+		head, size, err = r.measureNetstring(data)
+		return head, size, 1, err
+	case varint:
+		head, size, err = r.measureVarint(data)
+	case decimal:
+		head, size, err = r.measureDecimal(data)
+	default:
+		head, size, err = r.measureLength(data)
+	}
+	return head, size, 0, err
+}
