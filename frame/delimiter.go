@@ -49,15 +49,15 @@ func (f Format) Unterminated() Format {
 }
 
 func (r *rules) splitDelimited(data []byte, atEOF bool) (advance int, message []byte, err error) {
-	// Looking no further than the longest message reaches, the answer is the same however much is offered at once.
-	reach := r.bufferSize()
-	i := bytes.Index(data[:min(len(data), reach)], r.mark)
+	i := bytes.Index(data, r.mark)
 	advance = i + len(r.mark)
 	if i < 0 {
-		if len(data) < reach && !atEOF {
+		// As long as this is true, the longest message and its end would not be here yet.
+		short := len(data) < r.bufferSize()
+		switch {
+		case short && !atEOF:
 			return 0, nil, nil
-		}
-		if len(data) < reach && !r.open {
+		case short && !r.open:
 			return 0, nil, r.fail("split", ErrTruncated, "%d bytes of it were there", len(data))
 		}
 		i, advance = len(data), len(data)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"strings"
 	"testing"
 )
@@ -120,9 +121,11 @@ func TestWrongStreamsSayWhatIsWrong(t *testing.T) {
 		{Netstring(0), ":,", ErrMalformed, "':' as byte 1 of a length"},
 		{Netstring(0), "-1:,", ErrMalformed, "'-' as byte 1 of a length"},
 		{Netstring(0), "1", ErrTruncated, "1 bytes of it were there"},
+		{Netstring(math.MaxInt), "99999999999999999999999999:", ErrTooLong, "over the limit"},
 		{Netstring(3), "4:abcd,", ErrTooLong, "over the limit of 3 bytes"},
 		{ByType(sizeByType, 0), "x", ErrMalformed, "split message by type: malformed frame: unknown type 0x78"},
 		{ByType(sizeByType, 8), "b", ErrTooLong, "type 0x62 with 32 bytes to follow, the limit is 8"},
+		{ByType(sizeByType, 4), "k1234", ErrTooLong, "type 0x6b with 4 bytes to follow, the limit is 4"},
 		{ByType(sizeByType, 0), "k12", ErrTruncated, "3 bytes of it were there"},
 		{EndOfStream(3), "abcd", ErrTooLong, "over the limit of 3 bytes"},
 	} {
