@@ -1,0 +1,194 @@
+package socket
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"syscall"
+)
+
+// An Addr is the address of one end of a socket: an IPv4 or IPv6 address with a port, or a Unix socket's name.
+// It is a value: compare with ==, use it as a map key. An IP address costs no allocation.
+//
+// The zero Addr is no address; SendTo and SendMsg take it to mean "the connected peer".
+type Addr struct {
+	path   string // AF_UNIX: a path, or @name
+	ip     netip.Addr
+	port   uint16
+	family uint16
+}
+
+// InetAddr returns the address of an IP address and port. The family is that of ap: an IPv4-mapped IPv6 address
+// (::ffff:1.2.3.4) is an IPv6 address. The zero AddrPort gives the zero Addr.
+func InetAddr(ap netip.AddrPort) Addr {
+	ip := ap.Addr()
+	switch {
+	case ip.Is4():
+		return Addr{family: AF_INET, ip: ip, port: ap.Port()}
+	case ip.Is6():
+		return Addr{family: AF_INET6, ip: ip, port: ap.Port()}
+	}
+	return Addr{}
+}
+
+// UnixAddr returns the address of a Unix socket: the path of a socket file, or a Linux abstract name, which starts
+// with "@" (or, as in C and Python, with a zero byte). The empty path is the name of a socket that has none.
+//
+// A relative path that does not start with a dot gets "./" in front, which names the same file and cannot be
+// mistaken for any other kind of address.
+func UnixAddr(path string) Addr {
+	switch {
+	case path == "" || path[0] == '@':
+	case path[0] == 0:
+		path = "@" + path[1:]
+	default:
+		return fileAddr(path)
+	}
+	return Addr{family: AF_UNIX, path: path}
+}
+
+// fileAddr is UnixAddr for what is known to be a file's name, even when it starts with "@".
+func fileAddr(path string) Addr {
+	if path[0] != '/' && path[0] != '.' {
+		path = "./" + path
+	}
+	return Addr{family: AF_UNIX, path: path}
+}
+
+// ParseAddr reads an address as Addr.String writes it. It looks nothing up: hosts and ports are numbers.
+//
+//	127.0.0.1:7  [::1]:7  [fe80::1%eth0]:7     IP address and port
+//	/tmp/s.sock  ./s.sock  run/s.sock           path of a Unix socket: whatever has a slash
+//	@name                                       Linux abstract Unix socket
+func ParseAddr(s string) (Addr, error) {
+	bad := func(why string) (Addr, error) {
+		return Addr{}, &Error{Op: "parse", Addr: s, Err: invalid(syscall.EINVAL, why)}
+	}
+	switch {
+	case s == "":
+		return bad("the address is empty")
+	case s[0] == '@':
+		return UnixAddr(s), nil
+	case strings.IndexByte(s, 0) >= 0:
+		return bad("a zero byte in an address")
+	case s[0] == '/' || s[0] == '.':
+		return fileAddr(s), nil
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err == nil {
+		return InetAddr(ap), nil
+	}
+	if strings.Contains(s, "/") {
+		return fileAddr(s), nil
+	}
+	host, port, ok := cutPort(s)
+	switch {
+	case !ok:
+		return bad("no port: write HOST:PORT, [IPV6]:PORT, /path/of.sock or @name")
+	case !decimal(port):
+		return bad("port " + quote(port) + " is not a number")
+	case len(strings.TrimLeft(port, "0")) > 5 || atoi(port) > 65535:
+		return bad("port " + port + " is over 65535")
+	case strings.Contains(host, ":") && !strings.HasPrefix(s, "["):
+		return bad("an IPv6 address goes in brackets: [" + host + "]:" + port)
+	}
+	return bad(quote(host) + " is not an IP address")
+}
+
+// Family returns AF_INET, AF_INET6 or AF_UNIX, and AF_UNSPEC for the zero Addr.
+func (a Addr) Family() int { return int(a.family) }
+
+// IsValid reports whether a is an address at all: whether it is not the zero Addr.
+func (a Addr) IsValid() bool { return a != Addr{} }
+
+// AddrPort returns the IP address and port, or the zero AddrPort when a is not an IP address.
+func (a Addr) AddrPort() netip.AddrPort {
+	if !a.ip.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a.ip, a.port)
+}
+
+// Port returns the port in host byte order, 0 when a is not an IP address.
+func (a Addr) Port() int { return int(a.port) }
+
+// Path returns the path of a Unix socket, "@name" when it is abstract, and "" for every other address.
+func (a Addr) Path() string { return a.path }
+
+// IsAbstract reports whether a is the name of a Linux abstract Unix socket, which has no file.
+func (a Addr) IsAbstract() bool { return a.path != "" && a.path[0] == '@' }
+
+// Network returns "tcp" for an IP address and "unix" for a Unix socket: the network to give to [net.Dial] for a
+// stream socket.
+func (a Addr) Network() string {
+	switch a.family {
+	case AF_UNIX:
+		return "unix"
+	case AF_INET, AF_INET6:
+		return "tcp"
+	}
+	return ""
+}
+
+// String returns the address as ParseAddr reads it; "(unnamed)" for a Unix socket without a name, "" for the zero Addr.
+func (a Addr) String() string {
+	switch {
+	case a.ip.IsValid():
+		return a.AddrPort().String()
+	case a.family == AF_UNIX && a.path == "":
+		return "(unnamed)"
+	}
+	return a.path
+}
+
+// cutPort splits s at its last colon outside brackets.
+func cutPort(s string) (host, port string, ok bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || i < strings.LastIndexByte(s, ']') {
+		return s, "", false
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(s[:i], "["), "]"), s[i+1:], true
+}
+
+func decimal(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+func atoi(s string) (n int) {
+	for _, c := range []byte(s) {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+func quote(s string) string { return `"` + s + `"` }
+
+// unfit tells why a cannot be given to a socket of the family; nil when it can.
+func (a Addr) unfit(family int) error {
+	switch {
+	case !a.IsValid():
+		return invalid(syscall.EINVAL, "no address given")
+	case a.Family() != family:
+		return invalid(syscall.EAFNOSUPPORT,
+			"an "+familyName(a.Family())+" address on an "+familyName(family)+" socket")
+	case a.path != "" && !a.IsAbstract() && strings.IndexByte(a.path, 0) >= 0:
+		return invalid(syscall.EINVAL, "a zero byte in a path")
+	case len(a.path) > maxPath:
+		return syscall.ENAMETOOLONG
+	}
+	return nil
+}
+
+func familyName(family int) string {
+	switch family {
+	case AF_INET:
+		return "AF_INET"
+	case AF_INET6:
+		return "AF_INET6"
+	case AF_UNIX:
+		return "AF_UNIX"
+	}
+	return "unknown-family"
+}
+
+var errNoInterface = errors.New("no such network interface")

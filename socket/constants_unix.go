@@ -1,0 +1,66 @@
+//go:build unix
+
+package socket
+
+import "golang.org/x/sys/unix"
+
+// The constants of the Berkeley calls, spelled as in C. Those that only one system has are in golang.org/x/sys/unix and
+// can be given to every method here.
+const (
+	AF_UNSPEC = unix.AF_UNSPEC
+	AF_UNIX   = unix.AF_UNIX
+	AF_INET   = unix.AF_INET
+	AF_INET6  = unix.AF_INET6
+
+	SOCK_STREAM    = unix.SOCK_STREAM
+	SOCK_DGRAM     = unix.SOCK_DGRAM
+	SOCK_SEQPACKET = unix.SOCK_SEQPACKET
+	SOCK_RAW       = unix.SOCK_RAW
+
+	SHUT_RD   = unix.SHUT_RD
+	SHUT_WR   = unix.SHUT_WR
+	SHUT_RDWR = unix.SHUT_RDWR
+
+	MSG_PEEK      = unix.MSG_PEEK      // receive and leave it there
+	MSG_OOB       = unix.MSG_OOB       // the urgent byte of TCP
+	MSG_WAITALL   = unix.MSG_WAITALL   // fill the buffer
+	MSG_TRUNC     = unix.MSG_TRUNC     // the datagram was longer
+	MSG_CTRUNC    = unix.MSG_CTRUNC    // the control data was longer
+	MSG_DONTROUTE = unix.MSG_DONTROUTE // past the gateways
+	MSG_EOR       = unix.MSG_EOR       // end of a record
+
+	SOL_SOCKET   = unix.SOL_SOCKET
+	IPPROTO_IP   = unix.IPPROTO_IP
+	IPPROTO_IPV6 = unix.IPPROTO_IPV6
+	IPPROTO_TCP  = unix.IPPROTO_TCP
+	IPPROTO_UDP  = unix.IPPROTO_UDP
+
+	SO_ACCEPTCONN = unix.SO_ACCEPTCONN
+	SO_BROADCAST  = unix.SO_BROADCAST
+	SO_DONTROUTE  = unix.SO_DONTROUTE
+	SO_ERROR      = unix.SO_ERROR
+	SO_KEEPALIVE  = unix.SO_KEEPALIVE
+	SO_LINGER     = unix.SO_LINGER
+	SO_OOBINLINE  = unix.SO_OOBINLINE
+	SO_RCVBUF     = unix.SO_RCVBUF
+	SO_RCVLOWAT   = unix.SO_RCVLOWAT
+	SO_REUSEADDR  = unix.SO_REUSEADDR
+	SO_REUSEPORT  = unix.SO_REUSEPORT
+	SO_SNDBUF     = unix.SO_SNDBUF
+	SO_SNDLOWAT   = unix.SO_SNDLOWAT
+	SO_TYPE       = unix.SO_TYPE
+
+	TCP_MAXSEG  = unix.TCP_MAXSEG
+	TCP_NODELAY = unix.TCP_NODELAY
+
+	IP_ADD_MEMBERSHIP = unix.IP_ADD_MEMBERSHIP
+	IP_MULTICAST_LOOP = unix.IP_MULTICAST_LOOP
+	IP_MULTICAST_TTL  = unix.IP_MULTICAST_TTL
+	IP_TOS            = unix.IP_TOS
+	IP_TTL            = unix.IP_TTL
+	IPV6_UNICAST_HOPS = unix.IPV6_UNICAST_HOPS
+	IPV6_V6ONLY       = unix.IPV6_V6ONLY
+
+	SCM_RIGHTS = unix.SCM_RIGHTS
+	SOMAXCONN  = unix.SOMAXCONN
+)

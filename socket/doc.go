@@ -1,0 +1,2 @@
+// Package socket is the Berkeley sockets.
+package socket

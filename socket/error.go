@@ -1,0 +1,175 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Error values to compare with errors.Is. Besides these: [io.EOF] (from Recv, bare) at the end of a stream,
+// [os.ErrDeadlineExceeded] when a timeout ran out, [net.ErrClosed] after Close, [errors.ErrUnsupported] for what the
+// platform lacks, and any errno of the system (syscall.ECONNRESET).
+var (
+	// ErrWouldBlock says that a non-blocking call has nothing to do yet: wait until the socket is ready and repeat it.
+	// It is EAGAIN, which is also EWOULDBLOCK.
+	ErrWouldBlock error = syscall.EAGAIN
+
+	// ErrInProgress says that a non-blocking Connect has begun: wait until the socket is writable and ask SocketError.
+	// It is EINPROGRESS.
+	ErrInProgress error = syscall.EINPROGRESS
+)
+
+// An Error is what every call of this package fails with, save for the bare io.EOF of Recv. Its text starts with the
+// call and the address: "connect 127.0.0.1:7: connection refused". It is a [net.Error].
+type Error struct {
+	Op   string // the call, as in C: "connect"
+	Addr string // the peer's address if there is one, else the socket's own; empty when neither is known
+	Err  error  // the cause: as a rule a syscall.Errno
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Addr != "" {
+		b.WriteString(" " + e.Addr)
+	}
+	b.WriteString(": " + e.Err.Error())
+	if hint := e.Hint(); hint != "" {
+		b.WriteString(" (" + hint + ")")
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes an exceeded deadline also context.DeadlineExceeded, as package net does.
+func (e *Error) Is(target error) bool {
+	return target == context.DeadlineExceeded && errors.Is(e.Err, os.ErrDeadlineExceeded)
+}
+
+// Timeout reports whether time ran out: a timeout or deadline of ours (os.ErrDeadlineExceeded) or the system's own
+// (ETIMEDOUT).
+func (e *Error) Timeout() bool {
+	return errors.Is(e.Err, os.ErrDeadlineExceeded) || errors.Is(e.Err, syscall.ETIMEDOUT)
+}
+
+// Temporary reports whether the same call may succeed later: after would-block and after a timeout of ours.
+func (e *Error) Temporary() bool {
+	return errors.Is(e.Err, ErrWouldBlock) || errors.Is(e.Err, os.ErrDeadlineExceeded)
+}
+
+// Hint returns what a person can do about the error, "" when there is nothing to say. Error includes it in parentheses.
+func (e *Error) Hint() string {
+	errno, ok := e.Err.(syscall.Errno)
+	if !ok {
+		return ""
+	}
+	a, _ := ParseAddr(e.Addr)
+	switch errno {
+	case syscall.EACCES:
+		switch {
+		case e.Op == "bind" && a.Port() > 0 && a.Port() < 1024:
+			return "ports below 1024 need root" + lowPortCapability
+		case e.Op == "bind" && a.Family() == AF_UNIX:
+			return "the directory must be writable"
+		case e.Op == "connect" && a.Family() == AF_UNIX:
+			return "the socket file must be writable"
+		case e.Op == "connect" || e.Op == "sendto":
+			return "a broadcast address needs the SO_BROADCAST option"
+		}
+	case syscall.EADDRINUSE:
+		return "another socket has this address: stop its program, or choose another"
+	case syscall.EADDRNOTAVAIL:
+		if e.Op == "bind" {
+			return "no interface of this machine has this address"
+		}
+	case syscall.EMFILE:
+		return "raise the limit of this process: ulimit -n"
+	case syscall.ENFILE:
+		return "the whole system has no descriptors left"
+	case syscall.ENAMETOOLONG:
+		return fmt.Sprintf("the path of a Unix socket has at most %d bytes", maxPath)
+	case syscall.EMSGSIZE:
+		return "a datagram must fit in one packet and in the send buffer"
+	case syscall.EAGAIN:
+		return "it would block: wait until the socket is ready"
+	case syscall.EPIPE:
+		return "the socket is not connected, or one side has shut it down"
+	case syscall.ENOTCONN:
+		return "connect the socket first"
+	case syscall.EDESTADDRREQ:
+		return "connect the socket first, or name a destination"
+	case syscall.EINVAL:
+		switch e.Op {
+		case "bind":
+			return "is the socket bound already?"
+		case "accept":
+			return "call Listen first"
+		}
+	case syscall.ENOENT:
+		if e.Op == "connect" {
+			return "no server has made this socket file"
+		}
+	}
+	return ""
+}
+
+// fail makes the error of a call on s; nil from nil.
+func (s *Socket) fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if err == syscall.EAGAIN {
+		if e := wouldBlock[op]; e != nil {
+			return e
+		}
+	}
+	s.mu.Lock()
+	name := s.name
+	s.mu.Unlock()
+	return failed(op, name.String(), err)
+}
+
+// failed makes every Error.
+func failed(op, addr string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := err.(*Error); ok && e.Op == op {
+		return e
+	}
+	return &Error{Op: op, Addr: addr, Err: err}
+}
+
+// A non-blocking program meets would-block once for every time it waits: these errors are made beforehand, and are
+// the only ones without an address.
+var wouldBlock = func() map[string]*Error {
+	m := make(map[string]*Error)
+	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg"} {
+		m[op] = &Error{Op: op, Err: syscall.EAGAIN}
+	}
+	return m
+}()
+
+// invalid is errno with words that say more than the system's.
+func invalid(errno syscall.Errno, why string) error { return &reason{errno, why} }
+
+type reason struct {
+	errno syscall.Errno
+	why   string
+}
+
+func (r *reason) Error() string { return r.why }
+func (r *reason) Unwrap() error { return r.errno }
+
+// errClosed is net.ErrClosed, and the EBADF that C and Python give.
+var errClosed error = closedError{}
+
+type closedError struct{}
+
+func (closedError) Error() string   { return "use of a closed socket" }
+func (closedError) Unwrap() []error { return []error{net.ErrClosed, syscall.EBADF} }

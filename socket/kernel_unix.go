@@ -1,0 +1,64 @@
+//go:build unix
+
+package socket
+
+import "golang.org/x/sys/unix"
+
+// System calls that are the same on every Unix.
+
+func sysListen(fd, backlog int) error { return unix.Listen(fd, backlog) }
+
+func sysShutdown(fd, how int) error { return unix.Shutdown(fd, how) }
+
+func sysClose(fd int) error { return unix.Close(fd) }
+
+func sysDup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+
+func sysSetNonblock(fd int, on bool) error {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_NONBLOCK != 0 == on {
+		return err
+	}
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags^unix.O_NONBLOCK)
+	return err
+}
+
+func sysInheritable(fd int) (bool, error) {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return flags&unix.FD_CLOEXEC == 0, err
+}
+
+func sysSetInheritable(fd int, on bool) error {
+	flags := unix.FD_CLOEXEC
+	if on {
+		flags = 0
+	}
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags)
+	return err
+}
+
+func sysOption(fd, level, name int) (int, error) { return unix.GetsockoptInt(fd, level, name) }
+
+func sysSetOption(fd, level, name, value int) error {
+	return unix.SetsockoptInt(fd, level, name, value)
+}
+
+func sysSetOptionBytes(fd, level, name int, value []byte) error {
+	return unix.SetsockoptString(fd, level, name, string(value))
+}
+
+func sysLinger(fd int) (on bool, seconds int, err error) {
+	l, err := unix.GetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER)
+	if err != nil {
+		return false, 0, err
+	}
+	return l.Onoff != 0, int(l.Linger), nil
+}
+
+func sysSetLinger(fd int, on bool, seconds int) error {
+	l := unix.Linger{Linger: int32(seconds)}
+	if on {
+		l.Onoff = 1
+	}
+	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l)
+}

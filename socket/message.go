@@ -1,0 +1,3 @@
+package socket
+
+func receivedFDs(b []byte) []int { return nil }

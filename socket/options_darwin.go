@@ -1,0 +1,14 @@
+package socket
+
+import "golang.org/x/sys/unix"
+
+// Options that are not the same everywhere.
+const (
+	optReusePort    = unix.SO_REUSEPORT
+	optKeepIdle     = unix.TCP_KEEPALIVE
+	optKeepInterval = unix.TCP_KEEPINTVL
+	optKeepCount    = unix.TCP_KEEPCNT
+	optUserTimeout  = lacking
+
+	lowPortCapability = ""
+)

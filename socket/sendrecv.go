@@ -1,0 +1,179 @@
+package socket
+
+import (
+	"io"
+	"syscall"
+)
+
+// Recv receives what there is, at most len(p) bytes, into p and returns how many: recv(2). At the end of a stream the
+// error is io.EOF. Of a datagram longer than p the rest is lost; one of 0 bytes is not an end.
+func (s *Socket) Recv(p []byte) (int, error) { return s.recv(p, 0) }
+
+// RecvFlags is Recv with flags: MSG_PEEK, MSG_OOB, MSG_WAITALL, or any other the system knows.
+//
+// In non-blocking mode MSG_WAITALL has no effect; else it fills p unless the stream ends or an error comes before:
+// then n says how much of p was filled. With MSG_TRUNC, on Linux, n is the length the datagram had.
+func (s *Socket) RecvFlags(p []byte, flags int) (int, error) {
+	if flags&MSG_WAITALL == 0 || flags&MSG_PEEK != 0 || s.typ != SOCK_STREAM || s.Timeout() == 0 {
+		return s.recv(p, flags&^MSG_WAITALL)
+	}
+	c := newCall(tryRecvAll)
+	c.buf, c.flags = p, flags&^MSG_WAITALL
+	err := s.do(reading, c, s.Timeout())
+	n := c.n
+	c.free()
+	return n, s.failRecv("recv", err)
+}
+
+// Read is Recv: a Socket is an [io.Reader].
+func (s *Socket) Read(p []byte) (int, error) { return s.recv(p, 0) }
+
+// RecvFrom is Recv that also returns the sender's address: recvfrom(2). The address is the zero Addr when the system
+// names none, as on a connected stream; that of a Unix socket without a name is UnixAddr("").
+func (s *Socket) RecvFrom(p []byte) (int, Addr, error) { return s.RecvFromFlags(p, 0) }
+
+// RecvFromFlags is RecvFrom with flags as RecvFlags has them.
+func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
+	c := newCall(tryRecvFrom)
+	c.buf, c.flags = p, flags
+	err := s.do(reading, c, s.Timeout())
+	n := c.n
+	var from Addr
+	if err == nil {
+		from, _ = c.addr.decode()
+		if n == 0 && len(p) > 0 && s.typ == SOCK_STREAM {
+			err = io.EOF
+		}
+	}
+	c.free()
+	return n, from, s.failRecv("recvfrom", err)
+}
+
+// Send sends what the system takes of p now, and returns how many bytes that was: send(2). It waits while that
+// would be nothing. See SendAll. Nothing of p is kept. A datagram goes whole or not at all.
+func (s *Socket) Send(p []byte) (int, error) { return s.SendFlags(p, 0) }
+
+// SendFlags is Send with flags: MSG_OOB, MSG_DONTROUTE, or any other the system knows.
+func (s *Socket) SendFlags(p []byte, flags int) (int, error) {
+	c := newCall(trySend)
+	c.buf, c.flags = p, flags
+	err := s.do(writing, c, s.Timeout())
+	n := c.n
+	c.free()
+	return n, s.fail("send", err)
+}
+
+// SendAll sends all of p. When it fails, n says how many bytes went. Other calls that send on this Socket do not come
+// between the bytes, unless they are non-blocking. In non-blocking mode it sends what the system takes and fails with
+// ErrWouldBlock if that is not all.
+func (s *Socket) SendAll(p []byte) (int, error) {
+	c := newCall(trySendAll)
+	c.buf = p
+	err := s.do(writing, c, s.Timeout())
+	n := c.n
+	c.free()
+	return n, s.fail("send", err)
+}
+
+// Write is SendAll: a Socket is an [io.Writer].
+func (s *Socket) Write(p []byte) (int, error) { return s.SendAll(p) }
+
+// SendTo sends p as one datagram to the address: sendto(2). The zero Addr stands for the connected peer.
+func (s *Socket) SendTo(p []byte, to Addr) (int, error) { return s.SendToFlags(p, to, 0) }
+
+// SendToFlags is SendTo with flags as SendFlags has them.
+func (s *Socket) SendToFlags(p []byte, to Addr, flags int) (int, error) {
+	if !to.IsValid() {
+		return s.SendFlags(p, flags)
+	}
+	if err := to.unfit(s.family); err != nil {
+		return 0, failed("sendto", to.String(), err)
+	}
+	c := newCall(trySendTo)
+	c.buf, c.flags = p, flags
+	err := c.addr.encode(to)
+	if err == nil {
+		err = s.do(writing, c, s.Timeout())
+	}
+	n := c.n
+	c.free()
+	if err != nil && err != syscall.EAGAIN {
+		return n, failed("sendto", to.String(), err)
+	}
+	return n, s.fail("sendto", err)
+}
+
+func (s *Socket) recv(p []byte, flags int) (int, error) {
+	c := newCall(tryRecv)
+	c.buf, c.flags = p, flags
+	err := s.do(reading, c, s.Timeout())
+	n := c.n
+	c.free()
+	if err == nil && n == 0 && len(p) > 0 && s.endsWithZero() {
+		err = io.EOF
+	}
+	return n, s.failRecv("recv", err)
+}
+
+// endsWithZero reports whether receiving 0 bytes means the end.
+func (s *Socket) endsWithZero() bool { return s.typ == SOCK_STREAM || s.typ == SOCK_SEQPACKET }
+
+func (s *Socket) failRecv(op string, err error) error {
+	if err == io.EOF {
+		return err
+	}
+	return s.fail(op, err)
+}
+
+func tryRecv(c *call, fd int) (err error) {
+	c.n, err = sysRecv(fd, c.buf, c.flags)
+	return err
+}
+
+func tryRecvAll(c *call, fd int) error {
+	for c.n < len(c.buf) {
+		if c.sock.closed() {
+			return errClosed
+		}
+		n, err := sysRecv(fd, c.buf[c.n:], c.flags)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return io.EOF
+		}
+		c.n += n
+	}
+	return nil
+}
+
+func tryRecvFrom(c *call, fd int) (err error) {
+	c.n, err = sysRecvFrom(fd, c.buf, c.flags, &c.addr)
+	return err
+}
+
+func trySend(c *call, fd int) (err error) {
+	c.n, err = sysSend(fd, c.buf, c.flags)
+	return err
+}
+
+func trySendAll(c *call, fd int) error {
+	for {
+		n, err := sysSend(fd, c.buf[c.n:], c.flags)
+		if err != nil {
+			return err
+		}
+		c.n += n
+		if c.n == len(c.buf) {
+			return nil
+		}
+		if c.sock.closed() {
+			return errClosed
+		}
+	}
+}
+
+func trySendTo(c *call, fd int) (err error) {
+	c.n, err = sysSendTo(fd, c.buf, c.flags, &c.addr)
+	return err
+}

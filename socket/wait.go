@@ -1,0 +1,241 @@
+package socket
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// SetBlocking chooses the mode of the calls that follow: blocking ones wait, parking the goroutine and no thread;
+// non-blocking ones return ErrWouldBlock (Connect: ErrInProgress) instead. It is SetTimeout(-1) and SetTimeout(0).
+func (s *Socket) SetBlocking(on bool) error {
+	if on {
+		return s.SetTimeout(-1)
+	}
+	return s.SetTimeout(0)
+}
+
+// SetTimeout says how long a call that follows may wait before it fails with os.ErrDeadlineExceeded: negative, for
+// ever (blocking mode, the default); 0, not at all (non-blocking mode). The time starts when the call first has to
+// wait, and SendAll and SendFile have it once for all they send.
+func (s *Socket) SetTimeout(d time.Duration) error {
+	if s.closed() {
+		return s.fail("set timeout", errClosed)
+	}
+	s.timeout.Store(int64(max(d, -1)))
+	return nil
+}
+
+// Timeout returns what SetTimeout set: -1 in blocking mode, 0 in non-blocking mode.
+func (s *Socket) Timeout() time.Duration { return time.Duration(s.timeout.Load()) }
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (s *Socket) SetDeadline(t time.Time) error {
+	if err := s.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return s.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets the time at which calls that receive or accept fail with os.ErrDeadlineExceeded, those that
+// wait already included. The zero time is none. With a timeout as well, the earlier counts. Non-blocking calls
+// do not look at it.
+func (s *Socket) SetReadDeadline(t time.Time) error { return s.setDeadline(reading, t) }
+
+// SetWriteDeadline is SetReadDeadline for calls that send or connect.
+func (s *Socket) SetWriteDeadline(t time.Time) error { return s.setDeadline(writing, t) }
+
+func (s *Socket) setDeadline(dir direction, t time.Time) error {
+	if !s.acquire() {
+		return s.fail("set deadline", errClosed)
+	}
+	defer s.release()
+	p, err := s.parking()
+	if err != nil {
+		return s.fail("set deadline", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deadline[dir] = t
+	p.apply(dir)
+	return nil
+}
+
+type direction int
+
+const (
+	reading direction = iota
+	writing
+)
+
+// A call is a system call that may have to wait: its arguments, and its results. Calls are pooled, and with them
+// the closure that the runtime's poller wants, so that sending and receiving allocate nothing.
+type call struct {
+	try   func(c *call, fd int) error // makes the system call; EAGAIN to be called again when fd is ready
+	sock  *Socket
+	buf   []byte
+	flags int
+	addr  sockaddr
+	n     int
+	err   error
+	step  func(fd uintptr) bool // attempt, bound once
+}
+
+var calls = sync.Pool{New: func() any {
+	c := new(call)
+	c.step = func(fd uintptr) bool {
+		c.err = c.attempt(int(fd))
+		return c.err != syscall.EAGAIN
+	}
+	return c
+}}
+
+func newCall(try func(c *call, fd int) error) *call {
+	c := calls.Get().(*call)
+	c.try = try
+	return c
+}
+
+func (c *call) free() {
+	c.try, c.sock, c.buf, c.err = nil, nil, nil, nil
+	c.flags, c.n = 0, 0
+	calls.Put(c)
+}
+
+func (c *call) attempt(fd int) error {
+	for {
+		if err := c.try(c, fd); err != syscall.EINTR {
+			return err
+		}
+	}
+}
+
+// do makes the call, and waits as long as timeout says.
+func (s *Socket) do(dir direction, c *call, timeout time.Duration) error {
+	c.sock = s
+	if timeout != 0 {
+		s.turn[dir].Lock()
+		defer s.turn[dir].Unlock()
+	}
+	if !s.acquire() {
+		return errClosed
+	}
+	if timeout != 0 && s.expired(dir) {
+		s.release()
+		return os.ErrDeadlineExceeded
+	}
+	err := c.attempt(s.fd)
+	if err != syscall.EAGAIN || timeout == 0 {
+		s.release()
+		return err
+	}
+	p, err := s.parking()
+	// From here on the poller keeps the descriptor, and Close must find nobody else at it.
+	s.release()
+	if err != nil {
+		return err
+	}
+	return p.wait(s, dir, c, timeout)
+}
+
+// A parking is a descriptor in the runtime's poller, where goroutines wait without a thread. A descriptor goes there
+// when a call first has to wait, so that the sockets of an event loop never do: there each of their
+// events would also wake the runtime.
+type parking struct {
+	file *os.File
+	raw  syscall.RawConn
+
+	mu       sync.Mutex
+	deadline [2]time.Time // of SetDeadline
+	limit    [2]time.Time // of the call that waits
+	applied  [2]time.Time // what the poller was told
+}
+
+// parking must be called between acquire and release.
+func (s *Socket) parking() (*parking, error) {
+	if p := s.parked.Load(); p != nil {
+		return p, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.parked.Load(); p != nil {
+		return p, nil
+	}
+	if s.detached {
+		return nil, errClosed
+	}
+	// Someone who shares the socket may have made it blocking.
+	if err := sysSetNonblock(s.fd, true); err != nil {
+		return nil, err
+	}
+	p := &parking{file: os.NewFile(uintptr(s.fd), "socket")}
+	var err error
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		return nil, err
+	}
+	s.parked.Store(p)
+	return p, nil
+}
+
+// wait makes the call again and again, each time the descriptor has become ready, until it is done.
+func (p *parking) wait(s *Socket, dir direction, c *call, timeout time.Duration) (err error) {
+	var limit time.Time
+	if timeout > 0 {
+		limit = time.Now().Add(timeout)
+	}
+	p.limitTo(dir, limit)
+	if dir == reading {
+		err = p.raw.Read(c.step)
+	} else {
+		err = p.raw.Write(c.step)
+	}
+	p.limitTo(dir, time.Time{})
+	switch {
+	case err == nil:
+		return c.err
+	case s.closed():
+		return errClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+func (p *parking) limitTo(dir direction, t time.Time) {
+	p.mu.Lock()
+	p.limit[dir] = t
+	p.apply(dir)
+	p.mu.Unlock()
+}
+
+// apply tells the poller the earlier of the deadline and the limit. It is called with mu held.
+func (p *parking) apply(dir direction) {
+	t := p.deadline[dir]
+	if l := p.limit[dir]; t.IsZero() || !l.IsZero() && l.Before(t) {
+		t = l
+	}
+	if t == p.applied[dir] {
+		return
+	}
+	p.applied[dir] = t
+	// An error says that the file is closed, and whoever waits learns that by itself.
+	if dir == reading {
+		p.file.SetReadDeadline(t)
+	} else {
+		p.file.SetWriteDeadline(t)
+	}
+}
+
+// expired reports whether the deadline has passed.
+func (s *Socket) expired(dir direction) bool {
+	p := s.parked.Load()
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.deadline[dir]
+	return !t.IsZero() && !time.Now().Before(t)
+}
