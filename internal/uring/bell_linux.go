@@ -65,7 +65,10 @@ func (b *Bell) Wait() error {
 	err := b.conn.Read(b.due)
 	b.parked.Store(false)
 	b.rung.Store(false)
-	return err
+	if err != nil {
+		return os.ErrClosed // of all that parking can end with, the poller's own word for it is not exported
+	}
+	return nil
 }
 
 // Ring ends the Wait that is under way, else the next one. Any goroutine may call it.

@@ -176,6 +176,9 @@ func (r *Ring) register(op uintptr, arg unsafe.Pointer, n uintptr) (int, error) 
 	return int(res), nil
 }
 
-// Overflows counts completions that found the queue full. The kernel keeps such ones (IORING_FEAT_NODROP) and brings them
-// in order with the next entering call, at some cost: a count that grows asks for a longer queue.
-func (r *Ring) Overflows() int { return int(atomic.LoadUint32(r.cqOverflow)) }
+// Overflowing tells that completions found the queue full. The kernel keeps them (IORING_FEAT_NODROP) and the next entering
+// call brings them, in order, at some cost: where it is often so, the queue is too short.
+func (r *Ring) Overflowing() bool { return atomic.LoadUint32(r.sqFlag)&ioringSQCQOverflow != 0 }
+
+// Lost counts completions that are gone for good, for want of memory to keep them. It should be 0.
+func (r *Ring) Lost() int { return int(atomic.LoadUint32(r.cqOverflow)) }

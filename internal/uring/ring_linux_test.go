@@ -166,13 +166,16 @@ func TestOverflowLosesNoCompletion(t *testing.T) {
 			if err := r.Submit(); err != nil {
 				t.Fatal(err)
 			}
-			if !r.Due() || r.Overflows() == 0 && r.Ready() < n {
-				t.Fatalf("due %v, %d overflows, %d ready", r.Due(), r.Overflows(), r.Ready())
+			if !r.Due() || !r.Overflowing() || r.Ready() != 8 {
+				t.Fatalf("due %v, overflowing %v, %d ready", r.Due(), r.Overflowing(), r.Ready())
 			}
 			for i, c := range await(t, r, n) {
 				if c.UserData != uint64(i) {
 					t.Fatalf("completion %d is of entry %d", i, c.UserData)
 				}
+			}
+			if r.Overflowing() || r.Lost() != 0 {
+				t.Fatalf("overflowing %v, %d lost", r.Overflowing(), r.Lost())
 			}
 		})
 	}

@@ -1,0 +1,124 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestProbeAgreesWithTheKernelsVersion(t *testing.T) {
+	s := Probe()
+	if s.Err() != nil {
+		t.Skip(s.Err())
+	}
+	t.Logf("Linux %s\n%v", release(), s)
+	var major, minor int
+	if _, err := fmt.Sscanf(release(), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	for f := range featureCount {
+		var since struct{ major, minor int }
+		if _, err := fmt.Sscanf(f.Since(), "%d.%d", &since.major, &since.minor); err != nil {
+			t.Fatal(f, err)
+		}
+		// A distribution may have brought a feature to an older kernel; none takes one away.
+		if newer := major > since.major || major == since.major && minor >= since.minor; newer && !s.Has(f) {
+			t.Errorf("Linux %s has no %v, which Linux %s brought", release(), f, f.Since())
+		}
+	}
+}
+
+func TestMissingFeatureIsNamed(t *testing.T) {
+	s := Probe()
+	if s.Err() != nil {
+		t.Skip(s.Err())
+	}
+	err := s.Without(IncrementalBuffers).Require(NoDrop, IncrementalBuffers)
+	var missing *MissingError
+	if !errors.As(err, &missing) || missing.Feature != IncrementalBuffers || !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatal(err)
+	}
+	if !strings.Contains(err.Error(), "IOU_PBUF_RING_INC") || !strings.Contains(err.Error(), "6.12") {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.Without(NoDrop).String(), "- keeping completions") {
+		t.Fatal(s.Without(NoDrop))
+	}
+	if err := s.Require(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A kernel that refuses: this test runs itself again below a seccomp filter that answers io_uring_setup(2) so.
+func TestRefusalSaysWhyAndWhatToDo(t *testing.T) {
+	const env = "URING_TEST_REFUSE"
+	if v := os.Getenv(env); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refuse(t, unix.Errno(n))
+		s := Probe()
+		_, err = New(Config{})
+		if s.Err() == nil || err == nil || s.Err().Error() != err.Error() || s.Has(NoDrop) || s.Require(NoDrop) != s.Err() {
+			t.Fatalf("Probe: %v; New: %v", s.Err(), err)
+		}
+		var why *Error
+		if !errors.As(err, &why) || !errors.Is(err, unix.Errno(n)) {
+			t.Fatalf("%T %v", err, err)
+		}
+		fmt.Println(err)
+		return
+	}
+	for errno, want := range map[unix.Errno][]string{
+		unix.ENOSYS: {"function not implemented", "since 5.1"},
+		unix.EPERM:  {"operation not permitted", "seccomp"},
+		unix.ENOMEM: {"cannot allocate memory", "RLIMIT_MEMLOCK"},
+	} {
+		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
+			if b, _ := os.ReadFile("/proc/sys/kernel/io_uring_disabled"); errno == unix.EPERM && string(b) > "0\n" {
+				want = []string{"operation not permitted", "kernel.io_uring_disabled"}
+			}
+			child := exec.Command(os.Args[0], "-test.run=^TestRefusalSaysWhyAndWhatToDo$")
+			child.Env = append(os.Environ(), fmt.Sprintf("%s=%d", env, errno))
+			out, err := child.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for _, w := range append(want, "io_uring_setup: ") {
+				if !strings.Contains(string(out), w) {
+					t.Errorf("no %q in %q", w, out)
+				}
+			}
+		})
+	}
+}
+
+// refuse puts all threads below a filter that lets io_uring_setup(2) fail with errno: seccomp(2), and bpf's instructions
+// as include/uapi/linux/filter.h and include/uapi/linux/bpf_common.h have them.
+func refuse(t *testing.T, errno unix.Errno) {
+	runtime.LockOSThread()
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_IO_URING_SETUP, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&program)))
+	if e != 0 {
+		t.Fatal(e)
+	}
+}
