@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// An address is what --listen and dial take: where to listen, or whom to call.
+type address struct {
+	network string // "tcp", "unix", or "fd": a listening socket that this process was started with
+	name    string // HOST:PORT, a path or @NAME, or a descriptor's number
+}
+
+// parseAddress reads HOST:PORT or a path, with or without a scheme: tcp://HOST:PORT, unix:PATH, unix://PATH,
+// unix:@NAME for Linux's abstract names, fd://NUMBER. The error says what a user would write instead.
+func parseAddress(s string) (address, error) {
+	a, err := splitScheme(s)
+	if err != nil {
+		return address{}, fmt.Errorf("address %q: %w", s, err)
+	}
+	switch a.network {
+	case "tcp":
+		a.name, err = checkHostPort(a.name)
+	case "unix":
+		a.name, err = checkPath(a.name)
+	case "fd":
+		if n, bad := strconv.ParseUint(a.name, 10, 31); bad != nil {
+			err = fmt.Errorf("%q is no descriptor number (try fd://3)", a.name)
+		} else {
+			a.name = strconv.FormatUint(n, 10)
+		}
+	}
+	if err != nil {
+		return address{}, fmt.Errorf("address %q: %w", s, err)
+	}
+	return a, nil
+}
+
+// String gives a form that parseAddress reads back as the same address.
+func (a address) String() string {
+	switch a.network {
+	case "unix":
+		if a.name[0] == '@' {
+			return "unix:" + a.name
+		}
+		return "unix://" + a.name
+	case "fd":
+		return "fd://" + a.name
+	}
+	return a.name
+}
+
+func splitScheme(s string) (address, error) {
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(scheme, "/.@:[") {
+		switch scheme {
+		case "tcp", "unix", "fd":
+			return address{scheme, rest}, nil
+		case "udp":
+			return address{}, errors.New("datagrams are not served; switchboard dial --udp speaks them")
+		}
+		return address{}, fmt.Errorf("unknown scheme %q (there are tcp://, unix: and fd://)", scheme)
+	}
+	if rest, ok := strings.CutPrefix(s, "unix:"); ok {
+		return address{"unix", rest}, nil
+	}
+	if strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../") || strings.HasPrefix(s, "@") {
+		return address{"unix", s}, nil
+	}
+	return address{"tcp", s}, nil
+}
+
+// checkPath returns the path with a slash or a dot in front, or @, which tell it from any other address.
+func checkPath(path string) (string, error) {
+	switch {
+	case path == "" || path == "@":
+		return "", errors.New("the path is missing (try unix:/tmp/switchboard.sock)")
+	case strings.ContainsRune(path, 0):
+		return "", errors.New("a path cannot hold a zero byte")
+	case !strings.ContainsRune("/.@", rune(path[0])):
+		return "./" + path, nil
+	}
+	return path, nil
+}
+
+// checkHostPort returns s with its port as a number. An empty host stays empty: to listen, it means every interface.
+func checkHostPort(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("it is empty (try 127.0.0.1:7007)")
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' }) {
+		return "", errors.New("neither HOST:PORT nor a path (a path begins with /, ./ or unix:)")
+	}
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return "", fmt.Errorf("the port is missing (try %s)", net.JoinHostPort(ip.String(), "7007"))
+	}
+	if _, err := strconv.ParseUint(s, 10, 16); err == nil {
+		return "", fmt.Errorf("the host is missing (try 127.0.0.1:%s, or :%[1]s for every interface)", s)
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		var why *net.AddrError
+		errors.As(err, &why)
+		if why.Err == "missing port in address" {
+			return "", fmt.Errorf("the port is missing (try %s:7007)", s)
+		}
+		return "", fmt.Errorf("%s (try HOST:PORT, or [::1]:7007 for IPv6)", why.Err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		if n, err := net.LookupPort("tcp", port); err == nil && port != "" {
+			return net.JoinHostPort(host, strconv.Itoa(n)), nil
+		}
+		return "", fmt.Errorf("%q is no port (0 to 65535)", port)
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
+}

@@ -1,0 +1,40 @@
+package classic
+
+import (
+	"slices"
+
+	"github.com/switchboard-go/switchboard/selector"
+)
+
+// A Mode is one of the architectures that a server can have.
+type Mode struct {
+	Name  string
+	About string // one line for the help text
+	run   func(s *Server) error
+}
+
+// Modes lists the architectures of this platform, from the simplest on. The last, "auto", is the best of the selectors.
+func Modes() []Mode {
+	modes := []Mode{
+		{"blocking", "one client at a time, the others wait in the backlog", (*Server).blocking},
+		{"goroutines", "a goroutine for each client", (*Server).goroutines},
+		{"processes", "a worker process for each processor, accepting from the same socket", (*Server).processes},
+	}
+	here := selector.Mechanisms()
+	if slices.Contains(here, "select") {
+		modes = append(modes, Mode{"select", "one thread, waiting in select with three lists", (*Server).selectLists})
+	}
+	for _, mechanism := range []string{"poll", "epoll", "kqueue"} {
+		if slices.Contains(here, mechanism) {
+			modes = append(modes, onSelector(mechanism, "one thread, waiting in "+mechanism))
+		}
+	}
+	if len(here) > 0 {
+		modes = append(modes, onSelector("auto", "one thread, waiting in "+here[0]+", the best here"))
+	}
+	return modes
+}
+
+func onSelector(mechanism, about string) Mode {
+	return Mode{mechanism, about, func(s *Server) error { return s.selectors(mechanism) }}
+}
