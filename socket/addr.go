@@ -3,6 +3,7 @@ package socket
 import (
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -87,7 +88,7 @@ func ParseAddr(s string) (Addr, error) {
 		return bad("no port: write HOST:PORT, [IPV6]:PORT, /path/of.sock or @name")
 	case !decimal(port):
 		return bad("port " + quote(port) + " is not a number")
-	case len(strings.TrimLeft(port, "0")) > 5 || atoi(port) > 65535:
+	case !isPort(port):
 		return bad("port " + port + " is over 65535")
 	case strings.Contains(host, ":") && !strings.HasPrefix(s, "["):
 		return bad("an IPv6 address goes in brackets: [" + host + "]:" + port)
@@ -150,15 +151,11 @@ func cutPort(s string) (host, port string, ok bool) {
 	return strings.TrimSuffix(strings.TrimPrefix(s[:i], "["), "]"), s[i+1:], true
 }
 
-func decimal(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
-}
+func decimal(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-func atoi(s string) (n int) {
-	for _, c := range []byte(s) {
-		n = n*10 + int(c-'0')
-	}
-	return n
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 func quote(s string) string { return `"` + s + `"` }

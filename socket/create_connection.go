@@ -3,34 +3,141 @@ package socket
 import (
 	"context"
 	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
 	"time"
 )
 
 // ConnectOptions change what CreateConnection does. The zero value and nil are the usual connection.
 type ConnectOptions struct {
-	// Timeout bounds the whole of resolving and connecting; 0 leaves that to ctx. The socket it returns has none.
+	// Timeout bounds the whole of looking up and connecting; 0 leaves that to the context. It is not the
+	// timeout of the socket that comes out, which is in blocking mode.
 	Timeout time.Duration
 
 	// Source is the address to connect from; port 0 lets the system choose. The zero Addr leaves all to the system.
+	// Addresses of the other family are not tried.
 	Source Addr
+
+	// AttemptDelay is how long one address may go without an answer before the next is tried too; 0 is 250 ms.
+	AttemptDelay time.Duration
 
 	// Resolver looks names up; nil is net.DefaultResolver.
 	Resolver *net.Resolver
 }
 
-// CreateConnection connects a stream socket.
+// CreateConnection connects a stream socket with the address: host:port, or a Unix socket as ParseAddr reads it. An
+// empty host is this machine.
+//
+// A host that is a name may have many addresses. They are tried as RFC 8305 (Happy Eyeballs) says: IPv6 and IPv4 in
+// turn, each a moment after the one before or as soon as that has failed, and the first to answer wins. When
+// none does, the error lists them all with the reason of each, and errors.Is finds each. When the context ends,
+// the error is os.ErrDeadlineExceeded or context.Canceled.
 func CreateConnection(ctx context.Context, address string, options *ConnectOptions) (*Socket, error) {
-	a, err := resolveOne(address)
+	o := ConnectOptions{}
+	if options != nil {
+		o = *options
+	}
+	if o.AttemptDelay <= 0 {
+		o.AttemptDelay = 250 * time.Millisecond
+	}
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
+	}
+	if o.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.Timeout)
+		defer cancel()
+	}
+	a, host, service, err := splitAddress(address)
 	if err != nil {
 		return nil, failed("connect", address, err)
 	}
+	if a.IsValid() {
+		s, err := o.attempt(ctx, a)
+		return s, failed("connect", a.String(), err)
+	}
+	port, err := new(AddrInfo).lookupPort(ctx, "tcp", service)
+	if err != nil {
+		return nil, failed("connect", address, err)
+	}
+	s, err := o.race(ctx, host, port)
+	return s, failed("connect", address, err)
+}
+
+// attempt connects with one address. The error is the bare cause.
+func (o *ConnectOptions) attempt(ctx context.Context, a Addr) (*Socket, error) {
+	if o.Source.IsValid() && o.Source.Family() != a.Family() {
+		return nil, invalid(syscall.EAFNOSUPPORT, "the source "+o.Source.String()+" is of another family")
+	}
+	if ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
 	s, err := New(a.Family(), SOCK_STREAM, 0)
 	if err != nil {
+		return nil, cause(err)
+	}
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	if o.Source.IsValid() {
+		err = s.Bind(o.Source)
+	}
+	if err == nil {
+		err = cause(s.Connect(a))
+	}
+	if !stop() {
+		// The context has closed the socket, or is about to.
+		if err == nil || err == errClosed {
+			err = ended(ctx)
+		}
 		return nil, err
 	}
-	if err := s.Connect(a); err != nil {
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
+
+// ended is the cause of an error after the context has ended.
+func ended(ctx context.Context) error {
+	if ctx.Err() == context.DeadlineExceeded {
+		return os.ErrDeadlineExceeded
+	}
+	return ctx.Err()
+}
+
+// lookup finds the host's addresses of one family: "ip6" or "ip4".
+func (o *ConnectOptions) lookup(ctx context.Context, network, host string, port uint16) ([]Addr, error) {
+	ips := []netip.Addr{netip.IPv6Loopback()}
+	if network == "ip4" {
+		ips[0] = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if host != "" {
+		var err error
+		if ips, err = o.Resolver.LookupNetIP(ctx, network, host); err != nil {
+			return nil, err
+		}
+	}
+	var list []Addr
+	for _, ip := range ips {
+		if network == "ip4" {
+			ip = ip.Unmap()
+		}
+		list = append(list, InetAddr(netip.AddrPortFrom(ip, port)))
+	}
+	return list, nil
+}
+
+// failures are the errors of the addresses that were tried, in the order in which they failed.
+type failures []error
+
+func (f failures) Error() string {
+	texts := make([]string, len(f))
+	for i, err := range f {
+		texts[i] = strings.TrimPrefix(err.Error(), "connect ")
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (f failures) Unwrap() []error { return f }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"syscall"
@@ -35,12 +36,17 @@ func CreateServer(address string, options *ServerOptions) (*Socket, error) {
 	if options == nil {
 		options = &ServerOptions{}
 	}
-	if port, ok := strings.CutPrefix(address, ":"); ok {
-		return listenEverywhere(port, options)
-	}
-	a, err := resolveOne(address)
+	a, host, service, err := splitAddress(address)
 	if err != nil {
 		return nil, failed("bind", address, err)
+	}
+	if !a.IsValid() {
+		if a, err = lookupOne(host, service); err != nil {
+			return nil, failed("bind", address, err)
+		}
+	}
+	if strings.HasPrefix(address, ":") {
+		return listenEverywhere(a.Port(), options)
 	}
 	if a.Family() == AF_UNIX {
 		return listenUnix(a, options)
@@ -52,24 +58,17 @@ func CreateServer(address string, options *ServerOptions) (*Socket, error) {
 }
 
 // listenEverywhere listens on IPv6 and IPv4 with one socket, or on IPv4 alone where that cannot be.
-func listenEverywhere(port string, options *ServerOptions) (*Socket, error) {
-	any6, err := ParseAddr("[::]:" + port)
-	if err != nil {
-		any6, err = resolveOne("[::]:" + port)
+func listenEverywhere(port int, options *ServerOptions) (*Socket, error) {
+	all := func(ip netip.Addr) Addr { return InetAddr(netip.AddrPortFrom(ip, uint16(port))) }
+	s, err := listenInet(all(netip.IPv6Unspecified()), options, true)
+	if err == nil || options.DualStack {
+		return s, err
 	}
-	if err != nil {
-		return nil, failed("bind", ":"+port, err)
-	}
-	s, err := listenInet(any6, options, true)
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EAFNOSUPPORT) ||
 		errors.Is(err, syscall.EADDRNOTAVAIL) {
-		if options.DualStack {
-			return nil, err
-		}
-		any4, _ := ParseAddr(fmt.Sprintf("0.0.0.0:%d", any6.Port()))
-		return listenInet(any4, options, false)
+		return listenInet(all(netip.IPv4Unspecified()), options, false)
 	}
-	return s, err
+	return nil, err
 }
 
 func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error) {
@@ -115,17 +114,24 @@ func (o *ServerOptions) backlog() int {
 	return 1<<16 - 1
 }
 
-// resolveOne returns the address to listen on.
-func resolveOne(address string) (Addr, error) {
-	a, err := ParseAddr(address)
+// splitAddress reads an address that may have a name in place of a number: then the Addr is zero and the host and
+// service are to be looked up.
+func splitAddress(address string) (a Addr, host, service string, err error) {
+	a, err = ParseAddr(address)
 	if err == nil {
-		return a, nil
+		return a, "", "", nil
 	}
 	host, service, splitErr := net.SplitHostPort(address)
-	if splitErr != nil || host == "" {
-		return Addr{}, err
+	if splitErr != nil || service == "" {
+		return Addr{}, "", "", cause(err)
 	}
-	list, err := GetAddrInfo(context.Background(), host, service, &AddrInfo{Type: SOCK_STREAM})
+	return Addr{}, host, service, nil
+}
+
+// lookupOne returns the address to listen on.
+func lookupOne(host, service string) (Addr, error) {
+	hints := AddrInfo{Flags: AI_PASSIVE, Type: SOCK_STREAM}
+	list, err := hints.resolve(context.Background(), host, service)
 	if err != nil {
 		return Addr{}, err
 	}

@@ -145,6 +145,14 @@ func failed(op, addr string, err error) error {
 	return &Error{Op: op, Addr: addr, Err: err}
 }
 
+// cause takes the call and the address off an error, for another to name them.
+func cause(err error) error {
+	if e, ok := err.(*Error); ok {
+		return e.Err
+	}
+	return err
+}
+
 // A non-blocking program meets would-block once for every time it waits: these errors are made beforehand, and are
 // the only ones without an address.
 var wouldBlock = func() map[string]*Error {

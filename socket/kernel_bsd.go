@@ -14,6 +14,10 @@ import (
 // maxPath is what sun_path holds besides the zero byte that ends it.
 const maxPath = 103
 
+// staleProbes is how often a socket file must refuse before it counts as stale: a server whose backlog is full refuses
+// too.
+const staleProbes = 10
+
 // A sockaddr is an address as golang.org/x/sys has it.
 type sockaddr struct {
 	unix.Sockaddr
@@ -84,7 +88,7 @@ func sysRecvMsg(fd int, buffers [][]byte, control []byte, flags int) (n, control
 		return 0, 0, 0, Addr{}, err
 	}
 	if cmsgCloexec == 0 {
-		for _, fd := range receivedFDs(control[:controlLen]) {
+		for _, fd := range decodeFDs(control[:controlLen]) {
 			unix.CloseOnExec(fd)
 		}
 	}

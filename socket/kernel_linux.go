@@ -10,6 +10,10 @@ import (
 // The system calls of Linux. What cannot wait is called raw, past the scheduler; MSG_DONTWAIT sees to it that it
 // cannot, whatever another process that shares the socket has done to O_NONBLOCK.
 
+// staleProbes is how often a socket file must refuse before it counts as stale: a server that is
+// busy does not refuse.
+const staleProbes = 1
+
 // A sockaddr is an address as the kernel has it.
 type sockaddr struct {
 	raw [unix.SizeofSockaddrAny]byte
@@ -30,7 +34,7 @@ func sysBind(fd int, to Addr) error {
 		return err
 	}
 	_, _, e := unix.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&sa.raw)), uintptr(sa.len))
-	return result(e)
+	return errnoOrNil(e)
 }
 
 func sysConnect(fd int, to Addr) error {
@@ -39,7 +43,7 @@ func sysConnect(fd int, to Addr) error {
 		return err
 	}
 	_, _, e := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&sa.raw)), uintptr(sa.len))
-	return result(e)
+	return errnoOrNil(e)
 }
 
 func sysAccept(fd int) (conn int, peer Addr, err error) {
@@ -159,7 +163,7 @@ func sysOptionBytes(fd, level, name int, p []byte) (int, error) {
 	n := uint32(len(p))
 	_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
 		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(unsafe.Pointer(&n)), 0)
-	return int(n), result(e)
+	return int(n), errnoOrNil(e)
 }
 
 func sysProtocol(fd int) int {
@@ -167,7 +171,7 @@ func sysProtocol(fd int) int {
 	return proto
 }
 
-func result(e syscall.Errno) error {
+func errnoOrNil(e syscall.Errno) error {
 	if e != 0 {
 		return e
 	}

@@ -62,3 +62,21 @@ func sysSetLinger(fd int, on bool, seconds int) error {
 	}
 	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l)
 }
+
+func sysSendFile(fd, file int, offset int64, count int) (int, error) {
+	n, err := unix.Sendfile(fd, file, &offset, count)
+	return max(n, 0), err
+}
+
+// sysLockDir takes the advisory lock of a directory; close gives it back. EWOULDBLOCK: somebody else has it.
+func sysLockDir(path string) (lock int, err error) {
+	lock, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Flock(lock, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		unix.Close(lock)
+		return -1, err
+	}
+	return lock, nil
+}

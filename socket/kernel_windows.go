@@ -7,7 +7,10 @@ import (
 
 // Sockets on Windows are not there yet: every call says so. Addresses, names and byte order work.
 
-const maxPath = 107
+const (
+	maxPath     = 107
+	staleProbes = 1
+)
 
 var errNoSockets = fmt.Errorf("sockets on Windows: %w", errors.ErrUnsupported)
 
@@ -50,3 +53,13 @@ func sysRecvMsg(fd int, buffers [][]byte, control []byte, flags int) (n, control
 func sysSendMsg(fd int, buffers [][]byte, control []byte, to Addr, flags int) (int, error) {
 	return 0, errNoSockets
 }
+
+func sysSendFile(fd, file int, offset int64, count int) (int, error) { return 0, errNoSockets }
+func sysLockDir(path string) (lock int, err error)                   { return -1, errNoSockets }
+
+func controlLen(n int) int                    { return 0 }
+func controlSpace(n int) int                  { return 0 }
+func encodeControl(list []Control) []byte     { return nil }
+func decodeControl(b []byte) (list []Control) { return nil }
+func encodeFDs(fds []int) []byte              { return nil }
+func decodeFDs(b []byte) (fds []int)          { return nil }

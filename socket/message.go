@@ -1,3 +1,129 @@
 package socket
 
-func receivedFDs(b []byte) []int { return nil }
+import (
+	"io"
+	"syscall"
+)
+
+// A Control is one piece of control data: what travels beside the bytes of a message. Its Data is a structure of C.
+type Control struct {
+	Level, Type int
+	Data        []byte
+}
+
+// A Message is what RecvMsg received, besides the bytes.
+type Message struct {
+	Control []Control
+	Flags   int  // MSG_TRUNC: the message was longer than the buffers; MSG_CTRUNC: control data was lost; …
+	Addr    Addr // the sender, as RecvFrom gives it
+}
+
+// ControlLen returns the room for one piece of control data with n bytes and nothing behind it (CMSG_LEN).
+func ControlLen(n int) int { return controlLen(n) }
+
+// ControlSpace returns the room for one piece of control data with n bytes among others (CMSG_SPACE).
+func ControlSpace(n int) int { return controlSpace(n) }
+
+// SendMsg sends the buffers one after the other as one message, with control data, and returns how many bytes went:
+// sendmsg(2). As with Send, on a stream that may be less than all; the control data is then gone. The zero Addr
+// stands for the connected peer.
+func (s *Socket) SendMsg(buffers [][]byte, control []Control, to Addr, flags int) (int, error) {
+	if to.IsValid() {
+		if err := to.unfit(s.family); err != nil {
+			return 0, failed("sendmsg", to.String(), err)
+		}
+	}
+	return s.sendMsg("sendmsg", buffers, encodeControl(control), to, flags)
+}
+
+// RecvMsg receives a message into the buffers, one after the other, and returns how many bytes that was: recvmsg(2).
+// At most controlSize bytes of control data are received: see ControlSpace. At the end of a stream the error is io.EOF.
+// Received descriptors (SCM_RIGHTS) are not inherited by child processes, and are the caller's to close;
+// RecvFDs is made for them.
+func (s *Socket) RecvMsg(buffers [][]byte, controlSize, flags int) (int, Message, error) {
+	n, raw, m, err := s.recvMsg(buffers, controlSize, flags)
+	if err != nil {
+		return n, m, s.failRecv("recvmsg", err)
+	}
+	m.Control = decodeControl(raw)
+	return n, m, nil
+}
+
+// SendFDs sends open descriptors along with the bytes of p, of which there must be at least one, over a Unix socket
+// to another process. It returns how many bytes went; the descriptors go with the first. The receiver gets
+// duplicates: the caller's stay open.
+func (s *Socket) SendFDs(p []byte, fds ...int) (int, error) {
+	const op = "send descriptors"
+	switch {
+	case s.family != AF_UNIX:
+		return 0, s.fail(op, invalid(syscall.EAFNOSUPPORT, "only a Unix socket can send descriptors"))
+	case len(p) == 0:
+		return 0, s.fail(op, invalid(syscall.EINVAL, "descriptors travel with data: give at least one byte"))
+	}
+	return s.sendMsg(op, [][]byte{p}, encodeFDs(fds), Addr{}, 0)
+}
+
+// RecvFDs receives bytes into p, and with them at most limit descriptors. They are not inherited by child processes and
+// are the caller's to close. When descriptors were lost, because more came than limit or because this process may not
+// have so many, those that arrived are closed and the error (EMSGSIZE) says so; the n bytes are valid still.
+func (s *Socket) RecvFDs(p []byte, limit int) (n int, fds []int, err error) {
+	const op = "receive descriptors"
+	if s.family != AF_UNIX {
+		return 0, nil, s.fail(op, invalid(syscall.EAFNOSUPPORT, "only a Unix socket can receive descriptors"))
+	}
+	// The padding that ControlSpace adds would let one descriptor too many in.
+	n, raw, m, err := s.recvMsg([][]byte{p}, ControlLen(4*max(limit, 0)), 0)
+	if err != nil {
+		return n, nil, s.failRecv(op, err)
+	}
+	fds = decodeFDs(raw)
+	if m.Flags&MSG_CTRUNC != 0 || len(fds) > limit {
+		for _, fd := range fds {
+			sysClose(fd)
+		}
+		return n, nil, s.fail(op, invalid(syscall.EMSGSIZE,
+			"more came than asked for, or than this process may have: all that came are closed"))
+	}
+	return n, fds, nil
+}
+
+func (s *Socket) sendMsg(op string, buffers [][]byte, control []byte, to Addr, flags int) (n int, err error) {
+	c := newCall(func(_ *call, fd int) (err error) {
+		n, err = sysSendMsg(fd, buffers, control, to, flags)
+		return err
+	})
+	defer c.free()
+	if err = s.do(writing, c, s.Timeout()); err != nil && err != syscall.EAGAIN && to.IsValid() {
+		return n, failed(op, to.String(), err)
+	}
+	return n, s.fail(op, err)
+}
+
+func (s *Socket) recvMsg(buffers [][]byte, controlSize, flags int) (n int, control []byte, m Message, err error) {
+	control = make([]byte, max(controlSize, 0))
+	c := newCall(func(_ *call, fd int) (err error) {
+		var size int
+		n, size, m.Flags, m.Addr, err = sysRecvMsg(fd, buffers, control, flags)
+		if err == nil {
+			control = control[:size]
+		}
+		return err
+	})
+	defer c.free()
+	if err = s.do(reading, c, s.Timeout()); err != nil {
+		return 0, nil, m, err
+	}
+	if n == 0 && len(control) == 0 && s.endsWithZero() && room(buffers) {
+		err = io.EOF
+	}
+	return n, control, m, err
+}
+
+func room(buffers [][]byte) bool {
+	for _, b := range buffers {
+		if len(b) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -13,10 +13,10 @@ func sysOptionBytes(fd, level, name int, p []byte) (int, error) {
 	n := uint32(len(p))
 	_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
 		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(unsafe.Pointer(&n)), 0)
-	return int(n), result(e)
+	return int(n), errnoOrNil(e)
 }
 
-func result(e syscall.Errno) error {
+func errnoOrNil(e syscall.Errno) error {
 	if e != 0 {
 		return e
 	}

@@ -2,10 +2,11 @@ package socket
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -68,12 +69,20 @@ func (hints *AddrInfo) resolve(ctx context.Context, host, service string) ([]Add
 		return nil, portErr
 	}
 	if hints.Flags&AI_CANONNAME != 0 {
-		list[0].CanonName = host
-		if name, err := net.DefaultResolver.LookupCNAME(ctx, host); err == nil {
-			list[0].CanonName = name
-		}
+		list[0].CanonName = canonical(ctx, host)
 	}
 	return list, nil
+}
+
+func canonical(ctx context.Context, host string) string {
+	if _, err := netip.ParseAddr(host); err == nil || host == "" {
+		return host
+	}
+	name, err := net.DefaultResolver.LookupCNAME(ctx, host)
+	if err != nil {
+		return host
+	}
+	return strings.TrimSuffix(name, ".")
 }
 
 type kind struct {
@@ -140,22 +149,16 @@ func (hints *AddrInfo) lookupPort(ctx context.Context, network, service string) 
 	case service == "":
 		return 0, nil
 	case decimal(service):
-		if n, err := parsePort(service); err == nil {
-			return n, nil
+		n, err := strconv.ParseUint(service, 10, 16)
+		if err != nil {
+			return 0, invalid(syscall.EINVAL, "port "+service+" is over 65535")
 		}
-		return 0, invalid(syscall.EINVAL, "port "+service+" is over 65535")
+		return uint16(n), nil
 	case hints.Flags&AI_NUMERICSERV != 0:
 		return 0, invalid(syscall.EINVAL, "port "+quote(service)+" is not a number")
 	}
 	n, err := net.DefaultResolver.LookupPort(ctx, network, service)
 	return uint16(n), err
-}
-
-func parsePort(s string) (uint16, error) {
-	if !decimal(s) || atoi(s) > 65535 {
-		return 0, errors.New("not a port")
-	}
-	return uint16(atoi(s)), nil
 }
 
 // GetHostName returns the name that this machine gives itself: gethostname(2).
