@@ -1,0 +1,291 @@
+package switchboard
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/internal/wheel"
+)
+
+// A listener is accepted from by one loop, which gives each connection to the quietest one. One acceptor keeps the loops
+// even: with a listening socket for each loop (SO_REUSEPORT) it is chance that spreads connections, and long-lived ones
+// stay where they fell.
+type listener struct {
+	server *Server
+	loop   *loop
+	fd     int // non-blocking, and in nobody's poller but ours
+	addr   net.Addr
+	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of
+	failed chan error   // why serve returns
+
+	// The loop's.
+	burst  int
+	closed bool
+	waits  bool // accepting is paused until connections go or the timer fires
+	told   bool // the log knows that descriptors are out
+	again  wheel.Timer[expirer]
+
+	wanted atomic.Bool // resumeAccepting is on its way
+}
+
+const (
+	// retry is how long accepting pauses at the end of descriptors when no connection of our own goes meanwhile: somebody
+	// else may have given some back.
+	retry = 100 * time.Millisecond
+
+	// checkEvery is how soon Serve notices that somebody else has closed its net.Listener. Go's poller tells nobody but
+	// who waits in Accept, and who waits there would take connections.
+	checkEvery = time.Second
+)
+
+// copyOf makes a listener of a net.Listener.
+func copyOf(l net.Listener) (*listener, error) {
+	sc, ok := l.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("switchboard: serve: a %T has no descriptor to wait on", l)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	ln := &listener{addr: l.Addr(), check: func() error { return raw.Control(func(uintptr) {}) }}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { ln.fd, inner = rawio.Dup(int(fd)) }); err != nil {
+		return nil, err
+	}
+	if inner != nil {
+		return nil, fmt.Errorf("switchboard: serve %v: %w", l.Addr(), inner)
+	}
+	return ln, nil
+}
+
+// serve accepts until end is called. The descriptor is its caller's again when it returns.
+func (s *Server) serve(ln *listener) error {
+	if s.Accept == nil {
+		return errors.New("switchboard: Server.Accept is nil: nobody to serve connections")
+	}
+	loops, err := s.run()
+	if err != nil {
+		return err
+	}
+	ln.server, ln.loop = s, loops[int(s.next.Add(1)-1)%len(loops)]
+	ln.burst, ln.failed = 1, make(chan error, 1)
+	ln.again.Value = ln
+	if ln.tcp() {
+		rawio.NoDelay(ln.fd)
+		rawio.KeepAlive(ln.fd)
+	}
+	s.mu.Lock()
+	running := s.state == serverRunning
+	if running {
+		s.listeners[ln] = struct{}{}
+	}
+	s.mu.Unlock()
+	if !running || !ln.loop.give(task{f: ln.resume}) {
+		return ErrServerClosed
+	}
+	err = <-ln.failed
+	s.mu.Lock()
+	delete(s.listeners, ln)
+	s.mu.Unlock()
+	stopped := make(chan struct{})
+	if ln.loop.give(task{f: func() { ln.stop(); close(stopped) }}) {
+		<-stopped
+	} else {
+		<-ln.loop.done // which then looks at it no more
+	}
+	return err
+}
+
+func (ln *listener) tcp() bool { return ln.addr.Network() == "tcp" }
+
+// end has serve return err. Any goroutine may call it; the first word counts.
+func (ln *listener) end(err error) {
+	select {
+	case ln.failed <- err:
+	default:
+	}
+}
+
+// stop accepts no more. It runs on the loop.
+func (ln *listener) stop() {
+	if !ln.waits {
+		ln.loop.engine.unlisten(ln)
+	} else {
+		ln.server.paused.Add(-1)
+	}
+	ln.loop.wheel.Stop(&ln.again)
+	ln.closed = true
+}
+
+// resume begins to accept, or begins again. It runs on the loop.
+func (ln *listener) resume() {
+	ln.wanted.Store(false)
+	if ln.closed {
+		return
+	}
+	if ln.waits {
+		ln.waits = false
+		ln.server.paused.Add(-1)
+	}
+	ln.watch()
+	if err := ln.loop.engine.listen(ln); err != nil {
+		ln.server.logger().Error("cannot accept", "address", ln.addr, "error", err)
+		ln.pause(retry)
+	}
+}
+
+// pause stops accepting until a connection goes, or for the time given if that is not 0.
+func (ln *listener) pause(d time.Duration) {
+	ln.loop.engine.unlisten(ln)
+	ln.waits = true
+	ln.server.paused.Add(1)
+	ln.loop.count.AcceptPauses++
+	if d > 0 {
+		ln.loop.wheel.Start(&ln.again, ln.loop.tick+int64(d/time.Millisecond))
+	} else if ln.server.accepted.Load() < int64(ln.server.limits.MaxConns) {
+		ln.resume() // the connection that made room went before anybody could know that it is waited for
+	}
+}
+
+// watch has the timer fire when a foreign listener is to be looked at.
+func (ln *listener) watch() {
+	ln.loop.wheel.Stop(&ln.again)
+	if ln.check != nil {
+		ln.loop.wheel.Start(&ln.again, ln.loop.tick+int64(checkEvery/time.Millisecond))
+	}
+}
+
+func (ln *listener) expire() {
+	if ln.check != nil && ln.check() != nil {
+		ln.end(fmt.Errorf("switchboard: serve %v: %w", ln.addr, net.ErrClosed))
+	}
+	if ln.waits {
+		ln.resume()
+	} else {
+		ln.watch()
+	}
+}
+
+// resumeAccepting has every paused listener try again.
+func (s *Server) resumeAccepting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ln := range s.listeners {
+		if ln.wanted.CompareAndSwap(false, true) {
+			ln.loop.give(task{f: func() {
+				if ln.wanted.Store(false); ln.waits {
+					ln.resume()
+				}
+			}})
+		}
+	}
+}
+
+// accepted takes what accept(2) gave, and tells whether to go on accepting now.
+func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool {
+	s := ln.server
+	switch {
+	case errno == 0:
+	case rawio.NoDescriptors(errno):
+		if !ln.told {
+			ln.told = true
+			s.logger().Error("accepting pauses: "+errno.Error()+" (raise the limit with ulimit -n, or set MaxConns below it)",
+				"address", ln.addr, "active", s.active.Load())
+		}
+		ln.pause(retry)
+		return false
+	case errno == syscall.ECONNABORTED: // the client went while it waited in the backlog
+		return true
+	default:
+		if errno == syscall.EINVAL || errno == syscall.EBADF || errno == syscall.ENOTSOCK { // it listens no more
+			ln.end(callError("accept", ln.addr, errno))
+		}
+		ln.pause(retry)
+		return false
+	}
+	if ln.told {
+		ln.told = false
+		s.logger().Info("accepting goes on", "address", ln.addr, "active", s.active.Load())
+	}
+	if ln.tcp() && !rawio.InheritsOptions {
+		rawio.NoDelay(fd)
+		rawio.KeepAlive(fd)
+	}
+	l := s.quietest(ln.loop)
+	c := newConn(l, fd, peer)
+	s.accepted.Add(1)
+	ln.loop.count.Accepted++
+	if l == ln.loop {
+		c.open()
+	} else if !l.adopt(c) {
+		rawio.Close(fd)
+		s.accepted.Add(-1)
+		s.departed()
+	}
+	if s.limits.MaxConns > 0 && s.accepted.Load() >= int64(s.limits.MaxConns) {
+		ln.pause(0)
+		return false
+	}
+	return true
+}
+
+func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
+	c := &Conn{loop: l, fd: int32(fd), peer: peer, born: l.clock()}
+	c.limits.Value = c
+	c.active.Store(c.born)
+	l.active.Add(1)
+	l.server.active.Add(1)
+	return c
+}
+
+// open begins an accepted connection on its loop.
+func (c *Conn) open() {
+	l := c.loop
+	l.enlist(c)
+	if l.server.stopping.Load() {
+		c.finish(ErrServerClosed)
+		return
+	}
+	l.current = c
+	c.inTurn.Store(true)
+	h, err := l.server.Accept(c)
+	c.inTurn.Store(false)
+	l.current = nil
+	if h == nil && err == nil {
+		err = errors.New("switchboard: Server.Accept returned no handler")
+	}
+	if err != nil {
+		l.count.Refused++
+		l.server.trace.refused(c, err)
+		c.mu.Lock()
+		c.transmit(nil)
+		c.dequeue(c.queued)
+		c.mu.Unlock()
+		c.finish(err)
+		return
+	}
+	c.handler = h
+	c.state = stateOpen
+	l.server.trace.opened(c)
+	c.schedule()
+	l.watchClock(c)
+	c.flush()
+}
+
+// failed ends c for what the system said.
+func (c *Conn) failed(call string, errno syscall.Errno) {
+	if c.state == stateLingering { // everything was sent and ended: how the peer goes does not matter
+		c.mu.Lock()
+		err := c.ending.err
+		c.mu.Unlock()
+		c.finish(err)
+		return
+	}
+	c.finish(callError(call, c.RemoteAddr(), errno))
+}

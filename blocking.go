@@ -1,0 +1,353 @@
+package switchboard
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/buffer"
+)
+
+// Blocking returns a Handler for ordinary code that waits: f reads and writes conn as any net.Conn, deadlines included,
+// on a goroutine of its own. The goroutine exists only while f runs, so f had best return when it has answered what came:
+// with nil, it is called again when there is more input; any error ends the connection as one of Handler.Data does.
+//
+// r reads conn with a buffer, for bufio, net/textproto or http.ReadRequest. What f leaves in r is there at its next
+// call. Reading conn reads r. (A json.Decoder reads ahead into a buffer of its own: keep it to a loop in f that ends
+// with the connection, or read lines and use json.Unmarshal.)
+//
+// A Read waits for input, and at the end of input returns io.EOF. A Write waits while the output queue is full. If f
+// returns nil without having consumed anything, it is called again only when there is more than it has seen. One Handler
+// serves any number of connections.
+func Blocking(f func(conn net.Conn, r *bufio.Reader) error) Handler { return blocking(f) }
+
+type blocking func(conn net.Conn, r *bufio.Reader) error
+
+// A stream is a connection as the goroutine of a blocking handler sees it: a net.Conn.
+type stream struct {
+	c *Conn
+	f blocking
+
+	mu       sync.Mutex
+	in       *buffer.Buffer // received and not read
+	at       int            // bytes of in that are read
+	arrived  int64          // bytes received in all
+	taken    int64          // bytes that f consumed in all
+	seen     bool           // f has seen all of in, and consumed none of it
+	running  bool           // there is a goroutine
+	paused   bool           // the connection is not read, because nobody reads here
+	inputEnd bool
+	err      error // the connection is gone
+
+	input, room           chan struct{} // a token each, when a waiting Read or Write should look again
+	readUntil, writeUntil time.Time
+	reader                *bufio.Reader
+}
+
+var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
+
+// Data implements Handler.
+func (f blocking) Data(c *Conn, p []byte) (int, error) {
+	more := c.extra()
+	if more.stream == nil {
+		more.stream = &stream{c: c, f: f, input: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	}
+	st := more.stream
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.in = buffer.Append(st.in, p)
+	st.arrived += int64(len(p))
+	st.seen = false
+	if len(st.in.B)-st.at >= c.loop.limits.HighWater {
+		st.paused = true
+		c.Pause()
+	}
+	st.rouse()
+	return len(p), nil
+}
+
+// InputEnd implements InputEnder.
+func (f blocking) InputEnd(c *Conn, rest []byte) error {
+	more := c.more.Load()
+	if more == nil || more.stream == nil {
+		return io.EOF
+	}
+	st := more.stream
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.inputEnd = true
+	if !st.running && st.in == nil {
+		return io.EOF
+	}
+	st.rouse()
+	return nil
+}
+
+// Drained implements Drainer.
+func (f blocking) Drained(c *Conn) {
+	if more := c.more.Load(); more != nil && more.stream != nil {
+		token(more.stream.room)
+	}
+}
+
+// Close implements Handler.
+func (f blocking) Close(c *Conn, err error) {
+	more := c.more.Load()
+	if more == nil || more.stream == nil {
+		return
+	}
+	st := more.stream
+	if err == nil {
+		err = net.ErrClosed
+	}
+	st.mu.Lock()
+	st.err = err
+	if !st.running {
+		st.drop()
+	}
+	st.mu.Unlock()
+	token(st.input)
+	token(st.room)
+}
+
+func token(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// rouse has f look at the input. mu is held.
+func (st *stream) rouse() {
+	if st.running {
+		token(st.input)
+		return
+	}
+	st.running = true
+	go st.run()
+}
+
+// busy tells whether f runs or has input that it will be called for.
+func (st *stream) busy() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.running || st.in != nil
+}
+
+// run calls f for as long as there is input for it.
+func (st *stream) run() {
+	for {
+		err := st.call()
+		st.mu.Lock()
+		if err == nil && st.err == nil {
+			switch {
+			case st.in != nil && !st.seen:
+				st.mu.Unlock()
+				continue
+			case !st.inputEnd:
+			case st.in != nil:
+				err = io.ErrUnexpectedEOF
+			default:
+				err = io.EOF
+			}
+		}
+		st.running = false
+		if st.err != nil {
+			st.drop()
+		}
+		st.mu.Unlock()
+		if err != nil {
+			st.c.end(orderly(err))
+		} else if st.c.Server().stopping.Load() {
+			st.c.Do(func() { st.c.later(todoLeave) })
+		}
+		return
+	}
+}
+
+// call calls f once, and puts back what was read ahead for it.
+func (st *stream) call() (err error) {
+	r := readers.Get().(*bufio.Reader)
+	r.Reset(input{st})
+	st.mu.Lock()
+	st.reader = r
+	arrived, taken := st.arrived, st.taken
+	st.mu.Unlock()
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+			st.c.Server().logger().Error("a blocking handler panicked", "remote", st.c.RemoteAddr(), "panic", v,
+				"stack", string(debug.Stack()))
+		}
+		ahead, _ := r.Peek(r.Buffered())
+		st.mu.Lock()
+		st.reader = nil
+		st.putBack(ahead)
+		st.seen = st.arrived == arrived && st.taken == taken
+		st.mu.Unlock()
+		r.Reset(nil)
+		readers.Put(r)
+	}()
+	return st.f(st, r)
+}
+
+// putBack makes p, which was read last, unread again. mu is held.
+func (st *stream) putBack(p []byte) {
+	st.taken -= int64(len(p))
+	if len(p) == 0 {
+		return
+	}
+	again := buffer.Append(nil, p)
+	if st.in != nil {
+		again = buffer.Append(again, st.in.B[st.at:])
+	}
+	st.drop()
+	st.in = again
+}
+
+// drop lets the input go. mu is held.
+func (st *stream) drop() {
+	if st.in != nil {
+		buffer.Put(st.in)
+		st.in, st.at = nil, 0
+	}
+}
+
+// Read implements net.Conn.
+func (st *stream) Read(p []byte) (int, error) {
+	st.mu.Lock()
+	r := st.reader
+	st.mu.Unlock()
+	if r == nil {
+		return 0, st.c.closedError("read") // f has returned: there is no reading behind its back
+	}
+	return r.Read(p)
+}
+
+// input is a stream below its bufio.Reader.
+type input struct{ st *stream }
+
+func (in input) Read(p []byte) (int, error) {
+	st := in.st
+	for {
+		st.mu.Lock()
+		if st.in != nil {
+			n := copy(p, st.in.B[st.at:])
+			st.at += n
+			st.taken += int64(n)
+			if st.at == len(st.in.B) {
+				st.drop()
+			}
+			if st.paused && (st.in == nil || len(st.in.B)-st.at <= st.c.loop.limits.LowWater) {
+				st.paused = false
+				st.c.Do(st.c.Resume)
+			}
+			st.mu.Unlock()
+			return n, nil
+		}
+		ended, err, until := st.inputEnd, st.err, st.readUntil
+		st.mu.Unlock()
+		if ended {
+			return 0, io.EOF
+		}
+		if err != nil {
+			return 0, err
+		}
+		if err := wait(st.input, until); err != nil {
+			return 0, st.timeout("read", err)
+		}
+	}
+}
+
+// Write implements net.Conn.
+func (st *stream) Write(p []byte) (n int, err error) {
+	lim := st.c.loop.limits
+	for {
+		for len(p) > 0 && !st.c.Full() {
+			part := p[:min(len(p), max(lim.QueueLimit-lim.HighWater, 1))]
+			if _, err := st.c.Write(part); err == ErrQueueFull { // another goroutine writes as well
+				break
+			} else if err != nil {
+				return n, err
+			}
+			p = p[len(part):]
+			n += len(part)
+		}
+		if len(p) == 0 {
+			return n, nil
+		}
+		st.mu.Lock()
+		err, until := st.err, st.writeUntil
+		st.mu.Unlock()
+		if err != nil {
+			return n, err
+		}
+		if err := wait(st.room, until); err != nil {
+			return n, st.timeout("write", err)
+		}
+	}
+}
+
+// wait waits for a token, or until the deadline unless that is zero.
+func wait(ch chan struct{}, until time.Time) error {
+	if until.IsZero() {
+		<-ch
+		return nil
+	}
+	left := time.Until(until)
+	if left <= 0 {
+		return os.ErrDeadlineExceeded
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-ch:
+		return nil
+	case <-timer.C:
+		return os.ErrDeadlineExceeded
+	}
+}
+
+func (st *stream) timeout(call string, err error) error {
+	return &net.OpError{Op: call, Net: "tcp", Addr: st.c.RemoteAddr(), Err: err}
+}
+
+// Close implements net.Conn: what was written is still sent.
+func (st *stream) Close() error { return st.c.Close() }
+
+// CloseWrite ends the output, as (*net.TCPConn).CloseWrite does.
+func (st *stream) CloseWrite() error { return st.c.CloseWrite() }
+
+// LocalAddr implements net.Conn.
+func (st *stream) LocalAddr() net.Addr { return st.c.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (st *stream) RemoteAddr() net.Addr { return st.c.RemoteAddr() }
+
+// SetDeadline implements net.Conn.
+func (st *stream) SetDeadline(t time.Time) error {
+	st.SetReadDeadline(t)
+	return st.SetWriteDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (st *stream) SetReadDeadline(t time.Time) error {
+	st.mu.Lock()
+	st.readUntil = t
+	st.mu.Unlock()
+	token(st.input)
+	return nil
+}
+
+// SetWriteDeadline implements net.Conn.
+func (st *stream) SetWriteDeadline(t time.Time) error {
+	st.mu.Lock()
+	st.writeUntil = t
+	st.mu.Unlock()
+	token(st.room)
+	return nil
+}

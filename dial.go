@@ -1,0 +1,290 @@
+package switchboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/selector"
+)
+
+// dialing is an outgoing connection on its way.
+type dialing struct {
+	address string
+	left    []target // addresses not yet tried
+	err     error    // of those tried
+	stop    func() bool
+}
+
+// A target is one address to connect to.
+type target struct {
+	ap    netip.AddrPort
+	scope uint32
+	path  string // of a Unix socket
+}
+
+func (t target) String() string {
+	if t.path != "" {
+		return t.path
+	}
+	return t.ap.String()
+}
+
+// Dial connects to an address ("example.com:80", "[::1]:7", "/run/s.sock", "@abstract") and serves the connection with h
+// on the quietest loop. It does not wait for the connection: it returns at once, what is written is
+// queued until it is there, and h, if it is an Opener, is told. If it does not come about, h.Close is told why; the same
+// when ctx ends before it is there. If a name has several addresses, they are tried one after another, each for
+// Server.DialTimeout.
+//
+// Dial starts the loops if the server does not serve yet. It returns an error, and no connection, for what can be known
+// at once: an address that cannot be one, a server that is closed, no descriptors. Any goroutine may call it.
+func (s *Server) Dial(ctx context.Context, address string, h Handler) (*Conn, error) {
+	if _, err := s.run(); err != nil {
+		return nil, err
+	}
+	return s.dial(ctx, s.quietest(nil), address, h)
+}
+
+// Dial is Server.Dial on c's own loop, so that the two connections' handlers run in turn: what a proxy wants. Any
+// goroutine may call it.
+func (c *Conn) Dial(ctx context.Context, address string, h Handler) (*Conn, error) {
+	return c.Server().dial(ctx, c.loop, address, h)
+}
+
+func (s *Server) dial(ctx context.Context, l *loop, address string, h Handler) (*Conn, error) {
+	if h == nil {
+		return nil, errors.New("switchboard: dial: no handler")
+	}
+	d := &dialing{address: address}
+	if err := ctx.Err(); err != nil {
+		return nil, d.failure(err)
+	}
+	known, err := d.parse()
+	if err != nil {
+		return nil, d.failure(err)
+	}
+	c := newConn(l, -1, rawio.Peer{})
+	c.handler = h
+	c.state = stateConnecting
+	c.flags |= dialled
+	c.out |= blocked
+	c.more.Store(&extra{dial: d, remote: d})
+	d.stop = context.AfterFunc(ctx, func() { c.Do(func() { c.giveUp(context.Cause(ctx)) }) })
+	begin := func() {
+		l.enlist(c)
+		if known {
+			c.tryNext()
+		} else {
+			go d.resolve(ctx, c)
+		}
+	}
+	if !l.give(task{f: begin}) {
+		d.done()
+		l.active.Add(-1)
+		s.departed()
+		return nil, ErrServerClosed
+	}
+	return c, nil
+}
+
+// A dialing is its connection's remote address until one has answered.
+func (d *dialing) Network() string {
+	if d.isPath() {
+		return "unix"
+	}
+	return "tcp"
+}
+
+func (d *dialing) String() string { return d.address }
+
+func (d *dialing) failure(err error) error {
+	return &net.OpError{Op: "dial", Net: d.Network(), Addr: d, Err: err}
+}
+
+// done tells that there is nothing left to cancel.
+func (d *dialing) done() {
+	if d.stop != nil {
+		d.stop()
+		d.stop = nil
+	}
+}
+
+// parse finds out what can be known of the address without asking anybody, and whether that is all.
+func (d *dialing) parse() (known bool, err error) {
+	if d.isPath() {
+		d.left = []target{{path: d.address}}
+		return true, nil
+	}
+	host, port, err := net.SplitHostPort(d.address)
+	if err != nil {
+		return false, err
+	}
+	if host == "" {
+		host = "localhost"
+	}
+	number, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return false, err
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		d.left = []target{{ap: netip.AddrPortFrom(netip.Addr{}, uint16(number))}} // the port of what resolve finds
+		return false, nil
+	}
+	return true, d.add(ip, uint16(number))
+}
+
+// isPath tells whether the address is that of a Unix socket: a path has a slash, an abstract name begins with "@".
+func (d *dialing) isPath() bool {
+	return strings.HasPrefix(d.address, "@") || strings.Contains(d.address, "/")
+}
+
+// add puts an address at the end of those to try.
+func (d *dialing) add(ip netip.Addr, port uint16) error {
+	ip = ip.Unmap()
+	t := target{ap: netip.AddrPortFrom(ip, port)}
+	if zone := ip.Zone(); zone != "" {
+		if ifi, err := net.InterfaceByName(zone); err == nil {
+			t.scope = uint32(ifi.Index)
+		} else if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+			t.scope = uint32(n)
+		} else {
+			return err
+		}
+	}
+	d.left = append(d.left, t)
+	return nil
+}
+
+// resolve asks for the addresses of a name, on a goroutine of its own because that waits.
+func (d *dialing) resolve(ctx context.Context, c *Conn) {
+	host, _, _ := net.SplitHostPort(d.address)
+	if host == "" {
+		host = "localhost"
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	c.Do(func() {
+		port := d.left[0].ap.Port()
+		d.left = nil
+		for _, ip := range ips {
+			if e := d.add(ip, port); e != nil {
+				err = e
+			}
+		}
+		if len(d.left) == 0 && err != nil {
+			c.giveUp(err)
+		} else {
+			c.tryNext()
+		}
+	})
+}
+
+// tryNext begins to connect to the next address that lets it.
+func (c *Conn) tryNext() {
+	d := c.extra().dial
+	for len(d.left) > 0 {
+		t := d.left[0]
+		d.left = d.left[1:]
+		if err := c.connect(t); err == nil {
+			return
+		} else {
+			d.tried(t, err)
+		}
+	}
+	c.giveUp(d.err)
+}
+
+func (d *dialing) tried(t target, err error) {
+	if t.String() != d.address { // one of a name's
+		err = fmt.Errorf("%v: %w", t, err)
+	}
+	if d.err != nil {
+		err = fmt.Errorf("%w; %w", d.err, err)
+	}
+	d.err = err
+}
+
+func (c *Conn) connect(t target) error {
+	family := rawio.INET6
+	if t.path != "" {
+		family = rawio.UNIX
+	} else if t.ap.Addr().Is4() {
+		family = rawio.INET
+	}
+	fd, err := rawio.Socket(family)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	var errno syscall.Errno
+	if t.path != "" {
+		errno = rawio.ConnectUnix(fd, t.path)
+	} else {
+		rawio.NoDelay(fd)
+		rawio.KeepAlive(fd)
+		errno = rawio.ConnectInet(fd, t.ap, t.scope)
+	}
+	if errno != 0 && errno != syscall.EINPROGRESS {
+		rawio.Close(fd)
+		return os.NewSyscallError("connect", errno)
+	}
+	c.mu.Lock()
+	c.fd = int32(fd)
+	c.mu.Unlock()
+	more := c.extra()
+	more.current, more.since = t, c.loop.clock()
+	c.schedule()
+	c.watch(selector.Write)
+	return nil
+}
+
+// connected takes from the engine how connecting has ended.
+func (c *Conn) connected(errno syscall.Errno) {
+	more := c.extra()
+	if errno != 0 {
+		more.dial.tried(more.current, os.NewSyscallError("connect", errno))
+		c.loop.engine.release(c)
+		c.mu.Lock()
+		c.fd = -1
+		c.mu.Unlock()
+		c.tryNext()
+		return
+	}
+	more.dial.done()
+	open := &extra{since: more.since}
+	if peer, path := rawio.PeerName(int(c.fd)); more.dial.isPath() {
+		open.remote = &net.UnixAddr{Name: path, Net: "unix"}
+	} else {
+		open.remote = netAddr(peer, "")
+	}
+	c.more.Store(open)
+	c.mu.Lock()
+	c.out &^= blocked
+	c.mu.Unlock()
+	l := c.loop
+	c.state = stateOpen
+	c.active.Store(l.tick)
+	l.count.Dialled++
+	l.server.trace.opened(c)
+	c.schedule()
+	l.begin(c)
+	if h, ok := c.handler.(Opener); ok {
+		if err := h.Open(c); err != nil {
+			c.end(orderly(err))
+		}
+	}
+	l.end(c)
+}
+
+// giveUp ends a connection that did not come about.
+func (c *Conn) giveUp(err error) {
+	if c.state == stateConnecting {
+		c.finish(c.extra().dial.failure(err))
+	}
+}

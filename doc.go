@@ -1,0 +1,2 @@
+// Package switchboard serves very many connections with very little memory, on a few event loops.
+package switchboard

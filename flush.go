@@ -1,0 +1,190 @@
+package switchboard
+
+import (
+	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/selector"
+)
+
+// begin and end enclose every call of c's handler.
+func (l *loop) begin(c *Conn) {
+	l.current = c
+	c.inTurn.Store(true)
+}
+
+func (l *loop) end(c *Conn) {
+	c.inTurn.Store(false)
+	l.current = nil
+	l.watchClock(c)
+	c.flush()
+}
+
+// flush sends what c has queued and settles whatever its handler, a Write or an event has changed. It is the one place
+// where a connection's state moves on, so everything ends here: each turn of the handler, each readiness to write, each
+// word from another goroutine.
+func (c *Conn) flush() {
+	var errno syscall.Errno
+	c.mu.Lock()
+	c.out &^= posted
+	if c.queued > 0 && c.out&(blocked|closed) == 0 {
+		if errno = c.transmit(nil); errno != 0 {
+			c.breakOff("write", errno)
+		}
+	}
+	out, queued, ending := c.out, c.queued, c.ending
+	c.out &^= progressed
+	c.mu.Unlock()
+
+	if out&closed != 0 {
+		return
+	}
+	if queued != c.counted {
+		c.loop.count.Queued += int64(queued - c.counted)
+		c.counted = queued
+	}
+	if ending != nil && (ending.abort || queued == 0 || c.state == stateConnecting) {
+		c.depart(ending)
+		return
+	}
+	if out&noOutput != 0 && queued == 0 && c.endOutput(out) {
+		return
+	}
+	if c.full.Load() && queued <= c.loop.limits.LowWater {
+		c.full.Store(false)
+		c.later(todoDrain | todoOffer)
+	}
+	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || c.wanted&selector.Write == 0) {
+		c.extra().since = c.loop.tick
+		c.schedule()
+	}
+	if c.flags&leaving != 0 && c.idle(queued) {
+		c.later(todoLeave)
+	}
+	if want := c.want(out); want != c.wanted {
+		c.watch(want)
+	}
+}
+
+// endOutput tells the peer, once, that no more will come, and ends c if the peer has said so too.
+func (c *Conn) endOutput(out outFlags) (gone bool) {
+	if out&endSent == 0 {
+		c.mu.Lock()
+		c.out |= endSent
+		c.mu.Unlock()
+		errno := rawio.ShutdownWrite(int(c.fd))
+		if errno != 0 && errno != syscall.ENOTCONN { // not connected: the peer has reset, which reading will tell
+			c.finish(callError("shutdown", c.RemoteAddr(), errno))
+			return true
+		}
+	}
+	if c.flags&endTold != 0 {
+		c.finish(nil)
+		return true
+	}
+	return false
+}
+
+// want returns what c waits for.
+func (c *Conn) want(out outFlags) (ev selector.Events) {
+	switch {
+	case c.state == stateConnecting:
+		if c.fd < 0 { // the name is being resolved
+			return 0
+		}
+		return selector.Write
+	case c.state == stateLingering:
+		return selector.Read
+	case c.flags&(paused|inputFull|inputEnded) == 0 && (!c.full.Load() || c.flags&freeRunning != 0) && !c.stop.Load():
+		ev = selector.Read
+	}
+	if out&blocked != 0 {
+		ev |= selector.Write
+	}
+	return ev
+}
+
+// watch tells the engine what c waits for.
+func (c *Conn) watch(want selector.Events) {
+	if c.wanted&selector.Read != 0 && want&selector.Read == 0 {
+		c.loop.count.Pauses++
+	}
+	if err := c.loop.engine.watch(c, want); err != nil {
+		c.finish(err)
+	}
+}
+
+// writable takes from the engine that the kernel has room for output again.
+func (c *Conn) writable() {
+	c.mu.Lock()
+	c.out &^= blocked
+	c.mu.Unlock()
+	c.flush()
+}
+
+// depart takes the way out that was decided, once nothing is queued or at once.
+func (c *Conn) depart(e *ending) {
+	if c.state == stateConnecting && e.err == nil {
+		e.err = ErrAborted
+	}
+	if e.abort {
+		rawio.Reset(int(c.fd))
+	}
+	if e.abort || c.state != stateOpen || c.flags&inputEnded != 0 || c.loop.limits.LingerTimeout < 0 {
+		if c.state != stateLingering || e.abort {
+			c.finish(e.err)
+		}
+		return
+	}
+	if errno := rawio.ShutdownWrite(int(c.fd)); errno != 0 {
+		c.finish(e.err) // the peer is gone already
+		return
+	}
+	c.state = stateLingering
+	c.dropInput()
+	c.extra().since = c.loop.tick
+	c.schedule()
+	c.watch(selector.Read)
+}
+
+// finish ends c: the descriptor is given back, the memory let go, and the handler told.
+func (c *Conn) finish(err error) {
+	if c.state == stateGone {
+		return
+	}
+	l := c.loop
+	accepted := c.state != stateNew
+	c.state = stateGone
+	c.mu.Lock()
+	lost := c.queued
+	l.count.Queued -= int64(c.counted)
+	c.dequeue(lost)
+	c.out |= closed
+	c.mu.Unlock()
+	c.stop.Store(true)
+	c.dropInput()
+	l.wheel.Stop(&c.limits)
+	l.engine.release(c)
+	l.forget(c)
+	if more := c.more.Load(); more != nil && more.dial != nil {
+		more.dial.done()
+	}
+	if lost > 0 {
+		err = unsent(lost, err)
+	}
+	if accepted && c.handler != nil {
+		l.current = c
+		c.handler.Close(c, err)
+		l.current = nil
+		l.watchClock(c)
+		l.server.trace.closed(c, err)
+	}
+}
+
+func (c *Conn) dropInput() {
+	if c.in != nil {
+		buffer.Put(c.in)
+		c.in = nil
+	}
+}

@@ -1,0 +1,326 @@
+package switchboard
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/wheel"
+)
+
+// A loop serves its connections on one goroutine, turn after turn: what other goroutines asked for, what is owed to
+// connections, timers, and then what the engine brings.
+type loop struct {
+	server *Server
+	number int
+	limits *limits
+	engine engine
+	start  time.Time
+
+	// The turn's.
+	tick    int64   // milliseconds since start when the turn began
+	mark    int64   // nanoseconds since start when the last handler returned
+	current *Conn   // whose handler is being called
+	list    []*Conn // connections that are owed something
+	due     fifo[*Conn]
+	tasks   fifo[task]
+	told    fifo[*Conn]
+	expired fifo[expirer]
+	conns   []*Conn // all of them, and gaps
+	gaps    []int
+	wheel   wheel.Wheel[expirer]
+	count   Stats
+
+	// Anybody's.
+	mu     sync.Mutex
+	given  []task  // by Do and the server
+	posted []*Conn // connections to look at
+	ended  bool    // takes no more
+	asleep atomic.Bool
+	active atomic.Int64 // connections
+	sent   atomic.Int64 // bytes
+	shown  Stats        // what it had counted when its last turn was over
+	done   chan struct{}
+}
+
+// A task is a function to run on the loop, for a connection unless c is nil.
+type task struct {
+	c *Conn
+	f func()
+}
+
+// An expirer is told when its timer has fired.
+type expirer interface{ expire() }
+
+func newLoop(s *Server, number int, lim *limits) (*loop, error) {
+	l := &loop{server: s, number: number, limits: lim, start: time.Now(), done: make(chan struct{})}
+	var err error
+	l.engine, err = newEngine(l, lim.Engine)
+	return l, err
+}
+
+// clock returns the time in ticks: milliseconds. Any goroutine may call it.
+func (l *loop) clock() int64 { return int64(time.Since(l.start) / time.Millisecond) }
+
+func (l *loop) run() {
+	over := false
+	defer func() {
+		if !over { // a handler called runtime.Goexit: the loop goes on without this goroutine
+			go l.run()
+		}
+	}()
+	for l.turn() {
+	}
+	over = true
+	l.engine.close()
+	close(l.done)
+}
+
+// turn does one turn and tells whether there is to be another. A panic of a handler ends the turn early; what was left
+// of it is done in the next.
+func (l *loop) turn() (more bool) {
+	defer l.recoverHandler(&more)
+	l.takeGiven()
+	l.workOff()
+	l.advance()
+	if l.isEnded() {
+		return false
+	}
+	if err := l.engine.wait(l.patience()); err != nil {
+		l.server.logger().Error("the event loop's engine failed", "engine", l.engine.name(), "loop", l.number, "error", err)
+		time.Sleep(time.Millisecond) // it may pass (out of memory), and must not spin until then
+	}
+	return true
+}
+
+// takeGiven does what other goroutines asked for.
+func (l *loop) takeGiven() {
+	l.mu.Lock()
+	l.told.refill(&l.posted)
+	l.tasks.refill(&l.given)
+	l.mu.Unlock()
+	for c, ok := l.told.next(); ok; c, ok = l.told.next() {
+		if c.state == stateNew {
+			c.open()
+		} else {
+			c.flush()
+		}
+	}
+	for t, ok := l.tasks.next(); ok; t, ok = l.tasks.next() {
+		switch {
+		case t.c == nil:
+			t.f()
+		case t.c.state != stateGone:
+			l.begin(t.c)
+			t.f()
+			l.end(t.c)
+		}
+	}
+}
+
+// workOff does what the loop owes to connections. What is added meanwhile waits for the next turn, so that nobody can
+// keep the loop here.
+func (l *loop) workOff() {
+	l.due.refill(&l.list)
+	for c, ok := l.due.next(); ok; c, ok = l.due.next() {
+		what := c.todo
+		c.todo = 0
+		if h, ok := c.handler.(Drainer); ok && what&todoDrain != 0 && c.state == stateOpen {
+			l.begin(c)
+			h.Drained(c)
+			l.end(c)
+		}
+		if what&todoOffer != 0 && c.state == stateOpen && !c.stopped() {
+			if c.in != nil {
+				c.offer(c.in.B)
+			} else {
+				c.afterOffer()
+			}
+		}
+		if what&todoLeave != 0 && c.state == stateOpen {
+			c.leave()
+		}
+		c.flush()
+	}
+}
+
+// advance moves the clock on and wakes whose time has come.
+func (l *loop) advance() {
+	now := time.Since(l.start)
+	l.tick, l.mark = int64(now/time.Millisecond), int64(now)
+	if l.wheel.Len() > 0 {
+		l.wheel.Advance(l.tick, func(t *wheel.Timer[expirer]) { l.expired.items = append(l.expired.items, t.Value) })
+	}
+	for e, ok := l.expired.next(); ok; e, ok = l.expired.next() {
+		e.expire()
+	}
+}
+
+// A fifo is worked off from the front. A panic in between leaves the rest in it, and its memory is used again.
+type fifo[T any] struct {
+	items []T
+	at    int
+}
+
+// refill takes over what *from holds if nothing is left, and leaves there an empty slice to fill.
+func (q *fifo[T]) refill(from *[]T) {
+	if q.at == len(q.items) {
+		clear(q.items)
+		q.items, *from, q.at = *from, q.items[:0], 0
+	}
+}
+
+func (q *fifo[T]) next() (v T, ok bool) {
+	if q.at == len(q.items) {
+		clear(q.items)
+		q.items, q.at = q.items[:0], 0
+		return v, false
+	}
+	v = q.items[q.at]
+	q.at++
+	return v, true
+}
+
+// patience returns how long the engine may wait, and announces that the loop sleeps if that is any time at all.
+func (l *loop) patience() time.Duration {
+	l.asleep.Store(true)
+	l.mu.Lock()
+	busy := len(l.given)+len(l.posted)+len(l.list) > 0 || l.left()
+	l.shown = l.count
+	l.mu.Unlock()
+	if busy {
+		l.asleep.Store(false)
+		return 0
+	}
+	next, ok := l.wheel.Next()
+	if !ok {
+		return -1
+	}
+	return max(0, time.Duration(next)*time.Millisecond-time.Since(l.start))
+}
+
+// left tells whether a panic has left something for the next turn.
+func (l *loop) left() bool {
+	return len(l.due.items)+len(l.tasks.items)+len(l.told.items)+len(l.expired.items) > 0
+}
+
+// woken is called by the engine as soon as it waits no longer.
+func (l *loop) woken() {
+	l.asleep.Store(false)
+	now := time.Since(l.start)
+	l.tick, l.mark = int64(now/time.Millisecond), int64(now)
+}
+
+// give has the loop run t, and tells whether it will. Any goroutine may call it.
+func (l *loop) give(t task) bool {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
+	l.given = append(l.given, t)
+	l.mu.Unlock()
+	l.rouse()
+	return true
+}
+
+// adopt gives the loop a new connection, and tells whether it takes it. Any goroutine may call it.
+func (l *loop) adopt(c *Conn) bool {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		l.active.Add(-1)
+		return false
+	}
+	l.posted = append(l.posted, c)
+	l.mu.Unlock()
+	l.rouse()
+	return true
+}
+
+// post has the loop look at c. Any goroutine may call it.
+func (l *loop) post(c *Conn) {
+	l.mu.Lock()
+	l.posted = append(l.posted, c)
+	l.mu.Unlock()
+	l.rouse()
+}
+
+func (l *loop) rouse() {
+	if l.asleep.Load() {
+		l.engine.wake()
+	}
+}
+
+// stop has the loop end when it has nothing left. It runs on the loop.
+func (l *loop) stop() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+}
+
+func (l *loop) isEnded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended && len(l.given) == 0 && len(l.posted) == 0
+}
+
+// enlist and forget keep the table of the loop's connections.
+func (l *loop) enlist(c *Conn) {
+	if n := len(l.gaps); n > 0 {
+		c.index = l.gaps[n-1]
+		l.gaps = l.gaps[:n-1]
+		l.conns[c.index] = c
+	} else {
+		c.index = len(l.conns)
+		l.conns = append(l.conns, c)
+	}
+}
+
+func (l *loop) forget(c *Conn) {
+	l.conns[c.index] = nil
+	l.gaps = append(l.gaps, c.index)
+	l.active.Add(-1)
+	if c.flags&dialled == 0 {
+		l.server.accepted.Add(-1)
+	}
+	l.server.departed()
+}
+
+// recoverHandler ends the connection whose handler panicked. A panic that is not a handler's goes on.
+func (l *loop) recoverHandler(more *bool) {
+	c := l.current
+	if c == nil {
+		return
+	}
+	v := recover()
+	if v == nil {
+		v = "runtime.Goexit in a handler"
+	}
+	*more = true
+	l.current = nil
+	c.inTurn.Store(false)
+	err := &PanicError{v, debug.Stack()}
+	l.server.logger().Error("a handler panicked", "handler", fmt.Sprintf("%T", c.handler), "remote", c.RemoteAddr(),
+		"panic", v, "stack", string(err.Stack))
+	c.finish(err)
+}
+
+// watchClock warns of a handler that held the loop for too long. The time between two handlers belongs to the second:
+// the loop does nothing there that waits.
+func (l *loop) watchClock(c *Conn) {
+	slow := l.limits.SlowCall
+	if slow < 0 {
+		return
+	}
+	now := int64(time.Since(l.start))
+	if took := time.Duration(now - l.mark); took >= slow {
+		l.count.Slow++
+		l.server.logger().Warn("a handler held its loop", "handler", fmt.Sprintf("%T", c.handler), "took", took,
+			"remote", c.RemoteAddr(), "loop", l.number)
+		l.server.trace.slow(c, took)
+	}
+	l.mark = now
+}

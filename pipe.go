@@ -1,0 +1,71 @@
+package switchboard
+
+import "errors"
+
+// ErrPiped ends a connection of a Pipe because the other one failed.
+var ErrPiped = errors.New("switchboard: the connection it was joined with has ended")
+
+// Pipe joins two connections as a proxy does: what one receives the other is sent, and what has been received and not
+// consumed goes first. When one peer ends its output, the other's output ends; when both have, both connections are
+// over. A peer that reads slowly has the other one's input paused. If one connection fails, the other is closed once it
+// has been sent what came before.
+//
+// From now on the handlers that the two had are told nothing but Close. The two may be on different loops, though on the
+// same one (Conn.Dial) no byte changes goroutines. Pipe must be called on a's loop; b may still be connecting.
+func Pipe(a, b *Conn) {
+	pipeTo(a, b)
+	if b.loop == a.loop {
+		pipeTo(b, a)
+	} else if b.Do(func() { pipeTo(b, a) }) != nil {
+		a.end(ErrPiped)
+	}
+}
+
+func pipeTo(from, to *Conn) {
+	from.flags |= freeRunning // its input fills the other's queue, not its own
+	from.SetHandler(&pipe{to: to, before: from.handler})
+}
+
+// A pipe is the handler of one of two joined connections.
+type pipe struct {
+	to     *Conn
+	before Handler
+}
+
+// Data implements Handler.
+func (h *pipe) Data(c *Conn, p []byte) (int, error) {
+	n, err := h.to.Write(p)
+	if h.to.Full() {
+		c.Pause() // until the other's Drained, which comes after this
+	}
+	if err == ErrQueueFull {
+		return 0, nil
+	}
+	if err != nil { // the other is gone, or goes: its Close tells c
+		return len(p), nil
+	}
+	return n, nil
+}
+
+// InputEnd implements InputEnder.
+func (h *pipe) InputEnd(*Conn, []byte) error {
+	h.to.CloseWrite()
+	return nil
+}
+
+// Drained implements Drainer.
+func (h *pipe) Drained(c *Conn) {
+	if h.to.loop == c.loop {
+		h.to.Resume()
+	} else {
+		h.to.Do(h.to.Resume)
+	}
+}
+
+// Close implements Handler.
+func (h *pipe) Close(c *Conn, err error) {
+	if err != nil {
+		h.to.end(ErrPiped)
+	}
+	h.before.Close(c, err)
+}

@@ -1,0 +1,128 @@
+package switchboard
+
+import (
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/selector"
+)
+
+// readiness is the engine on a selector: wait, then read into the loop's one buffer.
+type readiness struct {
+	loop *loop
+	sel  *selector.Selector
+	buf  []byte
+}
+
+func newReadiness(l *loop, mechanism string) (engine, error) {
+	sel, err := selector.Open(mechanism)
+	if err != nil {
+		return nil, err
+	}
+	return &readiness{loop: l, sel: sel, buf: make([]byte, l.limits.ReadBuffer)}, nil
+}
+
+func (e *readiness) name() string { return e.sel.Mechanism() }
+
+func (e *readiness) listen(ln *listener) error { return e.sel.Register(ln.fd, selector.Read, ln) }
+
+func (e *readiness) unlisten(ln *listener) { e.sel.Unregister(ln.fd) }
+
+func (e *readiness) watch(c *Conn, want selector.Events) (err error) {
+	switch {
+	case c.wanted == want:
+	case c.wanted == 0:
+		err = e.sel.Register(int(c.fd), want, c)
+	case want == 0: // registered for nothing, it would still be reported when the peer resets, again and again
+		_, err = e.sel.Unregister(int(c.fd))
+	default:
+		err = e.sel.Modify(int(c.fd), want, c)
+	}
+	if err == nil {
+		c.wanted = want
+	}
+	return err
+}
+
+func (e *readiness) look(c *Conn) bool { return e.read(c) }
+
+func (e *readiness) release(c *Conn) {
+	if c.wanted != 0 {
+		e.sel.Forget(int(c.fd))
+		c.wanted = 0
+	}
+	if c.fd >= 0 {
+		rawio.Close(int(c.fd))
+	}
+}
+
+func (e *readiness) wait(timeout time.Duration) error {
+	ready, err := e.sel.Select(timeout)
+	e.loop.woken()
+	// A handler's panic leaves this loop early. What was not looked at is still ready, and reported again.
+	for i := range ready {
+		switch owner := ready[i].Key.Data.(type) {
+		case *Conn:
+			e.ready(owner, ready[i].Events)
+		case *listener:
+			e.accept(owner)
+		}
+	}
+	return err
+}
+
+// ready looks at the connection rather than at the event: whatever came before in this turn may have changed what the
+// connection waits for, or ended it.
+func (e *readiness) ready(c *Conn, events selector.Events) {
+	if events&c.wanted&selector.Write != 0 {
+		if c.state == stateConnecting {
+			c.connected(rawio.SocketError(int(c.fd)))
+			return
+		}
+		c.writable()
+	}
+	if events&c.wanted&selector.Read != 0 {
+		e.read(c)
+	}
+}
+
+// read takes what one read of the descriptor brings: what one connection may do in a turn. The descriptor is reported
+// again if there is more.
+func (e *readiness) read(c *Conn) bool {
+	room := len(e.buf)
+	if c.in != nil {
+		room = min(room, max(e.loop.limits.InputLimit-len(c.in.B), 1))
+	}
+	n, errno := rawio.Recv(int(c.fd), e.buf[:room])
+	switch {
+	case errno == 0 && n > 0:
+		c.receive(e.buf[:n])
+	case errno == 0:
+		c.inputEnd()
+	case rawio.WouldBlock(errno):
+		return false
+	default:
+		c.failed("read", errno)
+	}
+	return true
+}
+
+// accept takes the connections that wait at ln. Mostly it is one, and asking for a second would cost a system call to
+// hear so: the number it tries doubles while there are more and halves when there are not.
+func (e *readiness) accept(ln *listener) {
+	for range ln.burst {
+		fd, peer, errno := rawio.Accept(ln.fd)
+		if rawio.WouldBlock(errno) {
+			ln.burst = max(ln.burst/2, 1)
+			return
+		}
+		if !ln.accepted(fd, peer, errno) {
+			return
+		}
+	}
+	ln.burst = min(ln.burst*2, 64)
+}
+
+func (e *readiness) wake() { e.sel.Wake() }
+
+func (e *readiness) close() { e.sel.Close() }

@@ -1,0 +1,363 @@
+package switchboard
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/socket"
+)
+
+// A Server serves connections on event loops. Only Accept is needed to serve; its other fields are optional and must not
+// change once it serves or dials. A Server must not be copied, and serves once: after Shutdown or Close it is over.
+type Server struct {
+	// Accept returns the handler of a new connection, or an error to refuse it: what Accept wrote to it is sent then, as
+	// far as the system takes it at once, and the connection is closed. It runs on the connection's loop and must not wait.
+	Accept func(c *Conn) (Handler, error)
+
+	// Loops is the number of event loops. 0: as many as GOMAXPROCS says.
+	Loops int
+
+	// Engine carries the loops: "epoll" on Linux, "kqueue" on macOS and the BSDs, "poll" or "select" on any Unix. "" or
+	// "auto": the best of the platform.
+	Engine string
+
+	// MaxConns is how many accepted connections there may be at once. When they are reached accepting pauses: further
+	// clients wait in the system's backlog. 0: no limit but the descriptors, at whose end accepting pauses likewise.
+	MaxConns int
+
+	// ReadBuffer is how many bytes one connection may bring in one turn of its loop, before the others have theirs; each
+	// loop has one buffer of this size. 0: 64 KiB.
+	ReadBuffer int
+
+	// InputLimit is how many unconsumed bytes a connection may have. When they are reached it is not read until its
+	// handler has consumed some; for Frames, whose messages cannot be longer, they end it with ErrTooLong. 0: 1 MiB.
+	InputLimit int
+
+	// HighWater is how many bytes a connection's output queue may hold before the connection is no longer read, as what
+	// it sends is mostly what its output comes from, and LowWater to how many it must be down before it is read again.
+	// 0: 64 KiB, and a quarter of HighWater.
+	HighWater, LowWater int
+
+	// QueueLimit is how many bytes the queue may hold at all: a Write beyond it takes nothing and says ErrQueueFull. It is
+	// at least HighWater. 0: 1 MiB, or four times HighWater if that is more.
+	QueueLimit int
+
+	// IdleTimeout ends a connection with ErrIdle when nothing was received or sent for so long. 0: never.
+	IdleTimeout time.Duration
+
+	// WriteTimeout ends a connection with ErrStalled when output waits and the peer takes none for so long. 0: one
+	// minute. Less than 0: never.
+	WriteTimeout time.Duration
+
+	// LingerTimeout is how long a closed connection waits for the peer to end its side, see Conn.Close. 0: 5 seconds. Less
+	// than 0: not at all.
+	LingerTimeout time.Duration
+
+	// DialTimeout is how long one address may take to answer Dial. 0: 10 seconds. Less than 0: as long as the system's.
+	DialTimeout time.Duration
+
+	// SlowCall is how long a handler may hold its loop before a warning names it. 0: 100 ms. Less than 0: no warnings,
+	// and no clock read per message for them.
+	SlowCall time.Duration
+
+	// Logger is told of what a person should look at: panics, slow handlers, the end of descriptors. nil: slog.Default.
+	Logger *slog.Logger
+
+	// Trace is told of connections as they come and go, for metrics. nil: nobody is.
+	Trace *Trace
+
+	mu        sync.Mutex
+	state     serverState
+	loops     []*loop
+	listeners map[*listener]struct{}
+	limits    limits
+	trace     *Trace
+	next      atomic.Uint32 // the loop that the next listener goes to
+	active    atomic.Int64  // connections
+	accepted  atomic.Int64  // those of them that were not dialled
+	paused    atomic.Int64  // listeners that wait for connections to go
+	stopping  atomic.Bool
+	idle      chan struct{} // made by Shutdown or Close, closed when the last connection is gone
+	isIdle    bool
+}
+
+type serverState uint8
+
+const (
+	serverNew serverState = iota
+	serverRunning
+	serverStopping
+	serverClosed
+)
+
+// limits are a Server's fields with their zero values put into words.
+type limits struct {
+	Loops, MaxConns, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit int
+	IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall          time.Duration
+	Engine                                                                   string
+}
+
+func (s *Server) resolve() (limits, error) {
+	l := limits{
+		Loops:         cmp.Or(s.Loops, runtime.GOMAXPROCS(0)),
+		MaxConns:      s.MaxConns,
+		ReadBuffer:    cmp.Or(s.ReadBuffer, 64<<10),
+		InputLimit:    cmp.Or(s.InputLimit, 1<<20),
+		HighWater:     cmp.Or(s.HighWater, 64<<10),
+		IdleTimeout:   s.IdleTimeout,
+		WriteTimeout:  cmp.Or(s.WriteTimeout, time.Minute),
+		LingerTimeout: cmp.Or(s.LingerTimeout, 5*time.Second),
+		DialTimeout:   cmp.Or(s.DialTimeout, 10*time.Second),
+		SlowCall:      cmp.Or(s.SlowCall, 100*time.Millisecond),
+		Engine:        cmp.Or(s.Engine, "auto"),
+	}
+	l.LowWater = cmp.Or(s.LowWater, l.HighWater/4)
+	l.QueueLimit = cmp.Or(s.QueueLimit, max(1<<20, 4*l.HighWater))
+	for name, v := range map[string]int{"Loops": s.Loops, "MaxConns": s.MaxConns, "ReadBuffer": s.ReadBuffer,
+		"InputLimit": s.InputLimit, "HighWater": s.HighWater, "LowWater": s.LowWater, "QueueLimit": s.QueueLimit} {
+		if v < 0 {
+			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
+		}
+	}
+	if l.LowWater >= l.HighWater || l.HighWater > l.QueueLimit {
+		return l, fmt.Errorf("switchboard: Server.LowWater, HighWater and QueueLimit are %d, %d and %d: must rise",
+			l.LowWater, l.HighWater, l.QueueLimit)
+	}
+	return l, nil
+}
+
+// ListenAndServe serves every connection to address with h until the process ends: Server.ListenAndServe with defaults.
+func ListenAndServe(address string, h Handler) error {
+	s := &Server{Accept: func(*Conn) (Handler, error) { return h, nil }}
+	return s.ListenAndServe(address)
+}
+
+// ListenAndServe listens on an address as socket.CreateServer reads it ("127.0.0.1:7007", ":7007", "[::1]:7007", the
+// path of a Unix socket, "@abstract") and serves what connects to it until Shutdown or Close. Then it returns
+// ErrServerClosed, while Shutdown may still be waiting. One server may listen on several addresses, each call on a
+// goroutine of its own.
+func (s *Server) ListenAndServe(address string) error {
+	l, err := socket.CreateServer(address, nil)
+	if err != nil {
+		return err
+	}
+	return s.ServeSocket(l)
+}
+
+// ServeSocket serves what connects to a listening stream socket as ListenAndServe does. It takes l over: nobody else may
+// use it, and it is closed when ServeSocket returns.
+func (s *Server) ServeSocket(l *socket.Socket) error {
+	defer l.Close()
+	addr, err := l.LocalAddr()
+	if err != nil {
+		return err
+	}
+	ln := &listener{fd: l.FD(), addr: &net.UnixAddr{Name: addr.Path(), Net: "unix"}}
+	if addr.Family() != socket.AF_UNIX {
+		ln.addr = net.TCPAddrFromAddrPort(addr.AddrPort())
+	}
+	return s.serve(ln)
+}
+
+// Serve serves what connects to l as ListenAndServe does, and closes l when it returns. l must have a descriptor: a
+// *net.TCPListener or *net.UnixListener. If somebody else closes it, Serve returns an error that is net.ErrClosed, within
+// a second; the connections live on.
+//
+// The options that accepted connections inherit are set on l: TCP_NODELAY and SO_KEEPALIVE.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	ln, err := copyOf(l)
+	if err != nil {
+		return err
+	}
+	defer rawio.Close(ln.fd)
+	return s.serve(ln)
+}
+
+// run starts the loops if they do not run yet.
+func (s *Server) run() ([]*loop, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case serverRunning:
+		return s.loops, nil
+	case serverStopping, serverClosed:
+		return nil, ErrServerClosed
+	}
+	var err error
+	if s.limits, err = s.resolve(); err != nil {
+		return nil, err
+	}
+	s.trace = s.Trace
+	for i := range s.limits.Loops {
+		l, err := newLoop(s, i, &s.limits)
+		if err != nil {
+			for _, l := range s.loops {
+				l.engine.close()
+			}
+			s.loops = nil
+			return nil, err
+		}
+		s.loops = append(s.loops, l)
+	}
+	s.listeners = map[*listener]struct{}{}
+	s.state = serverRunning
+	for _, l := range s.loops {
+		go l.run()
+	}
+	return s.loops, nil
+}
+
+// quietest returns the loop with the fewest connections, l if it is among them.
+func (s *Server) quietest(l *loop) *loop {
+	for _, other := range s.loops {
+		if l == nil || other.active.Load() < l.active.Load() {
+			l = other
+		}
+	}
+	return l
+}
+
+// departed counts a connection that is gone.
+func (s *Server) departed() {
+	left := s.active.Add(-1)
+	if s.paused.Load() > 0 {
+		s.resumeAccepting()
+	}
+	if left == 0 && s.stopping.Load() {
+		s.mu.Lock()
+		s.checkIdle()
+		s.mu.Unlock()
+	}
+}
+
+// checkIdle tells who waits for it that the last connection is gone. mu is held.
+func (s *Server) checkIdle() {
+	if s.idle != nil && !s.isIdle && s.active.Load() == 0 {
+		s.isIdle = true
+		close(s.idle)
+	}
+}
+
+// Shutdown ends the server in order: it stops accepting, tells the handlers that are Leavers, closes every other
+// connection as soon as all that it received is consumed and all that was written to it is sent, and waits for the rest
+// until ctx ends. Then it closes what is left as Close does and returns ctx's error; without that, nil.
+func (s *Server) Shutdown(ctx context.Context) error {
+	idle, ok := s.stop(serverStopping)
+	if !ok {
+		return nil
+	}
+	for _, l := range s.loops {
+		l.give(task{f: l.leaveAll})
+	}
+	var err error
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.Close()
+	for _, l := range s.loops {
+		<-l.done
+	}
+	return err
+}
+
+// Close ends the server and all its connections at once, with ErrServerClosed for their handlers. It does not wait for
+// them to be told.
+func (s *Server) Close() error {
+	if _, ok := s.stop(serverClosed); !ok {
+		return nil
+	}
+	for _, l := range s.loops {
+		l.give(task{f: l.abortAll})
+	}
+	return nil
+}
+
+// stop moves the server on towards its end, if it is not that far yet. What it returns is closed when the last
+// connection is gone.
+func (s *Server) stop(to serverState) (idle chan struct{}, ok bool) {
+	s.mu.Lock()
+	if s.state >= to {
+		s.mu.Unlock()
+		return nil, false
+	}
+	s.state = to
+	s.stopping.Store(true)
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	s.checkIdle()
+	idle = s.idle
+	var open []*listener
+	for ln := range s.listeners {
+		open = append(open, ln)
+	}
+	s.mu.Unlock()
+	for _, ln := range open {
+		ln.end(ErrServerClosed)
+	}
+	return idle, true
+}
+
+// leaveAll begins Shutdown on l.
+func (l *loop) leaveAll() {
+	for _, c := range l.conns {
+		if c == nil {
+			continue
+		}
+		c.flags |= leaving
+		if c.state == stateConnecting {
+			c.abort(ErrServerClosed)
+		} else {
+			c.later(todoLeave)
+		}
+	}
+}
+
+// abortAll is Close on l, which ends with it.
+func (l *loop) abortAll() {
+	for _, c := range l.conns {
+		if c != nil {
+			c.abort(ErrServerClosed)
+		}
+	}
+	l.stop()
+}
+
+// leave closes c, as Shutdown wants it, if nothing is under way on it.
+func (c *Conn) leave() {
+	if h, ok := c.handler.(Leaver); ok {
+		if c.flags&leaveTold == 0 {
+			c.flags |= leaveTold
+			c.loop.begin(c)
+			h.Leave(c)
+			c.loop.end(c)
+		}
+		return
+	}
+	if !c.idle(c.Queued()) {
+		return
+	}
+	// What the peer sent before it could know is served. If there was some, flush comes back here.
+	if !c.loop.engine.look(c) {
+		c.Close()
+	}
+}
+
+// idle tells whether nothing is under way on c.
+func (c *Conn) idle(queued int) bool {
+	more := c.more.Load()
+	return c.state == stateOpen && c.in == nil && queued == 0 && c.flags&paused == 0 && (more == nil || more.stream == nil || !more.stream.busy())
+}
+
+func (s *Server) logger() *slog.Logger { return cmp.Or(s.Logger, slog.Default()) }

@@ -1,0 +1,55 @@
+package switchboard
+
+// Stats are a server's figures since it began, or those of one of its loops. What a loop counts is seen when its turn is
+// over.
+type Stats struct {
+	Active   int64 // connections now
+	Accepted int64 // connections taken from listeners, refused ones included
+	Refused  int64 // by Server.Accept
+	Dialled  int64 // connections that Dial made
+
+	BytesIn  int64 // received
+	BytesOut int64 // taken by the system
+	Messages int64 // what handlers were offered: calls of Data, or frames where Frames serves
+	Queued   int64 // bytes that wait to be sent, now
+
+	Pauses       int64 // times that a connection was not read for a while
+	AcceptPauses int64 // times that accepting paused
+	Slow         int64 // handlers that held their loop longer than Server.SlowCall
+
+	Engine string  // what carries the loops
+	Loops  []Stats // of each loop; nil in a loop's own
+}
+
+// Stats returns the server's figures. Any goroutine may call it.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	loops := s.loops
+	s.mu.Unlock()
+	var sum Stats
+	for _, l := range loops {
+		st := l.figures()
+		sum.Active += st.Active
+		sum.Accepted += st.Accepted
+		sum.Refused += st.Refused
+		sum.Dialled += st.Dialled
+		sum.BytesIn += st.BytesIn
+		sum.BytesOut += st.BytesOut
+		sum.Messages += st.Messages
+		sum.Queued += st.Queued
+		sum.Pauses += st.Pauses
+		sum.AcceptPauses += st.AcceptPauses
+		sum.Slow += st.Slow
+		sum.Engine = st.Engine
+		sum.Loops = append(sum.Loops, st)
+	}
+	return sum
+}
+
+func (l *loop) figures() Stats {
+	l.mu.Lock()
+	st := l.shown
+	l.mu.Unlock()
+	st.Active, st.BytesOut, st.Engine = l.active.Load(), l.sent.Load(), l.engine.name()
+	return st
+}

@@ -1,0 +1,99 @@
+package switchboard
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/wheel"
+)
+
+// A Timer is one call of a function on a connection's loop, some time from now. It belongs to the loop.
+type Timer struct {
+	c     *Conn
+	f     func()
+	entry wheel.Timer[expirer]
+}
+
+// After runs f on c's loop when d is over, in units of a millisecond and never early. If c is gone by then, f does not
+// run. It costs no timer of the runtime's. It belongs to the loop.
+func (c *Conn) After(d time.Duration, f func()) *Timer {
+	t := &Timer{c: c, f: f}
+	t.entry.Value = t
+	t.Reset(d)
+	return t
+}
+
+// Reset makes t fire when d is over from now, whether it has fired before or not.
+func (t *Timer) Reset(d time.Duration) {
+	l := t.c.loop
+	l.wheel.Start(&t.entry, int64((time.Since(l.start)+max(d, 0)+time.Millisecond-1)/time.Millisecond))
+}
+
+// Stop keeps t from firing.
+func (t *Timer) Stop() { t.c.loop.wheel.Stop(&t.entry) }
+
+func (t *Timer) expire() {
+	if t.c.state != stateGone {
+		t.c.loop.begin(t.c)
+		t.f()
+		t.c.loop.end(t.c)
+	}
+}
+
+// schedule has c's timer fire no later than the first of its timeouts. A connection that moves has its deadline moved
+// only when the timer fires: a message costs no timer.
+func (c *Conn) schedule() {
+	if at, ok := c.deadline(); ok && (!c.limits.Running() || at < c.limits.When()) {
+		c.loop.wheel.Start(&c.limits, at)
+	}
+}
+
+// deadline returns the tick at which the first of c's timeouts is over as things stand.
+func (c *Conn) deadline() (at int64, ok bool) {
+	lim := c.loop.limits
+	first := func(since int64, timeout time.Duration) {
+		if timeout > 0 && (!ok || since+ticks(timeout) < at) {
+			at, ok = since+ticks(timeout), true
+		}
+	}
+	switch {
+	case c.state == stateConnecting:
+		first(c.extra().since, lim.DialTimeout)
+	case c.state == stateLingering:
+		first(c.extra().since, lim.LingerTimeout)
+	default:
+		first(c.active.Load(), lim.IdleTimeout)
+		if c.waitsForPeer() {
+			first(c.extra().since, lim.WriteTimeout)
+		}
+	}
+	return at, ok
+}
+
+func ticks(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
+
+// waitsForPeer tells whether output waits for the peer to take some.
+func (c *Conn) waitsForPeer() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out&blocked != 0
+}
+
+// expire looks which timeout is over, if any: most have been moved since the timer was started.
+func (c *Conn) expire() {
+	lim, now := c.loop.limits, c.loop.tick
+	over := func(since int64, timeout time.Duration) bool { return timeout > 0 && now-since >= ticks(timeout) }
+	switch {
+	case c.state == stateGone:
+	case c.state == stateConnecting && over(c.extra().since, lim.DialTimeout):
+		c.connected(syscall.ETIMEDOUT)
+	case c.state == stateLingering && over(c.extra().since, lim.LingerTimeout):
+		c.finish(c.ending.err)
+	case c.state == stateOpen && c.waitsForPeer() && over(c.extra().since, lim.WriteTimeout):
+		c.abort(ErrStalled)
+	case c.state == stateOpen && over(c.active.Load(), lim.IdleTimeout):
+		c.abort(ErrIdle)
+	default:
+		c.schedule()
+	}
+}
