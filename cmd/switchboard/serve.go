@@ -101,7 +101,7 @@ func (s *serving) run(cmd *cobra.Command, what service.Service) error {
 		IdleTimeout: s.idleTimeout,
 		KeepAlive:   s.keepAlive,
 		Grace:       s.grace,
-		Worker:      func(maxConns int) *exec.Cmd { return s.workerCommand(cmd, len(addresses), maxConns) },
+		Worker:      s.workerCommands(cmd),
 		Log:         log,
 	}
 	if s.quiet {
@@ -186,10 +186,14 @@ func (s *serving) untilTold(log *slog.Logger) context.Context {
 	return ctx
 }
 
-// workerCommand is this command again, with the same flags, for one worker of the processes mode.
-func (s *serving) workerCommand(cmd *cobra.Command, listeners, maxConns int) *exec.Cmd {
-	args := []string{"serve", cmd.Name(), "--worker", "--mode=goroutines", "--max-conns=" + strconv.Itoa(maxConns)}
-	for i := range listeners {
+// workerCommands makes the command of a worker of the processes mode: this command again, with the same flags.
+func (s *serving) workerCommands(cmd *cobra.Command) func(maxConns int) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	args := []string{"serve", cmd.Name(), "--worker", "--mode=goroutines"}
+	for i := range s.listen {
 		args = append(args, fmt.Sprintf("--listen=fd://%d", 3+i))
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -199,13 +203,11 @@ func (s *serving) workerCommand(cmd *cobra.Command, listeners, maxConns int) *ex
 			args = append(args, "--"+f.Name+"="+f.Value.String())
 		}
 	})
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
+	return func(maxConns int) *exec.Cmd {
+		worker := exec.Command(self, append(slices.Clip(args), "--max-conns="+strconv.Itoa(maxConns))...)
+		worker.Env = append(os.Environ(), "GOMAXPROCS=1")
+		return worker
 	}
-	worker := exec.Command(self, args...)
-	worker.Env = append(os.Environ(), "GOMAXPROCS=1")
-	return worker
 }
 
 func serviceNames() (names []string) {

@@ -35,14 +35,19 @@ func (s *Server) onEachListener(loop func(l *socket.Socket) error) error {
 	return errors.Join(failures...)
 }
 
-// accept waits for the next client of l, and until the server has room for it.
+// accept waits until the server has room for one more client, and then for the next client of l.
 func (s *Server) accept(l *socket.Socket) (*client, error) {
 	for {
+		// Room is taken only when somebody comes, or the accept of one listener would hold it from the others.
+		if !s.takeRoom() {
+			return nil, errDrained
+		}
+		s.giveRoom()
 		conn, peer, err := l.Accept()
 		switch {
 		case err == nil:
 			s.scarcity.ends(s.Log)
-			if !s.takeSlot() {
+			if !s.takeRoom() {
 				conn.Close()
 				return nil, errDrained
 			}
@@ -56,7 +61,7 @@ func (s *Server) accept(l *socket.Socket) (*client, error) {
 				return nil, errDrained
 			}
 		case isPassing(err):
-			// The next.
+			// The next may be better.
 		case !s.draining():
 			return nil, err
 		case errors.Is(err, socket.ErrWouldBlock) || time.Since(s.drainedAt) > quietPeriod:
@@ -68,15 +73,27 @@ func (s *Server) accept(l *socket.Socket) (*client, error) {
 	}
 }
 
-func (s *Server) takeSlot() bool {
-	if s.slots == nil {
+// takeRoom waits for one of the MaxConns places. A server that drains still gives those that are free.
+func (s *Server) takeRoom() bool {
+	if s.places == nil {
 		return true
 	}
 	select {
-	case s.slots <- struct{}{}:
+	case s.places <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case s.places <- struct{}{}:
 		return true
 	case <-s.drain.Done():
 		return false
+	}
+}
+
+func (s *Server) giveRoom() {
+	if s.places != nil {
+		<-s.places
 	}
 }
 

@@ -34,7 +34,7 @@ func (s *Server) welcome(conn *socket.Socket, peer socket.Addr) *client {
 			})
 		}
 	}
-	s.Log.Info("connected", "peer", peer, "clients", s.present.Add(1))
+	s.Log.Info("connected", "peer", peer.String(), "clients", s.present.Add(1))
 	return &client{Socket: conn, peer: peer, since: time.Now()}
 }
 
@@ -44,7 +44,7 @@ func (s *Server) farewell(c *client, err error) {
 		c.SetLinger(0) // a reset, so that the client does not take what it got for the whole
 	}
 	c.Close()
-	about := []any{"peer", c.peer, "clients", s.present.Add(-1), "received", c.received, "sent", c.sent,
+	about := []any{"peer", c.peer.String(), "clients", s.present.Add(-1), "received", c.received, "sent", c.sent,
 		"lasted", time.Since(c.since).Round(time.Millisecond)}
 	if err != nil && !errors.Is(err, io.EOF) {
 		about = append(about, "reason", err)

@@ -20,9 +20,7 @@ func (s *Server) converse(c *client) {
 		err = s.answer(c)
 	}
 	s.farewell(c, err)
-	if s.slots != nil {
-		<-s.slots
-	}
+	s.giveRoom()
 }
 
 // answer replies to whatever the client sends, until it has ended its input.

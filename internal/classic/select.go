@@ -62,6 +62,10 @@ func (s *Server) selectLists() error {
 		}
 
 		t.tick()
+		for _, fd := range exceptional {
+			// Urgent data, for which no service here has a use: while it is there, select does not wait.
+			lines[fd].RecvFlags(t.piece[:1], socket.MSG_OOB)
+		}
 		var ready []*socket.Socket
 		for _, fd := range readable {
 			if l := lines[fd]; l != nil {
@@ -74,9 +78,6 @@ func (s *Server) selectLists() error {
 		}
 		for _, fd := range writable {
 			t.write(lines[fd])
-		}
-		for _, fd := range exceptional {
-			t.urgent(lines[fd])
 		}
 		t.expired()
 		if t.lastCall() {
@@ -96,12 +97,4 @@ func (s *Server) selectLists() error {
 		}
 	}
 	return nil
-}
-
-// urgent throws away a byte of out-of-band data. No service here has a use for it, and while it is there, select
-// does not wait.
-func (t *thread) urgent(l *line) {
-	if _, err := l.RecvFlags(t.piece[:1], socket.MSG_OOB); err != nil && !errors.Is(err, socket.ErrWouldBlock) {
-		l.end(err)
-	}
 }

@@ -25,7 +25,7 @@ type Server struct {
 
 	// Worker makes the command of one worker of the processes mode: a server of at most maxConns clients (0: no limit)
 	// on the listening sockets that it is given as descriptors 3 and up, in the order of Listeners. It ends as Run does
-	// when it reads a line from its standard input, and at once at the end of that input.
+	// when it reads a line from its standard input, and at once at the end of that input. Called by any goroutine.
 	Worker func(maxConns int) *exec.Cmd
 
 	Log *slog.Logger // connections come and go at level Info, what an operator must know is above it
@@ -35,7 +35,7 @@ type Server struct {
 	drainedAt time.Time     // set before drain is done, as are
 	cutoff    time.Time     // when clients that are not finished are cut off, and
 	begin     func()        // which makes drain done
-	slots     chan struct{} // one taken for each client, when there is a MaxConns
+	places    chan struct{} // one taken for each client, when there is a MaxConns
 	freed     chan struct{} // holds a token after a client has gone
 	clients   sync.WaitGroup
 	present   atomic.Int64 // clients at hand, for the log
@@ -61,7 +61,7 @@ func (s *Server) Run(ctx context.Context, mode Mode) error {
 	stop := context.AfterFunc(ctx, s.beginDrain)
 	defer stop()
 	if s.MaxConns > 0 {
-		s.slots = make(chan struct{}, s.MaxConns)
+		s.places = make(chan struct{}, s.MaxConns)
 	}
 	s.freed = make(chan struct{}, 1)
 	defer func() {
