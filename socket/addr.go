@@ -93,7 +93,7 @@ func ParseAddr(s string) (Addr, error) {
 	case strings.Contains(host, ":") && !strings.HasPrefix(s, "["):
 		return bad("an IPv6 address goes in brackets: [" + host + "]:" + port)
 	}
-	return bad(quote(host) + " is not an IP address")
+	return bad(quote(strings.TrimSuffix(s, ":"+port)) + " is not an IP address")
 }
 
 // Family returns AF_INET, AF_INET6 or AF_UNIX, and AF_UNSPEC for the zero Addr.

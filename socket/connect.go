@@ -15,13 +15,15 @@ func (s *Socket) Connect(to Addr) error {
 	}
 	err := s.connect(to)
 	if err == nil || err == ErrInProgress {
-		s.setName(to)
+		s.mu.Lock()
+		s.name, s.connecting = to, err != nil
+		s.mu.Unlock()
 	}
 	return failed("connect", to.String(), err)
 }
 
 func (s *Socket) connect(to Addr) error {
-	begun := false
+	begun, timeout := false, s.Timeout()
 	c := newCall(func(_ *call, fd int) error {
 		if begun {
 			return connected(fd)
@@ -31,12 +33,15 @@ func (s *Socket) connect(to Addr) error {
 		// An interrupted connect goes on by itself; asking for it again would be an error (POSIX, connect).
 		case syscall.EINPROGRESS, syscall.EALREADY, syscall.EINTR:
 			begun = true
-			return syscall.EAGAIN
+			if timeout == 0 {
+				return syscall.EAGAIN
+			}
+			// On loopback it is done by now, and there is nothing to wait for.
+			return connected(fd)
 		}
 		return err
 	})
 	defer c.free()
-	timeout := s.Timeout()
 	if s.family == AF_UNIX && timeout != 0 {
 		return s.connectUnix(c, timeout)
 	}
@@ -64,18 +69,17 @@ func (s *Socket) connectUnix(c *call, timeout time.Duration) error {
 
 // connected tells how a connect that was begun stands: EAGAIN while it goes on.
 func connected(fd int) error {
-	errno, err := sysOption(fd, SOL_SOCKET, SO_ERROR)
-	if err != nil {
-		return err
+	// Only a peer's address tells that it is done: the absence of an error may also be a wake-up without a reason.
+	_, _, err := sysPeerAddr(fd)
+	if err != syscall.ENOTCONN {
+		return nil
 	}
-	if errno != 0 {
+	errno, err := sysOption(fd, SOL_SOCKET, SO_ERROR)
+	switch {
+	case err != nil:
+		return err
+	case errno != 0:
 		return syscall.Errno(errno)
 	}
-	// No error yet may also be a wake-up without a reason: only a peer's address tells that it is done.
-	if _, _, err := sysPeerAddr(fd); err == syscall.ENOTCONN {
-		return syscall.EAGAIN
-	} else if err != syscall.EINVAL {
-		return err
-	}
-	return nil
+	return syscall.EAGAIN
 }

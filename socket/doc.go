@@ -1,2 +1,138 @@
-// Package socket is the Berkeley sockets.
+// Package socket is the Berkeley socket calls, with the meaning that C and Python programmers know and the manners of
+// Go: bind, listen, accept, connect, send and recv on IPv4, IPv6 and Unix sockets, every option, messages with control
+// data, descriptors passed between processes.
+//
+// It is for those who want the calls that package net hides, for whatever waits with package selector, and for learning. A
+// server that says everything back, and its client:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"io"
+//		"log"
+//
+//		"github.com/switchboard-go/switchboard/socket"
+//	)
+//
+//	func main() {
+//		server, err := socket.CreateServer("127.0.0.1:0", nil)
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer server.Close()
+//		go serve(server)
+//
+//		address, err := server.LocalAddr()
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		client, err := socket.CreateConnection(context.Background(), address.String(), nil)
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer client.Close()
+//		if _, err := client.SendAll([]byte("hello, world\n")); err != nil {
+//			log.Fatal(err)
+//		}
+//		client.Shutdown(socket.SHUT_WR) // no more from us
+//		reply, err := io.ReadAll(client)
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		fmt.Printf("%s", reply)
+//	}
+//
+//	func serve(server *socket.Socket) {
+//		for {
+//			conn, _, err := server.Accept()
+//			if err != nil {
+//				return
+//			}
+//			go func() {
+//				defer conn.Close()
+//				p := make([]byte, 4096)
+//				for {
+//					n, err := conn.Recv(p)
+//					if err != nil { // io.EOF when the client has no more
+//						return
+//					}
+//					if _, err := conn.SendAll(p[:n]); err != nil {
+//						return
+//					}
+//				}
+//			}()
+//		}
+//	}
+//
+// # Three modes
+//
+// A Socket is in blocking mode at first: a call waits until it can be done. The goroutine parks and no thread does, so
+// that ten thousand may wait. SetTimeout bounds the wait, and SetBlocking(false) forbids it: then a call that would wait
+// fails with ErrWouldBlock, a Connect with ErrInProgress, and package selector tells when to repeat it. Close
+// ends the wait of every other goroutine, which gets net.ErrClosed.
+//
+// # Errors
+//
+// Every error is an *Error, which names the call, the address and the cause, and unwraps to the errno:
+// errors.Is(err, syscall.ECONNREFUSED). The end of a stream is a bare io.EOF. No call raises SIGPIPE: sending to a
+// peer that has gone is EPIPE.
+//
+// # From Python
+//
+//	Python                        here                          what differs
+//	----------------------------  ----------------------------  ---------------------------------------------------
+//	socket(family, type, proto)   New                           no defaults: name the family and the type
+//	socketpair()                  Pair
+//	socket(fileno=fd)             FromFD                        takes the descriptor over, as there
+//	fromfd(fd, …)                 FromFD of a duplicate
+//	create_connection             CreateConnection              tries addresses at the same time (RFC 8305); its
+//	                                                            timeout does not stay with the socket
+//	create_server                 CreateServer                  also Unix sockets; without a host IPv4 and IPv6 at once
+//	s.bind((host, port))          s.Bind(Addr)                  an Addr is numeric: ParseAddr, GetAddrInfo
+//	s.listen()                    s.Listen(backlog)
+//	s.accept()                    s.Accept
+//	s.connect, s.connect_ex       s.Connect                     the errno is in the error
+//	s.send, s.sendall             s.Send, s.SendAll             SendAll also tells how many bytes went
+//	s.recv(n)                     s.Recv(p)                     into a buffer; the end is io.EOF, not an empty result
+//	s.recv_into                   s.Recv, s.RecvFlags
+//	s.recv(n, MSG_PEEK)           s.RecvFlags(p, MSG_PEEK)
+//	s.sendto, s.recvfrom          s.SendTo, s.RecvFrom          flags: s.SendToFlags, s.RecvFromFlags
+//	s.recvfrom_into               s.RecvFrom
+//	s.sendmsg, s.recvmsg          s.SendMsg, s.RecvMsg
+//	s.recvmsg_into                s.RecvMsg
+//	CMSG_LEN, CMSG_SPACE          ControlLen, ControlSpace
+//	send_fds, recv_fds            s.SendFDs, s.RecvFDs          lost descriptors are an error, and never leak
+//	s.sendfile(file)              s.SendFile                    leaves the file's own position alone
+//	s.shutdown(SHUT_WR)           s.Shutdown(SHUT_WR)
+//	s.close, with s:              s.Close, defer s.Close()      wakes who waits; a second Close is an error
+//	s.detach()                    s.Detach                      the number may be new
+//	s.dup()                       s.Dup
+//	s.fileno()                    s.FD                          -1 once closed, as there
+//	s.makefile()                  s.MakeFile                    bytes, both ways; Flush or Close it, or nothing is sent
+//	s.setblocking, s.getblocking  s.SetBlocking, s.Timeout
+//	s.settimeout(None, 0, t)      s.SetTimeout(-1, 0, t)
+//	s.gettimeout                  s.Timeout                     -1 for None
+//	socket.timeout, TimeoutError  os.ErrDeadlineExceeded        with errors.Is
+//	BlockingIOError               ErrWouldBlock, ErrInProgress  with errors.Is
+//	s.getsockname, s.getpeername  s.LocalAddr, s.PeerAddr
+//	s.getsockopt, s.setsockopt    s.Option, s.SetOption         also …Bool and …Bytes, s.SetLinger, and a method for
+//	                                                            each usual option: s.SetReuseAddr, s.SetNoDelay, …
+//	getsockopt(…, SO_ERROR)       s.SocketError                 an error or nil
+//	s.family, s.type, s.proto     s.Family, s.Type, s.Proto
+//	s.set_inheritable             s.SetInheritable, Inheritable off at first, as there
+//	getaddrinfo                   GetAddrInfo
+//	gethostname                   GetHostName
+//	gethostbyname, getnameinfo    net.LookupHost, net.LookupAddr
+//	htons, htonl, ntohs, ntohl    Htons, Htonl, Ntohs, Ntohl    or better, encoding/binary
+//	inet_pton, inet_ntop          InetPton, InetNtop            or better, net/netip
+//	inet_aton, inet_ntoa          InetPton, InetNtop
+//	if_nametoindex                net.InterfaceByName
+//	ssl.wrap_socket               s.Conn, then crypto/tls
+//
+// # Platforms
+//
+// Linux, macOS and the BSDs. On Windows the package compiles, addresses and names work, and every call on a socket
+// fails with an error that is errors.ErrUnsupported.
 package socket

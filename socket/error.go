@@ -109,6 +109,8 @@ func (e *Error) Hint() string {
 			return "is the socket bound already?"
 		case "accept":
 			return "call Listen first"
+		case "send descriptors":
+			return "a message carries a limited number of descriptors: 253 on Linux"
 		}
 	case syscall.ENOENT:
 		if e.Op == "connect" {

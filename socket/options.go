@@ -60,8 +60,15 @@ func (s *Socket) SocketError() error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	op := "getsockopt"
+	if s.connecting {
+		op = "connect"
+	}
+	s.connecting = false
+	s.mu.Unlock()
 	if errno != 0 {
-		return s.fail("connect", syscall.Errno(errno))
+		return s.fail(op, syscall.Errno(errno))
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ type Socket struct {
 	name     Addr       // what errors call the socket: the peer if there is one, else the own address
 	file     *boundFile // the socket file to remove at Close
 	detached bool       // the descriptor is somebody else's now
+
+	connecting bool // a non-blocking Connect has begun, and SocketError was not asked yet
 }
 
 // New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX; the type SOCK_STREAM or SOCK_DGRAM, or

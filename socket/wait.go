@@ -79,16 +79,19 @@ type call struct {
 	flags int
 	addr  sockaddr
 	n     int
-	err   error
-	step  func(fd uintptr) bool // attempt, bound once
+
+	// Waiting
+	dir     direction
+	timeout time.Duration
+	parking *parking
+	limited bool // whether the poller knows the timeout
+	err     error
+	step    func(fd uintptr) bool // tryAgain, bound once
 }
 
 var calls = sync.Pool{New: func() any {
 	c := new(call)
-	c.step = func(fd uintptr) bool {
-		c.err = c.attempt(int(fd))
-		return c.err != syscall.EAGAIN
-	}
+	c.step = c.tryAgain
 	return c
 }}
 
@@ -99,7 +102,7 @@ func newCall(try func(c *call, fd int) error) *call {
 }
 
 func (c *call) free() {
-	c.try, c.sock, c.buf, c.err = nil, nil, nil, nil
+	c.try, c.sock, c.buf, c.parking, c.err = nil, nil, nil, nil, nil
 	c.flags, c.n = 0, 0
 	calls.Put(c)
 }
@@ -112,6 +115,18 @@ func (c *call) attempt(fd int) error {
 	}
 }
 
+func (c *call) tryAgain(fd uintptr) (done bool) {
+	c.err = c.attempt(int(fd))
+	if c.err != syscall.EAGAIN {
+		return true
+	}
+	if c.timeout > 0 && !c.limited {
+		c.limited = true
+		c.parking.limitTo(c.dir, time.Now().Add(c.timeout))
+	}
+	return false
+}
+
 // do makes the call, and waits as long as timeout says.
 func (s *Socket) do(dir direction, c *call, timeout time.Duration) error {
 	c.sock = s
@@ -119,25 +134,25 @@ func (s *Socket) do(dir direction, c *call, timeout time.Duration) error {
 		s.turn[dir].Lock()
 		defer s.turn[dir].Unlock()
 	}
-	if !s.acquire() {
-		return errClosed
-	}
-	if timeout != 0 && s.expired(dir) {
+	p := s.parked.Load()
+	if timeout == 0 || p == nil {
+		if !s.acquire() {
+			return errClosed
+		}
+		err := c.attempt(s.fd)
+		if err != syscall.EAGAIN || timeout == 0 {
+			s.release()
+			return err
+		}
+		p, err = s.parking()
 		s.release()
-		return os.ErrDeadlineExceeded
+		if err != nil {
+			return err
+		}
 	}
-	err := c.attempt(s.fd)
-	if err != syscall.EAGAIN || timeout == 0 {
-		s.release()
-		return err
-	}
-	p, err := s.parking()
-	// From here on the poller keeps the descriptor, and Close must find nobody else at it.
-	s.release()
-	if err != nil {
-		return err
-	}
-	return p.wait(s, dir, c, timeout)
+	// The poller keeps the descriptor open from here on, and a Close takes it from there.
+	c.dir, c.timeout, c.parking, c.limited = dir, timeout, p, false
+	return p.wait(c)
 }
 
 // A parking is a descriptor in the runtime's poller, where goroutines wait without a thread. A descriptor goes there
@@ -179,23 +194,20 @@ func (s *Socket) parking() (*parking, error) {
 	return p, nil
 }
 
-// wait makes the call again and again, each time the descriptor has become ready, until it is done.
-func (p *parking) wait(s *Socket, dir direction, c *call, timeout time.Duration) (err error) {
-	var limit time.Time
-	if timeout > 0 {
-		limit = time.Now().Add(timeout)
-	}
-	p.limitTo(dir, limit)
-	if dir == reading {
+// wait makes the call, and again each time the descriptor has become ready, until it is done.
+func (p *parking) wait(c *call) (err error) {
+	if c.dir == reading {
 		err = p.raw.Read(c.step)
 	} else {
 		err = p.raw.Write(c.step)
 	}
-	p.limitTo(dir, time.Time{})
+	if c.limited {
+		p.limitTo(c.dir, time.Time{})
+	}
 	switch {
 	case err == nil:
 		return c.err
-	case s.closed():
+	case c.sock.closed():
 		return errClosed
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return os.ErrDeadlineExceeded
@@ -228,7 +240,7 @@ func (p *parking) apply(dir direction) {
 	}
 }
 
-// expired reports whether the deadline has passed.
+// expired reports whether the deadline of SetDeadline has passed.
 func (s *Socket) expired(dir direction) bool {
 	p := s.parked.Load()
 	if p == nil {

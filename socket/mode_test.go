@@ -1,0 +1,269 @@
+//go:build unix
+
+package socket
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"runtime/pprof"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestNonBlockingCallsSayWouldBlock(t *testing.T) {
+	l, _ := listening(t, "127.0.0.1:0", nil)
+	x, y := tcpPair(t)
+	for _, s := range []*Socket{l, x} {
+		noError(t, s.SetBlocking(false))
+	}
+	p := make([]byte, 1<<20)
+	for {
+		if _, err := x.Send(p); err != nil {
+			break
+		}
+	}
+	for name, call := range map[string]func() error{
+		"accept":   func() error { _, _, err := l.Accept(); return err },
+		"recv":     func() error { _, err := x.Recv(p); return err },
+		"peek":     func() error { _, err := x.RecvFlags(p, MSG_PEEK); return err },
+		"recvfrom": func() error { _, _, err := x.RecvFrom(p); return err },
+		"recvmsg":  func() error { _, _, err := x.RecvMsg([][]byte{p}, 0, 0); return err },
+		"send":     func() error { _, err := x.Send(p); return err },
+		"send all": func() error { _, err := x.SendAll(p); return err },
+		"sendmsg":  func() error { _, err := x.SendMsg([][]byte{p}, nil, Addr{}, 0); return err },
+	} {
+		err := call()
+		if !errors.Is(err, ErrWouldBlock) || !errors.Is(err, syscall.EAGAIN) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if e := net.Error(nil); !errors.As(err, &e) || e.Timeout() || !e.Temporary() {
+			t.Errorf("%s: %#v", name, err)
+		}
+	}
+	if x.parked.Load() != nil || l.parked.Load() != nil {
+		t.Error("a non-blocking socket went to the runtime's poller")
+	}
+	_ = y
+}
+
+func TestNonBlockingSendAllTellsHowManyWent(t *testing.T) {
+	x, y := tcpPair(t)
+	x.SetBlocking(false)
+	p := make([]byte, 64<<20)
+	n, err := x.SendAll(p)
+	if !errors.Is(err, ErrWouldBlock) || n <= 0 || n >= len(p) {
+		t.Fatal(n, err)
+	}
+	if got, err := y.RecvFlags(make([]byte, n), MSG_WAITALL); got != n || err != nil {
+		t.Fatal(got, err)
+	}
+}
+
+func TestTimeoutEndsEveryCall(t *testing.T) {
+	l, _ := listening(t, "127.0.0.1:0", nil)
+	x, _ := tcpPair(t)
+	d, _ := boundDatagram(t, AF_INET)
+	for _, s := range []*Socket{l, x, d} {
+		noError(t, s.SetTimeout(time.Millisecond))
+	}
+	c := made(t, AF_INET, SOCK_STREAM)
+	noError(t, c.SetTimeout(time.Millisecond))
+	hole := blackHole(t, "127.0.0.1:0")
+	p := make([]byte, 64<<20)
+	for name, call := range map[string]func() error{
+		"accept":   func() error { _, _, err := l.Accept(); return err },
+		"recv":     func() error { _, err := x.Recv(p); return err },
+		"recv all": func() error { _, err := x.RecvFlags(p, MSG_WAITALL); return err },
+		"recvfrom": func() error { _, _, err := d.RecvFrom(p); return err },
+		"recvmsg":  func() error { _, _, err := d.RecvMsg([][]byte{p}, 0, 0); return err },
+		"send all": func() error { _, err := x.SendAll(p); return err },
+		"connect":  func() error { return c.Connect(hole) },
+	} {
+		err := call()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if e := net.Error(nil); !errors.As(err, &e) || !e.Timeout() {
+			t.Errorf("%s: %#v", name, err)
+		}
+	}
+	// A timeout leaves nothing behind.
+	x.SetBlocking(true)
+	got := in(func() error { _, err := x.Recv(p); return err })
+	waitParked(t, "Recv", 1)
+	x.Close()
+	if err := <-got; !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestTimeoutDoesNotHideWhatIsThere(t *testing.T) {
+	x, y := unixPair(t, SOCK_STREAM)
+	y.SetTimeout(time.Nanosecond)
+	p := make([]byte, 1)
+	if _, err := y.Recv(p); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	x.Send([]byte("abc"))
+	for range 3 {
+		if n, err := y.Recv(p); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	x, y := unixPair(t, SOCK_STREAM)
+	p := make([]byte, 1)
+	got := in(func() error { _, err := y.Recv(p); return err })
+	waitParked(t, "Recv", 1)
+	noError(t, y.SetReadDeadline(time.Unix(1, 0)))
+	if err := <-got; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a waiting call:", err)
+	}
+	x.Send([]byte("a"))
+	if _, err := y.Recv(p); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a later call:", err)
+	}
+	if _, err := y.Send(p); err != nil {
+		t.Error("the other direction:", err)
+	}
+	noError(t, y.SetDeadline(time.Time{}))
+	if _, err := y.Recv(p); err != nil {
+		t.Error("after it was lifted:", err)
+	}
+	// The earlier of deadline and timeout counts.
+	noError(t, y.SetReadDeadline(time.Now().Add(time.Hour)))
+	y.SetTimeout(time.Millisecond)
+	if _, err := y.Recv(p); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("timeout before deadline:", err)
+	}
+	noError(t, y.SetReadDeadline(time.Now().Add(time.Millisecond)))
+	y.SetTimeout(time.Hour)
+	if _, err := y.Recv(p); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("deadline before timeout:", err)
+	}
+}
+
+func TestCloseWakesWhoeverWaits(t *testing.T) {
+	hole := blackHole(t, "127.0.0.1:0")
+	for _, c := range []struct {
+		method string
+		socket func() *Socket
+		call   func(s *Socket) error
+	}{
+		{"Accept", func() *Socket { l, _ := listening(t, "127.0.0.1:0", nil); return l },
+			func(s *Socket) error { _, _, err := s.Accept(); return err }},
+		{"Recv", func() *Socket { x, _ := tcpPair(t); return x },
+			func(s *Socket) error { _, err := s.Recv(make([]byte, 1)); return err }},
+		{"RecvFrom", func() *Socket { x, _ := boundDatagram(t, AF_INET); return x },
+			func(s *Socket) error { _, _, err := s.RecvFrom(make([]byte, 1)); return err }},
+		{"RecvMsg", func() *Socket { x, _ := unixPair(t, SOCK_DGRAM); return x },
+			func(s *Socket) error { _, _, err := s.RecvMsg(nil, 0, 0); return err }},
+		{"SendAll", func() *Socket { x, _ := tcpPair(t); return x },
+			func(s *Socket) error { _, err := s.SendAll(make([]byte, 64<<20)); return err }},
+		{"Connect", func() *Socket { return made(t, AF_INET, SOCK_STREAM) },
+			func(s *Socket) error { return s.Connect(hole) }},
+	} {
+		t.Run(c.method, func(t *testing.T) {
+			s := c.socket()
+			// A second caller waits for its turn, and is woken as well.
+			first, second := in(func() error { return c.call(s) }), in(func() error { return c.call(s) })
+			waitParked(t, c.method, 1)
+			noError(t, s.Close())
+			for _, done := range []<-chan error{first, second} {
+				if err := <-done; !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestModeCanChangeWhileACallWaits(t *testing.T) {
+	x, y := unixPair(t, SOCK_STREAM)
+	p := make([]byte, 1)
+	got := in(func() error { _, err := y.Recv(p); return err })
+	waitParked(t, "Recv", 1)
+	y.SetBlocking(false)
+	if _, err := y.Recv(make([]byte, 1)); !errors.Is(err, ErrWouldBlock) {
+		t.Error(err)
+	}
+	x.Send([]byte("a"))
+	noError(t, <-got)
+}
+
+func TestTenThousandWaitWithoutThreads(t *testing.T) {
+	const goroutines = 10_000
+	var sockets []*Socket
+	for range goroutines / 2 {
+		x, y := unixPair(t, SOCK_STREAM)
+		sockets = append(sockets, x, y)
+	}
+	var done sync.WaitGroup
+	var received atomic.Int32
+	before := threads()
+	for _, s := range sockets {
+		done.Go(func() {
+			if n, _ := s.Recv(make([]byte, 1)); n == 1 {
+				received.Add(1)
+			}
+		})
+	}
+	for _, s := range sockets {
+		if !settled(func() bool { return s.parked.Load() != nil }) {
+			t.Fatal("a Recv does not wait")
+		}
+	}
+	if more := threads() - before; more > 20 {
+		t.Errorf("%d goroutines in Recv made %d threads", goroutines, more)
+	} else {
+		t.Logf("%d goroutines in Recv, %d threads before, %d more", goroutines, before, more)
+	}
+	for _, s := range sockets {
+		if _, err := s.Send([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done.Wait()
+	if received.Load() != goroutines {
+		t.Error(received.Load(), "received their byte")
+	}
+}
+
+// threads counts the threads of this process; elsewhere than on Linux, those that it ever made.
+func threads() int {
+	if tasks, err := os.ReadDir("/proc/self/task"); err == nil {
+		return len(tasks)
+	}
+	return pprof.Lookup("threadcreate").Count()
+}
+
+func TestSignalsInterruptNothing(t *testing.T) {
+	x, y := tcpPair(t)
+	stop := make(chan struct{})
+	stormed := in(func() error {
+		for {
+			select {
+			case <-stop:
+				return nil
+			default:
+				syscall.Kill(os.Getpid(), syscall.SIGURG)
+			}
+		}
+	})
+	const size = 8 << 20
+	sent := in(func() error { _, err := x.SendAll(make([]byte, size)); return err })
+	n, err := y.RecvFlags(make([]byte, size), MSG_WAITALL)
+	close(stop)
+	if n != size || err != nil {
+		t.Error(n, err)
+	}
+	noError(t, <-sent)
+	noError(t, <-stormed)
+}
