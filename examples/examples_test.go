@@ -1,0 +1,176 @@
+// Package examples_test runs the example programs, against each other and against programs that were not written here.
+package examples_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const patience = 30 * time.Second // for anything that should come at once
+
+var programs string // the directory of the built examples
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if programs, err = os.MkdirTemp("", "examples"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(programs)
+		if out, err := exec.Command("go", "build", "-o", programs, "./...").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the examples: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// example is the path of a built example.
+func example(name string) string { return filepath.Join(programs, name) }
+
+// peer is the path of a program that was not written here. CI has all of them.
+func peer(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is a peer of this test: %v", name, err)
+		}
+		t.Skipf("%s is a peer of this test: %v", name, err)
+	}
+	return path
+}
+
+// A server is a program that runs until the test ends.
+type server struct {
+	address string
+	stdout  *os.File
+	lines   *bufio.Scanner
+}
+
+// start starts a server, whose first line of output must end with its address, and what follows that in words.
+func start(t *testing.T, path string, args ...string) *server {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = w, &stderr
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+		r.Close()
+		if t.Failed() && stderr.Len() > 0 {
+			t.Logf("%s said: %s", filepath.Base(path), stderr.String())
+		}
+	})
+	s := &server{stdout: r, lines: bufio.NewScanner(r)}
+	_, address, _ := strings.Cut(s.waitFor(t, "listening on "), "listening on ")
+	s.address = strings.Fields(address)[0]
+	return s
+}
+
+// waitFor reads the server's output up to a line that contains text.
+func (s *server) waitFor(t *testing.T, text string) string {
+	t.Helper()
+	s.stdout.SetReadDeadline(time.Now().Add(patience))
+	for s.lines.Scan() {
+		if strings.Contains(s.lines.Text(), text) {
+			return s.lines.Text()
+		}
+	}
+	t.Fatalf("the server never said %q: %v", text, s.lines.Err())
+	return ""
+}
+
+func (s *server) port() string { return s.address[strings.LastIndexByte(s.address, ':')+1:] }
+
+// run runs a program to its end.
+func run(t *testing.T, stdin, path string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	var out, err bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &err
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if ctx.Err() != nil {
+		t.Fatalf("%s did not end", filepath.Base(path))
+	}
+	return out.String(), err.String(), cmd.ProcessState.ExitCode()
+}
+
+// say runs a program that must succeed, and returns its output.
+func say(t *testing.T, stdin, path string, args ...string) string {
+	t.Helper()
+	stdout, stderr, code := run(t, stdin, path, args...)
+	if code != 0 {
+		t.Fatalf("%s: exit %d: %s%s", filepath.Base(path), code, stdout, stderr)
+	}
+	return stdout
+}
+
+func TestWrongUseGivesOneClearLine(t *testing.T) {
+	for _, c := range []struct {
+		name, args, want string
+	}{
+		{"echoserver", "extra", `echoserver: argument "extra" is one too many`},
+		{"echoserver", "-listen nowhere", "echoserver: parse nowhere: "},
+		{"echoserver", "-listen 127.0.0.1:70000", "echoserver: parse 127.0.0.1:70000: port 70000 is over 65535"},
+		{"echoserver", "-port 7", "flag provided but not defined: -port"},
+		{"echoclient", "", "echoclient: no message to send"},
+		{"echoclient", "-to 127.0.0.1:1 hello", "echoclient: connect 127.0.0.1:1: connection refused"},
+		{"selectserver", "extra", `selectserver: argument "extra" is one too many`},
+		{"selectserver", "-listen nowhere", "selectserver: "},
+		{"multiserver", "extra", `multiserver: argument "extra" is one too many`},
+		{"multiserver", "-listen 127.0.0.1", "multiserver: "},
+		{"multiclient", "", "multiclient: nothing to do: give at least one message, and -n at least 1"},
+		{"multiclient", "-n 0 hello", "multiclient: nothing to do"},
+		{"multiclient", "-to 127.0.0.1:1 hello", "connection refused"},
+		{"httplike", "/path", "httplike: 1 arguments: give a path with -to, and none with -listen"},
+		{"httplike", "-to 127.0.0.1:1", "httplike: 0 arguments: give a path with -to"},
+		{"httplike", "-to 127.0.0.1:1 /path", "httplike: connect 127.0.0.1:1: connection refused"},
+		{"byteorder", "-to 127.0.0.1:1 3", "byteorder: 1 arguments: give two numbers with -to"},
+		{"byteorder", "-to 127.0.0.1:1 3 4294967296", `byteorder: "4294967296" is not a whole number of 32 bits`},
+		{"socketpair", "", "socketpair: no message to send to the child"},
+		{"socketpair", "-child 300", "socketpair: fromfd"},
+		{"datagramserver", "extra", `datagramserver: argument "extra" is one too many`},
+		{"datagramserver", "-listen nowhere", "datagramserver: parse nowhere: "},
+		{"datagramclient", "", "datagramclient: no message to send"},
+		{"datagramclient", "-to 127.0.0.1:1 hello", "connection refused"},
+	} {
+		t.Run(c.name+" "+c.args, func(t *testing.T) {
+			stdout, stderr, code := run(t, "", example(c.name), strings.Fields(c.args)...)
+			said := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+			if len(said) == 2 && strings.HasPrefix(said[1], "usage: "+c.name) { // what package flag adds
+				said = said[:1]
+			}
+			if code == 0 || stdout != "" || len(said) != 1 || !strings.Contains(said[0], c.want) {
+				t.Errorf("exit %d, %q, %q; want %q", code, stdout, stderr, c.want)
+			}
+		})
+	}
+}
