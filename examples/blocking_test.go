@@ -173,7 +173,8 @@ with socket.create_server(("127.0.0.1", 0)) as s:
 func TestNumbersMeanTheSameInPython(t *testing.T) {
 	s := start(t, example("byteorder"), "-listen", loopback)
 	s.waitFor(t, "port "+s.port()+": ")
-	if got := say(t, "", peer(t, "python3"), "-c", pythonAsksForSums, s.port()); got != "[299, 4294967294, -4294967296]\n" {
+	got := say(t, "", peer(t, "python3"), "-c", pythonAsksForSums, s.port())
+	if got != "[299, 4294967294, -4294967296]\n" {
 		t.Errorf("python got %q", got)
 	}
 	const want = "sent     00 00 01 2c ff ff ff ff\nreceived 00 00 00 00 00 00 01 2b\n300 + -1 = 299\n"
@@ -226,7 +227,8 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
 
 func TestDatagramClientTriesAgain(t *testing.T) {
 	s := start(t, peer(t, "python3"), "-c", pythonLosesTheFirst)
-	if got := say(t, "", example("datagramclient"), "-to", s.address, "-wait", "50ms", "-tries", "100", "hello"); got != "HELLO\n" {
+	got := say(t, "", example("datagramclient"), "-to", s.address, "-wait", "50ms", "-tries", "100", "hello")
+	if got != "HELLO\n" {
 		t.Errorf("the client printed %q", got)
 	}
 	silent, err := net.ListenPacket("udp", loopback)

@@ -213,7 +213,8 @@ func TestAnyCutSaysTheSame(t *testing.T) {
 				sent = append(sent, message)
 			}
 			stream := streamOf(t, f, sent...)
-			if got, err := checkCuts(t, f, stream, uint64(round)); err != nil || len(got) != len(sent) && f.r.kind != endOfStream {
+			got, err := checkCuts(t, f, stream, uint64(round))
+			if err != nil || len(got) != len(sent) && f.r.kind != endOfStream {
 				t.Fatalf("%s: %d messages of %d, %v", f.r.name, len(got), len(sent), err)
 			}
 			if len(stream) > 1 { // and so does a stream that breaks off, or goes wrong

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Lines is the format of lines of text. It reads lines that end with LF or with CRLF, mixed as they come, and writes LF.
-// A carriage return elsewhere in a line belongs to it. See LinesCRLF to write CRLF.
+// Lines is the format of lines of text. It reads lines that end with LF or with CRLF, mixed as they come, and writes
+// LF. A carriage return elsewhere in a line belongs to it. See LinesCRLF to write CRLF.
 //
 // A last line without its end is an ErrTruncated, since who sent it may have meant more; see Unterminated.
 func Lines(max int) Format {

@@ -14,8 +14,8 @@ const DefaultMax = 64 << 10
 // them with Append. Make one with Lines, LengthPrefix or another of the functions below; the zero Format is not a
 // format, and answers every call with an error.
 //
-// Each of those functions takes max, the largest message in bytes, without its delimiter or prefix. 0 means DefaultMax.
-// A longer message is an ErrTooLong as soon as its size is known: a length prefix is refused before its message is read.
+// All of them but Fixed take max, the largest message in bytes, without its delimiter or prefix. 0 means DefaultMax.
+// A longer message is an ErrTooLong as soon as its size is known: after a length prefix, before its bytes are read.
 //
 // A function that is given nonsense (a length prefix of nine bytes, a negative max) makes a Format whose every call
 // returns the error that says so; Err returns it too, for formats that are made of a user's settings.
@@ -85,7 +85,7 @@ func (f Format) Append(dst, msg []byte) ([]byte, error) {
 }
 
 // BufferSize returns the size in bytes of a buffer that is large enough to read with: offered as many bytes, Split
-// finds a message or an error, and never asks for more.
+// finds a message or an error, and never asks for more. A limit on unread input must be no smaller.
 func (f Format) BufferSize() int {
 	if f.Err() != nil {
 		return 1 // enough for Split to be asked, and to say why not

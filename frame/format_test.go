@@ -53,7 +53,9 @@ func every(max int) []Format {
 }
 
 func TestZeroMaxIsTheDefault(t *testing.T) {
-	for _, f := range []Format{Lines(0), Delimiter("|", 0), LengthPrefix(4, nil, 0), Varint(0), Netstring(0), EndOfStream(0)} {
+	for _, f := range []Format{
+		Lines(0), Delimiter("|", 0), LengthPrefix(4, nil, 0), Varint(0), Netstring(0), EndOfStream(0),
+	} {
 		if _, err := f.Append(nil, make([]byte, DefaultMax)); err != nil {
 			t.Errorf("%s: %v", f.r.name, err)
 		}

@@ -18,7 +18,8 @@ func TestKnownStreams(t *testing.T) {
 		messages []string
 	}{
 		// cr.yp.to/proto/netstrings.txt gives these two, the first in hexadecimal.
-		{"netstring", Netstring(0), "\x31\x32\x3a\x68\x65\x6c\x6c\x6f\x20\x77\x6f\x72\x6c\x64\x21\x2c", []string{"hello world!"}},
+		{"netstring", Netstring(0), "\x31\x32\x3a\x68\x65\x6c\x6c\x6f\x20\x77\x6f\x72\x6c\x64\x21\x2c",
+			[]string{"hello world!"}},
 		{"netstring, empty", Netstring(0), "0:,", []string{""}},
 		{"netstrings", Netstring(0), "3:a,b,1::,", []string{"a,b", ":"}},
 		// protobuf.dev/programming-guides/encoding: 1 is 01, 150 is 9601; a message is preceded by its size.
@@ -97,7 +98,7 @@ func TestWrongStreamsSayWhatIsWrong(t *testing.T) {
 		cause  error
 		text   string
 	}{
-		{Fixed(4), "abcdef", ErrTruncated, "split fixed: stream ended inside a message: unexpected EOF: 2 bytes of it were there"},
+		{Fixed(4), "abcdef", ErrTruncated, "split fixed: stream ended inside a message: unexpected EOF: 2 bytes of it"},
 		{Lines(3), "abcd\n", ErrTooLong, "split lines: message too long: over the limit of 3 bytes"},
 		{Lines(3), "abcdefgh", ErrTooLong, "over the limit of 3 bytes"},
 		{Lines(3), "abc\rd", ErrTooLong, "over the limit"},
@@ -105,7 +106,7 @@ func TestWrongStreamsSayWhatIsWrong(t *testing.T) {
 		{Lines(3).Unterminated(), "abcd", ErrTooLong, "over the limit of 3 bytes"},
 		{Delimiter("||", 3), "abcd||", ErrTooLong, "split delimiter: message too long"},
 		{Delimiter("||", 3), "abc|", ErrTruncated, "4 bytes of it were there"},
-		{LengthPrefix(2, nil, 3), "\x00\x04abcd", ErrTooLong, "split length prefix: message too long: 4 bytes, the limit is 3"},
+		{LengthPrefix(2, nil, 3), "\x00\x04abcd", ErrTooLong, "length prefix: message too long: 4 bytes, the limit is 3"},
 		{LengthPrefix(2, nil, 3), "\x00", ErrTruncated, "1 bytes of it were there"},
 		{LengthPrefix(2, nil, 3), "\x00\x03ab", ErrTruncated, "4 bytes of it were there"},
 		{LengthPrefix(2, nil, 3).CountingItself(), "\x00\x01", ErrMalformed, "a length of 1, which counts its own 2 bytes"},
