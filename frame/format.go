@@ -35,7 +35,7 @@ func (f Format) Err() error {
 // without a message. The message is a part of data: it is valid as long as data is, and appending to it copies it.
 //
 // Split keeps nothing between calls. Offered a prefix of a large message again and again, it looks at the length alone;
-// with a delimiter or the end of the stream to find, it searches all it is offered, which max bounds.
+// with a delimiter to find, it searches all it is offered, which max bounds.
 //
 // When the stream ends between messages, Split returns nothing and no error. Otherwise its errors wrap ErrTooLong,
 // ErrMalformed or ErrTruncated. After an error the stream has no known message boundary any more: close it.
