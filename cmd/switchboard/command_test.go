@@ -90,6 +90,7 @@ func serveArgs(args []string) []string {
 
 func start(t testing.TB, cmd *exec.Cmd) *server {
 	t.Helper()
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=2") // two workers in the processes mode
 	s := &server{t: t, cmd: cmd, ended: make(chan struct{}), news: make(chan struct{})}
 	log, err := cmd.StderrPipe()
 	if err != nil {
@@ -169,6 +170,11 @@ func (s *server) await(msg string, n int) entry {
 // stop ends a server that the test has not ended itself, and expects it to end in order, with all its workers.
 func (s *server) stop() {
 	s.t.Helper()
+	select {
+	case <-s.ended:
+		return
+	default:
+	}
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	if code := s.wait(); code != 0 {
 		s.t.Errorf("exit code %d after SIGTERM\n%v", code, s.log)
@@ -184,9 +190,9 @@ func (s *server) wait() int {
 		s.cmd.Process.Kill()
 		s.t.Fatalf("the server does not end\n%v", s.log)
 	}
-	for _, e := range s.entries("worker started") {
-		if pid := int(e["worker"].(float64)); syscall.Kill(pid, 0) == nil {
-			s.t.Errorf("worker %d has outlived the server", pid)
+	for _, pid := range s.pids() {
+		if alive(pid) {
+			s.t.Errorf("process %d has outlived the server", pid)
 		}
 	}
 	status := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
@@ -194,6 +200,22 @@ func (s *server) wait() int {
 		return 128 + int(status.Signal())
 	}
 	return status.ExitStatus()
+}
+
+// once runs a command that ends by itself.
+func once(t testing.TB, input string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Stdin = strings.NewReader(input)
+	var out, complaint strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), complaint.String(), cmd.ProcessState.ExitCode()
 }
 
 // client connects to a server.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -21,7 +22,10 @@ func (s *Server) onEachListener(loop func(l *socket.Socket) error) error {
 	var loops sync.WaitGroup
 	for i, l := range s.Listeners {
 		loops.Go(func() {
-			stop := context.AfterFunc(s.drain, func() { l.SetDeadline(time.Now()) })
+			// Go's runtime opens a poller when a goroutine first has to wait for a descriptor, and dies if there is none
+			// left for it. A deadline, even none, makes it do so now.
+			l.SetDeadline(time.Time{})
+			stop := context.AfterFunc(s.drain, func() { s.lastCall(l) })
 			defer stop()
 			if err := loop(l); err != errDrained {
 				failures[i] = err
@@ -33,6 +37,13 @@ func (s *Server) onEachListener(loop func(l *socket.Socket) error) error {
 	loops.Wait()
 	s.clients.Wait()
 	return errors.Join(failures...)
+}
+
+// lastCall wakes the accept loop of a listener to take who is in the backlog, and then closes the listener, whether the
+// loop has got so far or not.
+func (s *Server) lastCall(l *socket.Socket) {
+	l.SetDeadline(time.Now())
+	time.AfterFunc(quietPeriod, func() { l.Close() })
 }
 
 // accept waits until the server has room for one more client, and then for the next client of l.
@@ -64,11 +75,10 @@ func (s *Server) accept(l *socket.Socket) (*client, error) {
 			// The next may be better.
 		case !s.draining():
 			return nil, err
-		case errors.Is(err, socket.ErrWouldBlock) || time.Since(s.drainedAt) > quietPeriod:
-			return nil, errDrained
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			l.SetBlocking(false) // woken by lastCall: from here on do not wait
 		default:
-			// Woken to drain: from here on take who is in the backlog, and do not wait.
-			l.SetBlocking(false)
+			return nil, errDrained
 		}
 	}
 }

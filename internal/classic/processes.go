@@ -28,11 +28,13 @@ func (s *Server) processes() error {
 		return fmt.Errorf("processes on windows: %w (a child inherits no socket there)", errors.ErrUnsupported)
 	}
 	var doors []*os.File
-	defer func() {
-		for _, f := range doors {
+	closeDoors := func() {
+		for i, f := range doors {
 			f.Close()
+			s.Listeners[i].Close()
 		}
-	}()
+	}
+	defer closeDoors()
 	for _, l := range s.Listeners {
 		f, err := inheritable(l)
 		if err != nil {
@@ -40,6 +42,7 @@ func (s *Server) processes() error {
 		}
 		doors = append(doors, f)
 	}
+	defer context.AfterFunc(s.drain, closeDoors)() // or connections would still wait at them, and be reset later
 	var workers sync.WaitGroup
 	for _, share := range shares(s.MaxConns, runtime.GOMAXPROCS(0)) {
 		workers.Go(func() { s.keepWorker(share, doors) })

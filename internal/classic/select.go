@@ -80,7 +80,8 @@ func (s *Server) selectLists() error {
 			t.write(lines[fd])
 		}
 		t.expired()
-		if t.lastCall() {
+		closing := t.closing()
+		if closing {
 			ready = s.Listeners
 		}
 		for _, l := range ready {
@@ -92,7 +93,7 @@ func (s *Server) selectLists() error {
 				return err
 			}
 		}
-		if t.lastCall() {
+		if closing {
 			t.stopListening()
 		}
 	}

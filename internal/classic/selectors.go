@@ -48,7 +48,7 @@ func (s *Server) selectors(mechanism string) error {
 		for _, l := range x.expired() {
 			x.follow(l)
 		}
-		if x.lastCall() {
+		if x.closing() {
 			for _, l := range x.Listeners {
 				if err := x.connect(l); err != nil {
 					return err

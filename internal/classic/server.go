@@ -32,9 +32,8 @@ type Server struct {
 
 	drain     context.Context // done: no new clients, and those at hand are to be finished
 	drainOnce sync.Once
-	drainedAt time.Time     // set before drain is done, as are
-	cutoff    time.Time     // when clients that are not finished are cut off, and
-	begin     func()        // which makes drain done
+	begin     func()        // makes drain done
+	cutoff    time.Time     // when clients that are not finished are cut off; set before drain is done
 	places    chan struct{} // one taken for each client, when there is a MaxConns
 	freed     chan struct{} // holds a token after a client has gone
 	clients   sync.WaitGroup
@@ -74,8 +73,7 @@ func (s *Server) Run(ctx context.Context, mode Mode) error {
 
 func (s *Server) beginDrain() {
 	s.drainOnce.Do(func() {
-		s.drainedAt = time.Now()
-		s.cutoff = s.drainedAt.Add(s.Grace)
+		s.cutoff = time.Now().Add(s.Grace)
 		s.begin()
 	})
 }

@@ -155,8 +155,8 @@ func (t *thread) silent(lines *list.List, long time.Duration) iter.Seq[*line] {
 	}
 }
 
-// lastCall tells, once, that the server drains: who has connected so far is to be admitted, and then nobody more.
-func (t *thread) lastCall() bool { return t.draining() && t.listening }
+// closing tells, once, that the server drains: who has connected so far is to be admitted, and then nobody more.
+func (t *thread) closing() bool { return t.draining() && t.listening }
 
 func (t *thread) stopListening() {
 	for _, l := range t.Listeners {

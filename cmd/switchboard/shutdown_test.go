@@ -1,0 +1,136 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Bytes that were sent before the signal come back after it, however slowly they are read.
+func TestShutdownLosesNothingThatIsInFlight(t *testing.T) {
+	inEveryMode(t, func(t *testing.T, mode string) {
+		s := serve(t, "echo", "--mode", mode, "--grace=30s")
+		clients := 20
+		if mode == "blocking" {
+			clients = 1
+		}
+		said := noise(5, 700_000)
+		conns := make([]*net.TCPConn, clients)
+		for i := range conns {
+			conns[i] = client(t, s)
+			if _, err := conns[i].Write(said); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.await("connected", clients)
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		s.await("shutting down", 1)
+		for i, conn := range conns {
+			var heard bytes.Buffer
+			for piece := make([]byte, 10_000); ; {
+				n, err := conn.Read(piece)
+				heard.Write(piece[:n])
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					t.Fatalf("client %d: after %d bytes: %v", i, heard.Len(), err)
+				}
+			}
+			if !bytes.Equal(heard.Bytes(), said) {
+				t.Errorf("client %d: %d bytes came back of %d", i, heard.Len(), len(said))
+			}
+		}
+		if code := s.wait(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	})
+}
+
+// Who had connected when the signal came is served, even if the server had yet to accept the connection.
+func TestShutdownServesTheBacklogFirst(t *testing.T) {
+	inModes(t, append([]string{"goroutines", "processes"}, eventModes...), func(t *testing.T, mode string) {
+		s := serve(t, "echo", "--mode", mode)
+		echoes(t, client(t, s), []byte("it accepts"))
+		conns := make([]*net.TCPConn, 100)
+		for i := range conns {
+			conns[i] = client(t, s)
+			conns[i].Write([]byte("hello"))
+		}
+		s.cmd.Process.Signal(syscall.SIGINT)
+		for i, conn := range conns {
+			if heard, err := io.ReadAll(conn); err != nil || string(heard) != "hello" {
+				t.Errorf("client %d: %q, %v", i, heard, err)
+			}
+		}
+		if code := s.wait(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	})
+}
+
+// A client that is cut off must see that it is.
+func TestShutdownEndsWithTheGracePeriod(t *testing.T) {
+	inEveryMode(t, func(t *testing.T, mode string) {
+		s := serve(t, "echo", "--mode", mode, "--grace=200ms")
+		stalled := stall(t, s)
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		if code := s.wait(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		if _, err := io.Copy(io.Discard, stalled); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the client got %v", err)
+		}
+	})
+}
+
+func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
+	inEveryMode(t, func(t *testing.T, mode string) {
+		s := serve(t, "echo", "--mode", mode, "--grace=10m")
+		stall(t, s)
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		s.await("shutting down", 1)
+		s.cmd.Process.Signal(syscall.SIGINT)
+		if code := s.wait(); code != 128+int(syscall.SIGINT) {
+			t.Errorf("exit code %d", code)
+		}
+	})
+}
+
+func TestShutdownAcceptsNobodyMore(t *testing.T) {
+	inEveryMode(t, func(t *testing.T, mode string) {
+		s := serve(t, "echo", "--mode", mode, "--grace=10s")
+		stalled := stall(t, s)
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		until(t, "connections are refused", func() bool {
+			conn, err := net.Dial("tcp", s.addrs[0])
+			if err == nil {
+				conn.Close()
+			}
+			return errors.Is(err, syscall.ECONNREFUSED)
+		})
+		stalled.Close()
+		s.wait()
+	})
+}
+
+// stall connects a client that sends until the server takes no more, and reads nothing.
+func stall(t testing.TB, s *server) net.Conn {
+	t.Helper()
+	conn := client(t, s)
+	for {
+		conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		if _, err := conn.Write(noise(1, 1<<20)); errors.Is(err, os.ErrDeadlineExceeded) {
+			return conn
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
