@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/rawio"
-	"github.com/switchboard-go/switchboard/internal/wheel"
 )
 
 // A listener is accepted from by one loop, which gives each connection to the quietest one. One acceptor keeps the loops
@@ -28,7 +27,7 @@ type listener struct {
 	closed bool
 	waits  bool // accepting is paused until connections go or the timer fires
 	told   bool // the log knows that descriptors are out
-	again  wheel.Timer[expirer]
+	again  *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
 }
@@ -75,7 +74,7 @@ func (s *Server) serve(ln *listener) error {
 	}
 	ln.server, ln.loop = s, loops[int(s.next.Add(1)-1)%len(loops)]
 	ln.burst, ln.failed = 1, make(chan error, 1)
-	ln.again.Value = ln
+	ln.again = &Timer{l: ln.loop, f: ln.look}
 	if ln.tcp() {
 		rawio.NoDelay(ln.fd)
 		rawio.KeepAlive(ln.fd)
@@ -119,7 +118,7 @@ func (ln *listener) stop() {
 	} else {
 		ln.server.paused.Add(-1)
 	}
-	ln.loop.wheel.Stop(&ln.again)
+	ln.again.Stop()
 	ln.closed = true
 }
 
@@ -147,7 +146,7 @@ func (ln *listener) pause(d time.Duration) {
 	ln.server.paused.Add(1)
 	ln.loop.count.AcceptPauses++
 	if d > 0 {
-		ln.loop.wheel.Start(&ln.again, ln.loop.tick+int64(d/time.Millisecond))
+		ln.again.Reset(d)
 	} else if ln.server.accepted.Load() < int64(ln.server.limits.MaxConns) {
 		ln.resume() // the connection that made room went before anybody could know that it is waited for
 	}
@@ -155,13 +154,14 @@ func (ln *listener) pause(d time.Duration) {
 
 // watch has the timer fire when a foreign listener is to be looked at.
 func (ln *listener) watch() {
-	ln.loop.wheel.Stop(&ln.again)
+	ln.again.Stop()
 	if ln.check != nil {
-		ln.loop.wheel.Start(&ln.again, ln.loop.tick+int64(checkEvery/time.Millisecond))
+		ln.again.Reset(checkEvery)
 	}
 }
 
-func (ln *listener) expire() {
+// look is what the timer is for.
+func (ln *listener) look() {
 	if ln.check != nil && ln.check() != nil {
 		ln.end(fmt.Errorf("switchboard: serve %v: %w", ln.addr, net.ErrClosed))
 	}
@@ -237,7 +237,6 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 
 func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
 	c := &Conn{loop: l, fd: int32(fd), peer: peer, born: l.clock()}
-	c.limits.Value = c
 	c.active.Store(c.born)
 	l.active.Add(1)
 	l.server.active.Add(1)
@@ -247,7 +246,7 @@ func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
 // open begins an accepted connection on its loop.
 func (c *Conn) open() {
 	l := c.loop
-	l.enlist(c)
+	l.conns.add(c)
 	if l.server.stopping.Load() {
 		c.finish(ErrServerClosed)
 		return
@@ -265,7 +264,7 @@ func (c *Conn) open() {
 		l.server.trace.refused(c, err)
 		c.mu.Lock()
 		c.transmit(nil)
-		c.dequeue(c.queued)
+		c.dequeue(int(c.queued))
 		c.mu.Unlock()
 		c.finish(err)
 		return

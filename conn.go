@@ -10,43 +10,47 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/rawio"
 	"github.com/switchboard-go/switchboard/internal/wheel"
-	"github.com/switchboard-go/switchboard/selector"
 )
 
 // A Conn is one connection of a Server. Its methods may be called from any goroutine where they say so; the others
 // belong to the connection's loop: to the Handler's methods, and to functions given to Do and After.
 type Conn struct {
+	deadline wheel.Timer // fires when the first of its timeouts may be over; the first field, see loop.advance
+
 	loop    *loop
 	handler Handler
 	value   any
-	limits  wheel.Timer[expirer] // fires when the first of its timeouts may be over
-	born    int64                // when it began, in ticks of its loop
+	born    int64 // when it began, in ticks of its loop
 
-	// What the loop alone touches.
-	in      *buffer.Buffer  // received and not consumed; nil when there is nothing
-	index   int             // in the loop's table
-	counted int             // bytes of the queue that the loop's figures hold
-	wanted  selector.Events // what the engine was last told to watch for
-	state   state
-	flags   flags
-	todo    todo
+	// Read state, the loop's.
+	in *buffer.Buffer // received and not consumed; nil when there is nothing
 
 	// Counted by one side, read by any.
 	received atomic.Int64
 	active   atomic.Int64 // the tick of the last byte either way
 
-	// What Write and the loop share, under mu.
+	// Write state, under mu.
 	mu         sync.Mutex
 	head, tail *buffer.Buffer // taken by Write and not yet by the kernel
-	headSent   int            // bytes of head that the kernel has
-	queued     int            // bytes in the queue
 	sent       int64          // bytes the kernel took
 	ending     *ending        // why it ends, once that is decided
-	fd         int32
-	out        outFlags
-	inTurn     atomic.Bool // its handler is being called: the loop flushes after that
-	stop       atomic.Bool // Close or Abort was called: the handler gets no more
-	full       atomic.Bool // the queue reached the high-water mark and is not down at the low one
+	headSent   int32          // bytes of head that the kernel has
+	queued     int32          // bytes in the queue
+
+	// The loop's own.
+	index   int32    // in its table
+	counted int32    // bytes of the queue that its figures hold
+	fd      int32    // changed under mu
+	out     outFlags // under mu
+	wanted  uint8    // the selector.Events that the engine was last told to watch for
+	state   state
+	todo    todo
+	flags   flags
+
+	// Set by one side, read by any.
+	inTurn atomic.Bool // its handler is being called: the loop flushes after that
+	stop   atomic.Bool // Close or Abort was called: the handler gets no more
+	full   atomic.Bool // the queue reached the high-water mark and is not down at the low one
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]
@@ -178,7 +182,7 @@ func (c *Conn) Sent() int64 {
 func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.queued
+	return int(c.queued)
 }
 
 // Full tells whether the queue reached Server.HighWater and is not down at Server.LowWater yet: the time to stop writing.

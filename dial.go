@@ -78,7 +78,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, h Handler) (
 	c.more.Store(&extra{dial: d, remote: d})
 	d.stop = context.AfterFunc(ctx, func() { c.Do(func() { c.giveUp(context.Cause(ctx)) }) })
 	begin := func() {
-		l.enlist(c)
+		l.conns.add(c)
 		if known {
 			c.tryNext()
 		} else {

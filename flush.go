@@ -33,16 +33,16 @@ func (c *Conn) flush() {
 			c.breakOff("write", errno)
 		}
 	}
-	out, queued, ending := c.out, c.queued, c.ending
+	out, queued, ending := c.out, int(c.queued), c.ending
 	c.out &^= progressed
 	c.mu.Unlock()
 
 	if out&closed != 0 {
 		return
 	}
-	if queued != c.counted {
-		c.loop.count.Queued += int64(queued - c.counted)
-		c.counted = queued
+	if queued != int(c.counted) {
+		c.loop.count.Queued += int64(queued) - int64(c.counted)
+		c.counted = int32(queued)
 	}
 	if ending != nil && (ending.abort || queued == 0 || c.state == stateConnecting) {
 		c.depart(ending)
@@ -55,14 +55,14 @@ func (c *Conn) flush() {
 		c.full.Store(false)
 		c.later(todoDrain | todoOffer)
 	}
-	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || c.wanted&selector.Write == 0) {
+	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.watches(selector.Write)) {
 		c.extra().since = c.loop.tick
 		c.schedule()
 	}
 	if c.flags&leaving != 0 && c.idle(queued) {
 		c.later(todoLeave)
 	}
-	if want := c.want(out); want != c.wanted {
+	if want := c.want(out); want != selector.Events(c.wanted) {
 		c.watch(want)
 	}
 }
@@ -105,9 +105,12 @@ func (c *Conn) want(out outFlags) (ev selector.Events) {
 	return ev
 }
 
+// watches tells whether the engine watches for ev.
+func (c *Conn) watches(ev selector.Events) bool { return selector.Events(c.wanted)&ev != 0 }
+
 // watch tells the engine what c waits for.
 func (c *Conn) watch(want selector.Events) {
-	if c.wanted&selector.Read != 0 && want&selector.Read == 0 {
+	if c.watches(selector.Read) && want&selector.Read == 0 {
 		c.loop.count.Pauses++
 	}
 	if err := c.loop.engine.watch(c, want); err != nil {
@@ -157,14 +160,14 @@ func (c *Conn) finish(err error) {
 	accepted := c.state != stateNew
 	c.state = stateGone
 	c.mu.Lock()
-	lost := c.queued
+	lost := int(c.queued)
 	l.count.Queued -= int64(c.counted)
 	c.dequeue(lost)
 	c.out |= closed
 	c.mu.Unlock()
 	c.stop.Store(true)
 	c.dropInput()
-	l.wheel.Stop(&c.limits)
+	l.deadlines.Stop(&c.deadline)
 	l.engine.release(c)
 	l.forget(c)
 	if more := c.more.Load(); more != nil && more.dial != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/switchboard-go/switchboard/internal/wheel"
 )
@@ -20,18 +21,18 @@ type loop struct {
 	start  time.Time
 
 	// The turn's.
-	tick    int64   // milliseconds since start when the turn began
-	mark    int64   // nanoseconds since start when the last handler returned
-	current *Conn   // whose handler is being called
-	list    []*Conn // connections that are owed something
-	due     fifo[*Conn]
-	tasks   fifo[task]
-	told    fifo[*Conn]
-	expired fifo[expirer]
-	conns   []*Conn // all of them, and gaps
-	gaps    []int
-	wheel   wheel.Wheel[expirer]
-	count   Stats
+	tick      int64   // milliseconds since start when the turn began
+	mark      int64   // nanoseconds since start when the last handler returned
+	current   *Conn   // whose handler is being called
+	list      []*Conn // connections that are owed something
+	due       fifo[*Conn]
+	tasks     fifo[task]
+	told      fifo[*Conn]
+	expired   fifo[expirer]
+	conns     table
+	deadlines wheel.Wheel // of connections
+	timers    wheel.Wheel // of After, and of listeners
+	count     Stats
 
 	// Anybody's.
 	mu     sync.Mutex
@@ -150,13 +151,19 @@ func (l *loop) workOff() {
 func (l *loop) advance() {
 	now := time.Since(l.start)
 	l.tick, l.mark = int64(now/time.Millisecond), int64(now)
-	if l.wheel.Len() > 0 {
-		l.wheel.Advance(l.tick, func(t *wheel.Timer[expirer]) { l.expired.items = append(l.expired.items, t.Value) })
+	// Who is woken may stop the timers of others: first all that are due are collected, then each is looked at.
+	if l.deadlines.Len() > 0 {
+		l.deadlines.Advance(l.tick, func(t *wheel.Timer) { l.expire((*Conn)(unsafe.Pointer(t))) })
+	}
+	if l.timers.Len() > 0 {
+		l.timers.Advance(l.tick, func(t *wheel.Timer) { l.expire((*Timer)(unsafe.Pointer(t))) })
 	}
 	for e, ok := l.expired.next(); ok; e, ok = l.expired.next() {
 		e.expire()
 	}
 }
+
+func (l *loop) expire(e expirer) { l.expired.items = append(l.expired.items, e) }
 
 // A fifo is worked off from the front. A panic in between leaves the rest in it, and its memory is used again.
 type fifo[T any] struct {
@@ -194,7 +201,10 @@ func (l *loop) patience() time.Duration {
 		l.asleep.Store(false)
 		return 0
 	}
-	next, ok := l.wheel.Next()
+	next, ok := l.deadlines.Next()
+	if first, any := l.timers.Next(); any && (!ok || first < next) {
+		next, ok = first, true
+	}
 	if !ok {
 		return -1
 	}
@@ -267,21 +277,9 @@ func (l *loop) isEnded() bool {
 	return l.ended && len(l.given) == 0 && len(l.posted) == 0
 }
 
-// enlist and forget keep the table of the loop's connections.
-func (l *loop) enlist(c *Conn) {
-	if n := len(l.gaps); n > 0 {
-		c.index = l.gaps[n-1]
-		l.gaps = l.gaps[:n-1]
-		l.conns[c.index] = c
-	} else {
-		c.index = len(l.conns)
-		l.conns = append(l.conns, c)
-	}
-}
-
+// forget takes a connection that is gone out of the books.
 func (l *loop) forget(c *Conn) {
-	l.conns[c.index] = nil
-	l.gaps = append(l.gaps, c.index)
+	l.conns.remove(c)
 	l.active.Add(-1)
 	if c.flags&dialled == 0 {
 		l.server.accepted.Add(-1)

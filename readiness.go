@@ -29,17 +29,19 @@ func (e *readiness) listen(ln *listener) error { return e.sel.Register(ln.fd, se
 func (e *readiness) unlisten(ln *listener) { e.sel.Unregister(ln.fd) }
 
 func (e *readiness) watch(c *Conn, want selector.Events) (err error) {
-	switch {
-	case c.wanted == want:
-	case c.wanted == 0:
+	switch selector.Events(c.wanted) {
+	case want:
+	case 0:
 		err = e.sel.Register(int(c.fd), want, c)
-	case want == 0: // registered for nothing, it would still be reported when the peer resets, again and again
-		_, err = e.sel.Unregister(int(c.fd))
 	default:
-		err = e.sel.Modify(int(c.fd), want, c)
+		if want != 0 {
+			err = e.sel.Modify(int(c.fd), want, c)
+		} else { // registered for nothing, it would still be reported when the peer resets, again and again
+			_, err = e.sel.Unregister(int(c.fd))
+		}
 	}
 	if err == nil {
-		c.wanted = want
+		c.wanted = uint8(want)
 	}
 	return err
 }
@@ -74,14 +76,14 @@ func (e *readiness) wait(timeout time.Duration) error {
 // ready looks at the connection rather than at the event: whatever came before in this turn may have changed what the
 // connection waits for, or ended it.
 func (e *readiness) ready(c *Conn, events selector.Events) {
-	if events&c.wanted&selector.Write != 0 {
+	if events&selector.Write != 0 && c.watches(selector.Write) {
 		if c.state == stateConnecting {
 			c.connected(rawio.SocketError(int(c.fd)))
 			return
 		}
 		c.writable()
 	}
-	if events&c.wanted&selector.Read != 0 {
+	if events&selector.Read != 0 && c.watches(selector.Read) {
 		e.read(c)
 	}
 }

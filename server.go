@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"runtime"
 	"sync"
@@ -126,6 +127,9 @@ func (s *Server) resolve() (limits, error) {
 		if v < 0 {
 			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
 		}
+	}
+	if l.QueueLimit > math.MaxInt32/2 {
+		return l, fmt.Errorf("switchboard: Server.QueueLimit is %d: must not be more than 1 GiB", l.QueueLimit)
 	}
 	if l.LowWater >= l.HighWater || l.HighWater > l.QueueLimit {
 		return l, fmt.Errorf("switchboard: Server.LowWater, HighWater and QueueLimit are %d, %d and %d: must rise",
@@ -311,10 +315,7 @@ func (s *Server) stop(to serverState) (idle chan struct{}, ok bool) {
 
 // leaveAll begins Shutdown on l.
 func (l *loop) leaveAll() {
-	for _, c := range l.conns {
-		if c == nil {
-			continue
-		}
+	for c := range l.conns.all() {
 		c.flags |= leaving
 		if c.state == stateConnecting {
 			c.abort(ErrServerClosed)
@@ -326,10 +327,8 @@ func (l *loop) leaveAll() {
 
 // abortAll is Close on l, which ends with it.
 func (l *loop) abortAll() {
-	for _, c := range l.conns {
-		if c != nil {
-			c.abort(ErrServerClosed)
-		}
+	for c := range l.conns.all() {
+		c.abort(ErrServerClosed)
 	}
 	l.stop()
 }

@@ -9,47 +9,50 @@ import (
 
 // A Timer is one call of a function on a connection's loop, some time from now. It belongs to the loop.
 type Timer struct {
-	c     *Conn
+	entry wheel.Timer // the first field, see loop.advance
+	l     *loop
+	c     *Conn // nil: a listener's
 	f     func()
-	entry wheel.Timer[expirer]
 }
 
 // After runs f on c's loop when d is over, in units of a millisecond and never early. If c is gone by then, f does not
 // run. It costs no timer of the runtime's. It belongs to the loop.
 func (c *Conn) After(d time.Duration, f func()) *Timer {
-	t := &Timer{c: c, f: f}
-	t.entry.Value = t
+	t := &Timer{l: c.loop, c: c, f: f}
 	t.Reset(d)
 	return t
 }
 
 // Reset makes t fire when d is over from now, whether it has fired before or not.
 func (t *Timer) Reset(d time.Duration) {
-	l := t.c.loop
-	l.wheel.Start(&t.entry, int64((time.Since(l.start)+max(d, 0)+time.Millisecond-1)/time.Millisecond))
+	l := t.l
+	l.timers.Start(&t.entry, int64((time.Since(l.start)+max(d, 0)+time.Millisecond-1)/time.Millisecond))
 }
 
 // Stop keeps t from firing.
-func (t *Timer) Stop() { t.c.loop.wheel.Stop(&t.entry) }
+func (t *Timer) Stop() { t.l.timers.Stop(&t.entry) }
 
 func (t *Timer) expire() {
-	if t.c.state != stateGone {
-		t.c.loop.begin(t.c)
+	switch {
+	case t.c == nil:
 		t.f()
-		t.c.loop.end(t.c)
+	case t.c.state != stateGone:
+		t.l.begin(t.c)
+		t.f()
+		t.l.end(t.c)
 	}
 }
 
 // schedule has c's timer fire no later than the first of its timeouts. A connection that moves has its deadline moved
 // only when the timer fires: a message costs no timer.
 func (c *Conn) schedule() {
-	if at, ok := c.deadline(); ok && (!c.limits.Running() || at < c.limits.When()) {
-		c.loop.wheel.Start(&c.limits, at)
+	if at, ok := c.firstDeadline(); ok && (!c.deadline.Running() || at < c.deadline.When()) {
+		c.loop.deadlines.Start(&c.deadline, at)
 	}
 }
 
-// deadline returns the tick at which the first of c's timeouts is over as things stand.
-func (c *Conn) deadline() (at int64, ok bool) {
+// firstDeadline returns the tick at which the first of c's timeouts is over as things stand.
+func (c *Conn) firstDeadline() (at int64, ok bool) {
 	lim := c.loop.limits
 	first := func(since int64, timeout time.Duration) {
 		if timeout > 0 && (!ok || since+ticks(timeout) < at) {

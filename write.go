@@ -37,14 +37,14 @@ func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 	var errno syscall.Errno
 	// A loop at work sends what is queued when its turn is over, with whatever else is written until then. A sleeping
 	// loop is spared the waking.
-	if !waits && (inTurn && c.queued+size >= prompt || !inTurn && c.loop.asleep.Load()) {
+	if !waits && (inTurn && int(c.queued)+size >= prompt || !inTurn && c.loop.asleep.Load()) {
 		errno = c.transmit(bufs)
 	} else {
 		for _, p := range bufs {
 			c.enqueue(p)
 		}
 	}
-	if c.queued >= c.loop.limits.HighWater {
+	if int(c.queued) >= c.loop.limits.HighWater {
 		c.full.Store(true)
 	}
 	var err error
@@ -70,7 +70,7 @@ func (c *Conn) refuse(n int) error {
 	if c.out&(closed|noOutput) != 0 || c.ending != nil {
 		return c.closedError("write")
 	}
-	if c.queued+n > c.loop.limits.QueueLimit {
+	if int(c.queued)+n > c.loop.limits.QueueLimit {
 		c.full.Store(true) // a Drainer hears of it when there is room again
 		return ErrQueueFull
 	}
@@ -94,7 +94,7 @@ func (c *Conn) enqueue(p []byte) {
 		return
 	}
 	if c.tail == nil || len(c.tail.B)+len(p) > cap(c.tail.B) {
-		b := buffer.Get(max(len(p), min(c.queued, 16<<10))) // a queue that grows takes fewer and larger ones
+		b := buffer.Get(max(len(p), min(int(c.queued), 16<<10))) // a queue that grows takes fewer and larger ones
 		if c.tail == nil {
 			c.head = b
 		} else {
@@ -103,17 +103,17 @@ func (c *Conn) enqueue(p []byte) {
 		c.tail = b
 	}
 	c.tail.B = append(c.tail.B, p...)
-	c.queued += len(p)
+	c.queued += int32(len(p))
 }
 
 // dequeue drops the first n bytes of the queue. mu is held.
 func (c *Conn) dequeue(n int) {
-	c.queued -= n
+	c.queued -= int32(n)
 	for n > 0 {
 		b := c.head
-		left := len(b.B) - c.headSent
+		left := len(b.B) - int(c.headSent)
 		if n < left {
-			c.headSent += n
+			c.headSent += int32(n)
 			return
 		}
 		n -= left
@@ -135,7 +135,7 @@ func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 			offered = len(bufs[0])
 			n, errno = rawio.Send(int(c.fd), bufs[0])
 		case c.head != nil && c.head == c.tail && len(bufs) == 0:
-			offered = c.queued
+			offered = int(c.queued)
 			n, errno = rawio.Send(int(c.fd), c.head.B[c.headSent:])
 		default:
 			var all [16][]byte
@@ -150,7 +150,7 @@ func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 		if n > 0 {
 			c.moved(n)
 		}
-		ours := min(n, c.queued)
+		ours := min(n, int(c.queued))
 		c.dequeue(ours)
 		bufs = drop(bufs, n-ours)
 		// A stream socket that takes less than it is offered is full: asking again would only hear so.

@@ -15,39 +15,39 @@ const (
 	farthest = 1<<(slotBits*levels) - 1
 )
 
-// A Timer is one entry, embedded in or pointed to by what it wakes. Its zero value is stopped.
-type Timer[T any] struct {
-	next, prev *Timer[T] // nil when stopped
+// A Timer is one entry, a field of what it wakes: as the first field it can be converted to that with unsafe.Pointer,
+// which spares each timer a pointer to its owner. Its zero value is stopped.
+type Timer struct {
+	next, prev *Timer // nil when stopped
 	when       int64
-	Value      T // what the timer is for
 }
 
 // Running tells whether t will still fire.
-func (t *Timer[T]) Running() bool { return t.next != nil }
+func (t *Timer) Running() bool { return t.next != nil }
 
 // When returns the tick at which t fires, if it is running.
-func (t *Timer[T]) When() int64 { return t.when }
+func (t *Timer) When() int64 { return t.when }
 
 // A Wheel holds timers. Ticks are whatever its owner counts time in. Its zero value stands at tick 0.
-type Wheel[T any] struct {
+type Wheel struct {
 	now      int64
 	occupied [levels]uint64 // a bit for each slot that has timers
-	slot     [levels][slots]Timer[T]
+	slot     [levels][slots]Timer
 	count    int
 }
 
 // Len returns how many timers are running.
-func (w *Wheel[T]) Len() int { return w.count }
+func (w *Wheel) Len() int { return w.count }
 
 // Start makes t fire at the tick when, or at the next Advance if that is past. A running t is moved.
-func (w *Wheel[T]) Start(t *Timer[T], when int64) {
+func (w *Wheel) Start(t *Timer, when int64) {
 	w.Stop(t)
 	t.when = when
 	w.count++
 	w.place(t)
 }
 
-func (w *Wheel[T]) place(t *Timer[T]) {
+func (w *Wheel) place(t *Timer) {
 	at := min(max(t.when, w.now), w.now+farthest)
 	level := 0
 	if diff := uint64(at ^ w.now); diff != 0 {
@@ -64,7 +64,7 @@ func (w *Wheel[T]) place(t *Timer[T]) {
 }
 
 // Stop keeps t from firing. Its slot's bit may stay set: Advance finds the slot empty.
-func (w *Wheel[T]) Stop(t *Timer[T]) {
+func (w *Wheel) Stop(t *Timer) {
 	if t.next == nil {
 		return
 	}
@@ -74,7 +74,7 @@ func (w *Wheel[T]) Stop(t *Timer[T]) {
 }
 
 // Next returns a tick at which Advance should be called, no later than the first timer's, and false when no timer runs.
-func (w *Wheel[T]) Next() (int64, bool) {
+func (w *Wheel) Next() (int64, bool) {
 	if w.count == 0 {
 		return 0, false
 	}
@@ -87,7 +87,7 @@ func (w *Wheel[T]) Next() (int64, bool) {
 }
 
 // first returns the tick at which the first non-empty slot of a level begins.
-func (w *Wheel[T]) first(level int) (int64, bool) {
+func (w *Wheel) first(level int) (int64, bool) {
 	for w.occupied[level] != 0 {
 		shift := level * slotBits
 		current := int(w.now>>shift) & (slots - 1)
@@ -105,7 +105,7 @@ func (w *Wheel[T]) first(level int) (int64, bool) {
 
 // Advance moves to the tick now and calls fire for each timer whose time has come, in order of their ticks. fire may
 // start and stop timers, the one it is called for included.
-func (w *Wheel[T]) Advance(now int64, fire func(*Timer[T])) {
+func (w *Wheel) Advance(now int64, fire func(*Timer)) {
 	for {
 		tick, level := int64(0), -1
 		for l := range levels {
@@ -122,7 +122,7 @@ func (w *Wheel[T]) Advance(now int64, fire func(*Timer[T])) {
 		head := &w.slot[level][i]
 		w.occupied[level] &^= 1 << i
 		// The slot's timers move to a list of their own: fire may fill the slot again.
-		var due Timer[T]
+		var due Timer
 		due.next, due.prev = head.next, head.prev
 		due.next.prev, due.prev.next = &due, &due
 		head.next, head.prev = head, head

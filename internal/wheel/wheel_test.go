@@ -4,27 +4,33 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 )
+
+type numbered struct {
+	Timer
+	number int
+}
 
 func TestTimersFireOnceInOrderAndNeverEarly(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	var w Wheel[int]
-	timers := make([]Timer[int], 5000)
+	var w Wheel
+	timers := make([]numbered, 5000)
 	want := map[int]int64{}
 	for i := range timers {
-		timers[i].Value = i
+		timers[i].number = i
 		span := int64(1) << rng.IntN(30)
 		when := rng.Int64N(span)
-		w.Start(&timers[i], when)
+		w.Start(&timers[i].Timer, when)
 		want[i] = when
 	}
 	for i := range 1000 { // stop some, move some
 		if i%2 == 0 {
-			w.Stop(&timers[i])
+			w.Stop(&timers[i].Timer)
 			delete(want, i)
 		} else {
 			want[i] = rng.Int64N(1 << 20)
-			w.Start(&timers[i], want[i])
+			w.Start(&timers[i].Timer, want[i])
 		}
 	}
 	if w.Len() != len(want) {
@@ -40,16 +46,17 @@ func TestTimersFireOnceInOrderAndNeverEarly(t *testing.T) {
 		if rng.IntN(3) == 0 {
 			now += rng.Int64N(1000)
 		}
-		w.Advance(now, func(tm *Timer[int]) {
-			when, running := want[tm.Value]
+		w.Advance(now, func(t0 *Timer) {
+			tm := (*numbered)(unsafe.Pointer(t0))
+			when, running := want[tm.number]
 			if !running || tm.Running() {
-				t.Fatalf("timer %d fired though stopped or fired before", tm.Value)
+				t.Fatalf("timer %d fired though stopped or fired before", tm.number)
 			}
 			if when > now || when < last {
-				t.Fatalf("timer %d for %d fired at %d after one for %d", tm.Value, when, now, last)
+				t.Fatalf("timer %d for %d fired at %d after one for %d", tm.number, when, now, last)
 			}
 			last = when
-			delete(want, tm.Value)
+			delete(want, tm.number)
 		})
 		for i, when := range want {
 			if when <= now {
@@ -60,21 +67,21 @@ func TestTimersFireOnceInOrderAndNeverEarly(t *testing.T) {
 			break // the map walk above is quadratic: the rest without it
 		}
 	}
-	w.Advance(1<<31, func(tm *Timer[int]) { delete(want, tm.Value) })
+	w.Advance(1<<31, func(tm *Timer) { delete(want, (*numbered)(unsafe.Pointer(tm)).number) })
 	if len(want) != 0 || w.Len() != 0 {
 		t.Fatalf("%d timers never fired", len(want))
 	}
 }
 
 func TestFireMayStartAndStopTimers(t *testing.T) {
-	var w Wheel[string]
-	var again, victim, past Timer[string]
-	again.Value, victim.Value, past.Value = "again", "victim", "past"
+	var w Wheel
+	var again, victim, past Timer
+	names := map[*Timer]string{&again: "again", &victim: "victim", &past: "past"}
 	w.Start(&again, 10)
 	w.Start(&victim, 10)
 	var fired []string
-	w.Advance(100, func(tm *Timer[string]) {
-		fired = append(fired, tm.Value)
+	w.Advance(100, func(tm *Timer) {
+		fired = append(fired, names[tm])
 		switch {
 		case len(fired) == 1:
 			w.Stop(&victim)
@@ -92,8 +99,8 @@ func TestFireMayStartAndStopTimers(t *testing.T) {
 }
 
 func BenchmarkStartStop(b *testing.B) {
-	var w Wheel[int]
-	timers := make([]Timer[int], 1024)
+	var w Wheel
+	timers := make([]Timer, 1024)
 	b.ReportAllocs()
 	for i := range b.N {
 		w.Start(&timers[i%1024], int64(i%100000))
