@@ -13,10 +13,17 @@ func (s *Socket) Connect(to Addr) error {
 	if err := to.unfit(s.family); err != nil {
 		return failed("connect", to.String(), err)
 	}
+	s.mu.Lock()
+	again := s.connected && s.typ != SOCK_DGRAM && !s.closed()
+	s.mu.Unlock()
+	if again {
+		// Linux would say so only from the third time on, when it was left to connect by itself.
+		return failed("connect", to.String(), syscall.EISCONN)
+	}
 	err := s.connect(to)
 	if err == nil || err == ErrInProgress {
 		s.mu.Lock()
-		s.name, s.connecting = to, err != nil
+		s.name, s.connecting, s.connected = to, err != nil, err == nil
 		s.mu.Unlock()
 	}
 	return failed("connect", to.String(), err)

@@ -74,8 +74,8 @@ func (t *fileTransfer) step(fd int) (n int, err error) {
 		return t.copy(fd)
 	}
 	size := t.atMost(sendFileChunk)
-	if e := t.raw.Control(func(in uintptr) { n, err = sysSendFile(fd, int(in), t.offset, size) }); e != nil {
-		return 0, e
+	if t.raw.Control(func(in uintptr) { n, err = sysSendFile(fd, int(in), t.offset, size) }) != nil {
+		return 0, os.ErrClosed
 	}
 	switch {
 	case n > 0:

@@ -31,6 +31,7 @@ type Socket struct {
 	detached bool       // the descriptor is somebody else's now
 
 	connecting bool // a non-blocking Connect has begun, and SocketError was not asked yet
+	connected  bool // a Connect is done
 }
 
 // New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX; the type SOCK_STREAM or SOCK_DGRAM, or
@@ -121,6 +122,9 @@ func (s *Socket) Bind(to Addr) error {
 		return failed("bind", to.String(), err)
 	}
 	s.setName(to)
+	if to.port == 0 {
+		s.learnName()
+	}
 	return nil
 }
 
@@ -131,9 +135,7 @@ func (s *Socket) Listen(backlog int) error {
 	if err != nil {
 		return s.fail("listen", err)
 	}
-	if a, err := s.LocalAddr(); err == nil {
-		s.setName(a)
-	}
+	s.learnName() // an unbound socket got its port just now
 	return nil
 }
 
@@ -282,6 +284,13 @@ func (s *Socket) setName(a Addr) {
 	s.mu.Lock()
 	s.name = a
 	s.mu.Unlock()
+}
+
+// learnName asks the system for the address that it chose.
+func (s *Socket) learnName() {
+	if a, err := s.LocalAddr(); err == nil {
+		s.setName(a)
+	}
 }
 
 func (s *Socket) closed() bool { return s.life.Load()&1 != 0 }
