@@ -73,6 +73,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("takes no argument, but got %q", args[0])
 	}
 	err := fmt.Errorf("there is no %q", args[0])
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		err = fmt.Errorf("%w, did you mean %q?", err, near[0])
 	}

@@ -1,0 +1,83 @@
+//go:build unix
+
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/switchboard-go/switchboard/internal/classic"
+)
+
+func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
+	for _, call := range []struct{ args, want string }{
+		{"frobnicate", `there is no "frobnicate"`},
+		{"sevre", `did you mean "serve"?`},
+		{"--frobnicate", "unknown flag: --frobnicate (see switchboard --help)"},
+		{"serve", "which service? There are echo, discard, chargen, daytime, time (see switchboard serve --help)"},
+		{"serve ecko", `did you mean "echo"?`},
+		{"serve echo more", `takes no argument, but got "more"`},
+		{"serve echo --moed select", "unknown flag: --moed (see switchboard serve echo --help)"},
+		{"serve echo --mode slect", `unknown mode "slect"`},
+		{"serve echo --log yaml", `unknown --log "yaml"`},
+		{"serve echo --max-conns -1", "cannot be negative"},
+		{"serve echo --max-conns many", "--max-conns"},
+		{"serve echo --grace -1s", "cannot be negative"},
+		{"serve echo --listen 7007", "try 127.0.0.1:7007"},
+		{"serve echo --listen udp://127.0.0.1:7", "dial --udp"},
+		{"dial --frobnicate", "unknown flag: --frobnicate (see switchboard dial --help)"},
+		{"version now", "takes no argument"},
+	} {
+		out, complaint, code := once(t, "", strings.Fields(call.args)...)
+		if code != exitUsage || out != "" || strings.Count(complaint, "\n") != 1 || !strings.Contains(complaint, call.want) {
+			t.Errorf("%s: exit code %d, %q%q, want %q in one line", call.args, code, out, complaint, call.want)
+		}
+	}
+}
+
+func TestHelpHasExamplesAndExitCodes(t *testing.T) {
+	for args, want := range map[string][]string{
+		"":                  {"serve", "dial", "version", "completion"},
+		"serve --help":      {"Examples:", "--mode", "Exit codes:", "echo", "chargen"},
+		"serve echo --help": {"--listen", "--grace"},
+		"help dial":         {"Examples:", "--hex", "124"},
+	} {
+		out, complaint, code := once(t, "", strings.Fields(args)...)
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%q: no %q in\n%s", args, w, out)
+			}
+		}
+		if code != 0 || complaint != "" {
+			t.Errorf("%q: exit code %d, %s", args, code, complaint)
+		}
+	}
+	if help, _, _ := once(t, "", "serve", "--help"); strings.Contains(help, "--worker") {
+		t.Error("--worker is for the command itself, and not to be shown")
+	}
+}
+
+func TestTheShellCompletesServicesModesAndFormats(t *testing.T) {
+	for _, m := range classic.Modes() {
+		if out, _, _ := once(t, "", "__complete", "serve", "echo", "--mode", ""); !strings.Contains(out, m.Name+"\t") {
+			t.Errorf("no mode %s in\n%s", m.Name, out)
+		}
+	}
+	if out, _, _ := once(t, "", "__complete", "serve", "cha"); !strings.HasPrefix(out, "chargen\t") {
+		t.Errorf("%s", out)
+	}
+	if out, _, _ := once(t, "", "__complete", "serve", "echo", "--log", ""); !strings.HasPrefix(out, "text\njson\n") {
+		t.Errorf("%s", out)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if out, complaint, code := once(t, "", "completion", shell); code != 0 || !strings.Contains(out, "switchboard") {
+			t.Errorf("%s: exit code %d, %s", shell, code, complaint)
+		}
+	}
+}
+
+func TestVersionIsOneLine(t *testing.T) {
+	if out, _, code := once(t, "", "version"); code != 0 || !strings.HasPrefix(out, "switchboard ") || strings.Count(out, "\n") != 1 {
+		t.Errorf("exit code %d, %q", code, out)
+	}
+}
