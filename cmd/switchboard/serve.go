@@ -167,7 +167,9 @@ func (s *serving) untilTold(log *slog.Logger) context.Context {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		first := <-signals
-		log.Info("shutting down", "signal", first.String(), "grace", s.grace)
+		if !s.worker {
+			log.Info("shutting down", "signal", first.String(), "grace", s.grace)
+		}
 		cancel()
 		if second, ok := (<-signals).(syscall.Signal); ok {
 			os.Exit(128 + int(second))

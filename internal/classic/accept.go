@@ -144,8 +144,7 @@ func (s *scarcity) begins(log *slog.Logger, err error) {
 		return
 	}
 	s.open, s.told = true, time.Now()
-	log.Warn("accepting paused until a connection ends", "reason", err,
-		"mend", "raise the limit of open files (ulimit -n), or set --max-conns below it")
+	log.Warn("accepting paused until a connection ends", "reason", err)
 }
 
 func (s *scarcity) ends(log *slog.Logger) {
