@@ -34,7 +34,7 @@ type pipe struct {
 
 // Data implements Handler.
 func (h *pipe) Data(c *Conn, p []byte) (int, error) {
-	n, err := h.to.Write(p)
+	n, err := h.send(c.loop, p)
 	if h.to.Full() {
 		c.Pause() // until the other's Drained, which comes after this
 	}
@@ -45,6 +45,16 @@ func (h *pipe) Data(c *Conn, p []byte) (int, error) {
 		return len(p), nil
 	}
 	return n, nil
+}
+
+func (h *pipe) send(on *loop, p []byte) (int, error) {
+	if h.to.loop != on {
+		return h.to.Write(p)
+	}
+	one := [1][]byte{p}
+	n, err := h.to.write(one[:], true)
+	h.to.flush()
+	return n, err
 }
 
 // InputEnd implements InputEnder.
@@ -67,5 +77,7 @@ func (h *pipe) Close(c *Conn, err error) {
 	if err != nil {
 		h.to.end(ErrPiped)
 	}
-	h.before.Close(c, err)
+	if h.before != nil { // Pipe was called in Accept
+		h.before.Close(c, err)
+	}
 }

@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"fmt"
 	"syscall"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
@@ -14,15 +15,19 @@ const prompt = 4 << 10
 // Write sends p, or queues what the system does not take now; it never waits. What one turn of the handler writes in
 // small pieces leaves in one system call when the turn is over. p may be reused when Write returns.
 //
-// It takes all of p or nothing: ErrQueueFull when p would take the queue past Server.QueueLimit, an error that is
-// net.ErrClosed after Close, CloseWrite or the connection's end, or what the system said when the peer is gone. The end
-// of the connection (Handler.Close) tells whether what was taken was sent.
+// It takes all of p or nothing: ErrQueueFull when p would take the queue past Server.QueueLimit, another error when p
+// alone is longer than that, an error that is net.ErrClosed after Close, CloseWrite or the connection's end, or what the
+// system said when the peer is gone. The end of the connection (Handler.Close) tells whether what was taken was sent.
 //
 // Any goroutine may call it. Writes of one goroutine keep their order, and no other's comes between the bytes of one.
 func (c *Conn) Write(p []byte) (int, error) { return c.Writev(p) }
 
 // Writev is Write for several slices at once: all of them are taken or none.
-func (c *Conn) Writev(bufs ...[]byte) (int, error) {
+func (c *Conn) Writev(bufs ...[]byte) (int, error) { return c.write(bufs, false) }
+
+// write is Writev. now is set by a caller on the loop that will flush c after it: then nothing is gained by waiting for
+// the end of the turn.
+func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 	size := 0
 	for _, p := range bufs {
 		size += len(p)
@@ -32,12 +37,12 @@ func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 		c.mu.Unlock()
 		return 0, err
 	}
-	inTurn := c.inTurn.Load()
+	inTurn := now || c.inTurn.Load()
 	waits := c.out&(blocked|posted) != 0
 	var errno syscall.Errno
 	// A loop at work sends what is queued when its turn is over, with whatever else is written until then. A sleeping
 	// loop is spared the waking.
-	if !waits && (inTurn && int(c.queued)+size >= prompt || !inTurn && c.loop.asleep.Load()) {
+	if !waits && (now || inTurn && int(c.queued)+size >= prompt || !inTurn && c.loop.asleep.Load()) {
 		errno = c.transmit(bufs)
 	} else {
 		for _, p := range bufs {
@@ -70,8 +75,15 @@ func (c *Conn) refuse(n int) error {
 	if c.out&(closed|noOutput) != 0 || c.ending != nil {
 		return c.closedError("write")
 	}
-	if int(c.queued)+n > c.loop.limits.QueueLimit {
+	lim := c.loop.limits
+	if n > lim.QueueLimit {
+		return fmt.Errorf("switchboard: write: %d bytes are more than Server.QueueLimit, %d", n, lim.QueueLimit)
+	}
+	if int(c.queued)+n > lim.QueueLimit {
 		c.full.Store(true) // a Drainer hears of it when there is room again
+		if int(c.queued) <= lim.LowWater {
+			c.out |= refused
+		}
 		return ErrQueueFull
 	}
 	return nil
