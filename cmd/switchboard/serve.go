@@ -41,7 +41,7 @@ func serveCommand() *cobra.Command {
 	serve := &cobra.Command{
 		Use:   "serve SERVICE",
 		Short: "Serve one of the classic services, in any architecture",
-		Long: "Serve one of the classic services, in any architecture.\n\n" + modesHelp() + "\n\n" +
+		Long: "Serve one of the classic services, in any architecture.\n\n" + modesHelp() + "\n" +
 			"SIGINT and SIGTERM stop accepting and let what is in flight finish; a second one ends at once.\n" +
 			"Exit codes: 0 after such a shutdown, 1 when the server could not go on, 2 for a wrong call.",
 		Example: "  switchboard serve echo\n" +
