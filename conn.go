@@ -104,6 +104,7 @@ const (
 	endSent                         // and the peer told
 	closed                          // the descriptor is given back
 	progressed                      // the kernel took some of a queue that is not empty
+	refused                         // a Write did not fit above the low-water mark: only an empty queue is drained
 )
 
 // A todo is what the loop owes a connection later in a turn.

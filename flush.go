@@ -33,6 +33,11 @@ func (c *Conn) flush() {
 			c.breakOff("write", errno)
 		}
 	}
+	drained := c.full.Load() && (c.queued == 0 || int(c.queued) <= c.loop.limits.LowWater && c.out&refused == 0)
+	if drained {
+		c.full.Store(false)
+		c.out &^= refused
+	}
 	out, queued, ending := c.out, int(c.queued), c.ending
 	c.out &^= progressed
 	c.mu.Unlock()
@@ -51,8 +56,7 @@ func (c *Conn) flush() {
 	if out&noOutput != 0 && queued == 0 && c.endOutput(out) {
 		return
 	}
-	if c.full.Load() && queued <= c.loop.limits.LowWater {
-		c.full.Store(false)
+	if drained {
 		c.later(todoDrain | todoOffer)
 	}
 	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.watches(selector.Write)) {

@@ -36,7 +36,8 @@ type InputEnder interface {
 }
 
 // A Drainer is a Handler that is told when a queue that had reached Server.HighWater, or had refused a Write, is down at
-// Server.LowWater. It runs once a turn at most, so a Drainer may write until it is refused.
+// Server.LowWater; or empty, if what was refused did not fit above that. It runs once a turn at most, so a Drainer may
+// write until it is refused.
 type Drainer interface {
 	Drained(c *Conn)
 }
