@@ -181,12 +181,24 @@ func (c *Conn) finish(err error) {
 		err = unsent(lost, err)
 	}
 	if accepted && c.handler != nil {
-		l.current = c
-		c.handler.Close(c, err)
-		l.current = nil
+		l.tellClose(c, err)
 		l.watchClock(c)
 		l.server.trace.closed(c, err)
 	}
+}
+
+// tellClose calls the handler's Close. A panic of it goes no further: finish may itself run because of a panic.
+func (l *loop) tellClose(c *Conn, err error) {
+	before, returned := l.current, false
+	l.current = nil
+	defer func() {
+		if !returned {
+			l.logPanic(c, recover())
+		}
+		l.current = before
+	}()
+	c.handler.Close(c, err)
+	returned = true
 }
 
 func (c *Conn) dropInput() {

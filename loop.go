@@ -293,17 +293,21 @@ func (l *loop) recoverHandler(more *bool) {
 	if c == nil {
 		return
 	}
-	v := recover()
-	if v == nil {
-		v = "runtime.Goexit in a handler"
-	}
 	*more = true
 	l.current = nil
 	c.inTurn.Store(false)
+	c.finish(l.logPanic(c, recover()))
+}
+
+// logPanic makes a PanicError of what recover returned, and logs it.
+func (l *loop) logPanic(c *Conn, v any) *PanicError {
+	if v == nil {
+		v = "runtime.Goexit in a handler"
+	}
 	err := &PanicError{v, debug.Stack()}
 	l.server.logger().Error("a handler panicked", "handler", fmt.Sprintf("%T", c.handler), "remote", c.RemoteAddr(),
 		"panic", v, "stack", string(err.Stack))
-	c.finish(err)
+	return err
 }
 
 // watchClock warns of a handler that held the loop for too long. The time between two handlers belongs to the second:
