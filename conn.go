@@ -62,7 +62,8 @@ type extra struct {
 	dial    *dialing // nil once connected
 	current target   // that dial is connecting to
 	stream  *stream  // of Blocking
-	since   int64    // the tick since which it waits: to connect, for the peer to take output, for the peer's end
+	inflow  atomic.Pointer[inflow]
+	since   int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
 }
 
 // ending is how a connection will end, once its queue is empty.
@@ -92,6 +93,7 @@ const (
 	leaving                       // Shutdown wants it closed as soon as it is idle
 	leaveTold                     // and the Leaver knows
 	dialled                       // by Dial, not accepted
+	spliced                       // what it receives goes into the inflow of the other connection of its Pipe
 	freeRunning                   // reading goes on though the queue is full: what it brings goes elsewhere
 )
 
@@ -165,6 +167,9 @@ func (c *Conn) Handler() Handler { return c.handler }
 // SetHandler puts another handler in charge of what follows: a protocol that changes to another one in the middle, or
 // Pipe. What the one before left unconsumed is offered to the new one. It belongs to the loop.
 func (c *Conn) SetHandler(h Handler) {
+	if p, ok := c.handler.(*pipe); ok {
+		p.endSplice(c)
+	}
 	c.handler = h
 	c.later(todoOffer)
 }

@@ -166,7 +166,8 @@ func (c *Conn) finish(err error) {
 	c.mu.Lock()
 	lost := int(c.queued)
 	l.count.Queued -= int64(c.counted)
-	c.dequeue(lost)
+	c.dropInflow()
+	c.dequeue(int(c.queued))
 	c.out |= closed
 	c.mu.Unlock()
 	c.stop.Store(true)

@@ -29,6 +29,7 @@ type loop struct {
 	tasks     fifo[task]
 	told      fifo[*Conn]
 	expired   fifo[expirer]
+	spares    []*inflow // kernel pipes for the next Pipe that is fast
 	conns     table
 	deadlines wheel.Wheel // of connections
 	timers    wheel.Wheel // of After, and of listeners
@@ -75,6 +76,7 @@ func (l *loop) run() {
 	for l.turn() {
 	}
 	over = true
+	l.closeSpares()
 	l.engine.close()
 	close(l.done)
 }

@@ -30,6 +30,7 @@ func pipeTo(from, to *Conn) {
 type pipe struct {
 	to     *Conn
 	before Handler
+	fast   int // reads in a row that filled the loop's buffer
 }
 
 // Data implements Handler.
@@ -38,6 +39,7 @@ func (h *pipe) Data(c *Conn, p []byte) (int, error) {
 	if h.to.Full() {
 		c.Pause() // until the other's Drained, which comes after this
 	}
+	h.spliceFrom(c, len(p))
 	if err == ErrQueueFull {
 		return 0, nil
 	}
@@ -74,6 +76,7 @@ func (h *pipe) Drained(c *Conn) {
 
 // Close implements Handler.
 func (h *pipe) Close(c *Conn, err error) {
+	h.endSplice(c)
 	if err != nil {
 		h.to.end(ErrPiped)
 	}

@@ -91,6 +91,9 @@ func (e *readiness) ready(c *Conn, events selector.Events) {
 // read takes what one read of the descriptor brings: what one connection may do in a turn. The descriptor is reported
 // again if there is more.
 func (e *readiness) read(c *Conn) bool {
+	if c.flags&spliced != 0 {
+		return c.splice()
+	}
 	room := len(e.buf)
 	if c.in != nil {
 		room = min(room, max(e.loop.limits.InputLimit-len(c.in.B), 1))

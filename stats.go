@@ -10,6 +10,7 @@ type Stats struct {
 
 	BytesIn  int64 // received
 	BytesOut int64 // taken by the system
+	Spliced  int64 // those of BytesIn that went from one connection of a Pipe to the other inside the kernel
 	Messages int64 // what handlers were offered: calls of Data, or frames where Frames serves
 	Queued   int64 // bytes that wait to be sent, now
 
@@ -35,6 +36,7 @@ func (s *Server) Stats() Stats {
 		sum.Dialled += st.Dialled
 		sum.BytesIn += st.BytesIn
 		sum.BytesOut += st.BytesOut
+		sum.Spliced += st.Spliced
 		sum.Messages += st.Messages
 		sum.Queued += st.Queued
 		sum.Pauses += st.Pauses

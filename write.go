@@ -140,7 +140,11 @@ func (c *Conn) dequeue(n int) {
 // transmit offers the kernel the queue and then bufs, and queues what it does not take. mu is held.
 func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 	queued := c.queued
-	for {
+	empty, errno := c.pushInflow()
+	if !empty {
+		c.out |= blocked
+	}
+	for empty && (c.queued > 0 || len(bufs) > 0) {
 		n, offered := 0, 0
 		switch {
 		case c.head == nil && len(bufs) == 1:
@@ -168,9 +172,6 @@ func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 		// A stream socket that takes less than it is offered is full: asking again would only hear so.
 		if n < offered || errno != 0 {
 			c.out |= blocked
-			break
-		}
-		if c.queued == 0 && len(bufs) == 0 {
 			break
 		}
 	}

@@ -101,3 +101,26 @@ func Close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 // InheritsOptions says that an accepted socket has the listener's TCP_NODELAY and keep-alive.
 const InheritsOptions = true
+
+// Splice moves up to n bytes between a socket and a pipe inside the kernel (splice(2)), and does not wait for either.
+func Splice(from, to, n int) (int, syscall.Errno) {
+	for {
+		moved, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n),
+			unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		if errno != unix.EINTR {
+			return int(moved), errno
+		}
+	}
+}
+
+// Pipe makes a pipe that holds size bytes, or what the system allows (pipe2(2), F_SETPIPE_SZ), and tells how many.
+func Pipe(size int) (r, w, holds int, err error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		return -1, -1, 0, err
+	}
+	if holds, err = unix.FcntlInt(uintptr(p[1]), unix.F_SETPIPE_SZ, size); err != nil {
+		holds, err = unix.FcntlInt(uintptr(p[1]), unix.F_GETPIPE_SZ, 0)
+	}
+	return p[0], p[1], holds, err
+}
