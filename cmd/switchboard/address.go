@@ -67,8 +67,10 @@ func splitScheme(s string) (address, error) {
 	if rest, ok := strings.CutPrefix(s, "unix:"); ok {
 		return address{"unix", rest}, nil
 	}
-	if strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") || strings.HasPrefix(s, "../") || strings.HasPrefix(s, "@") {
-		return address{"unix", s}, nil
+	for _, start := range []string{"/", "./", "../", "@"} {
+		if strings.HasPrefix(s, start) {
+			return address{"unix", s}, nil
+		}
 	}
 	return address{"tcp", s}, nil
 }

@@ -29,7 +29,8 @@ func dialCommand() *cobra.Command {
 	dial := &cobra.Command{
 		Use:   "dial ADDRESS",
 		Short: "Connect: standard input to the socket, the socket to standard output",
-		Long: `Connect to HOST:PORT, unix:PATH or unix:@NAME, and copy standard input to the socket and the socket to standard output.
+		Long: `Connect to HOST:PORT, unix:PATH or unix:@NAME, and copy standard input to the socket and the socket to standard
+output.
 
 When the input ends, the sending side of the connection is closed, and what still comes is printed until the peer ends
 its side too. When the peer ends first, the rest of the input is still sent, unless it would come from a terminal.
@@ -37,7 +38,8 @@ its side too. When the peer ends first, the rest of the input is still sent, unl
 With --udp every read of the input is one datagram. Datagrams have no end: after that of the input, dial waits for
 replies for one second, or --timeout, after each.
 
-Exit codes: 0 when both sides have ended, 1 when the connection failed or broke, 2 for a wrong call, 124 when the time was up.`,
+Exit codes: 0 when both sides have ended, 1 when the connection failed or broke, 2 for a wrong call, 124 when the time
+was up.`,
 		Example: `  printf 'GET / HTTP/1.0\r\n\r\n' | switchboard dial example.org:80
   switchboard dial --timeout 5s --source 127.0.0.2 127.0.0.1:7007
   switchboard dial --hex unix:/tmp/echo.sock
@@ -52,7 +54,8 @@ Exit codes: 0 when both sides have ended, 1 when the connection failed or broke,
 		RunE:              func(_ *cobra.Command, args []string) error { return d.run(args[0]) },
 	}
 	flags := dial.Flags()
-	flags.DurationVarP(&d.timeout, "timeout", "w", 0, "give up when connecting, or silence in both directions, lasts so long (0: never)")
+	flags.DurationVarP(&d.timeout, "timeout", "w", 0,
+		"give up when connecting, or silence in both directions, lasts so long (0: never)")
 	flags.StringVarP(&d.source, "source", "s", "", "`ADDRESS` to connect from: IP or IP:PORT")
 	flags.BoolVarP(&d.udp, "udp", "u", false, "send and receive datagrams")
 	flags.BoolVar(&d.hex, "hex", false, "print the bytes of both directions in hexadecimal: > sent, < received")

@@ -177,11 +177,13 @@ func TestDialConnectsFromTheSourceItIsGiven(t *testing.T) {
 func TestDialSpeaksDatagrams(t *testing.T) {
 	echo := "127.0.0.1:" + pythonServer(t, "udp")
 	largest := string(noise(1, 65_507))
-	if heard, complaint, code := once(t, largest, "dial", "--udp", "--timeout=500ms", echo); heard != largest || code != 0 {
+	heard, complaint, code := once(t, largest, "dial", "--udp", "--timeout=500ms", echo)
+	if heard != largest || code != 0 {
 		t.Errorf("%d bytes of %d, exit code %d, %s", len(heard), len(largest), code, complaint)
 	}
-	if heard, complaint, code := once(t, "hello", "dial", "--udp", "localhost:"+echo[len("127.0.0.1:"):]); heard != "hello" || code != 0 {
-		t.Errorf("%q, exit code %d, %s", heard, code, complaint)
+	heard, complaint, code = once(t, "hello", "dial", "--udp", "[::1]:"+pythonServer(t, "udp6"))
+	if heard != "hello" || code != 0 {
+		t.Errorf("IPv6: %q, exit code %d, %s", heard, code, complaint)
 	}
 
 	mute, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -193,7 +195,8 @@ func TestDialSpeaksDatagrams(t *testing.T) {
 		t.Errorf("no reply: exit code %d, %s", code, complaint)
 	}
 	mute.Close()
-	if _, complaint, code := once(t, "hello", "dial", "--udp", where); code != 1 || !strings.Contains(complaint, "refused") {
+	_, complaint, code = once(t, "hello", "dial", "--udp", where)
+	if code != 1 || !strings.Contains(complaint, "refused") {
 		t.Errorf("nobody there: exit code %d, %s", code, complaint)
 	}
 }

@@ -37,7 +37,8 @@ func TestErrorsOfListeningSayWhatToDo(t *testing.T) {
 }
 
 func TestAPortThatNeedsRootIsExplained(t *testing.T) {
-	err := listenError(address{"tcp", "127.0.0.1:80"}, &socket.Error{Op: "bind", Addr: "127.0.0.1:80", Err: syscall.EACCES})
+	denied := &socket.Error{Op: "bind", Addr: "127.0.0.1:80", Err: syscall.EACCES}
+	err := listenError(address{"tcp", "127.0.0.1:80"}, denied)
 	want := "listen 127.0.0.1:80: permission denied " +
 		"(ports below 1024 need root or CAP_NET_BIND_SERVICE; try --listen 127.0.0.1:8080)"
 	if err.Error() != want {

@@ -54,7 +54,8 @@ func serveCommand() *cobra.Command {
 	}
 	s.addFlags(serve.PersistentFlags())
 	serve.RegisterFlagCompletionFunc("mode", completeModes)
-	serve.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	serve.RegisterFlagCompletionFunc("log",
+		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, what := range service.All() {
 		serve.AddCommand(&cobra.Command{
 			Use:   what.Name,
@@ -72,7 +73,8 @@ func (s *serving) addFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&s.mode, "mode", "m", "auto", "architecture of the server: "+strings.Join(modeNames(), ", "))
 	flags.IntVar(&s.maxConns, "max-conns", 0, "clients served at once, the others wait (0: no limit)")
 	flags.DurationVar(&s.idleTimeout, "idle-timeout", 0, "hang up on a client after so long without a byte (0: never)")
-	flags.DurationVar(&s.keepAlive, "keep-alive", 15*time.Second, "ask a silent TCP peer after so long whether it lives (0: never)")
+	flags.DurationVar(&s.keepAlive, "keep-alive", 15*time.Second,
+		"ask a silent TCP peer after so long whether it lives (0: never)")
 	flags.DurationVar(&s.grace, "grace", 10*time.Second, "time for what is in flight to finish at a shutdown")
 	flags.StringVar(&s.log, "log", "text", "form of the log on standard error: text or json")
 	flags.BoolVarP(&s.quiet, "quiet", "q", false, "do not log who connects and disconnects")

@@ -77,7 +77,8 @@ func TestTheShellCompletesServicesModesAndFormats(t *testing.T) {
 }
 
 func TestVersionIsOneLine(t *testing.T) {
-	if out, _, code := once(t, "", "version"); code != 0 || !strings.HasPrefix(out, "switchboard ") || strings.Count(out, "\n") != 1 {
+	out, _, code := once(t, "", "version")
+	if code != 0 || !strings.HasPrefix(out, "switchboard ") || strings.Count(out, "\n") != 1 {
 		t.Errorf("exit code %d, %q", code, out)
 	}
 }

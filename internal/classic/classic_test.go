@@ -324,8 +324,8 @@ func openFiles() int {
 	return len(open)
 }
 
-// BenchmarkEcho is one message there and back, in each mode, with one client. Its own allocations are the process's: the
-// client makes none.
+// BenchmarkEcho is one message there and back, in each mode, with one client. The client makes no allocations, so those
+// it reports are the server's.
 func BenchmarkEcho(b *testing.B) {
 	for _, m := range Modes() {
 		if m.Name == "processes" || m.Name == "auto" {

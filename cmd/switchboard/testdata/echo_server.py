@@ -1,4 +1,5 @@
-"""An echo server: HOW is "socket" (a thread for each client), "selectors", "udp", or "unix" and a path. It prints its port."""
+"""An echo server: HOW is "socket" (a thread for each client), "selectors", "udp", "udp6", or "unix" and a path. It
+prints its port, or the path."""
 import selectors
 import socket
 import sys
@@ -50,9 +51,9 @@ def one_selector(listener):
                 sel.modify(conn, selectors.EVENT_READ | (selectors.EVENT_WRITE if queue else 0), queue)
 
 
-if how == "udp":
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
+if how in ("udp", "udp6"):
+    server = socket.socket(socket.AF_INET6 if how == "udp6" else socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("::1" if how == "udp6" else "127.0.0.1", 0))
     announce(server)
     while True:
         server.sendto(*server.recvfrom(65536))
