@@ -222,6 +222,12 @@ func (c *Conn) connect(t target) error {
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
+	if control := c.loop.server.DialControl; control != nil {
+		if err := control(fd); err != nil {
+			rawio.Close(fd)
+			return err
+		}
+	}
 	var errno syscall.Errno
 	if t.path != "" {
 		errno = rawio.ConnectUnix(fd, t.path)

@@ -65,6 +65,11 @@ type Server struct {
 	// DialTimeout is how long one address may take to answer Dial. 0: 10 seconds. Less than 0: as long as the system's.
 	DialTimeout time.Duration
 
+	// DialControl is given the descriptor of every socket that Dial makes, before it connects: to bind it to an address,
+	// or to set options of its own. It may run on any loop, must not wait and must not keep the descriptor. An error is
+	// that address's failure to connect. nil: nothing is done.
+	DialControl func(fd int) error
+
 	// SlowCall is how long a handler may hold its loop before a warning names it. 0: 100 ms. Less than 0: no warnings,
 	// and no clock read per message for them.
 	SlowCall time.Duration
