@@ -28,7 +28,7 @@ type kqueue struct {
 	events []unix.Kevent_t
 	n      int           // events found
 	places []int32       // by descriptor: where in Selector.ready it may be
-	left   unix.Timespec // wait's timeout, here so that it is not allocated
+	left   unix.Timespec // the timeout, here so that it is not allocated
 }
 
 // NewKqueue opens a Selector on kqueue(2), which macOS and the BSDs have: elsewhere the error wraps
@@ -116,7 +116,12 @@ func kqueueChanges(changes *[3]unix.Kevent_t, fd int, old, ev Events) (n int) {
 
 func (m *kqueue) prepare() {}
 
-func (m *kqueue) wait(timeout time.Duration) error {
+func (m *kqueue) ask() error { return m.kevent(0) }
+
+// wait lends a thread to the kernel. The scheduler takes its processor back.
+func (m *kqueue) wait(deadline time.Time) error { return m.kevent(until(deadline)) }
+
+func (m *kqueue) kevent(timeout time.Duration) error {
 	var left *unix.Timespec
 	if timeout >= 0 {
 		m.left = unix.NsecToTimespec(int64(timeout))

@@ -8,27 +8,36 @@ import (
 	"time"
 )
 
-// A mechanism is one system call that waits for many descriptors. The Selector has done all checks of arguments and
-// keeps the registrations; a mechanism keeps what its call needs. All but wait and wake run under Selector.mu.
+// A mechanism is one system call that waits for many descriptors. The Selector has checked the arguments and keeps the
+// registrations; a mechanism keeps what its call needs. All but ask, wait and wake run under Selector.mu.
 type mechanism interface {
 	name() string
-	// live tells whether a change of the registrations reaches a wait that is under way. A live mechanism also has a
-	// cheap way to ask: it is asked with a timeout of zero before it waits.
+	// live tells whether a change of the registrations reaches a wait that is under way.
 	live() bool
 	add(fd int, ev Events, stamp uint64) error
 	modify(fd int, old, ev Events, stamp uint64) error
-	// remove ends the waiting; closing says that the descriptor is about to be closed. fd may be closed already.
+	// remove ends the waiting for fd, which may be closed already; closing says that it is about to be.
 	remove(fd int, ev Events, closing bool)
-	// prepare comes before each wait.
+	// prepare comes before each ask or wait.
 	prepare()
-	// wait looks or waits: negative without end, zero not at all, else rounded up to what the call can express, and
-	// then cut to what it can hold: it may return early. Being interrupted by a signal is no error.
-	wait(timeout time.Duration) error
-	// take hands what wait has found to Selector.found.
+	// ask looks and does not wait.
+	ask() error
+	// wait looks at least once, and waits until something is ready, wake is called, or the deadline, if it is not zero.
+	// It may return for nothing, as after a signal, and before the deadline if the call cannot express so long a time.
+	wait(deadline time.Time) error
+	// take hands what ask or wait has found to Selector.found.
 	take(s *Selector)
 	// wake ends a wait that is under way, or the next one.
 	wake() error
 	close() error
+}
+
+// until is how long wait may wait: negative without end.
+func until(deadline time.Time) time.Duration {
+	if deadline.IsZero() {
+		return -1
+	}
+	return max(time.Until(deadline), 0)
 }
 
 // New opens a Selector on the best mechanism of the platform: epoll on Linux, kqueue on macOS and the BSDs.

@@ -70,7 +70,12 @@ func (m *poll) prepare() {
 	}
 }
 
-func (m *poll) wait(timeout time.Duration) error {
+func (m *poll) ask() error { return m.poll(0) }
+
+// wait lends a thread to the kernel. The scheduler takes its processor back.
+func (m *poll) wait(deadline time.Time) error { return m.poll(until(deadline)) }
+
+func (m *poll) poll(timeout time.Duration) error {
 	n, err := unix.Poll(m.asked, milliseconds(timeout))
 	if err == unix.EINTR {
 		n, err = 0, nil

@@ -85,7 +85,12 @@ func (m *selecting) prepare() {
 	m.seen, m.bad = m.top, false
 }
 
-func (m *selecting) wait(timeout time.Duration) error {
+func (m *selecting) ask() error { return m.selectFor(0) }
+
+// wait lends a thread to the kernel. The scheduler takes its processor back.
+func (m *selecting) wait(deadline time.Time) error { return m.selectFor(until(deadline)) }
+
+func (m *selecting) selectFor(timeout time.Duration) error {
 	var left *unix.Timeval
 	if timeout >= 0 {
 		timeval := unix.NsecToTimeval(int64(timeout + time.Microsecond - 1))

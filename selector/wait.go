@@ -34,57 +34,51 @@ func (s *Selector) Select(timeout time.Duration) ([]Ready, error) {
 	clear(s.ready) // lets go of the callers' data
 	s.ready = s.ready[:0]
 
-	if s.state.CompareAndSwap(woken, idle) {
-		timeout = 0
-	}
-	if timeout == 0 || s.mechanism.live() {
-		if err := s.look(0); err != nil || timeout == 0 || len(s.ready) > 0 {
-			return s.ready, err
+	if s.state.CompareAndSwap(woken, idle) || timeout == 0 {
+		err := s.begin()
+		if err == nil {
+			err = s.finish(s.mechanism.ask())
 		}
+		return s.ready, err
 	}
 	var deadline time.Time
 	if timeout > 0 {
 		deadline = time.Now().Add(timeout)
 	}
-	for {
-		if !s.state.CompareAndSwap(idle, waiting) {
-			s.state.CompareAndSwap(woken, idle)
-			return s.ready, s.closedError()
+	var err error
+	for err == nil && len(s.ready) == 0 && s.state.CompareAndSwap(idle, waiting) {
+		if err = s.begin(); err == nil {
+			err = s.finish(s.mechanism.wait(deadline))
 		}
-		err := s.look(timeout)
-		if !s.state.CompareAndSwap(waiting, idle) {
-			s.state.CompareAndSwap(woken, idle)
-			return s.ready, err
-		}
-		if err != nil || len(s.ready) > 0 {
-			return s.ready, err
-		}
-		if timeout > 0 {
-			if timeout = time.Until(deadline); timeout <= 0 {
-				return s.ready, nil
-			}
+		if !s.state.CompareAndSwap(waiting, idle) || len(s.ready) == 0 && until(deadline) == 0 {
+			break
 		}
 	}
+	s.state.CompareAndSwap(woken, idle)
+	if err == nil {
+		err = s.closedError()
+	}
+	return s.ready, err
 }
 
-// look runs the mechanism once and collects what it found.
-func (s *Selector) look(timeout time.Duration) error {
+// begin comes before the mechanism looks, finish after it has looked and said err.
+func (s *Selector) begin() error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.closedError(); err != nil {
-		s.mu.Unlock()
 		return err
 	}
 	s.asked = s.stamp
 	s.mechanism.prepare()
-	s.mu.Unlock()
+	return nil
+}
 
-	err := s.mechanism.wait(timeout)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Selector) finish(err error) error {
 	if err != nil {
 		return fmt.Errorf("select: %w", err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.closedError(); err != nil {
 		return err
 	}
@@ -163,7 +157,6 @@ func (s *Selector) Close() error {
 
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	clear(s.ready)
 	s.ready = nil
 	return errors.Join(err, s.mechanism.close())
 }
