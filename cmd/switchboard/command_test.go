@@ -133,6 +133,13 @@ func (s *server) follow(log io.Reader) {
 	close(s.ended)
 }
 
+// lines returns the last of the log.
+func (s *server) lines() []entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.log[max(0, len(s.log)-10):])
+}
+
 // entries returns the lines of the log whose message begins so.
 func (s *server) entries(msg string) []entry {
 	s.mu.Lock()
@@ -160,7 +167,7 @@ func (s *server) await(msg string, n int) entry {
 		select {
 		case <-news:
 		case <-s.ended:
-			s.t.Fatalf("the server ended and did not log %q %d times: %v\n%v", msg, n, s.cmd.ProcessState, s.log)
+			s.t.Fatalf("the server ended and did not log %q %d times: %v\n%v", msg, n, s.cmd.ProcessState, s.lines())
 		case <-enough:
 			s.t.Fatalf("the server has not logged %q %d times but %d", msg, n, len(s.entries(msg)))
 		}
@@ -177,7 +184,7 @@ func (s *server) stop() {
 	}
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	if code := s.wait(); code != 0 {
-		s.t.Errorf("exit code %d after SIGTERM\n%v", code, s.log)
+		s.t.Errorf("exit code %d after SIGTERM\n%v", code, s.lines())
 	}
 }
 
@@ -188,7 +195,7 @@ func (s *server) wait() int {
 	case <-s.ended:
 	case <-time.After(patience):
 		s.cmd.Process.Kill()
-		s.t.Fatalf("the server does not end\n%v", s.log)
+		s.t.Fatalf("the server does not end\n%v", s.lines())
 	}
 	for _, pid := range s.pids() {
 		if alive(pid) {

@@ -165,6 +165,7 @@ func (s *serving) logger(level slog.Level) *slog.Logger {
 // untilTold returns a context that is done at the first SIGINT or SIGTERM. The second one ends the process.
 func (s *serving) untilTold(log *slog.Logger) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
+	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to end
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {

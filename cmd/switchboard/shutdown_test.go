@@ -4,10 +4,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -118,6 +121,37 @@ func TestShutdownAcceptsNobodyMore(t *testing.T) {
 		})
 		stalled.Close()
 		s.wait()
+	})
+}
+
+func TestAServerOutlivesTheReaderOfItsLog(t *testing.T) {
+	inEveryMode(t, func(t *testing.T, mode string) {
+		cmd := exec.Command(os.Args[0], serveArgs([]string{"echo", "--mode", mode})...)
+		log, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Process.Kill()
+		var first struct{ Msg string }
+		if err := json.NewDecoder(log).Decode(&first); err != nil {
+			t.Fatal(err)
+		}
+		log.Close()
+		for range 3 {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(first.Msg, "listening on "))
+			if err != nil {
+				t.Fatal(err)
+			}
+			echoes(t, conn, []byte("hello"))
+			conn.Close()
+		}
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -118,8 +118,8 @@ func isScarcity(err error) bool {
 // Linux passes on errors that are already pending on it (see accept(2)).
 func isPassing(err error) bool {
 	for _, errno := range [...]syscall.Errno{
-		syscall.ECONNABORTED, syscall.EINTR, syscall.EPROTO, syscall.ENOPROTOOPT, syscall.ENETDOWN,
-		syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.EOPNOTSUPP,
+		syscall.EPROTO, syscall.ENOPROTOOPT, syscall.ENETDOWN, syscall.ENETUNREACH,
+		syscall.EHOSTDOWN, syscall.EHOSTUNREACH,
 	} {
 		if errors.Is(err, errno) {
 			return true

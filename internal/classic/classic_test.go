@@ -5,7 +5,6 @@ package classic
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -256,32 +255,6 @@ func TestMaxConnsIsSharedOutAmongTheWorkers(t *testing.T) {
 		}
 	}
 }
-
-// A service that nobody has thought of yet: the speech breaks off with an error.
-func TestABrokenSpeechEndsOnlyItsConnection(t *testing.T) {
-	inProcess(t, func(t *testing.T, mode Mode) {
-		broken := service.Service{Speech: func() io.Reader {
-			return io.MultiReader(strings.NewReader("so far"), brokenReader{})
-		}}
-		addr, end := run(t, &Server{Service: broken, Grace: time.Second}, mode)
-		defer end()
-		for range 3 {
-			conn, err := net.Dial("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn.SetDeadline(time.Now().Add(patience))
-			if heard, err := io.ReadAll(conn); err != nil || string(heard) != "so far" {
-				t.Errorf("%q, %v", heard, err)
-			}
-			conn.Close()
-		}
-	})
-}
-
-type brokenReader struct{}
-
-func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("lost the thread") }
 
 func modeNamed(t testing.TB, name string) Mode {
 	t.Helper()

@@ -80,11 +80,8 @@ func (s *Server) recite(c *client, speech io.Reader) error {
 		if err := s.send(c, buf[:n]); err != nil {
 			return err
 		}
-		if err == io.EOF || s.draining() {
+		if err != nil || s.draining() {
 			return nil
-		}
-		if err != nil {
-			return err
 		}
 	}
 }

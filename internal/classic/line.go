@@ -82,9 +82,6 @@ func (t *thread) write(l *line) {
 		if err != nil || t.draining() {
 			l.speech = nil
 		}
-		if err != nil && err != io.EOF {
-			l.end(err)
-		}
 	}
 	t.finish(l)
 }

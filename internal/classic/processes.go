@@ -3,7 +3,6 @@ package classic
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -24,38 +23,35 @@ const (
 // sockets and all wait in accept, and the kernel gives each connection to one of them. A worker that dies takes its own
 // clients with it, and is replaced.
 func (s *Server) processes() error {
-	if runtime.GOOS == "windows" {
-		return fmt.Errorf("processes on windows: %w (a child inherits no socket there)", errors.ErrUnsupported)
-	}
-	var doors []*os.File
-	closeDoors := func() {
-		for i, f := range doors {
+	var files []*os.File // of the listening sockets
+	closeAll := func() {
+		for i, f := range files {
 			f.Close()
 			s.Listeners[i].Close()
 		}
 	}
-	defer closeDoors()
+	defer closeAll()
 	for _, l := range s.Listeners {
 		f, err := inheritable(l)
 		if err != nil {
 			return err
 		}
-		doors = append(doors, f)
+		files = append(files, f)
 	}
-	defer context.AfterFunc(s.drain, closeDoors)() // or connections would still wait at them, and be reset later
+	defer context.AfterFunc(s.drain, closeAll)() // or connections would still wait there, to be reset in the end
 	var workers sync.WaitGroup
 	for _, share := range shares(s.MaxConns, runtime.GOMAXPROCS(0)) {
-		workers.Go(func() { s.keepWorker(share, doors) })
+		workers.Go(func() { s.keepWorker(share, files) })
 	}
 	workers.Wait()
 	return nil
 }
 
 // keepWorker has a worker at all times: at once after one that lived for a while, else with more and more patience.
-func (s *Server) keepWorker(share int, doors []*os.File) {
+func (s *Server) keepWorker(share int, files []*os.File) {
 	for delay := shortestDelay; ; delay = min(2*delay, longestDelay) {
 		started := time.Now()
-		pid, err := s.work(share, doors)
+		pid, err := s.work(share, files)
 		if s.draining() {
 			return
 		}
@@ -76,9 +72,9 @@ func (s *Server) keepWorker(share int, doors []*os.File) {
 
 // work runs one worker until it ends. Its standard input is the leash: a line tells it to drain, and the end of the
 // input, that this process is no more.
-func (s *Server) work(share int, doors []*os.File) (pid int, err error) {
+func (s *Server) work(share int, files []*os.File) (pid int, err error) {
 	worker := s.Worker(share)
-	worker.ExtraFiles = doors
+	worker.ExtraFiles = files
 	worker.Stderr = os.Stderr
 	leash, err := worker.StdinPipe()
 	if err != nil {

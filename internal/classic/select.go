@@ -24,9 +24,9 @@ func (s *Server) selectLists() error {
 	defer t.close()
 
 	lines := make(map[int]*line) // the clients by descriptor
-	doors := make(map[int]*socket.Socket)
+	listeners := make(map[int]*socket.Socket)
 	for _, l := range s.Listeners {
-		doors[l.FD()] = l
+		listeners[l.FD()] = l
 	}
 	var read, write, all []int
 	for !t.done() {
@@ -47,7 +47,7 @@ func (s *Server) selectLists() error {
 			all = append(all, fd)
 		}
 		if t.accepting() {
-			for fd := range doors {
+			for fd := range listeners {
 				read = append(read, fd)
 			}
 		}
@@ -70,8 +70,8 @@ func (s *Server) selectLists() error {
 		for _, fd := range readable {
 			if l := lines[fd]; l != nil {
 				t.read(l)
-			} else if doors[fd] != nil {
-				ready = append(ready, doors[fd])
+			} else if listeners[fd] != nil {
+				ready = append(ready, listeners[fd])
 			} else {
 				bell.Recv(t.piece)
 			}

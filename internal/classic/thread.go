@@ -112,8 +112,10 @@ func (t *thread) tick() {
 // expired ends the lines whose time is up, and returns them to be hung up.
 func (t *thread) expired() (lines []*line) {
 	end := func(l *line, why error) {
-		l.end(why)
-		lines = append(lines, l)
+		if !l.over {
+			l.end(why)
+			lines = append(lines, l)
+		}
 	}
 	leave := lingerLimit
 	switch {

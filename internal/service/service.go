@@ -22,8 +22,8 @@ type Service struct {
 	// changes p. Nil: what is received is thrown away.
 	Answer func(p []byte) []byte
 
-	// Speech starts what one client is told unasked. Its Read never waits, and returns io.EOF once all is said, after
-	// which the server ends its side of the connection. Nil: the server speaks only when spoken to.
+	// Speech starts what one client is told unasked. Its Read never waits, and returns io.EOF, and no other error,
+	// once all is said, after which the server ends its side of the connection. Nil: it speaks only when spoken to.
 	Speech func() io.Reader
 }
 
