@@ -251,11 +251,9 @@ func (c *Conn) open() {
 		c.finish(ErrServerClosed)
 		return
 	}
-	l.current = c
-	c.inTurn.Store(true)
+	l.begin(c)
 	h, err := l.server.Accept(c)
-	c.inTurn.Store(false)
-	l.current = nil
+	l.current.Store(nil)
 	if h == nil && err == nil {
 		err = errors.New("switchboard: Server.Accept returned no handler")
 	}
@@ -273,7 +271,6 @@ func (c *Conn) open() {
 	c.state = stateOpen
 	l.server.trace.opened(c)
 	c.schedule()
-	l.watchClock(c)
 	c.flush()
 }
 

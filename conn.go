@@ -27,7 +27,7 @@ type Conn struct {
 
 	// Counted by one side, read by any.
 	received atomic.Int64
-	active   atomic.Int64 // the tick of the last byte either way
+	active   atomic.Int64 // the tick of the last byte either way, if there is an idle timeout
 
 	// Write state, under mu.
 	mu         sync.Mutex
@@ -48,9 +48,8 @@ type Conn struct {
 	flags   flags
 
 	// Set by one side, read by any.
-	inTurn atomic.Bool // its handler is being called: the loop flushes after that
-	stop   atomic.Bool // Close or Abort was called: the handler gets no more
-	full   atomic.Bool // the queue reached the high-water mark and is not down at the low one
+	stop atomic.Bool // Close or Abort was called: the handler gets no more
+	full atomic.Bool // the queue reached the high-water mark and is not down at the low one
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]
@@ -170,7 +169,9 @@ func (c *Conn) SetHandler(h Handler) {
 	if p, ok := c.handler.(*pipe); ok {
 		p.endSplice(c)
 	}
+	c.mu.Lock() // for the watch; whoever else looks is on the loop
 	c.handler = h
+	c.mu.Unlock()
 	c.later(todoOffer)
 }
 

@@ -10,16 +10,17 @@ import (
 
 // begin and end enclose every call of c's handler.
 func (l *loop) begin(c *Conn) {
-	l.current = c
-	c.inTurn.Store(true)
+	l.calls.Store(l.calls.Load() + 1)
+	l.current.Store(c)
 }
 
 func (l *loop) end(c *Conn) {
-	c.inTurn.Store(false)
-	l.current = nil
-	l.watchClock(c)
+	l.current.Store(nil)
 	c.flush()
 }
+
+// inTurn tells whether c's handler is being called: the loop flushes after that.
+func (c *Conn) inTurn() bool { return c.loop.current.Load() == c }
 
 // flush sends what c has queued and settles whatever its handler, a Write or an event has changed. It is the one place
 // where a connection's state moves on, so everything ends here: each turn of the handler, each readiness to write, each
@@ -29,9 +30,11 @@ func (c *Conn) flush() {
 	c.mu.Lock()
 	c.out &^= posted
 	if c.queued > 0 && c.out&(blocked|closed) == 0 {
+		before := c.sent
 		if errno = c.transmit(nil); errno != 0 {
 			c.breakOff("write", errno)
 		}
+		c.loop.count.BytesOut += c.sent - before
 	}
 	drained := c.full.Load() && (c.queued == 0 || int(c.queued) <= c.loop.limits.LowWater && c.out&refused == 0)
 	if drained {
@@ -183,20 +186,19 @@ func (c *Conn) finish(err error) {
 	}
 	if accepted && c.handler != nil {
 		l.tellClose(c, err)
-		l.watchClock(c)
 		l.server.trace.closed(c, err)
 	}
 }
 
 // tellClose calls the handler's Close. A panic of it goes no further: finish may itself run because of a panic.
 func (l *loop) tellClose(c *Conn, err error) {
-	before, returned := l.current, false
-	l.current = nil
+	before, returned := l.current.Load(), false
+	l.begin(c)
 	defer func() {
 		if !returned {
 			l.logPanic(c, recover())
 		}
-		l.current = before
+		l.current.Store(before)
 	}()
 	c.handler.Close(c, err)
 	returned = true

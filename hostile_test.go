@@ -198,7 +198,7 @@ func TestHandlerThatBlocksIsNamedInAWarning(t *testing.T) {
 type sleeper struct{}
 
 func (sleeper) Data(c *switchboard.Conn, p []byte) (int, error) {
-	time.Sleep(21 * time.Millisecond)
+	time.Sleep(60 * time.Millisecond)
 	return c.Write(p)
 }
 func (sleeper) Close(*switchboard.Conn, error) {}

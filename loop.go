@@ -22,8 +22,6 @@ type loop struct {
 
 	// The turn's.
 	tick      int64   // milliseconds since start when the turn began
-	mark      int64   // nanoseconds since start when the last handler returned
-	current   *Conn   // whose handler is being called
 	list      []*Conn // connections that are owed something
 	due       fifo[*Conn]
 	tasks     fifo[task]
@@ -36,15 +34,18 @@ type loop struct {
 	count     Stats
 
 	// Anybody's.
-	mu     sync.Mutex
-	given  []task  // by Do and the server
-	posted []*Conn // connections to look at
-	ended  bool    // takes no more
-	asleep atomic.Bool
-	active atomic.Int64 // connections
-	sent   atomic.Int64 // bytes
-	shown  Stats        // what it had counted when its last turn was over
-	done   chan struct{}
+	mu      sync.Mutex
+	given   []task  // by Do and the server
+	posted  []*Conn // connections to look at
+	ended   bool    // takes no more
+	asleep  atomic.Bool
+	active  atomic.Int64         // connections
+	sent    atomic.Int64         // bytes that left from other goroutines
+	current atomic.Pointer[Conn] // whose handler is being called
+	calls   atomic.Uint32        // of handlers, told apart for the watch
+	slow    atomic.Int64         // calls that the watch has told of
+	shown   Stats                // what it had counted when its last turn was over
+	done    chan struct{}
 }
 
 // A task is a function to run on the loop, for a connection unless c is nil.
@@ -151,8 +152,7 @@ func (l *loop) workOff() {
 
 // advance moves the clock on and wakes whose time has come.
 func (l *loop) advance() {
-	now := time.Since(l.start)
-	l.tick, l.mark = int64(now/time.Millisecond), int64(now)
+	l.tick = l.clock()
 	// Who is woken may stop the timers of others: first all that are due are collected, then each is looked at.
 	if l.deadlines.Len() > 0 {
 		l.deadlines.Advance(l.tick, func(t *wheel.Timer) { l.expire((*Conn)(unsafe.Pointer(t))) })
@@ -221,8 +221,8 @@ func (l *loop) left() bool {
 // woken is called by the engine as soon as it waits no longer.
 func (l *loop) woken() {
 	l.asleep.Store(false)
-	now := time.Since(l.start)
-	l.tick, l.mark = int64(now/time.Millisecond), int64(now)
+	l.server.watch.woken()
+	l.tick = l.clock()
 }
 
 // give has the loop run t, and tells whether it will. Any goroutine may call it.
@@ -291,13 +291,12 @@ func (l *loop) forget(c *Conn) {
 
 // recoverHandler ends the connection whose handler panicked. A panic that is not a handler's goes on.
 func (l *loop) recoverHandler(more *bool) {
-	c := l.current
+	c := l.current.Load()
 	if c == nil {
 		return
 	}
 	*more = true
-	l.current = nil
-	c.inTurn.Store(false)
+	l.current.Store(nil)
 	c.finish(l.logPanic(c, recover()))
 }
 
@@ -310,21 +309,4 @@ func (l *loop) logPanic(c *Conn, v any) *PanicError {
 	l.server.logger().Error("a handler panicked", "handler", fmt.Sprintf("%T", c.handler), "remote", c.RemoteAddr(),
 		"panic", v, "stack", string(err.Stack))
 	return err
-}
-
-// watchClock warns of a handler that held the loop for too long. The time between two handlers belongs to the second:
-// the loop does nothing there that waits.
-func (l *loop) watchClock(c *Conn) {
-	slow := l.limits.SlowCall
-	if slow < 0 {
-		return
-	}
-	now := int64(time.Since(l.start))
-	if took := time.Duration(now - l.mark); took >= slow {
-		l.count.Slow++
-		l.server.logger().Warn("a handler held its loop", "handler", fmt.Sprintf("%T", c.handler), "took", took,
-			"remote", c.RemoteAddr(), "loop", l.number)
-		l.server.trace.slow(c, took)
-	}
-	l.mark = now
 }

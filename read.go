@@ -51,7 +51,9 @@ func (c *Conn) receive(p []byte) {
 	if c.state == stateLingering {
 		return
 	}
-	c.active.Store(l.tick)
+	if l.limits.IdleTimeout > 0 {
+		c.active.Store(l.tick)
+	}
 	if c.in != nil || c.stopped() {
 		c.in = buffer.Append(c.in, p)
 		p = c.in.B

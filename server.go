@@ -70,8 +70,8 @@ type Server struct {
 	// that address's failure to connect. nil: nothing is done.
 	DialControl func(fd int) error
 
-	// SlowCall is how long a handler may hold its loop before a warning names it. 0: 100 ms. Less than 0: no warnings,
-	// and no clock read per message for them.
+	// SlowCall is how long a handler may hold its loop before a warning names it, also if it never returns. It is looked
+	// for four times in that time, so a call may be a quarter longer before it is seen. 0: 100 ms. Less than 0: no warnings.
 	SlowCall time.Duration
 
 	// Logger is told of what a person should look at: panics, slow handlers, the end of descriptors. nil: slog.Default.
@@ -86,6 +86,7 @@ type Server struct {
 	listeners map[*listener]struct{}
 	limits    limits
 	trace     *Trace
+	watch     *watch        // nil: nobody looks for slow handlers
 	next      atomic.Uint32 // the loop that the next listener goes to
 	active    atomic.Int64  // connections
 	accepted  atomic.Int64  // those of them that were not dialled
@@ -206,6 +207,9 @@ func (s *Server) run() ([]*loop, error) {
 		return nil, err
 	}
 	s.trace = s.Trace
+	if s.limits.SlowCall > 0 {
+		s.watch = newWatch(s, s.limits.SlowCall)
+	}
 	for i := range s.limits.Loops {
 		l, err := newLoop(s, i, &s.limits)
 		if err != nil {
@@ -221,6 +225,9 @@ func (s *Server) run() ([]*loop, error) {
 	s.state = serverRunning
 	for _, l := range s.loops {
 		go l.run()
+	}
+	if s.watch != nil {
+		go s.watch.run()
 	}
 	return s.loops, nil
 }

@@ -129,19 +129,19 @@ func TestTraceIsToldOfConnectionsAsTheyComeAndGo(t *testing.T) {
 			}
 			first = false
 			return switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
-				for began := time.Now(); time.Since(began) < 3*time.Millisecond; { // holds the loop
+				for began := time.Now(); time.Since(began) < 30*time.Millisecond; { // holds the loop
 				}
 				return 0, oops
 			}), nil
 		}
-		s.SlowCall = 3 * time.Millisecond
+		s.SlowCall = 8 * time.Millisecond
 		s.Trace = &switchboard.Trace{
 			Opened:  func(c *switchboard.Conn) { tell("opened") },
 			Refused: func(c *switchboard.Conn, err error) { tell("refused %v", err) },
 			Closed:  func(c *switchboard.Conn, err error) { tell("closed %v", err) },
 			Slow: func(c *switchboard.Conn, held time.Duration) {
 				if c.Received() > 0 { // else the machine was slow, not the handler
-					tell("slow %v", held >= 3*time.Millisecond)
+					tell("slow %v", held >= 8*time.Millisecond)
 				}
 			},
 		}

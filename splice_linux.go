@@ -62,7 +62,9 @@ func (c *Conn) splice() bool {
 		c.received.Store(c.received.Load() + int64(n))
 		c.loop.count.BytesIn += int64(n)
 		c.loop.count.Spliced += int64(n)
-		c.active.Store(c.loop.tick)
+		if c.loop.limits.IdleTimeout > 0 {
+			c.active.Store(c.loop.tick)
+		}
 		f.holds += n
 		h.to.mu.Lock()
 		h.to.queued += int32(n)

@@ -16,7 +16,7 @@ type Stats struct {
 
 	Pauses       int64 // times that a connection was not read for a while
 	AcceptPauses int64 // times that accepting paused
-	Slow         int64 // handlers that held their loop longer than Server.SlowCall
+	Slow         int64 // calls of handlers that held their loop longer than Server.SlowCall
 
 	Engine string  // what carries the loops
 	Loops  []Stats // of each loop; nil in a loop's own
@@ -52,6 +52,8 @@ func (l *loop) figures() Stats {
 	l.mu.Lock()
 	st := l.shown
 	l.mu.Unlock()
-	st.Active, st.BytesOut, st.Engine = l.active.Load(), l.sent.Load(), l.engine.name()
+	st.Active, st.Engine = l.active.Load(), l.engine.name()
+	st.BytesOut += l.sent.Load()
+	st.Slow = l.slow.Load()
 	return st
 }

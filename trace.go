@@ -8,7 +8,7 @@ type Trace struct {
 	Opened  func(c *Conn)                     // Accept took c, or Dial's connection is there
 	Refused func(c *Conn, err error)          // Accept refused c
 	Closed  func(c *Conn, err error)          // c is gone; after its handler was told
-	Slow    func(c *Conn, held time.Duration) // its handler held the loop longer than Server.SlowCall
+	Slow    func(c *Conn, held time.Duration) // its handler holds the loop longer than Server.SlowCall; not on the loop
 }
 
 func (t *Trace) opened(c *Conn) {

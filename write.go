@@ -37,13 +37,15 @@ func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 		c.mu.Unlock()
 		return 0, err
 	}
-	inTurn := now || c.inTurn.Load()
+	inTurn := now || c.inTurn()
 	waits := c.out&(blocked|posted) != 0
 	var errno syscall.Errno
 	// A loop at work sends what is queued when its turn is over, with whatever else is written until then. A sleeping
 	// loop is spared the waking.
 	if !waits && (now || inTurn && int(c.queued)+size >= prompt || !inTurn && c.loop.asleep.Load()) {
+		before := c.sent
 		errno = c.transmit(bufs)
+		c.loop.sent.Add(c.sent - before)
 	} else {
 		for _, p := range bufs {
 			c.enqueue(p)
@@ -191,7 +193,6 @@ func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 // moved counts n bytes that the kernel took.
 func (c *Conn) moved(n int) {
 	c.sent += int64(n)
-	c.loop.sent.Add(int64(n))
 	if c.loop.limits.IdleTimeout > 0 {
 		c.active.Store(c.loop.clock()) // the loop's own tick is old while it sleeps
 	}
@@ -277,7 +278,7 @@ func (c *Conn) abort(err error) {
 
 // tellUnlock unlocks mu, and tells the loop to look at c unless it is about to anyway.
 func (c *Conn) tellUnlock() {
-	tell := c.out&posted == 0 && !c.inTurn.Load()
+	tell := c.out&posted == 0 && !c.inTurn()
 	if tell {
 		c.out |= posted
 	}
