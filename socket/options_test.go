@@ -53,7 +53,8 @@ func TestKeepAlive(t *testing.T) {
 	noError(t, err)
 	check := func(idle, interval, count int) {
 		t.Helper()
-		for name, want := range map[int]int{optKeepIdle: idle, optKeepInterval: interval, optKeepCount: count} {
+		for i, name := range []int{optKeepIdle, optKeepInterval, optKeepCount} {
+			want := []int{idle, interval, count}[i]
 			if n, err := s.Option(IPPROTO_TCP, name); n != want || err != nil {
 				t.Errorf("option %d: %d, %v, want %d", name, n, err, want)
 			}
