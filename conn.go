@@ -30,12 +30,10 @@ type Conn struct {
 	active   atomic.Int64 // the tick of the last byte either way, if there is an idle timeout
 
 	// Write state, under mu.
-	mu         sync.Mutex
-	head, tail *buffer.Buffer // taken by Write and not yet by the kernel
-	sent       int64          // bytes the kernel took
-	ending     *ending        // why it ends, once that is decided
-	headSent   int32          // bytes of head that the kernel has
-	queued     int32          // bytes in the queue
+	mu     sync.Mutex
+	queue          // taken by Write and not yet by the kernel
+	sent   int64   // bytes the kernel took
+	ending *ending // why it ends, once that is decided
 
 	// The loop's own.
 	index   int32    // in its table

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"syscall"
 
-	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
@@ -100,43 +99,6 @@ func (c *Conn) breakOff(call string, errno syscall.Errno) error {
 	c.ending.abort = true
 	c.stop.Store(true)
 	return err
-}
-
-// enqueue copies p to the end of the queue. mu is held.
-func (c *Conn) enqueue(p []byte) {
-	if len(p) == 0 {
-		return
-	}
-	if c.tail == nil || len(c.tail.B)+len(p) > cap(c.tail.B) {
-		b := buffer.Get(max(len(p), min(int(c.queued), 16<<10))) // a queue that grows takes fewer and larger ones
-		if c.tail == nil {
-			c.head = b
-		} else {
-			c.tail.Next = b
-		}
-		c.tail = b
-	}
-	c.tail.B = append(c.tail.B, p...)
-	c.queued += int32(len(p))
-}
-
-// dequeue drops the first n bytes of the queue. mu is held.
-func (c *Conn) dequeue(n int) {
-	c.queued -= int32(n)
-	for n > 0 {
-		b := c.head
-		left := len(b.B) - int(c.headSent)
-		if n < left {
-			c.headSent += int32(n)
-			return
-		}
-		n -= left
-		c.head, c.headSent = b.Next, 0
-		buffer.Put(b)
-	}
-	if c.head == nil {
-		c.tail = nil
-	}
 }
 
 // transmit offers the kernel the queue and then bufs, and queues what it does not take. mu is held.
