@@ -71,19 +71,20 @@ func pollList(lists [3][]int) ([]unix.PollFd, error) {
 	return merged, nil
 }
 
-// pollUntil polls again after a signal, and where a timeout is longer than poll can express.
+// pollUntil polls again after a signal.
 func pollUntil(fds []unix.PollFd, timeout time.Duration) error {
-	deadline := time.Now().Add(timeout)
+	var deadline time.Time
+	if timeout >= 0 {
+		deadline = time.Now().Add(timeout)
+	}
 	for {
-		n, err := unix.Poll(fds, milliseconds(timeout))
+		left := until(deadline)
+		n, err := unix.Poll(fds, milliseconds(left))
 		if err != nil && err != unix.EINTR {
 			return os.NewSyscallError("select: poll", err)
 		}
-		if n > 0 || timeout == 0 {
+		if n > 0 || left == 0 {
 			return nil
-		}
-		if timeout > 0 {
-			timeout = max(time.Until(deadline), 0)
 		}
 	}
 }

@@ -32,12 +32,12 @@ type mechanism interface {
 	close() error
 }
 
-// until is how long wait may wait: negative without end.
+// until is how long wait may wait: negative without end, zero not at all, and a day at most, which every call can express.
 func until(deadline time.Time) time.Duration {
 	if deadline.IsZero() {
 		return -1
 	}
-	return max(time.Until(deadline), 0)
+	return min(max(time.Until(deadline), 0), 24*time.Hour)
 }
 
 // New opens a Selector on the best mechanism of the platform: epoll on Linux, kqueue on macOS and the BSDs.

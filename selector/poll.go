@@ -3,7 +3,6 @@
 package selector
 
 import (
-	"math"
 	"os"
 	"time"
 
@@ -138,12 +137,12 @@ func pollEvents(bits int16, asked Events) (ev Events) {
 	return ev & asked
 }
 
-// milliseconds rounds up, as a timeout that ends early makes the caller spin, and down to what 32 bits hold.
+// milliseconds rounds up: a timeout that ends early makes the caller spin.
 func milliseconds(d time.Duration) int {
 	if d < 0 {
 		return -1
 	}
-	return int(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
+	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
 // open tells with EBADF that fd is not an open descriptor.

@@ -205,10 +205,10 @@ func (s *Selector) check(fd int, ev Events) error {
 		return ErrClosed
 	case fd < 0 || fd > math.MaxInt32:
 		return fmt.Errorf("not a descriptor: %w", syscall.EBADF)
-	case ev&allEvents == 0:
-		return ErrNoEvents
 	case ev&^allEvents != 0:
-		return fmt.Errorf("unknown events %v", ev&^allEvents)
+		return fmt.Errorf("unknown events %v: %w", ev&^allEvents, syscall.EINVAL)
+	case ev == 0:
+		return ErrNoEvents
 	}
 	return nil
 }

@@ -1,0 +1,163 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
+package selector
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// each tests a promise on every mechanism of the platform.
+func each(t *testing.T, promise func(t *testing.T, s *Selector)) {
+	t.Helper()
+	for _, name := range Mechanisms() {
+		t.Run(name, func(t *testing.T) { promise(t, opened(t, name)) })
+	}
+}
+
+func opened(t testing.TB, name string) *Selector {
+	t.Helper()
+	s, err := Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// must fails the test for an error of a call that only prepares.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// owned closes fd after the test, unless the test has: closing a number twice might hit somebody else's file.
+func owned(t testing.TB, fds ...int) {
+	t.Cleanup(func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	})
+}
+
+func pipe(t testing.TB) (r, w int) {
+	t.Helper()
+	var p [2]int
+	must(t, unix.Pipe(p[:]))
+	for _, fd := range p {
+		unix.CloseOnExec(fd)
+		must(t, unix.SetNonblock(fd, true))
+	}
+	return p[0], p[1]
+}
+
+func ownedPipe(t testing.TB) (r, w int) {
+	r, w = pipe(t)
+	owned(t, r, w)
+	return r, w
+}
+
+func pair(t testing.TB) (a, b int) {
+	t.Helper()
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	must(t, err)
+	for _, fd := range p {
+		unix.CloseOnExec(fd)
+		must(t, unix.SetNonblock(fd, true))
+	}
+	return p[0], p[1]
+}
+
+// tcp makes a connection over loopback; both ends are the test's to close.
+func tcp(t testing.TB) (client, server int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	must(t, err)
+	a, err := l.Accept()
+	must(t, err)
+	return detach(t, c), detach(t, a)
+}
+
+func detach(t testing.TB, c net.Conn) int {
+	t.Helper()
+	f, err := c.(*net.TCPConn).File()
+	must(t, err)
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	must(t, err)
+	must(t, c.Close())
+	must(t, unix.SetNonblock(fd, true))
+	return fd
+}
+
+func write(t testing.TB, fd int, text string) {
+	t.Helper()
+	if n, err := unix.Write(fd, []byte(text)); n != len(text) {
+		t.Fatalf("write %d: %d, %v", fd, n, err)
+	}
+}
+
+func register(t testing.TB, s *Selector, fd int, ev Events, data any) {
+	t.Helper()
+	must(t, s.Register(fd, ev, data))
+}
+
+// selects calls Select and compares what it returns, whatever the order.
+func selects(t testing.TB, s *Selector, timeout time.Duration, want ...Ready) {
+	t.Helper()
+	got, err := s.Select(timeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = slices.Clone(got)
+	slices.SortFunc(got, func(a, b Ready) int { return a.Key.FD - b.Key.FD })
+	slices.SortFunc(want, func(a, b Ready) int { return a.Key.FD - b.Key.FD })
+	if !slices.Equal(got, want) {
+		t.Fatalf("Select(%v) = %v, want %v", timeout, got, want)
+	}
+}
+
+type result struct {
+	ready []Ready
+	err   error
+}
+
+// waits starts a Select without end on a goroutine of its own, and returns when it is about to wait.
+func waits(s *Selector) <-chan result {
+	done := make(chan result, 1)
+	go func() {
+		ready, err := s.Select(-1)
+		done <- result{ready, err}
+	}()
+	for s.state.Load() != waiting && len(done) == 0 {
+		runtime.Gosched()
+	}
+	return done
+}
+
+// program finds a program that the test needs: without it the test is skipped, or fails where CI is set.
+func program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		message := fmt.Sprintf("needs %s: %v", name, err)
+		if os.Getenv("CI") == "true" {
+			t.Fatal(message)
+		}
+		t.Skip(message)
+	}
+	return path
+}

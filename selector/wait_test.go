@@ -1,0 +1,360 @@
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+
+package selector
+
+import (
+	"errors"
+	"math"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTimeoutNeverEndsEarly(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		r, _ := ownedPipe(t)
+		register(t, s, r, Read, nil)
+		for _, timeout := range []time.Duration{
+			1, time.Microsecond, 999 * time.Microsecond, time.Millisecond + 1, 5*time.Millisecond + 300*time.Microsecond,
+		} {
+			for range 3 {
+				began := time.Now()
+				selects(t, s, timeout)
+				if took := time.Since(began); took < timeout {
+					t.Errorf("Select(%v) took %v", timeout, took)
+				}
+			}
+		}
+	})
+}
+
+func TestReadyIsFoundWhateverTheTimeout(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		r, w := ownedPipe(t)
+		write(t, w, "x")
+		register(t, s, r, Read, nil)
+		for _, timeout := range []time.Duration{
+			0, 1, time.Microsecond, time.Hour, 60 * 24 * time.Hour, math.MaxInt64, -1, math.MinInt64,
+		} {
+			selects(t, s, timeout, Ready{Key{r, Read, nil}, Read})
+		}
+	})
+}
+
+// A short timeout must not be left over for the wait that follows, nor a long one outlast a short one.
+func TestTimeoutsDoNotMeddle(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		r, w := ownedPipe(t)
+		register(t, s, r, Read, nil)
+		selects(t, s, 2*time.Millisecond)
+		began := time.Now()
+		selects(t, s, 20*time.Millisecond)
+		if took := time.Since(began); took < 20*time.Millisecond {
+			t.Errorf("20ms after 2ms took %v", took)
+		}
+		write(t, w, "x")
+		selects(t, s, time.Hour, Ready{Key{r, Read, nil}, Read})
+		unix.Read(r, make([]byte, 1))
+		selects(t, s, time.Millisecond) // would hang on the hour
+		write(t, w, "x")
+		selects(t, s, time.Millisecond, Ready{Key{r, Read, nil}, Read})
+		unix.Read(r, make([]byte, 1))
+		done := waits(s)
+		began = time.Now()
+		for time.Since(began) < 3*time.Millisecond { // past the alarm that was set for a millisecond
+			runtime.Gosched()
+		}
+		if len(done) > 0 {
+			t.Fatal("a wait without end ended")
+		}
+		must(t, s.Wake())
+		<-done
+	})
+}
+
+func TestNothingRegisteredStillWaits(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		began := time.Now()
+		selects(t, s, 3*time.Millisecond)
+		if took := time.Since(began); took < 3*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestWakeEndsTheWait(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		for range 100 {
+			done := waits(s)
+			must(t, s.Wake())
+			if got := <-done; got.err != nil || len(got.ready) != 0 {
+				t.Fatalf("woken with %v", got)
+			}
+		}
+	})
+}
+
+func TestWakeBeforeSelectIsRememberedOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		for range 5 {
+			must(t, s.Wake())
+		}
+		selects(t, s, -1)
+		selects(t, s, time.Millisecond)
+		done := waits(s)
+		must(t, s.Wake())
+		must(t, s.Wake())
+		<-done
+		s.Select(0) // takes the second Wake, if it came after the first had been served
+		done = waits(s)
+		if len(done) > 0 {
+			t.Fatal("woken without a Wake")
+		}
+		must(t, s.Wake())
+		<-done
+	})
+}
+
+func TestWakeBeforeSelectHidesNothing(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		r, w := ownedPipe(t)
+		write(t, w, "x")
+		register(t, s, r, Read, nil)
+		must(t, s.Wake())
+		selects(t, s, -1, Ready{Key{r, Read, nil}, Read})
+	})
+}
+
+func TestWakeCostsNoSystemCallWhenNobodyWaits(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		rings := &countedRings{mechanism: s.mechanism}
+		s.mechanism = rings
+		for range 10 {
+			must(t, s.Wake())
+			selects(t, s, -1)
+		}
+		if rings.n != 0 {
+			t.Errorf("rang %d times", rings.n)
+		}
+		done := waits(s)
+		must(t, s.Wake())
+		<-done
+		if rings.n != 1 {
+			t.Errorf("rang %d times for one who waited", rings.n)
+		}
+	})
+}
+
+type countedRings struct {
+	mechanism
+	n int
+}
+
+func (c *countedRings) wake() error {
+	c.n++
+	return c.mechanism.wake()
+}
+
+// Whoever changes a variable and then wakes must find it noticed, however the two sides meet.
+func TestNoWakeIsLost(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		const wakers, rounds = 4, 500
+		var mu sync.Mutex
+		told := 0
+		ack := make(chan struct{})
+		for range wakers {
+			go func() {
+				for range rounds {
+					mu.Lock()
+					told++
+					mu.Unlock()
+					s.Wake()
+					<-ack
+				}
+			}()
+		}
+		for served := 0; served < wakers*rounds; {
+			if _, err := s.Select(10 * time.Second); err != nil {
+				t.Fatal(err)
+			}
+			mu.Lock()
+			now := told
+			mu.Unlock()
+			if now == served {
+				continue // a wake for what an earlier round has served already
+			}
+			for ; served < now; served++ {
+				ack <- struct{}{}
+			}
+		}
+	})
+}
+
+func TestCloseEndsTheWait(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		r, _ := ownedPipe(t)
+		register(t, s, r, Read, nil)
+		done := waits(s)
+		must(t, s.Close())
+		if got := <-done; !errors.Is(got.err, ErrClosed) || len(got.ready) != 0 {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
+func TestSecondSelectIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		done := waits(s)
+		if _, err := s.Select(0); err == nil || !strings.Contains(err.Error(), "another goroutine") {
+			t.Errorf("got %v", err)
+		}
+		must(t, s.Wake())
+		<-done
+	})
+}
+
+func TestChangesReachTheWaitThatIsUnderWay(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		r, w := ownedPipe(t)
+		write(t, w, "x")
+
+		done := waits(s)
+		register(t, s, r, Read, "registered")
+		if got := <-done; len(got.ready) != 1 || got.ready[0].Key.Data != "registered" {
+			t.Fatalf("registered while waiting: %v", got)
+		}
+
+		must(t, s.Modify(r, Write, nil)) // the reading end of a pipe is never writable
+		done = waits(s)
+		must(t, s.Modify(r, Read, "modified"))
+		if got := <-done; len(got.ready) != 1 || got.ready[0].Key.Data != "modified" {
+			t.Fatalf("modified while waiting: %v", got)
+		}
+
+		unix.Read(r, make([]byte, 1))
+		done = waits(s)
+		_, err := s.Unregister(r)
+		must(t, err)
+		write(t, w, "x")
+		must(t, s.Wake())
+		if got := <-done; len(got.ready) != 0 {
+			t.Fatalf("unregistered while waiting: %v", got)
+		}
+	})
+}
+
+// The file that was looked at when the wait began is not the one that has the number when it ends.
+func TestNumberReusedWhileWaiting(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		for range 200 {
+			r, w := pipe(t)
+			register(t, s, r, Read, "first")
+			done := waits(s)
+			write(t, w, "x") // may or may not end the wait before what follows
+			_, err := s.Forget(r)
+			must(t, err)
+			unix.Close(r)
+			unix.Close(w)
+			r2, w2 := pipe(t)
+			register(t, s, r2, Read, "second")
+			must(t, s.Wake())
+			for _, ready := range (<-done).ready {
+				if ready.Key.Data == "second" {
+					t.Fatalf("an event of the first file was given to the second")
+				}
+			}
+			_, err = s.Unregister(r2)
+			must(t, err)
+			unix.Close(r2)
+			unix.Close(w2)
+			s.Select(0)
+		}
+	})
+}
+
+func TestOthersRunWhileSelectWaitsWithOneProcessor(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	each(t, func(t *testing.T, s *Selector) {
+		done := waits(s)
+		ping, pong := make(chan int), make(chan int)
+		go func() {
+			for n := range ping {
+				pong <- n
+			}
+		}()
+		for n := range 1000 {
+			ping <- n
+			<-pong
+		}
+		close(ping)
+		if len(done) > 0 {
+			t.Fatal("the wait ended by itself")
+		}
+		must(t, s.Wake())
+		<-done
+	})
+}
+
+func TestSelectDoesNotAllocate(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		var pipes [100][2]int
+		for i := range pipes {
+			pipes[i][0], pipes[i][1] = ownedPipe(t)
+			register(t, s, pipes[i][0], Read, i)
+		}
+		for name, round := range map[string]func(){
+			"wait for nothing": func() { s.Select(20 * time.Microsecond) },
+			"ask for nothing":  func() { s.Select(0) },
+			"woken":            func() { s.Wake(); s.Select(-1) },
+			"one":              func() { unix.Write(pipes[7][1], one[:]); s.Select(-1); unix.Read(pipes[7][0], one[:]) },
+			"modify":           func() { s.Modify(pipes[1][0], Write, 1); s.Modify(pipes[1][0], Read, 1) },
+			"register again":   func() { s.Unregister(pipes[0][0]); s.Register(pipes[0][0], Read, 0) },
+		} {
+			round()
+			if n := testing.AllocsPerRun(100, round); n != 0 {
+				t.Errorf("%s: %v allocations", name, n)
+			}
+		}
+		for i := range pipes {
+			write(t, pipes[i][1], "x")
+		}
+		for range 3 { // lets the buffers grow
+			s.Select(-1)
+		}
+		for name, timeout := range map[string]time.Duration{"all, waiting": -1, "all, asking": 0, "all, timeout": time.Second} {
+			if n := testing.AllocsPerRun(100, func() { s.Select(timeout) }); n != 0 {
+				t.Errorf("%s: %v allocations", name, n)
+			}
+		}
+	})
+}
+
+var one [1]byte
+
+func TestResultKeepsNoDataAlive(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		r, w := ownedPipe(t)
+		write(t, w, "x")
+		gone := make(chan struct{})
+		func() {
+			data := new([1 << 10]byte)
+			runtime.AddCleanup(data, func(struct{}) { close(gone) }, struct{}{})
+			register(t, s, r, Read, data)
+			s.Select(-1)
+			s.Unregister(r)
+		}()
+		s.Select(0)
+		for {
+			runtime.GC()
+			select {
+			case <-gone:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+}
