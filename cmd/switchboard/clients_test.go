@@ -15,7 +15,7 @@ import (
 
 func TestAThousandClientsAtOnceGetEveryByteBack(t *testing.T) {
 	inModes(t, append([]string{"goroutines", "processes"}, eventModes...), func(t *testing.T, mode string) {
-		const clients, rounds, size = 1000, 3, 5_000
+		const clients, rounds, size = 1100, 3, 5_000 // more than FD_SETSIZE
 		s := serve(t, "echo", "--mode", mode, "--quiet")
 		first := client(t, s)
 		echoes(t, first, []byte("hello"))
