@@ -61,7 +61,7 @@ func sysAccept(fd int) (conn int, peer Addr, err error) {
 func tame(fd int) (int, error) {
 	err := sysSetNonblock(fd, true)
 	if err == nil {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NOSIGPIPE, 1)
+		err = sysNoSigpipe(fd)
 	}
 	if err != nil {
 		sysClose(fd)
@@ -69,3 +69,5 @@ func tame(fd int) (int, error) {
 	}
 	return fd, nil
 }
+
+func sysNoSigpipe(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NOSIGPIPE, 1) }

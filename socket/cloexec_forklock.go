@@ -1,37 +1,21 @@
-//go:build netbsd || openbsd
+//go:build darwin || netbsd || openbsd
 
 package socket
 
-import "golang.org/x/sys/unix"
+import (
+	"syscall"
 
-// Systems where a socket can be close-on-exec and non-blocking at birth, but golang.org/x/sys has no accept4.
-
-const (
-	noSignal    = unix.MSG_NOSIGNAL
-	cmsgCloexec = unix.MSG_CMSG_CLOEXEC
+	"golang.org/x/sys/unix"
 )
 
-func sysSocket(family, typ, proto int) (fd int, err error) {
-	return unix.Socket(family, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
-}
-
-func sysPair(family, typ, proto int) (fds [2]int, err error) {
-	return unix.Socketpair(family, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
-}
-
-func sysAccept(fd int) (conn int, peer Addr, err error) {
-	var sa sockaddr
-	conn, err = closeOnExec(func() (conn int, err error) {
-		conn, sa.Sockaddr, err = unix.Accept(fd)
-		return conn, err
-	})
-	if err != nil {
-		return -1, Addr{}, err
+// closeOnExec runs make so that no child process begins before the descriptor is close-on-exec: for systems
+// that cannot make it so at birth.
+func closeOnExec(make func() (int, error)) (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fd, err := make()
+	if err == nil {
+		unix.CloseOnExec(fd)
 	}
-	if err := sysSetNonblock(conn, true); err != nil {
-		sysClose(conn)
-		return -1, Addr{}, err
-	}
-	peer, _ = sa.decode()
-	return conn, peer, nil
+	return fd, err
 }

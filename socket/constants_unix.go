@@ -21,6 +21,7 @@ const (
 	SHUT_WR   = unix.SHUT_WR
 	SHUT_RDWR = unix.SHUT_RDWR
 
+	MSG_DONTWAIT  = unix.MSG_DONTWAIT  // this call is non-blocking
 	MSG_PEEK      = unix.MSG_PEEK      // receive and leave it there
 	MSG_OOB       = unix.MSG_OOB       // the urgent byte of TCP
 	MSG_WAITALL   = unix.MSG_WAITALL   // fill the buffer

@@ -1,6 +1,7 @@
 package socket
 
-// The constants of the Berkeley calls, with the numbers of winsock2.h. SO_REUSEPORT and SCM_RIGHTS do not exist there.
+// The constants of the Berkeley calls, with the numbers of winsock2.h. MSG_DONTWAIT, SO_REUSEPORT and
+// SCM_RIGHTS do not exist there.
 const (
 	AF_UNSPEC = 0
 	AF_UNIX   = 1
@@ -16,6 +17,7 @@ const (
 	SHUT_WR   = 1
 	SHUT_RDWR = 2
 
+	MSG_DONTWAIT  = 0x80
 	MSG_PEEK      = 0x2
 	MSG_OOB       = 0x1
 	MSG_WAITALL   = 0x8

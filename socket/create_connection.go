@@ -58,6 +58,9 @@ func CreateConnection(ctx context.Context, address string, options *ConnectOptio
 		s, err := o.attempt(ctx, a)
 		return s, failed("connect", a.String(), err)
 	}
+	if o.Source.Family() == AF_UNIX {
+		return nil, failed("connect", address, o.otherFamily())
+	}
 	port, err := new(AddrInfo).lookupPort(ctx, "tcp", service)
 	if err != nil {
 		return nil, failed("connect", address, err)
@@ -69,7 +72,7 @@ func CreateConnection(ctx context.Context, address string, options *ConnectOptio
 // attempt connects with one address. The error is the bare cause.
 func (o *ConnectOptions) attempt(ctx context.Context, a Addr) (*Socket, error) {
 	if o.Source.IsValid() && o.Source.Family() != a.Family() {
-		return nil, invalid(syscall.EAFNOSUPPORT, "the source "+o.Source.String()+" is of another family")
+		return nil, o.otherFamily()
 	}
 	if ctx.Err() != nil {
 		return nil, ended(ctx)
@@ -97,6 +100,10 @@ func (o *ConnectOptions) attempt(ctx context.Context, a Addr) (*Socket, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func (o *ConnectOptions) otherFamily() error {
+	return invalid(syscall.EAFNOSUPPORT, "the source "+o.Source.String()+" is of another family")
 }
 
 // ended is the cause of an error after the context has ended.

@@ -166,6 +166,10 @@ func sysOptionBytes(fd, level, name int, p []byte) (int, error) {
 	return int(n), errnoOrNil(e)
 }
 
+// sysNoSigpipe has nothing to do: MSG_NOSIGNAL goes with each call. SIGPIPE of sendfile(2), which knows no flags, is one
+// that Go's runtime ignores.
+func sysNoSigpipe(fd int) error { return nil }
+
 func sysProtocol(fd int) int {
 	proto, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	return proto

@@ -35,6 +35,7 @@ func sysInheritable(fd int) (bool, error)                       { return false, 
 func sysSetInheritable(fd int, on bool) error                   { return errNoSockets }
 func sysRecv(fd int, p []byte, flags int) (int, error)          { return 0, errNoSockets }
 func sysSend(fd int, p []byte, flags int) (int, error)          { return 0, errNoSockets }
+func sysNoSigpipe(fd int) error                                 { return errNoSockets }
 func sysProtocol(fd int) int                                    { return 0 }
 func sysOption(fd, level, name int) (int, error)                { return 0, errNoSockets }
 func sysSetOption(fd, level, name, value int) error             { return errNoSockets }

@@ -93,7 +93,7 @@ func (s *Socket) sendMsg(op string, buffers [][]byte, control []byte, to Addr, f
 		return err
 	})
 	defer c.free()
-	if err = s.do(writing, c, s.Timeout()); err != nil && err != syscall.EAGAIN && to.IsValid() {
+	if err = s.do(writing, c, s.patience(flags)); err != nil && err != syscall.EAGAIN && to.IsValid() {
 		return n, failed(op, to.String(), err)
 	}
 	return n, s.fail(op, err)
@@ -110,7 +110,7 @@ func (s *Socket) recvMsg(buffers [][]byte, controlSize, flags int) (n int, contr
 		return err
 	})
 	defer c.free()
-	if err = s.do(reading, c, s.Timeout()); err != nil {
+	if err = s.do(reading, c, s.patience(flags)); err != nil {
 		return 0, nil, m, err
 	}
 	if n == 0 && len(control) == 0 && s.endsWithZero() && room(buffers) {

@@ -50,6 +50,33 @@ func TestNonBlockingCallsSayWouldBlock(t *testing.T) {
 	}
 }
 
+func TestOneCallCanBeNonBlocking(t *testing.T) {
+	for _, parked := range []bool{false, true} {
+		x, y := unixPair(t, SOCK_STREAM)
+		if parked {
+			noError(t, x.SetDeadline(time.Now().Add(time.Minute)))
+			noError(t, y.SetDeadline(time.Now().Add(time.Minute)))
+		}
+		p := make([]byte, 4096)
+		if _, err := y.RecvFlags(p, MSG_DONTWAIT|MSG_WAITALL); !errors.Is(err, ErrWouldBlock) {
+			t.Error("recv:", err)
+		}
+		if _, _, err := y.RecvMsg([][]byte{p}, 0, MSG_DONTWAIT); !errors.Is(err, ErrWouldBlock) {
+			t.Error("recvmsg:", err)
+		}
+		err := error(nil)
+		for err == nil {
+			_, err = x.SendFlags(p, MSG_DONTWAIT)
+		}
+		if !errors.Is(err, ErrWouldBlock) {
+			t.Error("send:", err)
+		}
+		if n, err := y.RecvFlags(p, MSG_DONTWAIT); n != len(p) || err != nil {
+			t.Error("recv what is there:", n, err)
+		}
+	}
+}
+
 func TestNonBlockingSendAllTellsHowManyWent(t *testing.T) {
 	x, y := tcpPair(t)
 	x.SetBlocking(false)

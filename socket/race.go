@@ -158,7 +158,7 @@ func (r *race) failure() error {
 	case r.begun:
 		return r.errs
 	case len(r.errs) == 0:
-		return invalid(syscall.EADDRNOTAVAIL, "the host has no address")
+		return invalid(syscall.EADDRNOTAVAIL, "no address to connect with")
 	}
 	return r.errs[len(r.errs)-1]
 }

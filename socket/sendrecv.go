@@ -3,18 +3,19 @@ package socket
 import (
 	"io"
 	"syscall"
+	"time"
 )
 
 // Recv receives what there is, at most len(p) bytes, into p and returns how many: recv(2). At the end of a stream the
 // error is io.EOF. Of a datagram longer than p the rest is lost; one of 0 bytes is not an end.
 func (s *Socket) Recv(p []byte) (int, error) { return s.recv(p, 0) }
 
-// RecvFlags is Recv with flags: MSG_PEEK, MSG_OOB, MSG_WAITALL, or any other the system knows.
+// RecvFlags is Recv with flags: MSG_PEEK, MSG_OOB, MSG_WAITALL, MSG_DONTWAIT, or any other the system knows.
 //
-// In non-blocking mode MSG_WAITALL has no effect; else it fills p unless the stream ends or an error comes before:
+// MSG_DONTWAIT makes this one call non-blocking. In non-blocking calls MSG_WAITALL has no effect; else it fills p unless the stream ends or an error comes before:
 // then n says how much of p was filled. With MSG_TRUNC, on Linux, n is the length the datagram had.
 func (s *Socket) RecvFlags(p []byte, flags int) (int, error) {
-	if flags&MSG_WAITALL == 0 || flags&MSG_PEEK != 0 || s.typ != SOCK_STREAM || s.Timeout() == 0 {
+	if flags&MSG_WAITALL == 0 || flags&MSG_PEEK != 0 || s.typ != SOCK_STREAM || s.patience(flags) == 0 {
 		return s.recv(p, flags&^MSG_WAITALL)
 	}
 	c := newCall(tryRecvAll)
@@ -28,20 +29,20 @@ func (s *Socket) RecvFlags(p []byte, flags int) (int, error) {
 // Read is Recv: a Socket is an [io.Reader].
 func (s *Socket) Read(p []byte) (int, error) { return s.recv(p, 0) }
 
-// RecvFrom is Recv that also returns the sender's address: recvfrom(2). The address is the zero Addr when the system
-// names none, as on a connected stream; that of a Unix socket without a name is UnixAddr("").
+// RecvFrom is Recv that also returns the sender's address: recvfrom(2). Where the system names none, on a connected
+// stream and for a Unix socket without a name, it is the zero Addr or UnixAddr("").
 func (s *Socket) RecvFrom(p []byte) (int, Addr, error) { return s.RecvFromFlags(p, 0) }
 
 // RecvFromFlags is RecvFrom with flags as RecvFlags has them.
 func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
 	c := newCall(tryRecvFrom)
 	c.buf, c.flags = p, flags
-	err := s.do(reading, c, s.Timeout())
+	err := s.do(reading, c, s.patience(flags))
 	n := c.n
 	var from Addr
 	if err == nil {
 		from, _ = c.addr.decode()
-		if n == 0 && len(p) > 0 && s.typ == SOCK_STREAM {
+		if n == 0 && len(p) > 0 && s.endsWithZero() {
 			err = io.EOF
 		}
 	}
@@ -53,11 +54,11 @@ func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
 // would be nothing. See SendAll. Nothing of p is kept. A datagram goes whole or not at all.
 func (s *Socket) Send(p []byte) (int, error) { return s.SendFlags(p, 0) }
 
-// SendFlags is Send with flags: MSG_OOB, MSG_DONTROUTE, or any other the system knows.
+// SendFlags is Send with flags: MSG_OOB, MSG_DONTROUTE, MSG_DONTWAIT, or any other the system knows.
 func (s *Socket) SendFlags(p []byte, flags int) (int, error) {
 	c := newCall(trySend)
 	c.buf, c.flags = p, flags
-	err := s.do(writing, c, s.Timeout())
+	err := s.do(writing, c, s.patience(flags))
 	n := c.n
 	c.free()
 	return n, s.fail("send", err)
@@ -93,7 +94,7 @@ func (s *Socket) SendToFlags(p []byte, to Addr, flags int) (int, error) {
 	c.buf, c.flags = p, flags
 	err := c.addr.encode(to)
 	if err == nil {
-		err = s.do(writing, c, s.Timeout())
+		err = s.do(writing, c, s.patience(flags))
 	}
 	n := c.n
 	c.free()
@@ -106,13 +107,21 @@ func (s *Socket) SendToFlags(p []byte, to Addr, flags int) (int, error) {
 func (s *Socket) recv(p []byte, flags int) (int, error) {
 	c := newCall(tryRecv)
 	c.buf, c.flags = p, flags
-	err := s.do(reading, c, s.Timeout())
+	err := s.do(reading, c, s.patience(flags))
 	n := c.n
 	c.free()
 	if err == nil && n == 0 && len(p) > 0 && s.endsWithZero() {
 		err = io.EOF
 	}
 	return n, s.failRecv("recv", err)
+}
+
+// patience is how long a call with the flags may wait.
+func (s *Socket) patience(flags int) time.Duration {
+	if flags&MSG_DONTWAIT != 0 {
+		return 0
+	}
+	return s.Timeout()
 }
 
 // endsWithZero reports whether receiving 0 bytes means the end.

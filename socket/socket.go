@@ -25,13 +25,11 @@ type Socket struct {
 	turn    [2]sync.Mutex           // held by the blocking call of a direction
 	parked  atomic.Pointer[parking] // nil until a call first has to wait
 
-	mu       sync.Mutex // guards what follows
-	name     Addr       // what errors call the socket: the peer if there is one, else the own address
-	file     *boundFile // the socket file to remove at Close
-	detached bool       // the descriptor is somebody else's now
-
-	connecting bool // a non-blocking Connect has begun, and SocketError was not asked yet
-	connected  bool // a Connect is done
+	mu         sync.Mutex // guards what follows
+	name       Addr       // what errors call the socket: the peer if there is one, else the own address
+	file       *boundFile // the socket file to remove at Close
+	connecting bool       // a non-blocking Connect has begun, and SocketError was not asked yet
+	connected  bool       // a Connect is done
 }
 
 // New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX; the type SOCK_STREAM or SOCK_DGRAM, or
@@ -80,6 +78,9 @@ func FromFD(fd int) (*Socket, error) {
 	}
 	if err == nil {
 		err = sysSetInheritable(fd, false)
+	}
+	if err == nil {
+		err = sysNoSigpipe(fd)
 	}
 	if err != nil {
 		return nil, failed("fromfd", local.String(), err)
@@ -223,12 +224,14 @@ func (s *Socket) Detach() (fd int, err error) {
 		}
 	}
 	s.mu.Lock()
-	if s.parked.Load() == nil {
-		s.detached = s.end()
-	}
-	detached := s.detached
+	gone := s.parked.Load() == nil && s.end()
 	s.mu.Unlock()
-	if detached {
+	if gone {
+		// Calls that have begun hold the number still. None of them waits. What stays is the open descriptor, which Close
+		// would release, and our own use of it.
+		for s.life.Load() > 2+2+1 {
+			runtime.Gosched()
+		}
 		return s.fd, nil
 	}
 	// The runtime's poller forgets a descriptor only when it closes it, hence the duplicate.
@@ -326,9 +329,6 @@ func (s *Socket) end() bool {
 // release undoes acquire. The last one after Close closes the descriptor.
 func (s *Socket) release() error {
 	if s.life.Add(-2) != 1 {
-		return nil
-	}
-	if s.detached {
 		return nil
 	}
 	if p := s.parked.Load(); p != nil {

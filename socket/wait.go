@@ -18,8 +18,9 @@ func (s *Socket) SetBlocking(on bool) error {
 }
 
 // SetTimeout says how long a call that follows may wait before it fails with os.ErrDeadlineExceeded: negative, for
-// ever (blocking mode, the default); 0, not at all (non-blocking mode). The time starts when the call first has to
-// wait, and SendAll and SendFile have it once for all they send.
+// ever (blocking mode, the default); 0, not at all (non-blocking mode). The time starts when the call first finds
+// nothing to do, not while it waits for its turn behind another call in the same direction; SendAll and SendFile have
+// it once for all they send.
 func (s *Socket) SetTimeout(d time.Duration) error {
 	if s.closed() {
 		return s.fail("set timeout", errClosed)
@@ -178,7 +179,7 @@ func (s *Socket) parking() (*parking, error) {
 	if p := s.parked.Load(); p != nil {
 		return p, nil
 	}
-	if s.detached {
+	if s.closed() {
 		return nil, errClosed
 	}
 	// Someone who shares the socket may have made it blocking.

@@ -1,10 +1,10 @@
-//go:build dragonfly || freebsd
+//go:build netbsd || openbsd
 
 package socket
 
 import "golang.org/x/sys/unix"
 
-// Systems where every way to a new descriptor can make it close-on-exec and non-blocking at birth.
+// Systems where a socket can be close-on-exec and non-blocking at birth, but golang.org/x/sys has no accept4.
 
 const (
 	noSignal    = unix.MSG_NOSIGNAL
@@ -21,9 +21,20 @@ func sysPair(family, typ, proto int) (fds [2]int, err error) {
 
 func sysAccept(fd int) (conn int, peer Addr, err error) {
 	var sa sockaddr
-	if conn, sa.Sockaddr, err = unix.Accept4(fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK); err != nil {
+	conn, err = closeOnExec(func() (conn int, err error) {
+		conn, sa.Sockaddr, err = unix.Accept(fd)
+		return conn, err
+	})
+	if err != nil {
+		return -1, Addr{}, err
+	}
+	if err := sysSetNonblock(conn, true); err != nil {
+		sysClose(conn)
 		return -1, Addr{}, err
 	}
 	peer, _ = sa.decode()
 	return conn, peer, nil
 }
+
+// sysNoSigpipe has nothing to do: MSG_NOSIGNAL goes with each call.
+func sysNoSigpipe(fd int) error { return nil }
