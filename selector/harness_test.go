@@ -103,6 +103,19 @@ func detach(t testing.TB, c net.Conn) int {
 	return fd
 }
 
+// settle waits until fd shows one of the poll bits, so that what is on its way has arrived.
+func settle(t testing.TB, fd int, bits int16) {
+	t.Helper()
+	for bits != 0 {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: bits}}
+		if n, err := unix.Poll(fds, -1); n > 0 && fds[0].Revents&bits != 0 {
+			return
+		} else if err != nil && err != unix.EINTR {
+			t.Fatal(err)
+		}
+	}
+}
+
 func write(t testing.TB, fd int, text string) {
 	t.Helper()
 	if n, err := unix.Write(fd, []byte(text)); n != len(text) {
