@@ -55,7 +55,7 @@ func (e *exchange) both() error {
 		case err := <-sent:
 			sent = nil
 			var in inputError
-			if errors.As(err, &in) {
+			if errors.As(err, &in) || err != nil && e.udp {
 				return err
 			}
 			broken = err // the peer takes no more, but may have said why
