@@ -96,7 +96,7 @@ func (s *serving) run(cmd *cobra.Command, what service.Service) error {
 		addresses = append(addresses, a)
 	}
 
-	log := s.logger(slog.LevelInfo)
+	log := s.logger()
 	server := &classic.Server{
 		Service:     what,
 		MaxConns:    s.maxConns,
@@ -105,9 +105,7 @@ func (s *serving) run(cmd *cobra.Command, what service.Service) error {
 		Grace:       s.grace,
 		Worker:      s.workerCommands(cmd),
 		Log:         log,
-	}
-	if s.quiet {
-		server.Log = s.logger(slog.LevelWarn)
+		Quiet:       s.quiet,
 	}
 	for _, a := range addresses {
 		l, err := listen(a)
@@ -150,11 +148,10 @@ func (s *serving) check() (classic.Mode, error) {
 	return modes[i], nil
 }
 
-func (s *serving) logger(level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	var h slog.Handler = slog.NewTextHandler(os.Stderr, options)
+func (s *serving) logger() *slog.Logger {
+	var h slog.Handler = slog.NewTextHandler(os.Stderr, nil)
 	if s.log == "json" {
-		h = slog.NewJSONHandler(os.Stderr, options)
+		h = slog.NewJSONHandler(os.Stderr, nil)
 	}
 	if s.worker {
 		return slog.New(h).With("worker", os.Getpid())

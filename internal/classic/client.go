@@ -34,7 +34,10 @@ func (s *Server) welcome(conn *socket.Socket, peer socket.Addr) *client {
 			})
 		}
 	}
-	s.Log.Info("connected", "peer", peer.String(), "clients", s.present.Add(1))
+	present := s.present.Add(1)
+	if !s.Quiet {
+		s.Log.Info("connected", "peer", peer.String(), "clients", present)
+	}
 	return &client{Socket: conn, peer: peer, since: time.Now()}
 }
 
@@ -44,12 +47,15 @@ func (s *Server) farewell(c *client, err error) {
 		c.SetLinger(0) // a reset, so that the client does not take what it got for the whole
 	}
 	c.Close()
-	about := []any{"peer", c.peer.String(), "clients", s.present.Add(-1), "received", c.received, "sent", c.sent,
-		"lasted", time.Since(c.since).Round(time.Millisecond)}
-	if err != nil && !errors.Is(err, io.EOF) {
-		about = append(about, "reason", err)
+	present := s.present.Add(-1)
+	if !s.Quiet {
+		about := []any{"peer", c.peer.String(), "clients", present, "received", c.received, "sent", c.sent,
+			"lasted", time.Since(c.since).Round(time.Millisecond)}
+		if err != nil && !errors.Is(err, io.EOF) {
+			about = append(about, "reason", err)
+		}
+		s.Log.Info("disconnected", about...)
 	}
-	s.Log.Info("disconnected", about...)
 	select {
 	case s.freed <- struct{}{}:
 	default:

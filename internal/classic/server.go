@@ -28,7 +28,8 @@ type Server struct {
 	// when it reads a line from its standard input, and at once at the end of that input. Called by any goroutine.
 	Worker func(maxConns int) *exec.Cmd
 
-	Log *slog.Logger // connections come and go at level Info, what an operator must know is above it
+	Log   *slog.Logger
+	Quiet bool // who connects and disconnects is not logged
 
 	drain     context.Context // done: no new clients, and those at hand are to be finished
 	drainOnce sync.Once
