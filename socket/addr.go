@@ -170,7 +170,7 @@ func (a Addr) unfit(family int) error {
 			"an "+familyName(a.Family())+" address on an "+familyName(family)+" socket")
 	case a.path != "" && !a.IsAbstract() && strings.IndexByte(a.path, 0) >= 0:
 		return invalid(syscall.EINVAL, "a zero byte in a path")
-	case len(a.path) > maxPath:
+	case len(strings.TrimPrefix(a.path, "@")) > maxPath:
 		return syscall.ENAMETOOLONG
 	}
 	return nil

@@ -3,10 +3,8 @@ package socket
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"strings"
 	"syscall"
 )
@@ -76,8 +74,7 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 	if err != nil {
 		return nil, err
 	}
-	// On Windows this would let another program take the port over.
-	if runtime.GOOS != "windows" {
+	if reuseAddrIsSafe {
 		err = s.SetReuseAddr(true)
 	}
 	if err == nil && options.ReusePort {
@@ -100,8 +97,8 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 }
 
 func (s *Socket) setDualStack(on bool) error {
-	if on && runtime.GOOS == "openbsd" {
-		return s.fail("set dual-stack", fmt.Errorf("openbsd does not have it: %w", errors.ErrUnsupported))
+	if on && !hasDualStack {
+		return s.fail("set dual-stack", unsupported())
 	}
 	return s.SetV6Only(!on)
 }

@@ -114,6 +114,7 @@
 //	s.setblocking, s.getblocking  s.SetBlocking, s.Timeout
 //	s.settimeout(None, 0, t)      s.SetTimeout(-1, 0, t)
 //	s.gettimeout                  s.Timeout                     -1 for None
+//	setdefaulttimeout             none                          every socket starts in blocking mode
 //	socket.timeout, TimeoutError  os.ErrDeadlineExceeded        with errors.Is
 //	BlockingIOError               ErrWouldBlock, ErrInProgress  with errors.Is
 //	s.getsockname, s.getpeername  s.LocalAddr, s.PeerAddr

@@ -93,7 +93,7 @@ func (s *Socket) SetNoDelay(on bool) error {
 // SetKeepAlive says when TCP asks a silent peer whether it is there still: after Idle, then every Interval, and Count
 // questions without an answer end the connection with ETIMEDOUT. It is to be read as in package net: not Enable
 // switches it off; 0 means 15 s, 15 s and 9; a negative value leaves what the system has. Parts of a second count as a
-// whole one.
+// whole one. OpenBSD has the switch alone.
 func (s *Socket) SetKeepAlive(k net.KeepAliveConfig) error {
 	const op = "set keep-alive"
 	if err := s.setOption(op, SOL_SOCKET, SO_KEEPALIVE, number(k.Enable)); err != nil || !k.Enable {
@@ -174,9 +174,13 @@ const lacking = -1
 
 func (s *Socket) setOption(op string, level, name, value int) error {
 	if name == lacking {
-		return s.fail(op, fmt.Errorf("%s does not have it: %w", runtime.GOOS, errors.ErrUnsupported))
+		return s.fail(op, unsupported())
 	}
 	return s.fail(op, s.use(func(fd int) error { return sysSetOption(fd, level, name, value) }))
+}
+
+func unsupported() error {
+	return fmt.Errorf("%s does not have it: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
 func number(on bool) int {

@@ -10,5 +10,11 @@ const (
 	optKeepCount    = unix.TCP_KEEPCNT
 	optUserTimeout  = unix.TCP_USER_TIMEOUT
 
+	// hasDualStack: an IPv6 socket can serve IPv4 too.
+	hasDualStack = true
+
+	// reuseAddrIsSafe: SO_REUSEADDR forgives TIME_WAIT, and does not let another program take a port over.
+	reuseAddrIsSafe = true
+
 	lowPortCapability = " or CAP_NET_BIND_SERVICE"
 )

@@ -10,5 +10,11 @@ const (
 	optKeepCount    = unix.TCP_KEEPCNT
 	optUserTimeout  = lacking
 
+	// hasDualStack: an IPv6 socket can serve IPv4 too.
+	hasDualStack = true
+
+	// reuseAddrIsSafe: SO_REUSEADDR forgives TIME_WAIT, and does not let another program take a port over.
+	reuseAddrIsSafe = true
+
 	lowPortCapability = ""
 )

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -208,6 +209,9 @@ func TestFromFDFindsOutWhatItIs(t *testing.T) {
 		noError(t, err)
 		s, err := FromFD(fd)
 		noError(t, err)
+		if runtime.GOOS == "linux" && s.Proto() == 0 && c.family != AF_UNIX {
+			t.Errorf("%+v: no protocol", c)
+		}
 		if s.Family() != c.family || s.Type() != c.typ || s.FD() != fd || s.Timeout() >= 0 {
 			t.Errorf("%+v: family %d, type %d", c, s.Family(), s.Type())
 		}

@@ -239,6 +239,7 @@ func TestAbstractNameLeavesNoFile(t *testing.T) {
 		}
 		return
 	}
+	listening(t, "@"+strings.Repeat("x", maxPath), nil)
 	l, to := listening(t, "@switchboard\x00test", nil)
 	if to != UnixAddr("@switchboard\x00test") {
 		t.Errorf("%q", to)

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPath is what sun_path holds besides the zero byte: after the path, or before an abstract name (which is written
-// with one byte more, the "@").
+// maxPath is what sun_path holds besides the zero byte, which ends a path and begins an abstract name.
 const maxPath = 107
 
 // Where the fields of the address structures are: ip(7), ipv6(7), unix(7).

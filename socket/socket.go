@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -192,95 +191,12 @@ func (s *Socket) Inheritable() (on bool, err error) {
 	return on, s.fail("get inheritable", err)
 }
 
-// Close closes the socket: close(2). Calls that wait in other goroutines return net.ErrClosed. Bytes that the system
-// has taken are still sent, unless bytes that were not received are thrown away by it: then the peer may get a reset.
-// Closing twice is an error.
-func (s *Socket) Close() error {
-	if !s.end() {
-		return s.fail("close", errClosed)
-	}
-	s.mu.Lock()
-	file := s.file
-	s.file = nil
-	s.mu.Unlock()
-	if file != nil {
-		file.remove()
-	}
-	return s.fail("close", s.release())
-}
-
-// Detach gives the descriptor away: the Socket is closed and the descriptor is not. The number is that of FD,
-// unless a call had to wait in this Socket or a deadline was set: then the descriptor is a duplicate with a new number.
-// It is in the mode the Socket was in (O_NONBLOCK is set unless that was blocking mode), and inheritable as it was.
-// The socket file of a server stays.
-func (s *Socket) Detach() (fd int, err error) {
-	if !s.acquire() {
-		return -1, s.fail("detach", errClosed)
-	}
-	defer s.release()
-	if s.Timeout() < 0 {
-		if err := sysSetNonblock(s.fd, false); err != nil {
-			return -1, s.fail("detach", err)
-		}
-	}
-	s.mu.Lock()
-	gone := s.parked.Load() == nil && s.end()
-	s.mu.Unlock()
-	if gone {
-		// Calls that have begun hold the number still. None of them waits. What stays is the open descriptor, which Close
-		// would release, and our own use of it.
-		for s.life.Load() > 2+2+1 {
-			runtime.Gosched()
-		}
-		return s.fd, nil
-	}
-	// The runtime's poller forgets a descriptor only when it closes it, hence the duplicate.
-	if fd, err = sysDup(s.fd); err != nil {
-		return -1, s.fail("detach", err)
-	}
-	on, err := sysInheritable(s.fd)
-	if err == nil && on {
-		err = sysSetInheritable(fd, true)
-	}
-	if err == nil && !s.end() {
-		err = errClosed
-	}
-	if err != nil {
-		sysClose(fd)
-		return -1, s.fail("detach", err)
-	}
-	s.release()
-	return fd, nil
-}
-
-// adopt makes the Socket of a descriptor that is non-blocking and close-on-exec.
-func adopt(fd, family, typ, proto int) *Socket {
-	s := &Socket{fd: fd, family: family, typ: typ, proto: proto}
-	s.life.Store(2)
-	s.timeout.Store(-1)
-	runtime.SetFinalizer(s, (*Socket).Close)
-	return s
-}
-
 func knownFamily(family int) error {
 	switch family {
 	case AF_INET, AF_INET6, AF_UNIX:
 		return nil
 	}
 	return invalid(syscall.EAFNOSUPPORT, "the family must be AF_INET, AF_INET6 or AF_UNIX")
-}
-
-// use makes one system call that never waits.
-func (s *Socket) use(call func(fd int) error) error {
-	if !s.acquire() {
-		return errClosed
-	}
-	defer s.release()
-	for {
-		if err := call(s.fd); err != syscall.EINTR {
-			return err
-		}
-	}
 }
 
 func (s *Socket) setName(a Addr) {
@@ -294,45 +210,4 @@ func (s *Socket) learnName() {
 	if a, err := s.LocalAddr(); err == nil {
 		s.setName(a)
 	}
-}
-
-func (s *Socket) closed() bool { return s.life.Load()&1 != 0 }
-
-// acquire keeps the descriptor open until release, so that its number cannot come to mean another file. It reports
-// false after Close.
-func (s *Socket) acquire() bool {
-	for {
-		n := s.life.Load()
-		if n&1 != 0 {
-			return false
-		}
-		if s.life.CompareAndSwap(n, n+2) {
-			return true
-		}
-	}
-}
-
-// end marks the socket closed; the caller then owes the release of the open descriptor. It reports false if it was.
-func (s *Socket) end() bool {
-	for {
-		n := s.life.Load()
-		if n&1 != 0 {
-			return false
-		}
-		if s.life.CompareAndSwap(n, n+1) {
-			runtime.SetFinalizer(s, nil)
-			return true
-		}
-	}
-}
-
-// release undoes acquire. The last one after Close closes the descriptor.
-func (s *Socket) release() error {
-	if s.life.Add(-2) != 1 {
-		return nil
-	}
-	if p := s.parked.Load(); p != nil {
-		return p.file.Close()
-	}
-	return sysClose(s.fd)
 }

@@ -22,7 +22,7 @@ func TestWrongUseIsAnErrorThatSaysSo(t *testing.T) {
 	six := made(t, AF_INET6, SOCK_STREAM)
 	unix := made(t, AF_UNIX, SOCK_STREAM)
 	v4, v6 := parsed(t, "127.0.0.1:7"), parsed(t, "[::1]:7")
-	long := "/" + strings.Repeat("x", maxPath)
+	long, longName := "/"+strings.Repeat("x", maxPath), "@"+strings.Repeat("x", maxPath+1)
 	p := make([]byte, 1)
 
 	closed := connectedTo(t, listen)
@@ -86,11 +86,14 @@ func TestWrongUseIsAnErrorThatSaysSo(t *testing.T) {
 			"bind " + long + ": ", syscall.ENAMETOOLONG, "bytes"},
 		{"serve at too long a path", func() error { _, err := CreateServer(long, nil); return err },
 			"bind " + long + ": ", syscall.ENAMETOOLONG, "bytes"},
+		{"too long an abstract name", func() error { return unix.Bind(UnixAddr(longName)) },
+			"bind " + longName + ": ", syscall.ENAMETOOLONG, "bytes"},
 		{"a zero byte in a path", func() error { return unix.Connect(UnixAddr("/a\x00b")) },
 			"connect /a\x00b: a zero byte", syscall.EINVAL, ""},
 		{"a path in no directory", func() error { return unix.Bind(UnixAddr("/nowhere/s")) },
 			"bind /nowhere/s: ", syscall.ENOENT, ""},
 
+		{"the zero Socket", func() error { _, err := new(Socket).Recv(p); return err }, "recv: ", net.ErrClosed, ""},
 		{"an unknown family", func() error { _, err := New(99, SOCK_STREAM, 0); return err },
 			"socket: the family must be", syscall.EAFNOSUPPORT, ""},
 		{"an unknown type", func() error { _, err := New(AF_INET, 99, 0); return err },
