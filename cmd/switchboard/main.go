@@ -60,7 +60,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(serveCommand(), dialCommand(), versionCommand())
+	root.AddCommand(serveCommand(), dialCommand(), benchCommand(), versionCommand())
 	return root
 }
 

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/internal/bench/report"
+)
+
+// A benching is what the flags of bench ask for.
+type benching struct {
+	cfg     bench.Config
+	size    string
+	payload string
+	expect  string
+	sources []string
+	pid     string
+	json    bool
+	html    string
+	quiet   bool
+}
+
+func benchCommand() *cobra.Command {
+	var b benching
+	cmd := &cobra.Command{
+		Use:   "bench ADDRESS",
+		Short: "Load a server, check its answers and measure it",
+		Long: `Load the server at HOST:PORT, unix:PATH or unix:@NAME, check its answers byte for byte, and measure it.
+
+Without --rate a message leaves when an answer has made room for it (a closed loop): it shows how much a server can do.
+With --rate messages leave on a schedule, whatever the server does (an open loop), and latency counts from when a message
+should have left: a server that stalls shows it.
+
+What the server answers is told by --expect:
+  echo   every byte that it received; each one is compared
+  line   a line for each line
+  http   an HTTP/1.1 response for each request, GET --path or the --payload
+  none   nothing: what comes is counted and dropped
+
+Of a server on this host the processor time and the memory are measured too, where /proc shows them (see --pid).
+
+Exit codes: 0 when all went well, 1 when anything was wrong (the report says what, and how often), 2 for a wrong call.`,
+		Example: `  switchboard bench 127.0.0.1:7007
+  switchboard bench --conns 1000 --size 16-4096 --depth 8 --duration 30s 127.0.0.1:7007
+  switchboard bench --rate 5000 --html report.html unix:/tmp/echo.sock
+  switchboard bench --expect http --path /index.html --json 127.0.0.1:8080 >result.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("takes one address, but got %d", len(args))
+			}
+			return nil
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, args []string) error { return b.run(cmd, args[0]) },
+	}
+	b.addFlags(cmd.Flags())
+	cmd.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"echo", "none", "line", "http"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("pid", cobra.FixedCompletions([]string{"auto", "none"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (b *benching) addFlags(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.IntVarP(&b.cfg.Conns, "conns", "c", 50, "connections that exchange messages")
+	flags.StringVarP(&b.size, "size", "s", "64", "`BYTES` of a message, or a range of them: 16-4096")
+	flags.IntVarP(&b.cfg.Depth, "depth", "n", 1, "messages that a connection may have in flight")
+	flags.DurationVarP(&b.cfg.Duration, "duration", "d", 10*time.Second, "how long to measure")
+	flags.DurationVar(&b.cfg.Warmup, "warmup", time.Second, "how long to load before that")
+	flags.Float64VarP(&b.cfg.Rate, "rate", "r", 0, "messages a second over all connections (0: as many as the answers allow)")
+	flags.DurationVar(&b.cfg.Ramp, "ramp", 0, "open the connections over so long (0: as fast as they come)")
+	flags.BoolVar(&b.cfg.Churn, "churn", false, "open a connection for each exchange, and reset it after that")
+	flags.IntVar(&b.cfg.Idle, "idle", 0, "further connections, that exchange one message and then only sit there")
+	flags.StringVarP(&b.expect, "expect", "e", "echo", "what the server answers: echo, none, line, http")
+	flags.StringVarP(&b.payload, "payload", "f", "", "every message is the content of this `FILE` (-: standard input)")
+	flags.StringVar(&b.cfg.Path, "path", "/", "what --expect http asks for")
+	flags.StringSliceVar(&b.sources, "source", nil, "`ADDRESS` to connect from; several take turns, for more connections than one has ports")
+	flags.DurationVarP(&b.cfg.Patience, "timeout", "w", 0, "time for a connection to open and, at the end, for an answer to come (0: 5s and 1s)")
+	flags.IntVar(&b.cfg.Loops, "loops", 0, "event loops that carry the load (0: one for every two processors)")
+	flags.StringVar(&b.pid, "pid", "auto", "process whose processor time and memory are measured: auto, none or a `NUMBER`")
+	flags.BoolVar(&b.json, "json", false, "print the result as JSON")
+	flags.StringVar(&b.html, "html", "", "write the report to this `FILE`, as one page of HTML")
+	flags.BoolVarP(&b.quiet, "quiet", "q", false, "do not show how it goes")
+}
+
+func (b *benching) run(cmd *cobra.Command, target string) error {
+	if err := b.configure(cmd.Flags(), target); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second one ends the process
+	result, err := bench.Run(ctx, b.cfg)
+	if err != nil {
+		return benchFailure(err)
+	}
+	result.Command, result.Version = os.Args, version()
+	return b.show(result)
+}
+
+// show writes the reports that were asked for.
+func (b *benching) show(result *bench.Result) error {
+	var err error
+	if b.json {
+		err = report.JSON(os.Stdout, result)
+	} else {
+		err = report.Text(os.Stdout, result)
+	}
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	if n := len(result.Errors); n > 0 {
+		return failure{exitFailed, fmt.Errorf("%d kinds of errors, see the report", n)}
+	}
+	return nil
+}
+
+// configure turns what was typed into the run's settings.
+func (b *benching) configure(flags *pflag.FlagSet, target string) error {
+	to, err := parseAddress(target)
+	if err != nil {
+		return err
+	}
+	switch {
+	case to.network == "fd":
+		return fmt.Errorf("address %q: bench connects, and takes no open descriptor", target)
+	case strings.HasPrefix(to.name, ":"):
+		return fmt.Errorf("address %q: the host is missing (try 127.0.0.1%s)", target, to.name)
+	}
+	b.cfg.Address, b.cfg.Expect = to.name, bench.Expect(b.expect)
+	if b.cfg.PID, err = parsePID(b.pid); err != nil {
+		return err
+	}
+	for _, s := range b.sources {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return fmt.Errorf("--source %q: it is no IP address", s)
+		}
+		b.cfg.Sources = append(b.cfg.Sources, a)
+	}
+	switch http := b.cfg.Expect == bench.HTTP; {
+	case flags.Changed("path") && !http:
+		return errors.New("--path is for --expect http")
+	case flags.Changed("path") && b.payload != "":
+		return errors.New("--path and --payload: either one is the request")
+	case flags.Changed("size") && (http || b.payload != ""):
+		return errors.New("--size: the request or the payload has its own")
+	case http && b.payload == "":
+	default:
+		b.cfg.Path = ""
+	}
+	if b.cfg.Size, err = parseSizes(b.size); err != nil {
+		return err
+	}
+	if b.payload != "" {
+		if b.cfg.Payload, err = readPayload(b.payload); err != nil {
+			return failure{exitFailed, err}
+		}
+	}
+	return b.cfg.Check()
+}
+
+func parsePID(s string) (int, error) {
+	switch s {
+	case "auto":
+		return 0, nil
+	case "none":
+		return -1, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("--pid %q: it is auto, none or the number of a process", s)
+	}
+	return n, nil
+}
+
+func parseSizes(s string) (r bench.Range, err error) {
+	low, high, isRange := strings.Cut(s, "-")
+	if r.Min, err = strconv.Atoi(low); err == nil {
+		if r.Max = r.Min; isRange {
+			r.Max, err = strconv.Atoi(high)
+		}
+	}
+	if err != nil {
+		return r, fmt.Errorf("--size %q: a number of bytes, or a range of them (16-4096)", s)
+	}
+	return r, nil
+}
+
+// readPayload reads a message from a file, as long as one may be.
+func readPayload(name string) ([]byte, error) {
+	in := os.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	p, err := io.ReadAll(io.LimitReader(in, bench.MaxSize+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(p) == 0:
+		return nil, fmt.Errorf("%s is empty", in.Name())
+	case len(p) > bench.MaxSize:
+		return nil, fmt.Errorf("%s has more than %d bytes", in.Name(), bench.MaxSize)
+	}
+	return p, nil
+}
+
+// benchFailure adds to an error what a person can do.
+func benchFailure(err error) error {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		err = fmt.Errorf("%w (nothing listens there)", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		err = fmt.Errorf("%w (no port is free: name more addresses with --source)", err)
+	}
+	return failure{exitFailed, err}
+}

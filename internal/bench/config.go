@@ -1,0 +1,172 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Expect says what a server answers.
+type Expect string
+
+const (
+	Echo Expect = "echo" // every byte that it received, in order
+	None Expect = "none" // nothing that matters: what comes is counted and dropped
+	Line Expect = "line" // one line for each line
+	HTTP Expect = "http" // one HTTP/1.1 response for each request
+)
+
+// A Range is the sizes that messages have, in bytes, both included.
+type Range struct{ Min, Max int }
+
+// A Config says whom to load and how. A zero field means what its comment says; Run changes none.
+type Config struct {
+	Address string // as switchboard.Server.Dial takes it
+	Conns   int    // connections that exchange messages
+	Idle    int    // connections that exchange one message, and then only sit there
+
+	Size     Range         // of a message; of a line its end included. Without effect with Payload, or HTTP
+	Payload  []byte        // every message is this. nil: noise, different at every position and on every connection
+	Path     string        // that HTTP asks for, unless Payload has the whole request. "": /
+	Depth    int           // messages that one connection may have in flight. 0: 1
+	Rate     float64       // messages a second over all connections. 0: as many as the answers allow
+	Churn    bool          // a connection for each exchange
+	Expect   Expect        // "": Echo
+	Reset    bool          // end connections with a reset, which leaves no port waiting; Churn always does
+	Loops    int           // event loops that carry the load. 0: half as many as there are processors
+	Sources  []netip.Addr  // addresses to connect from, in turn. nil: the system chooses
+	Ramp     time.Duration // over which the connections are opened. 0: as fast as they come
+	Warmup   time.Duration // after that, before anything is measured
+	Duration time.Duration // that is measured
+
+	// Patience is how long a connection may take to open, and at the end an answer to come. 0: five seconds to open, one
+	// to answer.
+	Patience time.Duration
+
+	PID      int            // of the server, whose processor time and memory are measured. 0: looked for. -1: not measured
+	Progress func(Progress) // is told how it goes, about every second. nil: nobody is
+}
+
+const (
+	MaxSize    = 64 << 20 // bytes of a message
+	maxFlight  = 1 << 30  // bytes of all messages in flight: what the server may make this process remember
+	maxWait    = 24 * time.Hour
+	maxConns   = 1 << 24
+	maxDepth   = 1 << 16
+	maxRate    = 1e8
+	answerWait = time.Second
+)
+
+// Check says what of c makes no sense, in the terms of the command's flags.
+func (c Config) Check() error {
+	_, err := c.resolve()
+	return err
+}
+
+// resolve puts zero values into words and says what makes no sense, in the terms of the command's flags.
+func (c Config) resolve() (Config, error) {
+	if c.Expect == "" {
+		c.Expect = Echo
+	}
+	if c.Depth == 0 {
+		c.Depth = 1
+	}
+	if c.Loops == 0 {
+		c.Loops = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	switch c.Expect {
+	case Echo, None, Line, HTTP:
+	default:
+		return c, fmt.Errorf("--expect %q: there are echo, none, line and http", c.Expect)
+	}
+	if c.Expect == HTTP && c.Payload == nil {
+		if c.Path == "" {
+			c.Path = "/"
+		}
+		if !strings.HasPrefix(c.Path, "/") || strings.ContainsFunc(c.Path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return c, fmt.Errorf("--path %q: it must begin with / and have no spaces", c.Path)
+		}
+		c.Payload = request(c.Address, c.Path)
+	}
+	if c.Payload != nil {
+		c.Size = Range{len(c.Payload), len(c.Payload)}
+	}
+	switch {
+	case c.Conns < 0 || c.Idle < 0:
+		return c, errors.New("there cannot be less than 0 connections")
+	case c.Conns == 0 && c.Idle == 0:
+		return c, errors.New("--conns 0: there must be at least one connection, or --idle some")
+	case c.Conns > maxConns || c.Idle > maxConns:
+		return c, fmt.Errorf("there cannot be more than %d connections", maxConns)
+	case c.Size.Min < 1 || c.Size.Max < c.Size.Min:
+		return c, fmt.Errorf("--size %d-%d: at least 1 byte, and the smaller one first", c.Size.Min, c.Size.Max)
+	case c.Size.Max > MaxSize:
+		return c, fmt.Errorf("--size %d: at most %d bytes", c.Size.Max, MaxSize)
+	case c.Depth < 1 || c.Depth > maxDepth:
+		return c, fmt.Errorf("--depth %d: 1 to %d", c.Depth, maxDepth)
+	case c.Expect != None && int64(c.Conns)*int64(c.Depth)*int64(c.Size.Max) > maxFlight:
+		return c, fmt.Errorf("--conns %d x --depth %d x --size %d: more than %d bytes in flight", c.Conns, c.Depth, c.Size.Max, maxFlight)
+	case len(c.Sources) > 0 && strings.ContainsAny(c.Address, "/@"):
+		return c, errors.New("--source: a Unix socket connects from nowhere")
+	case c.Churn && c.Depth > 1:
+		return c, errors.New("--churn: a connection has one exchange, so --depth must be 1")
+	case c.Churn && c.Expect == None:
+		return c, errors.New("--churn: without an answer there is no exchange (--expect none)")
+	case math.IsNaN(c.Rate) || c.Rate < 0 || c.Rate > maxRate:
+		return c, fmt.Errorf("--rate %v: 0 (as many as it takes) to %.0f messages a second", c.Rate, maxRate)
+	case c.Loops < 1 || c.Loops > 1024:
+		return c, fmt.Errorf("--loops %d: 1 to 1024", c.Loops)
+	case c.Expect == Line && c.Payload != nil && !bytes.HasSuffix(c.Payload, []byte("\n")):
+		return c, errors.New("--expect line: the payload must end with the end of a line")
+	}
+	if ap, err := netip.ParseAddrPort(c.Address); err == nil {
+		for _, source := range c.Sources {
+			if source.Is4() != ap.Addr().Unmap().Is4() {
+				return c, fmt.Errorf("--source %v: it cannot reach %v, which is of the other family", source, ap.Addr())
+			}
+		}
+	}
+	if c.Duration == 0 {
+		return c, errors.New("--duration 0: there must be some time to measure")
+	}
+	for _, d := range []time.Duration{c.Duration, c.Warmup, c.Ramp, c.Patience} {
+		if d < 0 || d > maxWait {
+			return c, fmt.Errorf("%v: a time is 0 to %v", d, maxWait)
+		}
+	}
+	return c, nil
+}
+
+func (c *Config) connectPatience() time.Duration {
+	if c.Patience > 0 {
+		return c.Patience
+	}
+	return 5 * time.Second
+}
+
+func (c *Config) answerPatience() time.Duration {
+	if c.Patience > 0 {
+		return c.Patience
+	}
+	return answerWait
+}
+
+// request is the one that HTTP sends.
+func request(address, path string) []byte {
+	host := address
+	if h, port, err := net.SplitHostPort(address); err != nil {
+		host = "localhost" // a Unix socket has no name
+	} else if port == "80" {
+		host = h
+		if strings.Contains(h, ":") {
+			host = "[" + h + "]"
+		}
+	}
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: switchboard-bench\r\nAccept: */*\r\n\r\n", path, host)
+}

@@ -1,0 +1,126 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// newResult puts the measurement into figures.
+func (r *run) newResult(began, ended int64, used cost) *Result {
+	t, seconds := r.measured, float64(ended-began)/1e9
+	res := &Result{
+		Schema:   Schema,
+		Began:    r.start,
+		Machine:  thisMachine(),
+		Address:  r.cfg.Address,
+		Settings: r.cfg.settings(),
+		Seconds:  seconds,
+		Messages: Messages{PerSecond: float64(r.done(t)) / seconds, Sent: t.sent, Answered: t.answered},
+		Bytes: Bytes{Out: t.bytesOut, In: t.bytesIn,
+			OutPerSecond: float64(t.bytesOut) / seconds, InPerSecond: float64(t.bytesIn) / seconds},
+		Generator: Generator{
+			Loops:      r.cfg.Loops,
+			CPU:        used.cpu.Seconds(),
+			Processors: used.cpu.Seconds() / seconds,
+			Waited:     used.waited.Seconds() / seconds,
+			LagP50:     micros(t.lag.ValueAtPercentile(50)),
+			LagP99:     micros(t.lag.ValueAtPercentile(99)),
+			LagMax:     micros(t.lag.Max()),
+		},
+		Timeline: r.timeline,
+	}
+	for i := range res.Timeline {
+		res.Timeline[i].At -= float64(began) / 1e9
+	}
+	return res
+}
+
+// leftovers counts what has no answer after all.
+func (r *run) leftovers(res *Result, began, ended int64) {
+	for _, k := range r.all() {
+		k.mu.Lock()
+		if n := k.underWay(); n > 0 && k.conn != nil {
+			res.Messages.NoAnswer += n
+			if r.cfg.Expect != None {
+				res.Messages.Oldest = max(res.Messages.Oldest, float64(r.now()-k.flight.at(0).due)/1e9)
+			}
+		}
+		if k.conn != nil && !k.heard && r.cfg.Expect != None {
+			res.Connections.Silent++
+		}
+		if k.conn != nil && k.idle {
+			res.Connections.Idle++
+		}
+		if r.cfg.Rate > 0 && !k.idle {
+			res.Messages.NotSent += k.owed(began, ended)
+		}
+		k.mu.Unlock()
+	}
+	if n := res.Messages.NoAnswer; n > 0 && r.cfg.Expect != None {
+		r.whole.trouble(errNoAnswer.kind, fmt.Sprintf("the oldest message had waited for %v",
+			time.Duration(res.Messages.Oldest*1e9).Round(time.Millisecond)), n)
+	}
+	res.Messages.Late = r.late.answered
+	res.Messages.Lost = r.measured.lost + r.late.lost
+	r.measured.latency.Merge(r.late.latency)
+	res.Latency = distribution(r.measured.latency)
+}
+
+// owed returns how many messages the schedule had for the client until the end that it did not send.
+func (k *client) owed(began, ended int64) (n int64) {
+	slot := k.slot
+	if slot < 0 {
+		for slot = 0; k.dueAt(slot) < began; slot++ {
+		}
+	}
+	for k.dueAt(slot+n) < ended {
+		n++
+	}
+	return n
+}
+
+// finish adds what is known only when everything has ended.
+func (r *run) finish(res *Result, server *process) {
+	t := r.whole
+	res.Connect = distribution(t.connect)
+	res.Connections.Opened, res.Connections.Failed, res.Connections.Broken = t.opened, t.failed, t.dropped
+	res.Totals = Totals{Connections: t.opened, Sent: t.sent, Answered: t.answered, BytesOut: r.bytesOut.Load(), BytesIn: r.bytesIn.Load()}
+	res.Errors = []*Trouble{}
+	for _, trouble := range t.troubles {
+		res.Errors = append(res.Errors, trouble)
+	}
+	slices.SortFunc(res.Errors, func(a, b *Trouble) int {
+		if a.Count != b.Count {
+			return int(b.Count - a.Count)
+		}
+		return len(a.Kind) - len(b.Kind)
+	})
+	res.Server = server.result(res)
+	res.Generator.judge(res)
+}
+
+// judge says whether the generator was at its end. It was when it wanted nearly all of the processors that it may use, or
+// when what came waited for it most of the time that it counted as the server's.
+func (g *Generator) judge(res *Result) {
+	const nearly, notice = 0.9, 500 // of its processors; microseconds
+	switch wanted := (g.Processors + g.Waited) / float64(g.Loops); {
+	case wanted >= nearly && g.Waited > g.Processors/10:
+		g.Why = fmt.Sprintf("it used %.2f processors and waited for %.2f more, with %d loops", g.Processors, g.Waited, g.Loops)
+	case wanted >= nearly:
+		g.Why = fmt.Sprintf("it used %.2f processors, with %d loops", g.Processors, g.Loops)
+	case res.Latency != nil && g.LagP50 > notice && g.LagP50 > res.Latency.P50/2:
+		g.Why = fmt.Sprintf("half of what happened waited %v or longer for it", time.Duration(g.LagP50*1e3).Round(10*time.Microsecond))
+	}
+	g.Bottleneck = g.Why != ""
+}
+
+func (c *Config) settings() Settings {
+	s := Settings{Conns: c.Conns, Idle: c.Idle, SizeMin: c.Size.Min, SizeMax: c.Size.Max, Payload: c.Payload != nil && c.Path == "",
+		Path: c.Path, Depth: c.Depth, Rate: c.Rate, Churn: c.Churn, Expect: c.Expect, Loops: c.Loops,
+		Ramp: c.Ramp.Seconds(), Warmup: c.Warmup.Seconds(), Duration: c.Duration.Seconds()}
+	for _, a := range c.Sources {
+		s.Sources = append(s.Sources, a.String())
+	}
+	return s
+}

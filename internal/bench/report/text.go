@@ -1,0 +1,151 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/switchboard-go/switchboard/internal/bench"
+)
+
+// Text writes a result for people to read.
+func Text(w io.Writer, r *bench.Result) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "%s: %s\n\n", r.Address, Load(r))
+	for _, l := range summary(r) {
+		fmt.Fprintf(out, "  %-12s %s\n", l.name, strings.Join(l.figures, "   "))
+	}
+	return out.Flush()
+}
+
+// Load says in a sentence what was asked for.
+func Load(r *bench.Result) string {
+	s := r.Settings
+	var parts []string
+	add := func(format string, a ...any) { parts = append(parts, fmt.Sprintf(format, a...)) }
+	add("%s", plural(int64(s.Conns), "connection"))
+	if s.Idle > 0 {
+		add("%s idle", Count(int64(s.Idle)))
+	}
+	switch {
+	case s.Expect == bench.HTTP && s.Path != "":
+		add("GET %s", s.Path)
+	case s.SizeMin == s.SizeMax:
+		add("%s", plural(int64(s.SizeMin), "byte"))
+	default:
+		add("%s to %s", Count(int64(s.SizeMin)), plural(int64(s.SizeMax), "byte"))
+	}
+	if s.Depth > 1 {
+		add("%d in flight", s.Depth)
+	}
+	if s.Rate > 0 {
+		add("%s wanted", Rate(s.Rate))
+	}
+	if s.Churn {
+		add("a connection for each exchange")
+	}
+	switch s.Expect {
+	case bench.Echo:
+		add("every echoed byte compared")
+	case bench.None:
+		add("no answers awaited")
+	case bench.Line:
+		add("a line for a line")
+	case bench.HTTP:
+		add("a response for a request")
+	}
+	if r.Interrupted {
+		add("interrupted after %s of %s", Seconds(r.Seconds), Seconds(s.Duration))
+	} else {
+		add("%s", Seconds(r.Seconds))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// A line of the summary.
+type line struct {
+	name    string
+	figures []string
+}
+
+func summary(r *bench.Result) (lines []line) {
+	add := func(name string, figures ...string) { lines = append(lines, line{name, figures}) }
+	m := r.Messages
+	in := Size(r.Bytes.InPerSecond) + "/s in"
+	out := Size(r.Bytes.OutPerSecond) + "/s out"
+	if r.Settings.Expect == bench.None {
+		add("sent", Count(m.Sent), Rate(m.PerSecond), out, in)
+	} else {
+		add("answered", Count(m.Answered), Rate(m.PerSecond), out, in)
+	}
+	if l := r.Latency; l != nil {
+		add("latency", "p50 "+Micros(l.P50), "p90 "+Micros(l.P90), "p99 "+Micros(l.P99), "p99.9 "+Micros(l.P999), "max "+Micros(l.Max))
+	}
+	if missing := missing(m); len(missing) > 0 {
+		add("missing", missing...)
+	}
+	c := r.Connections
+	connections := []string{Count(c.AtEnd) + " open at the end", Count(c.Opened) + " opened"}
+	if c.Silent > 0 {
+		connections = append(connections, Count(c.Silent)+" never answered")
+	}
+	if r.Connect != nil {
+		connections = append(connections, "p50 "+Micros(r.Connect.P50)+" to open", "max "+Micros(r.Connect.Max))
+	}
+	add("connections", connections...)
+	if len(r.Errors) == 0 {
+		add("errors", "none")
+	}
+	for i, e := range r.Errors {
+		name := ""
+		if i == 0 {
+			name = "errors"
+		}
+		add(name, Count(e.Count)+" x "+e.Kind, example(e))
+	}
+	if s := r.Server; s != nil {
+		figures := []string{fmt.Sprintf("%s (pid %d)", s.Name, s.PID), fmt.Sprintf("%.2f processors", s.Processors)}
+		if s.PerMessage > 0 {
+			figures = append(figures, Micros(s.PerMessage)+" of processor time a message")
+		}
+		figures = append(figures, Size(float64(s.Resident))+" resident")
+		if s.PerConn > 0 {
+			figures = append(figures, Size(s.PerConn)+" of it a connection")
+		}
+		add("server", figures...)
+	}
+	g := r.Generator
+	add("generator", fmt.Sprintf("%.2f processors in %s", g.Processors, plural(int64(g.Loops), "loop")),
+		"lag p50 "+Micros(g.LagP50), "p99 "+Micros(g.LagP99), "max "+Micros(g.LagMax))
+	if g.Bottleneck {
+		add("", "The generator, not the server, was the bottleneck: "+g.Why+".",
+			"Give it more --loops, other processors or another machine.")
+	}
+	return lines
+}
+
+// missing tells of messages that went wrong, nothing if there are none.
+func missing(m bench.Messages) (figures []string) {
+	if m.NoAnswer > 0 {
+		figures = append(figures, fmt.Sprintf("%s without an answer, the oldest for %s", Count(m.NoAnswer), Micros(m.Oldest*1e6)))
+	}
+	if m.Lost > 0 {
+		figures = append(figures, Count(m.Lost)+" lost with their connection")
+	}
+	if m.NotSent > 0 {
+		figures = append(figures, Count(m.NotSent)+" due and never sent")
+	}
+	return figures
+}
+
+// example is what an error says beyond its kind.
+func example(e *bench.Trouble) string {
+	if e.Example == e.Kind {
+		return ""
+	}
+	if rest, ok := strings.CutPrefix(e.Example, e.Kind+": "); ok {
+		return "(" + rest + ")"
+	}
+	return "(" + e.Example + ")"
+}

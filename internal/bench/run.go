@@ -1,0 +1,267 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// A run is one load on one server.
+type run struct {
+	cfg       Config
+	ctx       context.Context // of dialling
+	cancel    context.CancelFunc
+	start     time.Time
+	server    *switchboard.Server // that only dials
+	address   string
+	pattern   *pattern
+	clients   []*client
+	idlers    []*client
+	recorders []*recorder // of the loops
+	paced     *recorder   // of the pacer
+	pacing    sync.WaitGroup
+	up        chan error // how the first connection went
+	outcomes  chan error // how each client's first connection went
+
+	open              atomic.Int64 // connections
+	bytesOut, bytesIn atomic.Int64 // of connections that are gone
+	stopping          atomic.Bool  // no more messages
+	closing           atomic.Bool  // connections end because the run does
+
+	// The conductor's: the goroutine that called Run.
+	phase       Phase
+	phaseBegan  int64
+	period      time.Duration
+	sampled     int64
+	sampledCost cost
+	part        *tally // of a sample
+	whole       *tally
+	measured    *tally
+	late        *tally
+	timeline    []Sample
+}
+
+// Run loads a server as cfg says and returns what it found out. When ctx ends, the run ends early with what there is. An
+// error is about what makes a run impossible: settings that make no sense, a server that is not there. What goes wrong
+// later is counted in the Result. Run takes no longer than Ramp, Warmup, Duration, twice Patience and some milliseconds;
+// nothing of it is left when it returns.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDescriptors(cfg.Conns + cfg.Idle); err != nil {
+		return nil, err
+	}
+	r := newRun(cfg)
+	defer r.close()
+	if err := r.first(ctx); err != nil {
+		return nil, err
+	}
+	server, err := r.findServer()
+	if err != nil {
+		return nil, err
+	}
+	return r.conduct(ctx, server)
+}
+
+func newRun(cfg Config) *run {
+	r := &run{
+		cfg:      cfg,
+		start:    time.Now(),
+		address:  cfg.Address,
+		paced:    newRecorder(),
+		part:     newTally(),
+		whole:    newTally(),
+		measured: newTally(),
+		late:     newTally(),
+		up:       make(chan error, 1),
+		outcomes: make(chan error, cfg.Conns+cfg.Idle),
+		period:   time.Second,
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if cfg.Duration < 10*time.Second {
+		r.period = max(cfg.Duration/10, probing)
+	}
+	r.server = &switchboard.Server{
+		Loops:         cfg.Loops,
+		HighWater:     4 * maxQueued,
+		DialTimeout:   cfg.connectPatience(),
+		LingerTimeout: time.Second,
+		WriteTimeout:  -1,
+		SlowCall:      -1,
+	}
+	if len(cfg.Sources) > 0 {
+		r.server.DialControl = bindTo(cfg.Sources)
+	}
+	if cfg.Payload != nil {
+		r.pattern = repeating(cfg.Payload)
+	} else {
+		r.pattern = noise(cfg.Expect == Line)
+	}
+	for range cfg.Loops {
+		r.recorders = append(r.recorders, newRecorder())
+	}
+	for i := range cfg.Conns {
+		r.clients = append(r.clients, r.newClient(i, false))
+	}
+	for i := range cfg.Idle {
+		r.idlers = append(r.idlers, r.newClient(cfg.Conns+i, true))
+	}
+	return r
+}
+
+// now is the time since the run began, in nanoseconds.
+func (r *run) now() int64 { return int64(time.Since(r.start)) }
+
+// all returns the clients in the order in which they connect.
+func (r *run) all() []*client { return append(append([]*client{}, r.idlers...), r.clients...) }
+
+// first connects one client, to know that there is a server and at which of its addresses.
+func (r *run) first(ctx context.Context) error {
+	k := r.all()[0]
+	k.start()
+	select {
+	case err := <-r.up:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.conn != nil {
+		if a, ok := k.conn.RemoteAddr().(*net.TCPAddr); ok {
+			r.address = a.String()
+		}
+	}
+	return nil
+}
+
+// maxOpening is how many connections are on their way at once: fewer than the backlogs of most servers, as a connection
+// that finds a backlog full is tried again only after a second.
+const maxOpening = 64
+
+// openAll connects the others, and closes finished when each has come about or not. It gives up after a while.
+func (r *run) openAll(ctx context.Context, finished chan<- struct{}) {
+	defer close(finished)
+	all := r.all()
+	began := time.Now()
+	enough := time.NewTimer(r.cfg.Ramp + 2*r.cfg.connectPatience())
+	defer enough.Stop()
+	turn := time.NewTimer(0)
+	defer turn.Stop()
+	onTheirWay := 1
+	for i := 1; i < len(all) || onTheirWay > 0; {
+		var due <-chan time.Time
+		if i < len(all) && onTheirWay < maxOpening {
+			turn.Reset(time.Until(began.Add(r.cfg.Ramp * time.Duration(i) / time.Duration(len(all)))))
+			due = turn.C
+		}
+		select {
+		case <-due:
+			all[i].start()
+			i++
+			onTheirWay++
+		case <-r.outcomes:
+			onTheirWay--
+		case <-ctx.Done():
+			return
+		case <-enough.C:
+			if missing := len(all) - i; missing > 0 {
+				r.recorders[0].mu.Lock()
+				r.recorders[0].now.failed += int64(missing)
+				r.recorders[0].now.trouble("connect: the time for it was over", "the server took the others too slowly", int64(missing))
+				r.recorders[0].mu.Unlock()
+			}
+			return
+		}
+	}
+}
+
+// conduct leads the run through its phases.
+func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
+	if r.cfg.Rate > 0 && len(r.clients) > 0 {
+		r.pacing.Add(1)
+		go r.pace()
+	}
+	finished := make(chan struct{})
+	go r.openAll(r.ctx, finished)
+	ok := r.during(ctx, Opening, maxWait, finished) && r.during(ctx, Warming, r.cfg.Warmup, nil)
+	if !ok {
+		return nil, errors.New("interrupted before the measurement began")
+	}
+	server.begin()
+	used, began := ownCost(), r.now()
+	ok = r.during(ctx, Measuring, r.cfg.Duration, nil)
+	ended := r.now()
+	used = ownCost().since(used)
+	server.end(int(r.open.Load()))
+	r.stopping.Store(true)
+
+	res := r.newResult(began, ended, used)
+	res.Interrupted = !ok
+	res.Connections.AtEnd = r.open.Load()
+	r.drain(ended)
+	r.leftovers(res, began, ended)
+	r.close()
+	r.finish(res, server)
+	return res, nil
+}
+
+// drain waits until what is in flight is answered, but not forever.
+func (r *run) drain(ended int64) {
+	r.phase = Draining
+	for r.now()-ended < int64(r.cfg.answerPatience()) {
+		left := int64(0)
+		for _, k := range append(r.clients, r.idlers...) {
+			k.mu.Lock()
+			left += k.underWay()
+			k.mu.Unlock()
+		}
+		if left == 0 {
+			break
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	r.take(r.late)
+	r.whole.add(r.late)
+}
+
+// close ends every connection and everything else that the run has begun. A second call does nothing.
+func (r *run) close() {
+	r.stopping.Store(true)
+	r.cancel()
+	r.pacing.Wait()
+	if r.closing.Swap(true) {
+		return
+	}
+	for _, k := range r.all() {
+		k.mu.Lock()
+		if k.timer != nil {
+			k.timer.Stop()
+		}
+		if k.conn != nil && (r.cfg.Reset || r.cfg.Churn) {
+			k.conn.Abort()
+		}
+		k.mu.Unlock()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	r.server.Shutdown(ctx)
+	r.take(r.whole)
+}
+
+// cameUp tells how the first connection of all went.
+func (r *run) cameUp(err error) {
+	select {
+	case r.up <- err:
+	default:
+	}
+}

@@ -1,0 +1,65 @@
+package bench
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// A fault is an answer that is not what was expected.
+type fault struct {
+	kind   string // of its kind there may be many, counted together
+	detail string
+}
+
+func (f *fault) Error() string {
+	if f.detail == "" {
+		return f.kind
+	}
+	return f.kind + ": " + f.detail
+}
+
+// What servers do wrong.
+var (
+	errClosed   = &fault{kind: "closed by the server"}
+	errNoAnswer = &fault{kind: "no answer"}
+)
+
+// differs is an echo that is not what was sent.
+func differs(at int64, got, want []byte) *fault {
+	i := 0
+	for got[i] == want[i] {
+		i++
+	}
+	few := func(p []byte) string { return hex.EncodeToString(p[i:min(len(p), i+8)]) }
+	return &fault{"wrong bytes", fmt.Sprintf("at byte %d of the connection: got %s…, not %s…", at+int64(i), few(got), few(want))}
+}
+
+// kindOf names what err has in common with others of its kind: no addresses, no positions.
+func kindOf(err error) string {
+	var (
+		f    *fault
+		call *os.SyscallError
+		dns  *net.DNSError
+	)
+	switch {
+	case errors.As(err, &f):
+		return f.kind
+	case errors.As(err, &call):
+		var errno syscall.Errno
+		if errors.As(call.Err, &errno) {
+			return call.Syscall + ": " + errno.Error()
+		}
+		return call.Error()
+	case errors.As(err, &dns):
+		return "resolve: " + dns.Err
+	case errors.Is(err, switchboard.ErrServerClosed), errors.Is(err, switchboard.ErrAborted):
+		return "ended here"
+	}
+	return err.Error()
+}
