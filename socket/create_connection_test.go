@@ -178,7 +178,8 @@ func TestErrorListsEveryAddress(t *testing.T) {
 func TestUnknownNameSaysSo(t *testing.T) {
 	_, err := zone{nameError: true}.connect(t, 80, ConnectOptions{})
 	dns := new(net.DNSError)
-	if !errors.As(err, &dns) || !dns.IsNotFound || !strings.HasPrefix(err.Error(), "connect host.test.:80: lookup host.test.") {
+	if !errors.As(err, &dns) || !dns.IsNotFound ||
+		!strings.HasPrefix(err.Error(), "connect host.test.:80: lookup host.test.") {
 		t.Error(err)
 	}
 	_, err = zone{}.connect(t, 80, ConnectOptions{}) // a name without addresses

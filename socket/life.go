@@ -30,26 +30,36 @@ func (s *Socket) Detach() (fd int, err error) {
 	if !s.acquire() {
 		return -1, s.fail("detach", errClosed)
 	}
-	defer s.release()
-	if s.Timeout() < 0 {
-		if err := sysSetNonblock(s.fd, false); err != nil {
-			return -1, s.fail("detach", err)
-		}
-	}
 	s.mu.Lock()
-	gone := s.parked.Load() == nil && s.end()
+	unparked := s.parked.Load() == nil && s.end()
 	s.mu.Unlock()
-	if gone {
+	if unparked {
 		// Calls that have begun hold the number still. None of them waits. What stays is the open descriptor, which Close
 		// would release, and our own use of it.
 		for s.life.Load() > 2+2+1 {
 			runtime.Gosched()
 		}
-		return s.fd, nil
+		fd = s.fd
+	} else {
+		fd, err = s.detachParked()
+		s.release()
 	}
-	// The runtime's poller forgets a descriptor only when it closes it, hence the duplicate.
-	if fd, err = sysDup(s.fd); err != nil {
+	if err == nil && s.Timeout() < 0 {
+		if err = sysSetNonblock(fd, false); err != nil {
+			sysClose(fd)
+		}
+	}
+	if err != nil {
 		return -1, s.fail("detach", err)
+	}
+	return fd, nil
+}
+
+// detachParked closes the socket and returns a duplicate of its descriptor, because the runtime's poller forgets a
+// descriptor only when it closes it.
+func (s *Socket) detachParked() (fd int, err error) {
+	if fd, err = sysDup(s.fd); err != nil {
+		return -1, err
 	}
 	on, err := sysInheritable(s.fd)
 	if err == nil && on {
@@ -60,7 +70,7 @@ func (s *Socket) Detach() (fd int, err error) {
 	}
 	if err != nil {
 		sysClose(fd)
-		return -1, s.fail("detach", err)
+		return -1, err
 	}
 	s.release()
 	return fd, nil

@@ -43,7 +43,9 @@ func TestNamedOptionsReachTheSystem(t *testing.T) {
 
 func TestKeepAlive(t *testing.T) {
 	s := made(t, AF_INET, SOCK_STREAM)
-	err := s.SetKeepAlive(net.KeepAliveConfig{Enable: true, Idle: 61500 * time.Millisecond, Interval: 7 * time.Second, Count: 3})
+	err := s.SetKeepAlive(net.KeepAliveConfig{
+		Enable: true, Idle: 61500 * time.Millisecond, Interval: 7 * time.Second, Count: 3,
+	})
 	if optKeepIdle == lacking {
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Error(err)

@@ -12,8 +12,9 @@ func (s *Socket) Recv(p []byte) (int, error) { return s.recv(p, 0) }
 
 // RecvFlags is Recv with flags: MSG_PEEK, MSG_OOB, MSG_WAITALL, MSG_DONTWAIT, or any other the system knows.
 //
-// MSG_DONTWAIT makes this one call non-blocking. In non-blocking calls MSG_WAITALL has no effect; else it fills p unless the stream ends or an error comes before:
-// then n says how much of p was filled. With MSG_TRUNC, on Linux, n is the length the datagram had.
+// MSG_DONTWAIT makes this one call non-blocking. MSG_WAITALL has no effect in non-blocking calls, on datagrams and
+// with MSG_PEEK; else it fills p, unless the stream ends or an error comes before: then n says how much of p was
+// filled. With MSG_TRUNC, on Linux, n is the length that the datagram had.
 func (s *Socket) RecvFlags(p []byte, flags int) (int, error) {
 	if flags&MSG_WAITALL == 0 || flags&MSG_PEEK != 0 || s.typ != SOCK_STREAM || s.patience(flags) == 0 {
 		return s.recv(p, flags&^MSG_WAITALL)
