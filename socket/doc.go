@@ -76,7 +76,7 @@
 // # Errors
 //
 // Every error is an *Error, which names the call, the address and the cause, and unwraps to the errno:
-// errors.Is(err, syscall.ECONNREFUSED). The end of a stream is a bare io.EOF. No call raises SIGPIPE: sending to a
+// errors.Is(err, syscall.ECONNREFUSED). The end of a stream is a bare io.EOF. SIGPIPE kills nobody: sending to a
 // peer that has gone is EPIPE.
 //
 // # From Python
