@@ -174,7 +174,6 @@ func next[T any](t testing.TB, ch <-chan T) (v T) {
 	select {
 	case v = <-ch:
 	case <-time.After(patience):
-		dump(t)
 		t.Fatal("nothing came")
 	}
 	return v
@@ -185,7 +184,6 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for limit := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
-			dump(t)
 			t.Fatalf("still not so: %s", what)
 		}
 	}
@@ -201,12 +199,6 @@ func stays(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-func dump(t testing.TB) {
-	var stacks strings.Builder
-	pprof.Lookup("goroutine").WriteTo(&stacks, 1)
-	t.Log(stacks.String())
-}
-
 // leavesNothing makes sure that at its end the test has as few goroutines and descriptors as it had to begin with.
 func leavesNothing(t testing.TB) {
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
@@ -217,8 +209,9 @@ func leavesNothing(t testing.TB) {
 				return
 			}
 			if time.Now().After(limit) {
-				dump(t)
-				t.Fatalf("%d goroutines and %d descriptors are left of %d and %d", g, d, goroutines, descriptors)
+				var stacks strings.Builder
+				pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+				t.Fatalf("%d goroutines and %d descriptors are left of %d and %d\n%s", g, d, goroutines, descriptors, &stacks)
 			}
 		}
 	})

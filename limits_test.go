@@ -1,0 +1,325 @@
+//go:build unix
+
+package switchboard_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+func TestMaxConnsMakesFurtherClientsWait(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.MaxConns = 3
+		s.Accept = everyone(echo)
+		address := start(t, s)
+		var peers []peer
+		for range 8 {
+			p := call(t, address)
+			p.says("hello")
+			peers = append(peers, p)
+		}
+		for waiting := 8; waiting > 0; waiting-- {
+			eventually(t, "three are served", func() bool { return s.Stats().Active == int64(min(waiting, 3)) })
+			stays(t, "three are served", func() bool { return s.Stats().Active <= 3 })
+			peers[8-waiting].hears("hello")
+			peers[8-waiting].Close()
+		}
+		eventually(t, "all are gone", func() bool { return s.Stats().Active == 0 })
+		if st := s.Stats(); st.Accepted != 8 || st.Refused != 0 || st.AcceptPauses < 5 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestMaxConnsHoldsForAllListenersTogether(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.MaxConns = 2
+		s.Loops = 4
+		var now, most count
+		h := watch((*switchboard.Conn).Write)
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			for n := now.Add(1); n > most.Load(); {
+				most.Store(n)
+			}
+			return &counted{h, &now}, nil
+		}
+		var addresses []string
+		for range 4 {
+			addresses = append(addresses, start(t, s))
+		}
+		for range 5 {
+			var peers []peer
+			for _, address := range addresses {
+				peers = append(peers, call(t, address), call(t, address))
+			}
+			for _, p := range peers {
+				p.resets()
+			}
+		}
+		p := call(t, addresses[0])
+		p.says("x")
+		p.hears("x")
+		if n := most.Load(); n > 2 {
+			t.Errorf("%d connections at once", n)
+		}
+	})
+}
+
+type counted struct {
+	*watched
+	now *count
+}
+
+func (h *counted) Close(c *switchboard.Conn, err error) { h.now.Add(-1) }
+
+// A handler that consumes nothing has the peer stopped, and gets the rest once it does.
+func TestInputLimitStopsReading(t *testing.T) {
+	for _, limit := range []int{1, 1000, 200_000} {
+		onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+			s.InputLimit = limit
+			most := 0
+			open := false
+			heard := make(chan string, 1)
+			var all strings.Builder
+			h := switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
+				most = max(most, len(p))
+				if !open {
+					return 0, nil
+				}
+				all.Write(p)
+				if all.Len() == 300_000 {
+					heard <- all.String()
+				}
+				return len(p), nil
+			})
+			conns := accepted(s, h)
+			p := call(t, start(t, s))
+			said := noise(7, 300_000)
+			go io.WriteString(p, said)
+			c := next(t, conns)
+			eventually(t, "the limit is reached", func() bool { return c.Received() == int64(limit) })
+			stays(t, "no more is read", func() bool { return c.Received() == int64(limit) })
+			c.Do(func() {
+				if c.Buffered() != limit {
+					t.Errorf("%d are buffered", c.Buffered())
+				}
+				open = true
+				c.Resume()
+			})
+			if next(t, heard) != said {
+				t.Error("what was said is not what was heard")
+			}
+			if most > limit {
+				t.Errorf("%d bytes were offered at once", most)
+			}
+		})
+	}
+}
+
+func TestMessageOfFramesAboveTheInputLimitEndsTheConnection(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.InputLimit = 100
+		h := &framed{switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
+			_, err := c.Write(append(m, '\n'))
+			return err
+		}), make(chan error, 10)}
+		s.Accept = everyone(h)
+		address := start(t, s)
+		longest := strings.Repeat("x", 99) + "\n"
+		for tooLong, inPieces := range map[string]bool{"y" + longest: false, strings.Repeat("z", 5000): true} {
+			t.Run(fmt.Sprintf("in pieces %v", inPieces), func(t *testing.T) {
+				p := call(t, address)
+				p.says(longest)
+				p.hears(longest)
+				if inPieces {
+					p.says(tooLong[:50])
+					p.says(tooLong[50:])
+				} else {
+					p.says(tooLong)
+				}
+				p.hearsEnd("")
+				p.Close()
+				if err := next(t, h.ended); !errors.Is(err, switchboard.ErrTooLong) {
+					t.Errorf("ended with %v", err)
+				}
+			})
+		}
+	})
+}
+
+type framed struct {
+	*switchboard.FrameHandler
+	ended chan error
+}
+
+func (h *framed) Close(_ *switchboard.Conn, err error) { h.ended <- err }
+
+func TestIdleTimeoutEndsWhatDoesNotMove(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.IdleTimeout = 60 * time.Millisecond
+		h := watch((*switchboard.Conn).Write)
+		s.Accept = everyone(h)
+		address := start(t, s)
+		silent, busy := call(t, address), call(t, address)
+		began := time.Now()
+		for len(h.ended) == 0 {
+			busy.says("x")
+			busy.hears("x")
+			time.Sleep(time.Millisecond)
+		}
+		if err := <-h.ended; !errors.Is(err, switchboard.ErrIdle) {
+			t.Errorf("ended with %v", err)
+		}
+		if took := time.Since(began); took < 50*time.Millisecond {
+			t.Errorf("idle for %v only", took)
+		}
+		silent.hearsReset()
+		busy.says("x")
+		busy.hears("x")
+		if err := next(t, h.ended); !errors.Is(err, switchboard.ErrIdle) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// What is written from elsewhere keeps a connection as alive as what is received.
+func TestWritesFromElsewhereKeepAConnectionFromBeingIdle(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.IdleTimeout = 50 * time.Millisecond
+		h := watch(nil)
+		conns := accepted(s, h)
+		p := call(t, start(t, s))
+		c := next(t, conns)
+		for began := time.Now(); time.Since(began) < 150*time.Millisecond; time.Sleep(time.Millisecond) {
+			c.Write([]byte("x"))
+			p.hears("x")
+		}
+		if len(h.ended) > 0 {
+			t.Errorf("ended with %v", <-h.ended)
+		}
+		if err := next(t, h.ended); !errors.Is(err, switchboard.ErrIdle) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+func TestWriteTimeoutEndsWhatDoesNotRead(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.WriteTimeout = 50 * time.Millisecond
+		s.QueueLimit = 64 << 20
+		h := watch(nil)
+		conns := accepted(s, h)
+		call(t, start(t, s))
+		c := next(t, conns)
+		c.Write(make([]byte, 32<<20))
+		err := next(t, h.ended)
+		if !errors.Is(err, switchboard.ErrStalled) || !errors.Is(err, switchboard.ErrUnsent) {
+			t.Errorf("ended with %v", err)
+		}
+		if c.Queued() != 0 {
+			t.Errorf("%d bytes are queued at the end", c.Queued())
+		}
+	})
+}
+
+// It is not how long all of it takes, nor how little the peer takes at once.
+func TestWriteTimeoutSparesWhoReadsSlowly(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.WriteTimeout = 100 * time.Millisecond
+		s.QueueLimit = 64 << 20
+		h := watch(nil)
+		conns := accepted(s, h)
+		p := call(t, start(t, s))
+		p.Conn.(*net.TCPConn).SetReadBuffer(4096)
+		c := next(t, conns)
+		c.Write(make([]byte, 8<<20))
+		piece := make([]byte, 16<<10) // 100 of which are not room enough for the system to say that there is some
+		for began := time.Now(); time.Since(began) < 500*time.Millisecond; time.Sleep(5 * time.Millisecond) {
+			if _, err := io.ReadFull(p, piece); err != nil {
+				t.Fatal(err, len(h.ended), <-h.ended)
+			}
+		}
+		if len(h.ended) > 0 {
+			t.Errorf("ended with %v", <-h.ended)
+		}
+	})
+}
+
+func TestLingerTimeoutEndsTheWaitForThePeersEnd(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		for _, linger := range []time.Duration{-1, 50 * time.Millisecond, time.Hour} {
+			t.Run(linger.String(), func(t *testing.T) {
+				s := newServer(t, s.Engine)
+				s.LingerTimeout = linger
+				h := watch(nil)
+				conns := accepted(s, h)
+				p := call(t, start(t, s))
+				c := next(t, conns)
+				began := time.Now()
+				c.Write([]byte("goodbye"))
+				c.Close()
+				p.hearsEnd("goodbye")
+				if linger == time.Hour {
+					stays(t, "it waits for the peer's end", func() bool { return len(h.ended) == 0 })
+					p.Close()
+				}
+				if err := next(t, h.ended); err != nil {
+					t.Errorf("ended with %v", err)
+				}
+				if took := time.Since(began); linger < time.Hour && took < linger {
+					t.Errorf("gone after %v", took)
+				}
+			})
+		}
+	})
+}
+
+// A flood is read in turns of ReadBuffer at most, and between two of them everybody else has theirs.
+func TestFloodHasBoundedTurns(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.Loops = 1
+		s.ReadBuffer = 1000
+		inRow, most := 0, 0
+		var last *switchboard.Conn
+		s.Accept = everyone(switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
+			if inRow++; c != last || len(p) <= 1 {
+				inRow = 1
+			}
+			last = c
+			if len(p) > 1000 {
+				t.Errorf("%d bytes in one turn", len(p))
+			}
+			if len(p) == 1 {
+				return c.Write(p)
+			}
+			most = max(most, inRow)
+			return len(p), nil
+		}))
+		address := start(t, s)
+		flood := call(t, address)
+		over := make(chan bool)
+		go func() {
+			defer close(over)
+			for {
+				if _, err := flood.Write(make([]byte, 100_000)); err != nil {
+					return
+				}
+			}
+		}()
+		p := call(t, address)
+		for range 200 {
+			p.says("x")
+			p.hears("x")
+		}
+		flood.resets()
+		<-over
+	})
+}
