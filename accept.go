@@ -187,7 +187,28 @@ func (s *Server) resumeAccepting() {
 	}
 }
 
-// accepted takes what accept(2) gave, and tells whether to go on accepting now.
+// claim takes a place among MaxConns, if there is one, for a connection that is about to be accepted.
+func (s *Server) claim() bool {
+	for {
+		n := s.accepted.Load()
+		if s.limits.MaxConns > 0 && n >= int64(s.limits.MaxConns) {
+			return false
+		}
+		if s.accepted.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// unclaim gives the place back.
+func (s *Server) unclaim() {
+	s.accepted.Add(-1)
+	if s.paused.Load() > 0 {
+		s.resumeAccepting()
+	}
+}
+
+// accepted takes what accept(2) gave, in a place that was claimed, and tells whether to go on accepting now.
 func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool {
 	s := ln.server
 	switch {
@@ -219,13 +240,12 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 	}
 	l := s.quietest(ln.loop)
 	c := newConn(l, fd, peer)
-	s.accepted.Add(1)
 	ln.loop.count.Accepted++
 	if l == ln.loop {
 		c.open()
 	} else if !l.adopt(c) {
 		rawio.Close(fd)
-		s.accepted.Add(-1)
+		s.unclaim()
 		s.departed()
 	}
 	if s.limits.MaxConns > 0 && s.accepted.Load() >= int64(s.limits.MaxConns) {

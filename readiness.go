@@ -116,7 +116,14 @@ func (e *readiness) read(c *Conn) bool {
 // hear so: the number it tries doubles while there are more and halves when there are not.
 func (e *readiness) accept(ln *listener) {
 	for range ln.burst {
+		if !ln.server.claim() {
+			ln.pause(0)
+			return
+		}
 		fd, peer, errno := rawio.Accept(ln.fd)
+		if errno != 0 {
+			ln.server.unclaim()
+		}
 		if rawio.WouldBlock(errno) {
 			ln.burst = max(ln.burst/2, 1)
 			return
