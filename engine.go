@@ -17,8 +17,8 @@ type engine interface {
 	// name is what Server.Engine calls it.
 	name() string
 
-	// listen begins to accept: ln.accepted is called for each connection, in a place that Server.claim gave. unlisten stops it for a while or for good;
-	// the descriptor stays the listener's.
+	// listen begins to accept: ln.accepted is called for each connection, in a place that Server.claim gave. unlisten
+	// stops it for a while or for good; the descriptor stays the listener's.
 	listen(ln *listener) error
 	unlisten(ln *listener)
 
