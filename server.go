@@ -35,7 +35,7 @@ type Server struct {
 	MaxConns int
 
 	// ReadBuffer is how many bytes one connection may bring in one turn of its loop, before the others have theirs; each
-	// loop has one buffer of this size. 0: 64 KiB.
+	// loop has one buffer of this size, or of InputLimit if that is less. 0: 64 KiB.
 	ReadBuffer int
 
 	// InputLimit is how many unconsumed bytes a connection may have. When they are reached it is not read until its
@@ -126,6 +126,7 @@ func (s *Server) resolve() (limits, error) {
 		SlowCall:      cmp.Or(s.SlowCall, 100*time.Millisecond),
 		Engine:        cmp.Or(s.Engine, "auto"),
 	}
+	l.ReadBuffer = min(l.ReadBuffer, l.InputLimit) // else one read could bring more than the limit
 	l.LowWater = cmp.Or(s.LowWater, l.HighWater/4)
 	l.QueueLimit = cmp.Or(s.QueueLimit, max(1<<20, 4*l.HighWater))
 	for name, v := range map[string]int{"Loops": s.Loops, "MaxConns": s.MaxConns, "ReadBuffer": s.ReadBuffer,
