@@ -61,6 +61,7 @@ type extra struct {
 	stream  *stream  // of Blocking
 	inflow  atomic.Pointer[inflow]
 	since   int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
+	untaken int   // bytes that the kernel then held for the peer
 }
 
 // ending is how a connection will end, once its queue is empty.

@@ -63,7 +63,8 @@ func (c *Conn) flush() {
 		c.later(todoDrain | todoOffer)
 	}
 	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.watches(selector.Write)) {
-		c.extra().since = c.loop.tick
+		more := c.extra()
+		more.since, more.untaken = c.loop.tick, rawio.Untaken(int(c.fd))
 		c.schedule()
 	}
 	if c.flags&leaving != 0 && c.idle(queued) {

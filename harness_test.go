@@ -112,11 +112,16 @@ type peer struct {
 
 func call(t testing.TB, address string) peer {
 	t.Helper()
+	return callWith(t, address, net.Dialer{})
+}
+
+func callWith(t testing.TB, address string, d net.Dialer) peer {
+	t.Helper()
 	network := "tcp"
 	if strings.ContainsAny(address, "/@") {
 		network = "unix"
 	}
-	c, err := net.Dial(network, address)
+	c, err := d.Dial(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/rawio"
 	"github.com/switchboard-go/switchboard/internal/wheel"
 )
 
@@ -93,7 +94,13 @@ func (c *Conn) expire() {
 	case c.state == stateLingering && over(c.extra().since, lim.LingerTimeout):
 		c.finish(c.ending.err)
 	case c.state == stateOpen && c.waitsForPeer() && over(c.extra().since, lim.WriteTimeout):
-		c.abort(ErrStalled)
+		// The peer may have taken some, and not enough for the kernel to call it room.
+		if more, n := c.extra(), rawio.Untaken(int(c.fd)); n != more.untaken {
+			more.since, more.untaken = now, n
+			c.schedule()
+		} else {
+			c.abort(ErrStalled)
+		}
 	case c.state == stateOpen && over(c.active.Load(), lim.IdleTimeout):
 		c.abort(ErrIdle)
 	default:

@@ -77,6 +77,9 @@ func peer(sa unix.Sockaddr) (p Peer) {
 	return p
 }
 
+// Untaken is not known here, and need not be: a socket can be written as soon as the peer has taken 2 KiB.
+func Untaken(fd int) int { return -1 }
+
 // Socket makes a non-blocking stream socket that is closed on exec.
 func Socket(family int) (int, error) {
 	syscall.ForkLock.RLock()

@@ -89,6 +89,15 @@ func bigEndian(port uint16) uint16 {
 	return uint16(b[0])<<8 | uint16(b[1])
 }
 
+// Untaken returns how many sent bytes the peer's system has not taken yet (tcp(7), SIOCOUTQ), -1 when that is not known.
+func Untaken(fd int) int {
+	var n int32
+	if _, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		return -1
+	}
+	return int(n)
+}
+
 // Socket makes a non-blocking stream socket that is closed on exec.
 func Socket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

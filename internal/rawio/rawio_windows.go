@@ -14,6 +14,7 @@ func Recv(fd int, p []byte) (int, syscall.Errno)            { return 0, syscall.
 func Send(fd int, p []byte) (int, syscall.Errno)            { return 0, syscall.ENOTSUP }
 func Sendv(fd int, bufs [][]byte) (int, syscall.Errno)      { return 0, syscall.ENOTSUP }
 func Accept(fd int) (int, Peer, syscall.Errno)              { return -1, Peer{}, syscall.ENOTSUP }
+func Untaken(fd int) int                                    { return -1 }
 func Socket(family int) (int, error)                        { return -1, errPlatform }
 func Dup(fd int) (int, error)                               { return -1, errPlatform }
 func Close(fd int)                                          {}
