@@ -56,12 +56,12 @@ type Conn struct {
 // extra is what few connections have, made when the first of it is needed.
 type extra struct {
 	remote  net.Addr // of a dialled connection; never changed in place, for RemoteAddr reads it
+	untaken int      // bytes that the kernel held for the peer at since
 	dial    *dialing // nil once connected
 	current target   // that dial is connecting to
 	stream  *stream  // of Blocking
 	inflow  atomic.Pointer[inflow]
 	since   int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
-	untaken int   // bytes that the kernel then held for the peer
 }
 
 // ending is how a connection will end, once its queue is empty.

@@ -126,8 +126,8 @@ func (s *Server) resolve() (limits, error) {
 		SlowCall:      cmp.Or(s.SlowCall, 100*time.Millisecond),
 		Engine:        cmp.Or(s.Engine, "auto"),
 	}
-	l.ReadBuffer = min(l.ReadBuffer, l.InputLimit) // else one read could bring more than the limit
 	l.LowWater = cmp.Or(s.LowWater, l.HighWater/4)
+	l.ReadBuffer = min(l.ReadBuffer, l.InputLimit) // else one read could bring more than the limit
 	l.QueueLimit = cmp.Or(s.QueueLimit, max(1<<20, 4*l.HighWater))
 	for name, v := range map[string]int{"Loops": s.Loops, "MaxConns": s.MaxConns, "ReadBuffer": s.ReadBuffer,
 		"InputLimit": s.InputLimit, "HighWater": s.HighWater, "LowWater": s.LowWater, "QueueLimit": s.QueueLimit} {
