@@ -67,6 +67,24 @@ func ownedPipe(t testing.TB) (r, w int) {
 	return r, w
 }
 
+// pipeAt makes a pipe whose reading end has a number that was in use before.
+func pipeAt(t testing.TB, at int) (r, w int) {
+	t.Helper()
+	first, w := pipe(t)
+	if first == at {
+		owned(t, first, w)
+		return first, w
+	}
+	r, err := unix.FcntlInt(uintptr(first), unix.F_DUPFD_CLOEXEC, at)
+	must(t, err)
+	unix.Close(first)
+	owned(t, r, w)
+	if r != at {
+		t.Fatalf("the kernel gave %d, not %d again", r, at)
+	}
+	return r, w
+}
+
 func pair(t testing.TB) (a, b int) {
 	t.Helper()
 	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)

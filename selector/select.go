@@ -3,6 +3,7 @@
 package selector
 
 import (
+	"fmt"
 	"os"
 	"time"
 
@@ -48,6 +49,9 @@ func (m *selecting) name() string { return "select" }
 func (m *selecting) live() bool   { return false }
 
 func (m *selecting) add(fd int, ev Events, _ uint64) error {
+	if fd >= selectLimit {
+		return fmt.Errorf("select takes descriptors below %d here, use poll or kqueue: %w", selectLimit, unix.EINVAL)
+	}
 	if err := open(fd); err != nil {
 		return err
 	}
