@@ -58,23 +58,10 @@ func TestFullSocketIsNotWritableUntilThePeerReads(t *testing.T) {
 		owned(t, a, b)
 		register(t, s, a, Write, nil)
 		selects(t, s, 0, Ready{Key{a, Write, nil}, Write})
-		block := make([]byte, 4096)
-		for {
-			if _, err := unix.Write(a, block); err == unix.EAGAIN {
-				break
-			} else {
-				must(t, err)
-			}
-		}
+		fill(t, a)
 		selects(t, s, 0)
 		done := waits(s)
-		for {
-			if _, err := unix.Read(b, block); err == unix.EAGAIN {
-				break
-			} else {
-				must(t, err)
-			}
-		}
+		drain(t, b)
 		if got := <-done; len(got.ready) != 1 || got.ready[0].Events != Write {
 			t.Errorf("drained: %v", got)
 		}
@@ -126,9 +113,7 @@ func TestPipeEndsAreReadyWhenTheOtherEndIsGone(t *testing.T) {
 
 		r, w = pipe(t)
 		owned(t, w)
-		for _, err := unix.Write(w, make([]byte, 4096)); err == nil; {
-			_, err = unix.Write(w, make([]byte, 4096))
-		}
+		fill(t, w)
 		register(t, s, w, Write, nil)
 		selects(t, s, 0)
 		unix.Close(r)

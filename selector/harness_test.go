@@ -141,6 +141,22 @@ func write(t testing.TB, fd int, text string) {
 	}
 }
 
+// fill writes until fd takes no more, drain reads until it gives no more.
+func fill(t testing.TB, fd int)  { t.Helper(); exhaust(t, fd, unix.Write) }
+func drain(t testing.TB, fd int) { t.Helper(); exhaust(t, fd, unix.Read) }
+
+func exhaust(t testing.TB, fd int, call func(int, []byte) (int, error)) {
+	t.Helper()
+	p := make([]byte, 4096)
+	for {
+		if _, err := call(fd, p); err == unix.EAGAIN {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func register(t testing.TB, s *Selector, fd int, ev Events, data any) {
 	t.Helper()
 	must(t, s.Register(fd, ev, data))

@@ -136,7 +136,7 @@ func (m *kqueue) kevent(timeout time.Duration) error {
 }
 
 func (m *kqueue) take(s *Selector) {
-	for i := range m.events[:max(m.n, 0)] {
+	for i := range m.events[:m.n] {
 		fd := int(m.events[i].Ident)
 		if fd == m.wakeFD.readFD() {
 			m.wakeFD.drain()

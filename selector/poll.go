@@ -36,7 +36,7 @@ func (m *poll) name() string { return "poll" }
 func (m *poll) live() bool   { return false }
 
 func (m *poll) add(fd int, ev Events, _ uint64) error {
-	if err := open(fd); err != nil {
+	if err := checkOpen(fd); err != nil {
 		return err
 	}
 	if grow := fd + 1 - len(m.slots); grow > 0 {
@@ -145,8 +145,8 @@ func milliseconds(d time.Duration) int {
 	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// open tells with EBADF that fd is not an open descriptor.
-func open(fd int) error {
+// checkOpen says EBADF when fd is not an open descriptor.
+func checkOpen(fd int) error {
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	return err
 }

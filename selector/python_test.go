@@ -76,9 +76,7 @@ func TestAgreesWithPython(t *testing.T) {
 	add("Unix pair without a peer", a, every)
 	a, b = pair(t)
 	owned(t, a, b)
-	for err = nil; err == nil; {
-		_, err = unix.Write(a, make([]byte, 1<<12))
-	}
+	fill(t, a)
 	add("full Unix pair", a, every)
 	add("full Unix pair, peer", b, every)
 

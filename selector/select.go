@@ -52,7 +52,7 @@ func (m *selecting) add(fd int, ev Events, _ uint64) error {
 	if fd >= selectLimit {
 		return fmt.Errorf("select takes descriptors below %d here, use poll or kqueue: %w", selectLimit, unix.EINVAL)
 	}
-	if err := open(fd); err != nil {
+	if err := checkOpen(fd); err != nil {
 		return err
 	}
 	for grow := fd/unix.FD_SETSIZE + 1 - len(m.sets[0]); grow > 0; grow-- {
@@ -155,7 +155,7 @@ func (m *selecting) takeWord(s *Selector, first, end int) {
 // ready, as poll has it, and the call that follows says EBADF.
 func (m *selecting) takeBad(s *Selector) {
 	for fd := s.keys.next(0); fd >= 0; fd = s.keys.next(fd + 1) {
-		if e := s.current(fd); e != nil && open(fd) != nil {
+		if e := s.current(fd); e != nil && checkOpen(fd) != nil {
 			s.found(fd, e, e.events())
 		}
 	}

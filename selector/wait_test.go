@@ -86,114 +86,6 @@ func TestNothingRegisteredStillWaits(t *testing.T) {
 	})
 }
 
-func TestWakeEndsTheWait(t *testing.T) {
-	each(t, func(t *testing.T, s *Selector) {
-		for range 100 {
-			done := waits(s)
-			must(t, s.Wake())
-			if got := <-done; got.err != nil || len(got.ready) != 0 {
-				t.Fatalf("woken with %v", got)
-			}
-		}
-	})
-}
-
-func TestWakeBeforeSelectIsRememberedOnce(t *testing.T) {
-	each(t, func(t *testing.T, s *Selector) {
-		for range 5 {
-			must(t, s.Wake())
-		}
-		selects(t, s, -1)
-		selects(t, s, time.Millisecond)
-		done := waits(s)
-		must(t, s.Wake())
-		must(t, s.Wake())
-		<-done
-		s.Select(0) // takes the second Wake, if it came after the first had been served
-		done = waits(s)
-		if len(done) > 0 {
-			t.Fatal("woken without a Wake")
-		}
-		must(t, s.Wake())
-		<-done
-	})
-}
-
-func TestWakeBeforeSelectHidesNothing(t *testing.T) {
-	each(t, func(t *testing.T, s *Selector) {
-		r, w := ownedPipe(t)
-		write(t, w, "x")
-		register(t, s, r, Read, nil)
-		must(t, s.Wake())
-		selects(t, s, -1, Ready{Key{r, Read, nil}, Read})
-	})
-}
-
-func TestWakeCostsNoSystemCallWhenNobodyWaits(t *testing.T) {
-	each(t, func(t *testing.T, s *Selector) {
-		rings := &countedRings{mechanism: s.mechanism}
-		s.mechanism = rings
-		for range 10 {
-			must(t, s.Wake())
-			selects(t, s, -1)
-		}
-		if rings.n != 0 {
-			t.Errorf("rang %d times", rings.n)
-		}
-		done := waits(s)
-		must(t, s.Wake())
-		<-done
-		if rings.n != 1 {
-			t.Errorf("rang %d times for one who waited", rings.n)
-		}
-	})
-}
-
-type countedRings struct {
-	mechanism
-	n int
-}
-
-func (c *countedRings) wake() error {
-	c.n++
-	return c.mechanism.wake()
-}
-
-// Whoever changes a variable and then wakes must find it noticed, however the two sides meet.
-func TestNoWakeIsLost(t *testing.T) {
-	each(t, func(t *testing.T, s *Selector) {
-		const wakers, rounds = 4, 500
-		var mu sync.Mutex
-		told := 0
-		ack := make(chan struct{})
-		for range wakers {
-			go func() {
-				for range rounds {
-					mu.Lock()
-					told++
-					mu.Unlock()
-					s.Wake()
-					<-ack
-				}
-			}()
-		}
-		for served := 0; served < wakers*rounds; {
-			if _, err := s.Select(10 * time.Second); err != nil {
-				t.Fatal(err)
-			}
-			mu.Lock()
-			now := told
-			mu.Unlock()
-			if now == served {
-				continue // a wake for what an earlier round has served already
-			}
-			for ; served < now; served++ {
-				ack <- struct{}{}
-			}
-		}
-	})
-}
-
 func TestCloseEndsTheWait(t *testing.T) {
 	each(t, func(t *testing.T, s *Selector) {
 		r, _ := ownedPipe(t)
@@ -219,30 +111,83 @@ func TestSecondSelectIsRefused(t *testing.T) {
 
 func TestChangesReachTheWaitThatIsUnderWay(t *testing.T) {
 	each(t, func(t *testing.T, s *Selector) {
-		r, w := ownedPipe(t)
-		write(t, w, "x")
+		a, b := pair(t)
+		owned(t, a, b)
+		fill(t, a)
+		write(t, b, "x") // a is readable and not writable
 
 		done := waits(s)
-		register(t, s, r, Read, "registered")
+		register(t, s, a, Read, "registered")
 		if got := <-done; len(got.ready) != 1 || got.ready[0].Key.Data != "registered" {
 			t.Fatalf("registered while waiting: %v", got)
 		}
 
-		must(t, s.Modify(r, Write, nil)) // the reading end of a pipe is never writable
+		must(t, s.Modify(a, Write, nil))
 		done = waits(s)
-		must(t, s.Modify(r, Read, "modified"))
+		must(t, s.Modify(a, Read, "modified"))
 		if got := <-done; len(got.ready) != 1 || got.ready[0].Key.Data != "modified" {
 			t.Fatalf("modified while waiting: %v", got)
 		}
 
-		unix.Read(r, make([]byte, 1))
+		drain(t, a)
 		done = waits(s)
-		_, err := s.Unregister(r)
+		_, err := s.Unregister(a)
 		must(t, err)
-		write(t, w, "x")
+		write(t, b, "x")
 		must(t, s.Wake())
 		if got := <-done; len(got.ready) != 0 {
 			t.Fatalf("unregistered while waiting: %v", got)
+		}
+	})
+}
+
+func TestAnyGoroutineMayChangeRegistrations(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		const workers, rounds = 4, 100
+		var group sync.WaitGroup
+		for range workers {
+			group.Go(func() {
+				for range rounds {
+					var p [2]int
+					if err := unix.Pipe(p[:]); err != nil {
+						t.Error(err)
+						return
+					}
+					seen := make(chan struct{}, 1)
+					err := s.Register(p[0], Read, seen)
+					unix.Write(p[1], one[:])
+					if err == nil {
+						<-seen
+						_, err = s.Unregister(p[0])
+					}
+					if err != nil {
+						t.Error(err)
+					}
+					unix.Close(p[0])
+					unix.Close(p[1])
+				}
+			})
+		}
+		ended := make(chan struct{})
+		go func() {
+			group.Wait()
+			close(ended)
+			s.Wake()
+		}()
+		for {
+			ready, err := s.Select(-1)
+			must(t, err)
+			for _, r := range ready {
+				select {
+				case r.Key.Data.(chan struct{}) <- struct{}{}:
+				default:
+				}
+			}
+			select {
+			case <-ended:
+				return
+			default:
+			}
 		}
 	})
 }
