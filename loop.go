@@ -158,7 +158,11 @@ func (l *loop) advance() {
 		l.deadlines.Advance(l.tick, func(t *wheel.Timer) { l.expire((*Conn)(unsafe.Pointer(t))) })
 	}
 	if l.timers.Len() > 0 {
-		l.timers.Advance(l.tick, func(t *wheel.Timer) { l.expire((*Timer)(unsafe.Pointer(t))) })
+		l.timers.Advance(l.tick, func(entry *wheel.Timer) {
+			t := (*Timer)(unsafe.Pointer(entry))
+			t.due = true
+			l.expire(t)
+		})
 	}
 	for e, ok := l.expired.next(); ok; e, ok = l.expired.next() {
 		e.expire()

@@ -13,6 +13,7 @@ type Timer struct {
 	entry wheel.Timer // the first field, see loop.advance
 	l     *loop
 	c     *Conn // nil: a listener's
+	due   bool  // its time has come, and f is about to run
 	f     func()
 }
 
@@ -27,14 +28,21 @@ func (c *Conn) After(d time.Duration, f func()) *Timer {
 // Reset makes t fire when d is over from now, whether it has fired before or not.
 func (t *Timer) Reset(d time.Duration) {
 	l := t.l
+	t.due = false
 	l.timers.Start(&t.entry, int64((time.Since(l.start)+max(d, 0)+time.Millisecond-1)/time.Millisecond))
 }
 
 // Stop keeps t from firing.
-func (t *Timer) Stop() { t.l.timers.Stop(&t.entry) }
+func (t *Timer) Stop() {
+	t.due = false
+	t.l.timers.Stop(&t.entry)
+}
 
 func (t *Timer) expire() {
+	was := t.due
+	t.due = false
 	switch {
+	case !was: // stopped or moved by another one that was due with it
 	case t.c == nil:
 		t.f()
 	case t.c.state != stateGone:
