@@ -159,6 +159,14 @@ func (c *Conn) depart(e *ending) {
 	c.watch(selector.Read)
 }
 
+// lingered ends c, which only waited for the peer's end.
+func (c *Conn) lingered() {
+	c.mu.Lock()
+	err := c.ending.err
+	c.mu.Unlock()
+	c.finish(err)
+}
+
 // finish ends c: the descriptor is given back, the memory let go, and the handler told.
 func (c *Conn) finish(err error) {
 	if c.state == stateGone {

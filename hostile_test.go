@@ -302,6 +302,46 @@ func TestPeerThatResetsIsToldToCloseWithTheErrno(t *testing.T) {
 	})
 }
 
+// Close has promised to send what was written: if it cannot, the end says so, and why.
+func TestResetBeforeEverythingIsSentIsNotAnOrderlyEnd(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.QueueLimit = 64 << 20
+		h := watch(nil)
+		conns := accepted(s, h)
+		p := call(t, start(t, s))
+		c := next(t, conns)
+		c.Write(make([]byte, 32<<20))
+		c.Close()
+		p.hears(strings.Repeat("\x00", 1000))
+		p.resets()
+		err := next(t, h.ended)
+		if !errors.Is(err, switchboard.ErrUnsent) || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+func TestAbortFromElsewhereWhileItLingers(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.LingerTimeout = time.Millisecond
+		h := watch(nil)
+		conns := accepted(s, h)
+		address := start(t, s)
+		for range 100 {
+			p := call(t, address)
+			c := next(t, conns)
+			c.Close()
+			p.hearsEnd("")
+			time.Sleep(time.Millisecond / 2)
+			c.Abort()
+			if err := next(t, h.ended); err != nil && !errors.Is(err, switchboard.ErrAborted) {
+				t.Errorf("ended with %v", err)
+			}
+			p.Close()
+		}
+	})
+}
+
 // A peer that resets while it waits to be accepted, and one whose listener goes while it waits, disturb nobody.
 func TestResetsDuringAcceptDisturbNobody(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {

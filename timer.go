@@ -100,7 +100,7 @@ func (c *Conn) expire() {
 	case c.state == stateConnecting && over(c.extra().since, lim.DialTimeout):
 		c.connected(syscall.ETIMEDOUT)
 	case c.state == stateLingering && over(c.extra().since, lim.LingerTimeout):
-		c.finish(c.ending.err)
+		c.lingered()
 	case c.state == stateOpen && c.waitsForPeer() && over(c.extra().since, lim.WriteTimeout):
 		// The peer may have taken some, and not enough for the kernel to call it room.
 		if more, n := c.extra(), rawio.Untaken(int(c.fd)); n != more.untaken {

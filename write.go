@@ -93,7 +93,7 @@ func (c *Conn) refuse(n int) error {
 // breakOff ends the connection because the system refused a call for good. mu is held.
 func (c *Conn) breakOff(call string, errno syscall.Errno) error {
 	err := callError(call, c.RemoteAddr(), errno)
-	if c.ending == nil {
+	if c.ending == nil || c.ending.err == nil { // an orderly end as well, for it is none now
 		c.ending = &ending{err: err}
 	}
 	c.ending.abort = true
