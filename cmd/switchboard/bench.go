@@ -18,6 +18,7 @@ import (
 
 	"github.com/switchboard-go/switchboard/internal/bench"
 	"github.com/switchboard-go/switchboard/internal/bench/report"
+	"github.com/switchboard-go/switchboard/internal/bench/view"
 )
 
 // A benching is what the flags of bench ask for.
@@ -102,7 +103,13 @@ func (b *benching) run(cmd *cobra.Command, target string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second one ends the process
+	shows := func() {}
+	if !b.quiet {
+		v := view.New(os.Stderr)
+		b.cfg.Progress, shows = v.Show, v.Close
+	}
 	result, err := bench.Run(ctx, b.cfg)
+	shows()
 	if err != nil {
 		return benchFailure(err)
 	}
@@ -118,11 +125,14 @@ func (b *benching) show(result *bench.Result) error {
 	} else {
 		err = report.Text(os.Stdout, result)
 	}
+	if err == nil && b.html != "" {
+		err = writeFile(b.html, func(w io.Writer) error { return report.HTML(w, result) })
+	}
 	if err != nil {
 		return failure{exitFailed, err}
 	}
-	if n := len(result.Errors); n > 0 {
-		return failure{exitFailed, fmt.Errorf("%d kinds of errors, see the report", n)}
+	if len(result.Errors) > 0 {
+		return failure{exitFailed, fmt.Errorf("not all went well: %s", report.Errors(result))}
 	}
 	return nil
 }
@@ -220,6 +230,16 @@ func readPayload(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s has more than %d bytes", in.Name(), bench.MaxSize)
 	}
 	return p, nil
+}
+
+// writeFile writes a file whole or says what hindered it.
+func writeFile(name string, write func(io.Writer) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	return errors.Join(err, f.Close())
 }
 
 // benchFailure adds to an error what a person can do.

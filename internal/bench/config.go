@@ -50,7 +50,7 @@ type Config struct {
 	Patience time.Duration
 
 	PID      int            // of the server, whose processor time and memory are measured. 0: looked for. -1: not measured
-	Progress func(Progress) // is told how it goes, about every second. nil: nobody is
+	Progress func(Progress) // is told how it goes, ten times a second. nil: nobody is
 }
 
 const (

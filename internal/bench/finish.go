@@ -106,9 +106,9 @@ func (g *Generator) judge(res *Result) {
 	const nearly, notice = 0.9, 500 // of its processors; microseconds
 	switch wanted := (g.Processors + g.Waited) / float64(g.Loops); {
 	case wanted >= nearly && g.Waited > g.Processors/10:
-		g.Why = fmt.Sprintf("it used %.2f processors and waited for %.2f more, with %d loops", g.Processors, g.Waited, g.Loops)
+		g.Why = fmt.Sprintf("it used %.2f processors and waited for %.2f more, with --loops %d", g.Processors, g.Waited, g.Loops)
 	case wanted >= nearly:
-		g.Why = fmt.Sprintf("it used %.2f processors, with %d loops", g.Processors, g.Loops)
+		g.Why = fmt.Sprintf("it used %.2f processors, with --loops %d", g.Processors, g.Loops)
 	case res.Latency != nil && g.LagP50 > notice && g.LagP50 > res.Latency.P50/2:
 		g.Why = fmt.Sprintf("half of what happened waited %v or longer for it", time.Duration(g.LagP50*1e3).Round(10*time.Microsecond))
 	}

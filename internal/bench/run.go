@@ -44,6 +44,7 @@ type run struct {
 	measured    *tally
 	late        *tally
 	timeline    []Sample
+	last        Sample
 }
 
 // Run loads a server as cfg says and returns what it found out. When ctx ends, the run ends early with what there is. An
@@ -198,7 +199,9 @@ func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
 		return nil, errors.New("interrupted before the measurement began")
 	}
 	server.begin()
+	r.take(r.whole) // what came meanwhile is in no sample
 	used, began := ownCost(), r.now()
+	r.sampled, r.sampledCost = began, used
 	ok = r.during(ctx, Measuring, r.cfg.Duration, nil)
 	ended := r.now()
 	used = ownCost().since(used)

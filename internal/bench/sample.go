@@ -21,10 +21,14 @@ type Progress struct {
 	Elapsed time.Duration // of the whole run
 	Left    time.Duration // until it has measured, as far as that can be told
 	Want    int           // connections
+	Open    int64         // of these, that are there
 	Last    Sample        // the last stretch of the run
 	Errors  int64         // so far
 	Worst   string        // the kind that there were the most of
 }
+
+// telling is how often Config.Progress is told.
+const telling = 100 * time.Millisecond
 
 // probing is how often each loop is asked how long it makes those wait that want something of it.
 const probing = 20 * time.Millisecond
@@ -38,8 +42,8 @@ func (r *run) during(ctx context.Context, phase Phase, d time.Duration, finished
 	defer over.Stop()
 	ticks := time.NewTicker(probing)
 	defer ticks.Stop()
-	r.sampled, r.sampledCost = began, ownCost()
-	next := began + int64(r.period)
+	next, told := began+int64(r.period), began
+	r.report(r.last)
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,7 +57,12 @@ func (r *run) during(ctx context.Context, phase Phase, d time.Duration, finished
 			return true
 		case <-ticks.C:
 			r.probe()
-			if now := r.now(); now >= next && now < began+int64(d)-int64(r.period)/2 {
+			now := r.now()
+			if now-told >= int64(telling) {
+				told = now
+				r.report(r.last)
+			}
+			if now >= next && now < began+int64(d)-int64(r.period)/2 {
 				r.sample()
 				next += int64(r.period)
 			}
@@ -98,12 +107,15 @@ func (r *run) sample() {
 		s.Max = micros(part.latency.Max())
 	}
 	r.sampled, r.sampledCost = now, used
-	r.timeline = append(r.timeline, s)
 	r.whole.add(part)
 	if r.phase == Measuring {
 		r.measured.add(part)
 	}
-	r.report(s)
+	if seconds >= probing.Seconds() { // what is shorter has no rate to speak of
+		r.timeline = append(r.timeline, s)
+		r.last = s
+	}
+	r.report(r.last)
 }
 
 // take moves what all loops have counted to t.
@@ -126,7 +138,8 @@ func (r *run) report(s Sample) {
 	if r.cfg.Progress == nil {
 		return
 	}
-	p := Progress{Phase: r.phase, Elapsed: time.Duration(r.now()), Want: r.cfg.Conns + r.cfg.Idle, Last: s}
+	p := Progress{Phase: r.phase, Elapsed: time.Duration(r.now()), Want: r.cfg.Conns + r.cfg.Idle,
+		Open: r.open.Load(), Last: s}
 	switch elapsed := time.Duration(r.now() - r.phaseBegan); r.phase {
 	case Opening:
 		p.Left = max(0, r.cfg.Ramp-elapsed) + r.cfg.Warmup + r.cfg.Duration

@@ -82,7 +82,7 @@ func summary(r *bench.Result) (lines []line) {
 	if l := r.Latency; l != nil {
 		add("latency", "p50 "+Micros(l.P50), "p90 "+Micros(l.P90), "p99 "+Micros(l.P99), "p99.9 "+Micros(l.P999), "max "+Micros(l.Max))
 	}
-	if missing := missing(m); len(missing) > 0 {
+	if missing := missing(r); len(missing) > 0 {
 		add("missing", missing...)
 	}
 	c := r.Connections
@@ -107,11 +107,11 @@ func summary(r *bench.Result) (lines []line) {
 	if s := r.Server; s != nil {
 		figures := []string{fmt.Sprintf("%s (pid %d)", s.Name, s.PID), fmt.Sprintf("%.2f processors", s.Processors)}
 		if s.PerMessage > 0 {
-			figures = append(figures, Micros(s.PerMessage)+" of processor time a message")
+			figures = append(figures, Micros(s.PerMessage)+" a message")
 		}
 		figures = append(figures, Size(float64(s.Resident))+" resident")
 		if s.PerConn > 0 {
-			figures = append(figures, Size(s.PerConn)+" of it a connection")
+			figures = append(figures, Size(s.PerConn)+" a connection")
 		}
 		add("server", figures...)
 	}
@@ -119,15 +119,19 @@ func summary(r *bench.Result) (lines []line) {
 	add("generator", fmt.Sprintf("%.2f processors in %s", g.Processors, plural(int64(g.Loops), "loop")),
 		"lag p50 "+Micros(g.LagP50), "p99 "+Micros(g.LagP99), "max "+Micros(g.LagMax))
 	if g.Bottleneck {
-		add("", "The generator, not the server, was the bottleneck: "+g.Why+".",
-			"Give it more --loops, other processors or another machine.")
+		add("", "The generator, not the server, was the bottleneck: "+g.Why+".")
+		add("", "Give it more --loops, processors of its own or another machine.")
 	}
 	return lines
 }
 
 // missing tells of messages that went wrong, nothing if there are none.
-func missing(m bench.Messages) (figures []string) {
-	if m.NoAnswer > 0 {
+func missing(r *bench.Result) (figures []string) {
+	m := r.Messages
+	switch {
+	case m.NoAnswer > 0 && r.Settings.Expect == bench.None:
+		figures = append(figures, Count(m.NoAnswer)+" cut off by the end")
+	case m.NoAnswer > 0:
 		figures = append(figures, fmt.Sprintf("%s without an answer, the oldest for %s", Count(m.NoAnswer), Micros(m.Oldest*1e6)))
 	}
 	if m.Lost > 0 {
@@ -148,4 +152,13 @@ func example(e *bench.Trouble) string {
 		return "(" + rest + ")"
 	}
 	return "(" + e.Example + ")"
+}
+
+// Errors names the errors of a result in one line.
+func Errors(r *bench.Result) string {
+	var kinds []string
+	for _, e := range r.Errors {
+		kinds = append(kinds, Count(e.Count)+" x "+e.Kind)
+	}
+	return strings.Join(kinds, ", ")
 }
