@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -67,6 +68,9 @@ func copyOf(l net.Listener) (*listener, error) {
 func (s *Server) serve(ln *listener) error {
 	if s.Accept == nil {
 		return errors.New("switchboard: Server.Accept is nil: nobody to serve connections")
+	}
+	if err := checkTLS(s.TLSConfig); err != nil {
+		return err
 	}
 	loops, err := s.run()
 	if err != nil {
@@ -271,6 +275,19 @@ func (c *Conn) open() {
 		c.finish(ErrServerClosed)
 		return
 	}
+	if l.server.TLSConfig != nil {
+		c.flags |= secured
+		c.state = stateHandshaking
+		c.schedule()
+	} else {
+		c.welcome()
+	}
+	c.flush()
+}
+
+// welcome asks Accept for c's handler.
+func (c *Conn) welcome() {
+	l := c.loop
 	l.begin(c)
 	h, err := l.server.Accept(c)
 	l.current.Store(nil)
@@ -281,8 +298,12 @@ func (c *Conn) open() {
 		l.count.Refused++
 		l.server.trace.refused(c, err)
 		c.mu.Lock()
-		c.transmit(nil)
-		c.dequeue(int(c.queued))
+		if c.out&sealed != 0 {
+			c.out |= noOutput
+			c.seal()
+		} else {
+			c.transmit(nil)
+		}
 		c.mu.Unlock()
 		c.finish(err)
 		return
@@ -291,7 +312,6 @@ func (c *Conn) open() {
 	c.state = stateOpen
 	l.server.trace.opened(c)
 	c.schedule()
-	c.flush()
 }
 
 // failed ends c for what the system said.
@@ -301,6 +321,10 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 		err := c.ending.err
 		c.mu.Unlock()
 		c.finish(err)
+		return
+	}
+	if c.state == stateHandshaking {
+		c.failHandshake(os.NewSyscallError(call, errno))
 		return
 	}
 	c.finish(callError(call, c.RemoteAddr(), errno))

@@ -61,7 +61,9 @@ type extra struct {
 	current target   // that dial is connecting to
 	stream  *stream  // of Blocking
 	inflow  atomic.Pointer[inflow]
-	since   int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
+	tls     atomic.Pointer[transport] // nil without TLS, and before a client has begun it
+
+	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
 }
 
 // ending is how a connection will end, once its queue is empty.
@@ -74,8 +76,9 @@ type ending struct {
 type state uint8
 
 const (
-	stateNew        state = iota // accepted, not yet on its loop
-	stateConnecting              // dialled, not yet there
+	stateNew         state = iota // accepted, not yet on its loop
+	stateConnecting               // dialled, not yet there
+	stateHandshaking              // of TLS: its handler is not there yet, or not told
 	stateOpen
 	stateLingering // everything is sent and ended: only the peer's end is awaited
 	stateGone
@@ -92,6 +95,8 @@ const (
 	leaveTold                     // and the Leaver knows
 	dialled                       // by Dial, not accepted
 	spliced                       // what it receives goes into the inflow of the other connection of its Pipe
+	secured                       // by TLS
+	cutOff                        // its input ended without the close_notify of TLS
 	freeRunning                   // reading goes on though the queue is full: what it brings goes elsewhere
 )
 
@@ -104,6 +109,7 @@ const (
 	endSent                         // and the peer told
 	closed                          // the descriptor is given back
 	progressed                      // the kernel took some of a queue that is not empty
+	sealed                          // by TLS: Write only queues, and the loop encrypts
 	refused                         // a Write did not fit above the low-water mark: only an empty queue is drained
 )
 
@@ -188,7 +194,7 @@ func (c *Conn) Sent() int64 {
 func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return int(c.queued)
+	return c.pending()
 }
 
 // Full tells whether the queue reached Server.HighWater and is not down at Server.LowWater yet: the time to stop writing.

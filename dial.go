@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -49,16 +50,17 @@ func (s *Server) Dial(ctx context.Context, address string, h Handler) (*Conn, er
 	if _, err := s.run(); err != nil {
 		return nil, err
 	}
-	return s.dial(ctx, s.quietest(nil), address, h)
+	return s.dial(ctx, s.quietest(nil), address, nil, h)
 }
 
 // Dial is Server.Dial on c's own loop, so that the two connections' handlers run in turn: what a proxy wants. Any
 // goroutine may call it.
 func (c *Conn) Dial(ctx context.Context, address string, h Handler) (*Conn, error) {
-	return c.Server().dial(ctx, c.loop, address, h)
+	return c.Server().dial(ctx, c.loop, address, nil, h)
 }
 
-func (s *Server) dial(ctx context.Context, l *loop, address string, h Handler) (*Conn, error) {
+// dial is Dial on one loop, over TLS unless config is nil.
+func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.Config, h Handler) (*Conn, error) {
 	if h == nil {
 		return nil, errors.New("switchboard: dial: no handler")
 	}
@@ -76,6 +78,9 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, h Handler) (
 	c.flags |= dialled
 	c.out |= blocked
 	c.more.Store(&extra{dial: d, remote: d})
+	if config != nil {
+		c.secure(config, true)
+	}
 	d.stop = context.AfterFunc(ctx, func() { c.Do(func() { c.giveUp(context.Cause(ctx)) }) })
 	begin := func() {
 		l.conns.add(c)
@@ -262,17 +267,39 @@ func (c *Conn) connected(errno syscall.Errno) {
 		c.tryNext()
 		return
 	}
-	more.dial.done()
-	open := &extra{since: more.since}
+	open := &extra{since: c.loop.tick}
 	if peer, path := rawio.PeerName(int(c.fd)); more.dial.isPath() {
 		open.remote = &net.UnixAddr{Name: path, Net: "unix"}
 	} else {
 		open.remote = netAddr(peer, "")
 	}
+	t := c.transport()
+	if t == nil {
+		more.dial.done()
+	} else {
+		open.dial = more.dial
+		open.tls.Store(t)
+	}
 	c.more.Store(open)
 	c.mu.Lock()
 	c.out &^= blocked
 	c.mu.Unlock()
+	if t != nil {
+		c.state = stateHandshaking
+		c.schedule()
+		t.shake()
+	} else {
+		c.dialDone()
+	}
+	c.flush()
+}
+
+// dialDone opens a dialled connection.
+func (c *Conn) dialDone() {
+	if more := c.extra(); more.dial != nil {
+		more.dial.done()
+		more.dial = nil
+	}
 	l := c.loop
 	c.state = stateOpen
 	c.active.Store(l.tick)
@@ -285,12 +312,12 @@ func (c *Conn) connected(errno syscall.Errno) {
 			c.end(orderly(err))
 		}
 	}
-	l.end(c)
+	l.current.Store(nil)
 }
 
 // giveUp ends a connection that did not come about.
 func (c *Conn) giveUp(err error) {
-	if c.state == stateConnecting {
+	if c.state < stateOpen {
 		c.finish(c.extra().dial.failure(err))
 	}
 }

@@ -24,6 +24,9 @@ var (
 	// ErrIdle ends a connection on which nothing moved for Server.IdleTimeout.
 	ErrIdle = errors.New("switchboard: nothing was received or sent within the idle timeout")
 
+	// ErrHandshakeTimeout is why a TLS handshake failed that was not done within Server.HandshakeTimeout.
+	ErrHandshakeTimeout = errors.New("switchboard: the TLS handshake took longer than the handshake timeout")
+
 	// ErrStalled ends a connection whose peer took nothing for Server.WriteTimeout though output waited.
 	ErrStalled = errors.New("switchboard: the peer took nothing within the write timeout")
 

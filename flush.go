@@ -29,19 +29,25 @@ func (c *Conn) flush() {
 	var errno syscall.Errno
 	c.mu.Lock()
 	c.out &^= posted
-	if c.queued > 0 && c.out&(blocked|closed) == 0 {
+	if c.out&(blocked|closed) == 0 && (c.queued > 0 || c.out&sealed != 0) {
 		before := c.sent
-		if errno = c.transmit(nil); errno != 0 {
+		if c.out&sealed != 0 {
+			errno = c.seal()
+		} else {
+			errno = c.transmit(nil)
+		}
+		if errno != 0 {
 			c.breakOff("write", errno)
 		}
 		c.loop.count.BytesOut += c.sent - before
 	}
-	drained := c.full.Load() && (c.queued == 0 || int(c.queued) <= c.loop.limits.LowWater && c.out&refused == 0)
+	queued := c.pending()
+	drained := c.full.Load() && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
 	if drained {
 		c.full.Store(false)
 		c.out &^= refused
 	}
-	out, queued, ending := c.out, int(c.queued), c.ending
+	out, ending := c.out, c.ending
 	c.out &^= progressed
 	c.mu.Unlock()
 
@@ -52,11 +58,11 @@ func (c *Conn) flush() {
 		c.loop.count.Queued += int64(queued) - int64(c.counted)
 		c.counted = int32(queued)
 	}
-	if ending != nil && (ending.abort || queued == 0 || c.state == stateConnecting) {
+	if ending != nil && (ending.abort || queued == 0 || c.state < stateOpen) {
 		c.depart(ending)
 		return
 	}
-	if out&noOutput != 0 && queued == 0 && c.endOutput(out) {
+	if out&noOutput != 0 && queued == 0 && c.state == stateOpen && c.endOutput(out) {
 		return
 	}
 	if drained {
@@ -136,7 +142,7 @@ func (c *Conn) writable() {
 
 // depart takes the way out that was decided, once nothing is queued or at once.
 func (c *Conn) depart(e *ending) {
-	if c.state == stateConnecting && e.err == nil {
+	if c.state < stateOpen && e.err == nil {
 		e.err = ErrAborted
 	}
 	if e.abort {
@@ -177,6 +183,10 @@ func (c *Conn) finish(err error) {
 	c.state = stateGone
 	c.mu.Lock()
 	lost := int(c.queued)
+	t := c.transport()
+	if t != nil {
+		lost = t.unsent(c.queued)
+	}
 	l.count.Queued -= int64(c.counted)
 	c.dropInflow()
 	c.dequeue(int(c.queued))
@@ -184,6 +194,9 @@ func (c *Conn) finish(err error) {
 	c.mu.Unlock()
 	c.stop.Store(true)
 	c.dropInput()
+	if t != nil {
+		t.leave()
+	}
 	l.deadlines.Stop(&c.deadline)
 	l.engine.release(c)
 	l.forget(c)

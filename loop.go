@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,13 @@ type loop struct {
 	conns     table
 	deadlines wheel.Wheel // of connections
 	timers    wheel.Wheel // of After, and of listeners
+	shakes    handshakes
 	count     Stats
+
+	// Of its TLS connections, for as long as one is dealt with.
+	plain  []byte // decrypted
+	gather []byte // to be encrypted
+	cipher []byte // encrypted
 
 	// Anybody's.
 	mu      sync.Mutex
@@ -61,6 +68,7 @@ func newLoop(s *Server, number int, lim *limits) (*loop, error) {
 	l := &loop{server: s, number: number, limits: lim, start: time.Now(), done: make(chan struct{})}
 	var err error
 	l.engine, err = newEngine(l, lim.Engine)
+	l.shakes.most, l.shakes.best = lim.Handshakes, max(1, runtime.GOMAXPROCS(0)/lim.Loops)
 	return l, err
 }
 
@@ -86,6 +94,7 @@ func (l *loop) run() {
 // of it is done in the next.
 func (l *loop) turn() (more bool) {
 	defer l.recoverHandler(&more)
+	l.shakeHands()
 	l.takeGiven()
 	l.workOff()
 	l.advance()
@@ -200,7 +209,8 @@ func (q *fifo[T]) next() (v T, ok bool) {
 func (l *loop) patience() time.Duration {
 	l.asleep.Store(true)
 	l.mu.Lock()
-	busy := len(l.given)+len(l.posted)+len(l.list) > 0 || l.left()
+	step := l.shakes.within()
+	busy := len(l.given)+len(l.posted)+len(l.list) > 0 || l.left() || step == 0
 	l.shown = l.count
 	l.mu.Unlock()
 	if busy {
@@ -212,9 +222,13 @@ func (l *loop) patience() time.Duration {
 		next, ok = first, true
 	}
 	if !ok {
-		return -1
+		return step
 	}
-	return max(0, time.Duration(next)*time.Millisecond-time.Since(l.start))
+	wait := max(0, time.Duration(next)*time.Millisecond-time.Since(l.start))
+	if step > 0 {
+		return min(wait, step)
+	}
+	return wait
 }
 
 // left tells whether a panic has left something for the next turn.

@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"io"
+	"net"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
@@ -54,15 +55,28 @@ func (c *Conn) receive(p []byte) {
 	if l.limits.IdleTimeout > 0 {
 		c.active.Store(l.tick)
 	}
+	switch {
+	case c.flags&secured == 0:
+		c.take(p)
+	case c.state == stateHandshaking:
+		c.receiveHandshake(p)
+	default:
+		c.decrypt(p)
+	}
+}
+
+// take offers the handler p, or keeps it while the handler is paused. It tells which.
+func (c *Conn) take(p []byte) (offered bool) {
 	if c.in != nil || c.stopped() {
 		c.in = buffer.Append(c.in, p)
 		p = c.in.B
 	}
 	if c.stopped() {
 		c.keep(p)
-		return
+		return false
 	}
 	c.offer(p)
+	return true
 }
 
 // offer has the handler consume p, which is all that is unread: it lies in c.in, or in the engine's buffer if that is nil.
@@ -116,14 +130,22 @@ func (c *Conn) afterOffer() {
 
 // inputEnd takes the peer's end of output from the engine.
 func (c *Conn) inputEnd() {
-	c.flags |= inputEnded
-	if c.state == stateLingering {
+	switch {
+	case c.state == stateLingering:
 		c.mu.Lock()
 		err := c.ending.err
 		c.mu.Unlock()
 		c.finish(err)
-		return
+	case c.flags&secured != 0:
+		c.hangUp()
+	default:
+		c.endInput()
 	}
+}
+
+// endInput passes on that nothing more will come.
+func (c *Conn) endInput() {
+	c.flags |= inputEnded
 	c.afterOffer()
 	c.flush() // even if nobody was told: there is nothing more to read
 }
@@ -133,6 +155,11 @@ func (c *Conn) tellEnd() {
 	var rest []byte
 	if c.in != nil {
 		rest = c.in.B
+	}
+	if c.flags&cutOff != 0 {
+		c.end(&net.OpError{Op: "read", Net: "tcp", Addr: c.RemoteAddr(), Err: errCutOff})
+		c.flush()
+		return
 	}
 	l := c.loop
 	l.begin(c)

@@ -3,6 +3,7 @@ package switchboard
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"math"
@@ -25,6 +26,21 @@ type Server struct {
 
 	// Loops is the number of event loops. 0: as many as GOMAXPROCS says.
 	Loops int
+
+	// TLSConfig has every accepted connection speak TLS, as crypto/tls does it with this configuration. Its handshake runs
+	// beside the loop; then Accept is called, and the handler serves plain bytes. It needs a certificate: package certs
+	// reads them from files. nil: no TLS.
+	TLSConfig *tls.Config
+
+	// Handshakes is how many TLS handshakes may be under way at once on each loop. Each costs a goroutine and about 30 KB
+	// until it is done, and begins only when the client has said hello. When so many wait for their peers, the one that
+	// has waited longest is given up for a client that arrives; when they wait for the processor, clients wait in the
+	// order of their arrival. 0: 1024.
+	Handshakes int
+
+	// HandshakeTimeout is how long a client may take from its connection to the end of its TLS handshake, and Dial from
+	// the connection's. 0: 10 seconds. Less than 0: as long as it likes.
+	HandshakeTimeout time.Duration
 
 	// Engine carries the loops: "epoll" on Linux, "kqueue" on macOS and the BSDs, "poll" or "select" on any Unix. "" or
 	// "auto": the best of the platform.
@@ -107,30 +123,33 @@ const (
 
 // limits are a Server's fields with their zero values put into words.
 type limits struct {
-	Loops, MaxConns, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit int
-	IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall          time.Duration
-	Engine                                                                   string
+	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit int
+	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall    time.Duration
+	Engine                                                                               string
 }
 
 func (s *Server) resolve() (limits, error) {
 	l := limits{
-		Loops:         cmp.Or(s.Loops, runtime.GOMAXPROCS(0)),
-		MaxConns:      s.MaxConns,
-		ReadBuffer:    cmp.Or(s.ReadBuffer, 64<<10),
-		InputLimit:    cmp.Or(s.InputLimit, 1<<20),
-		HighWater:     cmp.Or(s.HighWater, 64<<10),
-		IdleTimeout:   s.IdleTimeout,
-		WriteTimeout:  cmp.Or(s.WriteTimeout, time.Minute),
-		LingerTimeout: cmp.Or(s.LingerTimeout, 5*time.Second),
-		DialTimeout:   cmp.Or(s.DialTimeout, 10*time.Second),
-		SlowCall:      cmp.Or(s.SlowCall, 100*time.Millisecond),
-		Engine:        cmp.Or(s.Engine, "auto"),
+		Loops:            cmp.Or(s.Loops, runtime.GOMAXPROCS(0)),
+		MaxConns:         s.MaxConns,
+		Handshakes:       cmp.Or(s.Handshakes, 1024),
+		HandshakeTimeout: cmp.Or(s.HandshakeTimeout, 10*time.Second),
+		ReadBuffer:       cmp.Or(s.ReadBuffer, 64<<10),
+		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
+		HighWater:        cmp.Or(s.HighWater, 64<<10),
+		IdleTimeout:      s.IdleTimeout,
+		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
+		LingerTimeout:    cmp.Or(s.LingerTimeout, 5*time.Second),
+		DialTimeout:      cmp.Or(s.DialTimeout, 10*time.Second),
+		SlowCall:         cmp.Or(s.SlowCall, 100*time.Millisecond),
+		Engine:           cmp.Or(s.Engine, "auto"),
 	}
 	l.LowWater = cmp.Or(s.LowWater, l.HighWater/4)
 	l.ReadBuffer = min(l.ReadBuffer, l.InputLimit) // else one read could bring more than the limit
 	l.QueueLimit = cmp.Or(s.QueueLimit, max(1<<20, 4*l.HighWater))
-	for name, v := range map[string]int{"Loops": s.Loops, "MaxConns": s.MaxConns, "ReadBuffer": s.ReadBuffer,
-		"InputLimit": s.InputLimit, "HighWater": s.HighWater, "LowWater": s.LowWater, "QueueLimit": s.QueueLimit} {
+	for name, v := range map[string]int{"Loops": s.Loops, "MaxConns": s.MaxConns, "Handshakes": s.Handshakes,
+		"ReadBuffer": s.ReadBuffer, "InputLimit": s.InputLimit, "HighWater": s.HighWater, "LowWater": s.LowWater,
+		"QueueLimit": s.QueueLimit} {
 		if v < 0 {
 			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
 		}
@@ -330,7 +349,7 @@ func (s *Server) stop(to serverState) (idle chan struct{}, ok bool) {
 func (l *loop) leaveAll() {
 	for c := range l.conns.all() {
 		c.flags |= leaving
-		if c.state == stateConnecting {
+		if c.state < stateOpen {
 			c.abort(ErrServerClosed)
 		} else {
 			c.later(todoLeave)
@@ -369,6 +388,9 @@ func (c *Conn) leave() {
 // idle tells whether nothing is under way on c.
 func (c *Conn) idle(queued int) bool {
 	more := c.more.Load()
+	if c.flags&secured != 0 && c.state == stateOpen && c.transport().midRecord() {
+		return false
+	}
 	return c.state == stateOpen && c.in == nil && queued == 0 && c.flags&paused == 0 && (more == nil || more.stream == nil || !more.stream.busy())
 }
 

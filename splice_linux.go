@@ -27,7 +27,7 @@ type inflow struct {
 
 // spliceFrom begins to splice from c to h.to if the input has come fast, and tells whether it did.
 func (h *pipe) spliceFrom(c *Conn, received int) {
-	if received < c.loop.limits.ReadBuffer || c.in != nil {
+	if received < c.loop.limits.ReadBuffer || c.in != nil || (c.flags|h.to.flags)&secured != 0 {
 		h.fast = 0
 		return
 	}

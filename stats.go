@@ -5,8 +5,10 @@ package switchboard
 type Stats struct {
 	Active   int64 // connections now
 	Accepted int64 // connections taken from listeners, refused ones included
-	Refused  int64 // by Server.Accept
+	Refused  int64 // by Server.Accept, or because their TLS handshake failed
 	Dialled  int64 // connections that Dial made
+
+	Handshakes int64 // TLS handshakes that went well
 
 	BytesIn  int64 // received
 	BytesOut int64 // taken by the system
@@ -34,6 +36,7 @@ func (s *Server) Stats() Stats {
 		sum.Accepted += st.Accepted
 		sum.Refused += st.Refused
 		sum.Dialled += st.Dialled
+		sum.Handshakes += st.Handshakes
 		sum.BytesIn += st.BytesIn
 		sum.BytesOut += st.BytesOut
 		sum.Spliced += st.Spliced

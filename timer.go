@@ -71,6 +71,8 @@ func (c *Conn) firstDeadline() (at int64, ok bool) {
 	switch {
 	case c.state == stateConnecting:
 		first(c.extra().since, lim.DialTimeout)
+	case c.state == stateHandshaking:
+		first(c.arrived(), lim.HandshakeTimeout)
 	case c.state == stateLingering:
 		first(c.extra().since, lim.LingerTimeout)
 	default:
@@ -99,6 +101,8 @@ func (c *Conn) expire() {
 	case c.state == stateGone:
 	case c.state == stateConnecting && over(c.extra().since, lim.DialTimeout):
 		c.connected(syscall.ETIMEDOUT)
+	case c.state == stateHandshaking && over(c.arrived(), lim.HandshakeTimeout):
+		c.failHandshake(ErrHandshakeTimeout)
 	case c.state == stateLingering && over(c.extra().since, lim.LingerTimeout):
 		c.lingered()
 	case c.state == stateOpen && c.waitsForPeer() && over(c.extra().since, lim.WriteTimeout):

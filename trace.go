@@ -6,7 +6,7 @@ import "time"
 // the connection's loop, must not wait, and must not be changed once the server runs.
 type Trace struct {
 	Opened  func(c *Conn)                     // Accept took c, or Dial's connection is there
-	Refused func(c *Conn, err error)          // Accept refused c
+	Refused func(c *Conn, err error)          // Accept refused c, or its TLS handshake failed
 	Closed  func(c *Conn, err error)          // c is gone; after its handler was told
 	Slow    func(c *Conn, held time.Duration) // its handler holds the loop longer than Server.SlowCall; not on the loop
 }

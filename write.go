@@ -41,7 +41,11 @@ func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 	var errno syscall.Errno
 	// A loop at work sends what is queued when its turn is over, with whatever else is written until then. A sleeping
 	// loop is spared the waking.
-	if !waits && (now || inTurn && int(c.queued)+size >= prompt || !inTurn && c.loop.asleep.Load()) {
+	if c.out&sealed != 0 {
+		for _, p := range bufs {
+			c.transport().plain.enqueue(p)
+		}
+	} else if !waits && (now || inTurn && int(c.queued)+size >= prompt || !inTurn && c.loop.asleep.Load()) {
 		before := c.sent
 		errno = c.transmit(bufs)
 		c.loop.sent.Add(c.sent - before)
@@ -50,14 +54,14 @@ func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 			c.enqueue(p)
 		}
 	}
-	if int(c.queued) >= c.loop.limits.HighWater {
+	if c.pending() >= c.loop.limits.HighWater {
 		c.full.Store(true)
 	}
 	var err error
 	if errno != 0 {
 		err = c.breakOff("write", errno)
 	}
-	tell := !inTurn && !waits && (c.queued > 0 || errno != 0)
+	tell := !inTurn && !waits && (c.pending() > 0 || errno != 0)
 	if tell {
 		c.out |= posted
 	}
@@ -80,9 +84,9 @@ func (c *Conn) refuse(n int) error {
 	if n > lim.QueueLimit {
 		return fmt.Errorf("switchboard: write: %d bytes are more than Server.QueueLimit, %d", n, lim.QueueLimit)
 	}
-	if int(c.queued)+n > lim.QueueLimit {
+	if pending := c.pending(); pending+n > lim.QueueLimit {
 		c.full.Store(true) // a Drainer hears of it when there is room again
-		if int(c.queued) <= lim.LowWater {
+		if pending <= lim.LowWater {
 			c.out |= refused
 		}
 		return ErrQueueFull

@@ -1,0 +1,164 @@
+package certs
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Pair names the files of a certificate (PEM, with the intermediate ones after it) and of its private key.
+type Pair struct {
+	Cert, Key string
+}
+
+// Files are certificates that follow their files: a new pair serves the handshakes that come a second or more after it
+// was written, and connections that are there keep what they have. Nothing runs in between: a handshake looks at the
+// files, at most one a second. A pair that cannot be used leaves the one before it in place, and the log says why.
+type Files struct {
+	log   *slog.Logger
+	every time.Duration
+
+	mu    sync.Mutex
+	pairs []*pair
+	next  atomic.Int64 // when to look again, in nanoseconds of the Unix era
+	known atomic.Pointer[index]
+}
+
+// An index finds certificates by the names in them, in lower case; a wildcard's is "*.example.com".
+type index struct {
+	all    []*tls.Certificate
+	byName map[string][]*tls.Certificate
+}
+
+// A pair is what is known of a Pair.
+type pair struct {
+	Pair
+	cert      *tls.Certificate
+	certState os.FileInfo // of the files that were read last, whatever came of it
+	keyState  os.FileInfo
+}
+
+// Load reads all pairs, each of which must be good. What happens to them later is told to log, or to slog.Default if that
+// is nil.
+func Load(log *slog.Logger, pairs ...Pair) (*Files, error) {
+	if len(pairs) == 0 {
+		return nil, errors.New("certs: no files are named")
+	}
+	f := &Files{log: log, every: time.Second}
+	for _, names := range pairs {
+		p := &pair{Pair: names}
+		if _, err := p.read(); err != nil {
+			return nil, err
+		}
+		f.pairs = append(f.pairs, p)
+	}
+	f.index()
+	f.next.Store(time.Now().Add(f.every).UnixNano())
+	return f, nil
+}
+
+// GetCertificate is for the field of that name in a tls.Config. Of the certificates that have the name which the client
+// asks for, it chooses the first that the client can use; if none has, the first of all. Any goroutine may call it.
+func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.look(time.Now())
+	known := f.known.Load()
+	for _, c := range known.named(hello.ServerName) {
+		if hello.SupportsCertificate(c) == nil {
+			return c, nil
+		}
+	}
+	for _, c := range known.all {
+		if hello.SupportsCertificate(c) == nil {
+			return c, nil
+		}
+	}
+	return known.all[0], nil // crypto/tls tells the client what does not fit
+}
+
+// look reads the files that have changed, if it is time.
+func (f *Files) look(now time.Time) {
+	next := f.next.Load()
+	if now.UnixNano() < next || !f.next.CompareAndSwap(next, now.Add(f.every).UnixNano()) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	some := false
+	for _, p := range f.pairs {
+		changed, err := p.read()
+		switch {
+		case err != nil && changed:
+			f.logger().Error("a changed certificate cannot be used, the one before it still serves", "error", err)
+		case changed:
+			f.logger().Info("a changed certificate serves from now on", "cert", p.Cert, "until", p.cert.Leaf.NotAfter)
+			some = true
+		}
+	}
+	if some {
+		f.index()
+	}
+}
+
+// read reads the pair if its files are not those that were read last, and tells whether so. A file may change while it is
+// read: what is remembered of it is from before, so that it is read again then.
+func (p *pair) read() (changed bool, err error) {
+	certState, err1 := os.Stat(p.Cert)
+	keyState, err2 := os.Stat(p.Key)
+	if same(certState, p.certState) && same(keyState, p.keyState) && (p.cert != nil || p.certState != nil) {
+		return false, nil
+	}
+	p.certState, p.keyState = certState, keyState
+	if err := errors.Join(err1, err2); err != nil {
+		return true, fmt.Errorf("certs: %w", err)
+	}
+	cert, err := tls.LoadX509KeyPair(p.Cert, p.Key)
+	if err != nil {
+		return true, fmt.Errorf("certs: %s with %s: %w", p.Cert, p.Key, err)
+	}
+	p.cert = &cert
+	return true, nil
+}
+
+// same tells whether two looks at a file saw the same content, as far as can be told from outside; nil is no file.
+func same(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+// index makes what is read known. mu is held, or nobody else is there yet.
+func (f *Files) index() {
+	known := &index{byName: map[string][]*tls.Certificate{}}
+	for _, p := range f.pairs {
+		known.all = append(known.all, p.cert)
+		for _, name := range p.cert.Leaf.DNSNames {
+			name = strings.ToLower(name)
+			known.byName[name] = append(known.byName[name], p.cert)
+		}
+	}
+	f.known.Store(known)
+}
+
+// named returns the certificates that have a name, or the wildcard for it if none has.
+func (k *index) named(name string) []*tls.Certificate {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if found := k.byName[name]; len(found) > 0 {
+		return found
+	}
+	_, domain, _ := strings.Cut(name, ".")
+	return k.byName["*."+domain]
+}
+
+func (f *Files) logger() *slog.Logger {
+	if f.log == nil {
+		return slog.Default()
+	}
+	return f.log
+}

@@ -1,0 +1,71 @@
+// Tlsecho is an echo server over TLS on event loops: its handler sees plain bytes, and could not tell.
+//
+// It teaches Server.TLSConfig with certificates from files that may change while it runs, or with one that it makes up,
+// whose fingerprint it prints. What an idle connection costs here is mostly what crypto/tls keeps of it.
+//
+//	go run ./examples/tlsecho -listen 127.0.0.1:7007
+//	openssl s_client -quiet -connect 127.0.0.1:7007
+package main
+
+import (
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/socket"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("tlsecho: ")
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: tlsecho [-listen address] [-cert file -key file]") }
+	address := flag.String("listen", "127.0.0.1:7007", "")
+	cert := flag.String("cert", "", "")
+	key := flag.String("key", "", "")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("argument %q is one too many", flag.Arg(0))
+	}
+
+	config, err := configure(*cert, *key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := socket.CreateServer(*address, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	addr, err := listener.LocalAddr()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("listening on", addr)
+
+	echo := switchboard.DataFunc((*switchboard.Conn).Write)
+	server := &switchboard.Server{
+		Accept:    func(*switchboard.Conn) (switchboard.Handler, error) { return echo, nil },
+		TLSConfig: config,
+	}
+	log.Fatal(server.ServeSocket(listener))
+}
+
+// configure reads the certificate of the two files, or makes one up.
+func configure(cert, key string) (*tls.Config, error) {
+	if cert != "" || key != "" {
+		files, err := certs.Load(nil, certs.Pair{Cert: cert, Key: key})
+		if err != nil {
+			return nil, err
+		}
+		return &tls.Config{GetCertificate: files.GetCertificate}, nil
+	}
+	own, err := certs.SelfSigned("localhost", "127.0.0.1", "::1")
+	if err != nil {
+		return nil, err
+	}
+	fmt.Println("certificate", certs.Fingerprint(own))
+	return &tls.Config{Certificates: []tls.Certificate{own}}, nil
+}
