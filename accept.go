@@ -25,6 +25,7 @@ type listener struct {
 
 	// The loop's.
 	burst  int
+	bare   int // connections still to come that lack its options
 	closed bool
 	waits  bool // accepting is paused until connections go or the timer fires
 	told   bool // the log knows that descriptors are out
@@ -80,8 +81,8 @@ func (s *Server) serve(ln *listener) error {
 	ln.burst, ln.failed = 1, make(chan error, 1)
 	ln.again = &Timer{l: ln.loop, f: ln.look}
 	if ln.tcp() {
-		rawio.NoDelay(ln.fd)
-		rawio.KeepAlive(ln.fd)
+		s.setOptions(ln.fd)
+		ln.bare = rawio.Uninherited(ln.fd)
 	}
 	s.mu.Lock()
 	running := s.state == serverRunning
@@ -103,6 +104,14 @@ func (s *Server) serve(ln *listener) error {
 		<-ln.loop.done // which then looks at it no more
 	}
 	return err
+}
+
+// setOptions prepares a TCP socket.
+func (s *Server) setOptions(fd int) {
+	rawio.NoDelay(fd)
+	if s.limits.KeepAlive > 0 {
+		rawio.KeepAlive(fd, s.limits.KeepAlive)
+	}
 }
 
 func (ln *listener) tcp() bool { return ln.addr.Network() == "tcp" }
@@ -238,9 +247,9 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 		ln.told = false
 		s.logger().Info("accepting goes on", "address", ln.addr, "active", s.active.Load())
 	}
-	if ln.tcp() && !rawio.InheritsOptions {
-		rawio.NoDelay(fd)
-		rawio.KeepAlive(fd)
+	if ln.bare > 0 {
+		ln.bare--
+		s.setOptions(fd)
 	}
 	l := s.quietest(ln.loop)
 	c := newConn(l, fd, peer)

@@ -237,8 +237,7 @@ func (c *Conn) connect(t target) error {
 	if t.path != "" {
 		errno = rawio.ConnectUnix(fd, t.path)
 	} else {
-		rawio.NoDelay(fd)
-		rawio.KeepAlive(fd)
+		c.loop.server.setOptions(fd)
 		errno = rawio.ConnectInet(fd, t.ap, t.scope)
 	}
 	if errno != 0 && errno != syscall.EINPROGRESS {

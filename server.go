@@ -86,6 +86,12 @@ type Server struct {
 	// that address's failure to connect. nil: nothing is done.
 	DialControl func(fd int) error
 
+	// KeepAlive is after how much silence of a TCP peer the system asks whether it is there still, and how long it waits
+	// between two questions; four without an answer end the connection with ETIMEDOUT. It is set on the connections that
+	// are accepted and on those of Dial. Where it is not Linux, the system's own times count. 0: 15 seconds. Less than 0:
+	// never.
+	KeepAlive time.Duration
+
 	// SlowCall is how long a handler may hold its loop before a warning names it, also if it never returns. It is looked
 	// for four times in that time, so a call may be a quarter longer before it is seen. 0: 100 ms. Less than 0: no warnings.
 	SlowCall time.Duration
@@ -123,9 +129,9 @@ const (
 
 // limits are a Server's fields with their zero values put into words.
 type limits struct {
-	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit int
-	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall    time.Duration
-	Engine                                                                               string
+	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit         int
+	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive time.Duration
+	Engine                                                                                       string
 }
 
 func (s *Server) resolve() (limits, error) {
@@ -142,6 +148,7 @@ func (s *Server) resolve() (limits, error) {
 		LingerTimeout:    cmp.Or(s.LingerTimeout, 5*time.Second),
 		DialTimeout:      cmp.Or(s.DialTimeout, 10*time.Second),
 		SlowCall:         cmp.Or(s.SlowCall, 100*time.Millisecond),
+		KeepAlive:        cmp.Or(s.KeepAlive, 15*time.Second),
 		Engine:           cmp.Or(s.Engine, "auto"),
 	}
 	l.LowWater = cmp.Or(s.LowWater, l.HighWater/4)
@@ -201,7 +208,7 @@ func (s *Server) ServeSocket(l *socket.Socket) error {
 // *net.TCPListener or *net.UnixListener. If somebody else closes it, Serve returns an error that is net.ErrClosed, within
 // a second; the connections live on.
 //
-// The options that accepted connections inherit are set on l: TCP_NODELAY and SO_KEEPALIVE.
+// The options that accepted connections inherit are set on l: TCP_NODELAY, and SO_KEEPALIVE with its times.
 func (s *Server) Serve(l net.Listener) error {
 	defer l.Close()
 	ln, err := copyOf(l)

@@ -12,9 +12,6 @@ import (
 // NoDelay sends small messages at once (tcp(7), TCP_NODELAY).
 func NoDelay(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
 
-// KeepAlive asks a silent peer now and then whether it lives (socket(7), SO_KEEPALIVE).
-func KeepAlive(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
-
 // ShutdownWrite ends the output: the peer reads the end of input after what was sent (shutdown(2), SHUT_WR).
 func ShutdownWrite(fd int) syscall.Errno {
 	err := unix.Shutdown(fd, unix.SHUT_WR)

@@ -4,7 +4,9 @@ package rawio
 
 import (
 	"errors"
+	"math"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,6 +82,11 @@ func peer(sa unix.Sockaddr) (p Peer) {
 // Untaken is not known here, and need not be: a socket can be written as soon as the peer has taken 2 KiB.
 func Untaken(fd int) int { return -1 }
 
+// KeepAlive has the system ask a silent peer now and then whether it lives (setsockopt(2), SO_KEEPALIVE), at its own times.
+func KeepAlive(fd int, after time.Duration) error {
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+}
+
 // Socket makes a non-blocking stream socket that is closed on exec.
 func Socket(family int) (int, error) {
 	syscall.ForkLock.RLock()
@@ -102,5 +109,5 @@ func Dup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_C
 // Close gives the descriptor back. A close of a socket with no linger time never waits.
 func Close(fd int) { unix.Close(fd) }
 
-// InheritsOptions says whether an accepted socket is sure to have the listener's TCP_NODELAY and keep-alive.
-const InheritsOptions = false
+// Uninherited returns how many of the connections that a TCP listener gives next are not sure to have its options: all.
+func Uninherited(fd int) int { return math.MaxInt }

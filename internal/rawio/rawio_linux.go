@@ -1,7 +1,10 @@
 package rawio
 
 import (
+	"errors"
+	"math"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -98,6 +101,17 @@ func Untaken(fd int) int {
 	return int(n)
 }
 
+// KeepAlive has the system ask a peer that was silent for so long whether it lives, and again as often; four questions
+// without an answer end the connection (tcp(7), TCP_KEEPIDLE). Parts of a second count as a whole one.
+func KeepAlive(fd int, after time.Duration) error {
+	seconds := int(min((after+time.Second-1)/time.Second, 1<<15-1)) // the system takes no more
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 4))
+}
+
 // Socket makes a non-blocking stream socket that is closed on exec.
 func Socket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -109,8 +123,15 @@ func Dup(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_C
 // Close gives the descriptor back. A close of a socket with no linger time never waits.
 func Close(fd int) { syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// InheritsOptions says that an accepted socket has the listener's TCP_NODELAY and keep-alive.
-const InheritsOptions = true
+// Uninherited returns how many of the connections that a TCP listener gives next do not have its options: those that it had
+// already when they were set (tcp(7), TCP_INFO).
+func Uninherited(fd int) int {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return math.MaxInt
+	}
+	return int(info.Unacked) // of a listener, the length of its queue
+}
 
 // Splice moves up to n bytes between a socket and a pipe inside the kernel (splice(2)), and does not wait for either.
 func Splice(from, to, n int) (int, syscall.Errno) {
