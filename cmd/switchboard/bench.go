@@ -32,6 +32,7 @@ type benching struct {
 	json    bool
 	html    string
 	quiet   bool
+	wait    time.Duration
 }
 
 func benchCommand() *cobra.Command {
@@ -68,6 +69,7 @@ Exit codes: 0 when all went well, 1 when anything was wrong (the report says wha
 		RunE:              func(cmd *cobra.Command, args []string) error { return b.run(cmd, args[0]) },
 	}
 	b.addFlags(cmd.Flags())
+	cmd.AddCommand(compareCommand())
 	cmd.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"echo", "none", "line", "http"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("pid", cobra.FixedCompletions([]string{"auto", "none"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -88,7 +90,7 @@ func (b *benching) addFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&b.payload, "payload", "f", "", "every message is the content of this `FILE` (-: standard input)")
 	flags.StringVar(&b.cfg.Path, "path", "/", "what --expect http asks for")
 	flags.StringSliceVar(&b.sources, "source", nil, "`ADDRESS` to connect from; several take turns, for more connections than one has ports")
-	flags.DurationVarP(&b.cfg.Patience, "timeout", "w", 0, "time for a connection to open and, at the end, for an answer to come (0: 5s and 1s)")
+	flags.DurationVarP(&b.wait, "timeout", "w", 0, "time for a connection to open and, at the end, for an answer to come (0: 5s and 1s)")
 	flags.IntVar(&b.cfg.Loops, "loops", 0, "event loops that carry the load (0: one for every two processors)")
 	flags.StringVar(&b.pid, "pid", "auto", "process whose processor time and memory are measured: auto, none or a `NUMBER`")
 	flags.BoolVar(&b.json, "json", false, "print the result as JSON")
@@ -150,6 +152,7 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 		return fmt.Errorf("address %q: the host is missing (try 127.0.0.1%s)", target, to.name)
 	}
 	b.cfg.Address, b.cfg.Expect = to.name, bench.Expect(b.expect)
+	b.cfg.OpenWait, b.cfg.LastWait = b.wait, b.wait
 	if b.cfg.PID, err = parsePID(b.pid); err != nil {
 		return err
 	}

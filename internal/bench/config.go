@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -45,22 +46,20 @@ type Config struct {
 	Warmup   time.Duration // after that, before anything is measured
 	Duration time.Duration // that is measured
 
-	// Patience is how long a connection may take to open, and at the end an answer to come. 0: five seconds to open, one
-	// to answer.
-	Patience time.Duration
+	OpenWait time.Duration // that a connection may take to open. 0: 5 seconds
+	LastWait time.Duration // that an answer may take when the measurement is over. 0: a second
 
 	PID      int            // of the server, whose processor time and memory are measured. 0: looked for. -1: not measured
 	Progress func(Progress) // is told how it goes, ten times a second. nil: nobody is
 }
 
 const (
-	MaxSize    = 64 << 20 // bytes of a message
-	maxFlight  = 1 << 30  // bytes of all messages in flight: what the server may make this process remember
-	maxWait    = 24 * time.Hour
-	maxConns   = 1 << 24
-	maxDepth   = 1 << 16
-	maxRate    = 1e8
-	answerWait = time.Second
+	MaxSize   = 64 << 20 // bytes of a message
+	maxFlight = 1 << 30  // bytes of all messages in flight: what the server may make this process remember
+	maxWait   = 24 * time.Hour
+	maxConns  = 1 << 24
+	maxDepth  = 1 << 16
+	maxRate   = 1e8
 )
 
 // Check says what of c makes no sense, in the terms of the command's flags.
@@ -80,6 +79,7 @@ func (c Config) resolve() (Config, error) {
 	if c.Loops == 0 {
 		c.Loops = max(1, runtime.GOMAXPROCS(0)/2)
 	}
+	c.OpenWait, c.LastWait = cmp.Or(c.OpenWait, 5*time.Second), cmp.Or(c.LastWait, time.Second)
 	switch c.Expect {
 	case Echo, None, Line, HTTP:
 	default:
@@ -135,26 +135,12 @@ func (c Config) resolve() (Config, error) {
 	if c.Duration == 0 {
 		return c, errors.New("--duration 0: there must be some time to measure")
 	}
-	for _, d := range []time.Duration{c.Duration, c.Warmup, c.Ramp, c.Patience} {
+	for _, d := range []time.Duration{c.Duration, c.Warmup, c.Ramp, c.OpenWait, c.LastWait} {
 		if d < 0 || d > maxWait {
 			return c, fmt.Errorf("%v: a time is 0 to %v", d, maxWait)
 		}
 	}
 	return c, nil
-}
-
-func (c *Config) connectPatience() time.Duration {
-	if c.Patience > 0 {
-		return c.Patience
-	}
-	return 5 * time.Second
-}
-
-func (c *Config) answerPatience() time.Duration {
-	if c.Patience > 0 {
-		return c.Patience
-	}
-	return answerWait
 }
 
 // request is the one that HTTP sends.

@@ -12,7 +12,7 @@ func (r *run) newResult(began, ended int64, used cost) *Result {
 	res := &Result{
 		Schema:   Schema,
 		Began:    r.start,
-		Machine:  thisMachine(),
+		Machine:  ThisMachine(),
 		Address:  r.cfg.Address,
 		Settings: r.cfg.settings(),
 		Seconds:  seconds,

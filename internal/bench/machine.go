@@ -15,7 +15,8 @@ type Machine struct {
 	Go         string `json:"go"`
 }
 
-func thisMachine() Machine {
+// ThisMachine describes it.
+func ThisMachine() Machine {
 	m := Machine{System: runtime.GOOS, Arch: runtime.GOARCH, Processors: runtime.NumCPU(), Go: runtime.Version()}
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.System += " " + strings.TrimSpace(string(release))

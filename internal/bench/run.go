@@ -3,7 +3,9 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +51,7 @@ type run struct {
 
 // Run loads a server as cfg says and returns what it found out. When ctx ends, the run ends early with what there is. An
 // error is about what makes a run impossible: settings that make no sense, a server that is not there. What goes wrong
-// later is counted in the Result. Run takes no longer than Ramp, Warmup, Duration, twice Patience and some milliseconds;
+// later is counted in the Result. Run takes no longer than Ramp, Warmup, Duration, twice OpenWait, LastWait and some milliseconds;
 // nothing of it is left when it returns.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	cfg, err := cfg.resolve()
@@ -70,6 +72,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	return r.conduct(ctx, server)
 }
+
+var errInterrupted = errors.New("interrupted before the measurement began")
 
 func newRun(cfg Config) *run {
 	r := &run{
@@ -92,7 +96,7 @@ func newRun(cfg Config) *run {
 	r.server = &switchboard.Server{
 		Loops:         cfg.Loops,
 		HighWater:     4 * maxQueued,
-		DialTimeout:   cfg.connectPatience(),
+		DialTimeout:   cfg.OpenWait,
 		LingerTimeout: time.Second,
 		WriteTimeout:  -1,
 		SlowCall:      -1,
@@ -127,13 +131,17 @@ func (r *run) all() []*client { return append(append([]*client{}, r.idlers...), 
 func (r *run) first(ctx context.Context) error {
 	k := r.all()[0]
 	k.start()
+	enough := time.NewTimer(4 * r.cfg.OpenWait) // a name may take its time, and have several addresses
+	defer enough.Stop()
 	select {
 	case err := <-r.up:
 		if err != nil {
 			return err
 		}
+	case <-enough.C:
+		return fmt.Errorf("dial %s: %w", r.address, os.ErrDeadlineExceeded)
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return errInterrupted
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -154,7 +162,7 @@ func (r *run) openAll(ctx context.Context, finished chan<- struct{}) {
 	defer close(finished)
 	all := r.all()
 	began := time.Now()
-	enough := time.NewTimer(r.cfg.Ramp + 2*r.cfg.connectPatience())
+	enough := time.NewTimer(r.cfg.Ramp + 2*r.cfg.OpenWait)
 	defer enough.Stop()
 	turn := time.NewTimer(0)
 	defer turn.Stop()
@@ -196,7 +204,7 @@ func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
 	go r.openAll(r.ctx, finished)
 	ok := r.during(ctx, Opening, maxWait, finished) && r.during(ctx, Warming, r.cfg.Warmup, nil)
 	if !ok {
-		return nil, errors.New("interrupted before the measurement began")
+		return nil, errInterrupted
 	}
 	server.begin()
 	r.take(r.whole) // what came meanwhile is in no sample
@@ -221,9 +229,9 @@ func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
 // drain waits until what is in flight is answered, but not forever.
 func (r *run) drain(ended int64) {
 	r.phase = Draining
-	for r.now()-ended < int64(r.cfg.answerPatience()) {
+	for r.now()-ended < int64(r.cfg.LastWait) {
 		left := int64(0)
-		for _, k := range append(r.clients, r.idlers...) {
+		for _, k := range r.all() {
 			k.mu.Lock()
 			left += k.underWay()
 			k.mu.Unlock()

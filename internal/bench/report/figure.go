@@ -22,12 +22,20 @@ type Curve struct {
 	Dots   bool // a dot at every point
 }
 
+// A Bar is a value that stands for itself.
+type Bar struct {
+	Name  string
+	Value float64
+	Color int // that of the curve with this number
+}
+
 // A Figure is a picture of curves over one scale.
 type Figure struct {
 	Title, X, Y    string
 	LogX, LogY     bool
 	XTicks, YTicks plot.Ticker // nil: the plotter's own
 	Curves         []Curve
+	Bars           []Bar
 	Bare           bool // no legend: there is only one curve
 }
 
@@ -96,6 +104,9 @@ func (f Figure) drawing() (*drawing, error) {
 		}
 		d.legend.Add(c.Name, line)
 	}
+	if f.Bars != nil {
+		return d, f.bars(p)
+	}
 	if drawn == 0 {
 		return nil, nil
 	}
@@ -103,15 +114,50 @@ func (f Figure) drawing() (*drawing, error) {
 	return d, nil
 }
 
+const legendWidth = 106
+
 // draw puts the plot on a canvas, and the legend beside it, where it hides nothing.
 func (d *drawing) draw(c draw.Canvas) {
-	const gap, legend = 8, 106
+	const gap = 8
 	c = draw.Crop(c, gap, -gap, gap, -gap)
 	if !d.bare {
-		d.legend.Draw(draw.Crop(c, c.Size().X-legend, 0, 0, -22)) // as far down as the title is high
-		c = draw.Crop(c, 0, -legend-gap, 0, 0)
+		d.legend.Draw(draw.Crop(c, c.Size().X-legendWidth, 0, 0, -22)) // as far down as the title is high
+		c = draw.Crop(c, 0, -legendWidth-gap, 0, 0)
 	}
 	d.Plot.Draw(c)
+}
+
+// bars draws a bar for each value, the first at the top, with the value at its end.
+func (f Figure) bars(p *plot.Plot) error {
+	names := make([]string, len(f.Bars))
+	ends := plotter.XYLabels{XYs: make(plotter.XYs, len(f.Bars)), Labels: make([]string, len(f.Bars))}
+	for i, b := range f.Bars {
+		at := len(f.Bars) - 1 - i
+		bar, err := plotter.NewBarChart(plotter.Values{b.Value}, 11)
+		if err != nil {
+			return err
+		}
+		bar.Horizontal, bar.XMin, bar.Color, bar.LineStyle.Width = true, float64(at), palette[b.Color%len(palette)], 0
+		p.Add(bar)
+		names[at] = b.Name
+		ends.XYs[at], ends.Labels[at] = plotter.XY{X: b.Value, Y: float64(at)}, " "+Size(b.Value)
+	}
+	labels, err := plotter.NewLabels(ends)
+	if err != nil {
+		return err
+	}
+	for i := range labels.TextStyle {
+		labels.TextStyle[i].Font = font.Font{Variant: "Sans", Size: 9}
+		labels.TextStyle[i].Color, labels.TextStyle[i].YAlign = ink, draw.YCenter
+	}
+	p.Add(labels)
+	p.NominalY(names...)
+	p.Y.Tick.Label.XAlign, p.Y.Tick.Length, p.X.Tick.Length = draw.XRight, 3, 0
+	p.Y.Tick.LineStyle.Width = 0
+	p.X.Tick.Marker = ticks(p.X.Tick.Marker, f.XTicks)
+	p.X.Min, p.X.Max = 0, max(p.X.Max, 1)*1.25
+	p.Y.Min, p.Y.Max = -0.7, float64(len(f.Bars))-0.3
+	return nil
 }
 
 // drawable leaves out what a logarithm cannot show.
@@ -150,11 +196,20 @@ func ticks(own, wanted plot.Ticker) plot.Ticker {
 	return own
 }
 
-// SVG draws figures beside each other and below each other, in rows of so many, each of a size in points, and returns
-// the element to stand in a page. Figures with nothing to show are left out; it is empty if that is all of them.
-func SVG(columns int, width, height vg.Length, figures ...Figure) (string, error) {
+// A Sheet is figures beside and below each other.
+type Sheet struct {
+	Columns       int
+	Width, Height vg.Length // of one figure, in points
+	Legend        bool      // one for all figures, that of the first, at the right; each has the same curves
+	Figures       []Figure
+}
+
+// SVG draws the sheet and returns the element to stand in a page. Figures with nothing to show are left out; it is empty
+// if that is all of them.
+func (s Sheet) SVG() (string, error) {
 	var drawings []*drawing
-	for _, f := range figures {
+	for _, f := range s.Figures {
+		f.Bare = f.Bare || s.Legend
 		d, err := f.drawing()
 		if err != nil {
 			return "", fmt.Errorf("drawing %q: %w", f.Title, err)
@@ -166,13 +221,20 @@ func SVG(columns int, width, height vg.Length, figures ...Figure) (string, error
 	if len(drawings) == 0 {
 		return "", nil
 	}
-	columns = min(columns, len(drawings))
+	columns := min(s.Columns, len(drawings))
 	rows := (len(drawings) + columns - 1) / columns
-	canvas := vgsvg.New(width*vg.Length(columns), height*vg.Length(rows))
+	width, height := s.Width*vg.Length(columns), s.Height*vg.Length(rows)
+	if s.Legend {
+		width += legendWidth
+	}
+	canvas := vgsvg.New(width, height)
 	whole := draw.New(canvas)
 	for i, d := range drawings {
-		x, y := vg.Length(i%columns)*width, height*vg.Length(rows-1-i/columns)
-		d.draw(draw.Crop(whole, x, x+width-whole.Max.X, y, y+height-whole.Max.Y))
+		x, y := s.Width*vg.Length(i%columns), s.Height*vg.Length(rows-1-i/columns)
+		d.draw(draw.Crop(whole, x, x+s.Width-width, y, y+s.Height-height))
+	}
+	if s.Legend {
+		drawings[0].legend.Draw(draw.Crop(whole, width-legendWidth, 0, 0, -30))
 	}
 	var out bytes.Buffer
 	if _, err := canvas.WriteTo(&out); err != nil {

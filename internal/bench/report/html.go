@@ -24,11 +24,11 @@ var Words = template.FuncMap{
 
 // HTML writes a result as one page.
 func HTML(w io.Writer, r *bench.Result) error {
-	curve, err := SVG(1, 860, 320, latencyCurve(r))
+	curve, err := Sheet{Columns: 1, Width: 860, Height: 320, Figures: []Figure{latencyCurve(r)}}.SVG()
 	if err != nil {
 		return err
 	}
-	overTime, err := SVG(2, 430, 230, timeline(r)...)
+	overTime, err := Sheet{Columns: 2, Width: 430, Height: 230, Figures: timeline(r)}.SVG()
 	if err != nil {
 		return err
 	}

@@ -93,14 +93,20 @@ func (l *live) figures(w io.Writer, stat decor.Statistics) error {
 		fmt.Sprintf("connections %s of %s", report.Count(l.now.Open), report.Count(int64(l.now.Want))),
 		fmt.Sprintf("errors      %s", errors),
 	} {
-		if runes := []rune(line); len(runes) >= stat.AvailableWidth && stat.AvailableWidth > 0 {
-			line = string(runes[:stat.AvailableWidth-1])
-		}
-		if _, err := io.WriteString(w, strings.TrimRight(line, " ")+"\n"); err != nil {
+		if err := writeLine(w, line, stat.AvailableWidth); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeLine writes a line, cut off where a terminal of that width would go on in the next one.
+func writeLine(w io.Writer, line string, width int) error {
+	if runes := []rune(line); len(runes) >= width && width > 0 {
+		line = string(runes[:width-1])
+	}
+	_, err := io.WriteString(w, strings.TrimRight(line, " ")+"\n")
+	return err
 }
 
 // Sparkline draws values as columns of eight heights, of which the highest value has the highest.

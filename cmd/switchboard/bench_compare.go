@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard/internal/bench/compare"
+	"github.com/switchboard-go/switchboard/internal/bench/report"
+	"github.com/switchboard-go/switchboard/internal/bench/view"
+)
+
+// A comparing is what the flags of bench compare ask for.
+type comparing struct {
+	plan    compare.Plan
+	modes   []string
+	against []string
+	quick   bool
+	json    bool
+	html    string
+	svg     string
+	quiet   bool
+}
+
+func compareCommand() *cobra.Command {
+	var c comparing
+	cmd := &cobra.Command{
+		Use:   "compare",
+		Short: "Compare the architectures of serve, and other servers, with each other",
+		Long: `Start the built-in echo service in each of its architectures, and other servers, load one at a time in short slices in
+random order, round after round, and put the medians side by side: what a message costs in processor time, how many
+there are in a second, how long an answer takes, and how much memory a connection takes that only sits there.
+
+What the machine does meanwhile hits all of them alike: the ratios hold where the figures themselves drift.
+
+--against takes a command with {port} in it, that serves echo on that port of 127.0.0.1; NAME=COMMAND gives it a name.
+
+Everything that was started has ended when compare ends. Exit codes: 0 when all could be compared, 1 when one could not,
+2 for a wrong call.`,
+		Example: `  switchboard bench compare
+  switchboard bench compare --quick --modes goroutines,epoll
+  switchboard bench compare --html compare.html --against 'socat=socat TCP-LISTEN:{port},fork,reuseaddr PIPE'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Flags()) },
+	}
+	c.addFlags(cmd.Flags())
+	cmd.RegisterFlagCompletionFunc("modes", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return architectures(), cobra.ShellCompDirectiveNoFileComp
+	})
+	return cmd
+}
+
+func (c *comparing) addFlags(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringSliceVarP(&c.modes, "modes", "m", architectures(), "architectures to compare")
+	flags.StringArrayVarP(&c.against, "against", "a", nil, "another server: a `COMMAND` with {port} in it, any number of times")
+	flags.IntSliceVarP(&c.plan.Conns, "conns", "c", []int{1, 10, 100, 1000, 5000}, "numbers of connections")
+	flags.IntVarP(&c.plan.Size, "size", "s", 64, "bytes of a message")
+	flags.IntVarP(&c.plan.Depth, "depth", "n", 1, "messages that a connection may have in flight")
+	flags.IntVar(&c.plan.Rounds, "rounds", 7, "rounds, in which each has one slice")
+	flags.DurationVar(&c.plan.Slice, "slice", 300*time.Millisecond, "how long one slice is measured")
+	flags.DurationVar(&c.plan.Settle, "settle", 150*time.Millisecond, "how long it is loaded before that")
+	flags.IntVar(&c.plan.Idle, "idle", 5000, "idle connections whose memory is measured (0: none)")
+	flags.StringVar(&c.plan.Baseline, "baseline", "goroutines", "the one that ratios are to")
+	flags.BoolVar(&c.quick, "quick", false, "a comparison of seconds: --conns 1,10,100 --rounds 3 --slice 100ms --settle 50ms --idle 500, unless they are given")
+	flags.BoolVar(&c.json, "json", false, "print the result as JSON")
+	flags.StringVar(&c.html, "html", "", "write the comparison to this `FILE`, as one page of HTML")
+	flags.StringVar(&c.svg, "svg", "", "write its picture alone to this `FILE`")
+	flags.BoolVarP(&c.quiet, "quiet", "q", false, "do not show how it goes")
+}
+
+func (c *comparing) run(flags *pflag.FlagSet) error {
+	if err := c.configure(flags); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second one ends the process
+	done := func() {}
+	if !c.quiet {
+		steps := view.NewSteps(os.Stderr)
+		c.plan.Step = func(s compare.Step) { steps.Show(s.Done, s.All, s.What) }
+		done = steps.Close
+	}
+	result, err := compare.Run(ctx, c.plan)
+	done()
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	result.Command, result.Version = os.Args, version()
+	if err := c.show(result); err != nil {
+		return failure{exitFailed, err}
+	}
+	for _, s := range result.Servers {
+		if s.Error != "" {
+			return failure{exitFailed, fmt.Errorf("%s could not be compared: %s", s.Name, s.Error)}
+		}
+	}
+	return nil
+}
+
+// show writes the reports that were asked for.
+func (c *comparing) show(result *compare.Result) (err error) {
+	if c.json {
+		err = report.JSON(os.Stdout, result)
+	} else {
+		err = result.Text(os.Stdout)
+	}
+	if err == nil && c.html != "" {
+		err = writeFile(c.html, result.HTML)
+	}
+	if err == nil && c.svg != "" {
+		err = writeFile(c.svg, result.SVG)
+	}
+	return err
+}
+
+func (c *comparing) configure(flags *pflag.FlagSet) error {
+	if c.quick {
+		quick := map[string]func(){
+			"conns":  func() { c.plan.Conns = []int{1, 10, 100} },
+			"rounds": func() { c.plan.Rounds = 3 },
+			"slice":  func() { c.plan.Slice = 100 * time.Millisecond },
+			"settle": func() { c.plan.Settle = 50 * time.Millisecond },
+			"idle":   func() { c.plan.Idle = 500 },
+		}
+		for name, set := range quick {
+			if !flags.Changed(name) {
+				set()
+			}
+		}
+	}
+	known := architectures()
+	for _, mode := range c.modes {
+		if !slices.Contains(known, mode) {
+			return fmt.Errorf("--modes %q: on %s there are %s", mode, runtime.GOOS, strings.Join(known, ", "))
+		}
+		c.plan.Candidates = append(c.plan.Candidates, compare.Candidate{Name: mode, Command: ownServer(mode)})
+	}
+	for _, text := range c.against {
+		candidate, err := otherServer(text)
+		if err != nil {
+			return err
+		}
+		c.plan.Candidates = append(c.plan.Candidates, candidate)
+	}
+	return c.plan.Check()
+}
+
+// architectures are those that serve has, the loop once for each engine that it can be told: loop/epoll.
+func architectures() (names []string) {
+	for _, mode := range modeNames() {
+		switch engines := engineNames(); {
+		case mode == "auto": // is one of the others
+		case mode == "loop" && len(engines) > 0:
+			for _, engine := range engines {
+				names = append(names, mode+"/"+engine)
+			}
+		default:
+			names = append(names, mode)
+		}
+	}
+	return names
+}
+
+// engineNames asks serve what can follow its --engine.
+func engineNames() (names []string) {
+	serve := serveCommand()
+	complete, ok := serve.GetFlagCompletionFunc("engine")
+	if !ok {
+		return nil
+	}
+	found, _ := complete(serve, nil, "")
+	for _, name := range found {
+		if name, _, _ = strings.Cut(name, "\t"); name != "auto" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ownServer makes the commands that run serve in an architecture.
+func ownServer(architecture string) func(port int) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	mode, engine, hasEngine := strings.Cut(architecture, "/")
+	return func(port int) *exec.Cmd {
+		args := []string{"serve", "echo", "--quiet", "--mode", mode, "--listen", "127.0.0.1:" + strconv.Itoa(port)}
+		if hasEngine {
+			args = append(args, "--engine", engine)
+		}
+		return exec.Command(self, args...)
+	}
+}
+
+// otherServer reads what --against was given: NAME=COMMAND or COMMAND, which then is its own name.
+func otherServer(text string) (compare.Candidate, error) {
+	name, command, ok := strings.Cut(text, "=")
+	if !ok || name == "" || strings.ContainsAny(name, " /{") {
+		command = text
+		name = filepath.Base(strings.Fields(text + " ?")[0])
+	}
+	if !strings.Contains(command, "{port}") {
+		return compare.Candidate{}, fmt.Errorf("--against %q: there is no {port} in it for the port to listen on", text)
+	}
+	return compare.Candidate{Name: name, Command: func(port int) *exec.Cmd {
+		line := strings.ReplaceAll(command, "{port}", strconv.Itoa(port))
+		if runtime.GOOS == "windows" {
+			return exec.Command("cmd", "/c", line)
+		}
+		return exec.Command("sh", "-c", line)
+	}}, nil
+}
