@@ -27,8 +27,9 @@ type listener struct {
 	burst  int
 	bare   int // connections still to come that lack its options
 	closed bool
-	waits  bool // accepting is paused until connections go or the timer fires
-	told   bool // the log knows that descriptors are out
+	waits  bool      // accepting is paused until connections go or the timer fires
+	short  bool      // the log knows that descriptors are out
+	told   time.Time // when it last said so
 	again  *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
@@ -38,6 +39,10 @@ const (
 	// retry is how long accepting pauses at the end of descriptors when no connection of our own goes meanwhile: somebody
 	// else may have given some back.
 	retry = 100 * time.Millisecond
+
+	// tellAgain is after how long a new shortage of descriptors is worth a new line in the log: while clients wait, each
+	// connection that goes begins and ends one.
+	tellAgain = time.Minute
 
 	// checkEvery is how soon Serve notices that somebody else has closed its net.Listener. Go's poller tells nobody but
 	// who waits in Accept, and who waits there would take connections.
@@ -90,20 +95,36 @@ func (s *Server) serve(ln *listener) error {
 		s.listeners[ln] = struct{}{}
 	}
 	s.mu.Unlock()
-	if !running || !ln.loop.give(task{f: ln.resume}) {
+	if !running {
+		return ErrServerClosed
+	}
+	defer s.dismiss(ln)
+	if !ln.loop.give(task{f: ln.resume}) {
 		return ErrServerClosed
 	}
 	err = <-ln.failed
-	s.mu.Lock()
-	delete(s.listeners, ln)
-	s.mu.Unlock()
 	stopped := make(chan struct{})
-	if ln.loop.give(task{f: func() { ln.stop(); close(stopped) }}) {
+	stop := func() {
+		ln.stop()
+		if err == ErrServerClosed {
+			ln.lastCall()
+		}
+		close(stopped)
+	}
+	if ln.loop.give(task{f: stop}) {
 		<-stopped
 	} else {
 		<-ln.loop.done // which then looks at it no more
 	}
 	return err
+}
+
+// dismiss takes a listener that has stopped out of the books.
+func (s *Server) dismiss(ln *listener) {
+	s.mu.Lock()
+	delete(s.listeners, ln)
+	s.checkIdle()
+	s.mu.Unlock()
 }
 
 // setOptions prepares a TCP socket.
@@ -133,6 +154,27 @@ func (ln *listener) stop() {
 	}
 	ln.again.Stop()
 	ln.closed = true
+}
+
+// lastCall takes who has connected before the server stopped and waits to be accepted: to close the listener on them would
+// be a reset. It runs on the loop, but leaves all handlers to later turns.
+func (ln *listener) lastCall() {
+	const most = 1 << 16 // no backlog is longer
+	for range most {
+		if !ln.server.claim() {
+			return
+		}
+		fd, peer, errno := rawio.Accept(ln.fd)
+		if errno == 0 {
+			c := ln.admit(fd, peer)
+			ln.hand(c)
+			continue
+		}
+		ln.server.unclaim()
+		if errno != syscall.ECONNABORTED {
+			return
+		}
+	}
 }
 
 // resume begins to accept, or begins again. It runs on the loop.
@@ -227,8 +269,8 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 	switch {
 	case errno == 0:
 	case rawio.NoDescriptors(errno):
-		if !ln.told {
-			ln.told = true
+		if !ln.short && time.Since(ln.told) >= tellAgain {
+			ln.short, ln.told = true, time.Now()
 			s.logger().Error("accepting pauses: "+errno.Error()+" (raise the limit with ulimit -n, or set MaxConns below it)",
 				"address", ln.addr, "active", s.active.Load())
 		}
@@ -243,29 +285,39 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 		ln.pause(retry)
 		return false
 	}
-	if ln.told {
-		ln.told = false
+	if ln.short {
+		ln.short = false
 		s.logger().Info("accepting goes on", "address", ln.addr, "active", s.active.Load())
 	}
-	if ln.bare > 0 {
-		ln.bare--
-		s.setOptions(fd)
-	}
-	l := s.quietest(ln.loop)
-	c := newConn(l, fd, peer)
-	ln.loop.count.Accepted++
-	if l == ln.loop {
+	if c := ln.admit(fd, peer); c.loop == ln.loop {
 		c.open()
-	} else if !l.adopt(c) {
-		rawio.Close(fd)
-		s.unclaim()
-		s.departed()
+	} else {
+		ln.hand(c)
 	}
 	if s.limits.MaxConns > 0 && s.accepted.Load() >= int64(s.limits.MaxConns) {
 		ln.pause(0)
 		return false
 	}
 	return true
+}
+
+// admit makes a connection of what accept(2) gave, for the quietest loop.
+func (ln *listener) admit(fd int, peer rawio.Peer) *Conn {
+	if ln.bare > 0 {
+		ln.bare--
+		ln.server.setOptions(fd)
+	}
+	ln.loop.count.Accepted++
+	return newConn(ln.server.quietest(ln.loop), fd, peer)
+}
+
+// hand gives a new connection to its loop.
+func (ln *listener) hand(c *Conn) {
+	if !c.loop.adopt(c) {
+		rawio.Close(int(c.fd))
+		ln.server.unclaim()
+		ln.server.departed()
+	}
 }
 
 func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
@@ -280,7 +332,7 @@ func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
 func (c *Conn) open() {
 	l := c.loop
 	l.conns.add(c)
-	if l.server.stopping.Load() {
+	if l.server.stopping.Load() && !c.isLastGuest() {
 		c.finish(ErrServerClosed)
 		return
 	}
@@ -292,6 +344,20 @@ func (c *Conn) open() {
 		c.welcome()
 	}
 	c.flush()
+}
+
+// isLastGuest tells whether c, which opens while the server stops, is served still, and has it leave when it is idle.
+func (c *Conn) isLastGuest() bool {
+	s := c.loop.server
+	s.mu.Lock()
+	closed := s.state == serverClosed
+	s.mu.Unlock()
+	if closed || s.TLSConfig != nil { // a handshake would not be done in this turn
+		return false
+	}
+	c.flags |= leaving
+	c.later(todoLeave)
+	return true
 }
 
 // welcome asks Accept for c's handler.

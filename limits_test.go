@@ -178,7 +178,7 @@ func TestIdleTimeoutEndsWhatDoesNotMove(t *testing.T) {
 		if took := time.Since(began); took < 50*time.Millisecond {
 			t.Errorf("idle for %v only", took)
 		}
-		silent.hearsReset()
+		silent.hearsEnd("")
 		busy.says("x")
 		busy.hears("x")
 		if err := next(t, h.ended); !errors.Is(err, switchboard.ErrIdle) {

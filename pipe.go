@@ -10,7 +10,7 @@ var ErrPiped = errors.New("switchboard: the connection it was joined with has en
 // over. A peer that reads slowly has the other one's input paused. If one connection fails, the other is closed once it
 // has been sent what came before.
 //
-// From now on the handlers that the two had are told nothing but Close. The two may be on different loops, though on the
+// From now on the handlers that the two had are told nothing but Close, and Leave if they are Leavers. The two may be on different loops, though on the
 // same one (Conn.Dial) no byte changes goroutines. Pipe must be called on a's loop; b may still be connecting.
 func Pipe(a, b *Conn) {
 	pipeTo(a, b)

@@ -67,7 +67,8 @@ type Server struct {
 	// at least HighWater. 0: 1 MiB, or four times HighWater if that is more.
 	QueueLimit int
 
-	// IdleTimeout ends a connection with ErrIdle when nothing was received or sent for so long. 0: never.
+	// IdleTimeout ends a connection with ErrIdle when nothing was received or sent for so long: in order if everything
+	// written was sent, else with a reset. 0: never.
 	IdleTimeout time.Duration
 
 	// WriteTimeout ends a connection with ErrStalled when output waits and the peer takes none for so long. 0: one
@@ -282,15 +283,15 @@ func (s *Server) departed() {
 	}
 }
 
-// checkIdle tells who waits for it that the last connection is gone. mu is held.
+// checkIdle tells who waits for it that the last listener has stopped and the last connection is gone. mu is held.
 func (s *Server) checkIdle() {
-	if s.idle != nil && !s.isIdle && s.active.Load() == 0 {
+	if s.idle != nil && !s.isIdle && len(s.listeners) == 0 && s.active.Load() == 0 {
 		s.isIdle = true
 		close(s.idle)
 	}
 }
 
-// Shutdown ends the server in order: it stops accepting, tells the handlers that are Leavers, closes every other
+// Shutdown ends the server in order: it accepts who has connected already, and then nobody more, tells the handlers that are Leavers, closes every other
 // connection as soon as all that it received is consumed and all that was written to it is sent, and waits for the rest
 // until ctx ends. Then it closes what is left as Close does and returns ctx's error; without that, nil.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -374,7 +375,11 @@ func (l *loop) abortAll() {
 
 // leave closes c, as Shutdown wants it, if nothing is under way on it.
 func (c *Conn) leave() {
-	if h, ok := c.handler.(Leaver); ok {
+	h := c.handler
+	if p, ok := h.(*pipe); ok {
+		h = p.before
+	}
+	if h, ok := h.(Leaver); ok {
 		if c.flags&leaveTold == 0 {
 			c.flags |= leaveTold
 			c.loop.begin(c)

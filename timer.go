@@ -114,7 +114,14 @@ func (c *Conn) expire() {
 			c.abort(ErrStalled)
 		}
 	case c.state == stateOpen && over(c.active.Load(), lim.IdleTimeout):
-		c.abort(ErrIdle)
+		switch {
+		case c.Queued() > 0:
+			c.abort(ErrIdle) // what the peer got is not all, and must not look like it
+		case c.flags&secured != 0:
+			c.end(ErrIdle) // TLS has a last word
+		default:
+			c.finish(ErrIdle)
+		}
 	default:
 		c.schedule()
 	}
