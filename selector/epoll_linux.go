@@ -41,7 +41,7 @@ type epoll struct {
 }
 
 // NewEpoll opens a Selector on epoll(7), which only Linux has: elsewhere the error wraps errors.ErrUnsupported.
-func NewEpoll() (*Selector, error) { return newSelector(openEpoll()) }
+func NewEpoll() (*Selector, error) { return newSelector(openEpoll) }
 
 func openEpoll() (mechanism, error) {
 	wake, err := openWakeFile()

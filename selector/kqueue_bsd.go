@@ -33,7 +33,7 @@ type kqueue struct {
 
 // NewKqueue opens a Selector on kqueue(2), which macOS and the BSDs have: elsewhere the error wraps
 // errors.ErrUnsupported.
-func NewKqueue() (*Selector, error) { return newSelector(openKqueue()) }
+func NewKqueue() (*Selector, error) { return newSelector(openKqueue) }
 
 func openKqueue() (mechanism, error) {
 	fd, err := unix.Kqueue()

@@ -22,7 +22,7 @@ type poll struct {
 }
 
 // NewPoll opens a Selector on poll(2). The error wraps errors.ErrUnsupported on Windows.
-func NewPoll() (*Selector, error) { return newSelector(openPoll()) }
+func NewPoll() (*Selector, error) { return newSelector(openPoll) }
 
 func openPoll() (mechanism, error) {
 	wake, err := openWakeFile()

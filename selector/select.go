@@ -30,7 +30,7 @@ func (s fdSet) set(fd int)      { s[fd/unix.FD_SETSIZE].Set(fd % unix.FD_SETSIZE
 func (s fdSet) clear(fd int)    { s[fd/unix.FD_SETSIZE].Clear(fd % unix.FD_SETSIZE) }
 
 // NewSelect opens a Selector on select(2). The error wraps errors.ErrUnsupported on Windows.
-func NewSelect() (*Selector, error) { return newSelector(openSelect()) }
+func NewSelect() (*Selector, error) { return newSelector(openSelect) }
 
 func openSelect() (mechanism, error) {
 	wake, err := openWakeFile()

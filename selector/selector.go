@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/poller"
 )
 
 // Events is a set of conditions that a descriptor can be ready in.
@@ -80,7 +83,12 @@ type Selector struct {
 	ready []Ready
 }
 
-func newSelector(m mechanism, err error) (*Selector, error) {
+// newSelector opens Go's poller first: who waits parks there, and a server may be out of descriptors by then.
+func newSelector(open func() (mechanism, error)) (*Selector, error) {
+	if err := poller.Open(); err != nil {
+		return nil, os.NewSyscallError("pipe", err)
+	}
+	m, err := open()
 	if err != nil {
 		return nil, err
 	}

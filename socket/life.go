@@ -3,6 +3,8 @@ package socket
 import (
 	"runtime"
 	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/poller"
 )
 
 // Close closes the socket: close(2). Calls that wait in other goroutines return net.ErrClosed. Bytes that the system
@@ -78,6 +80,7 @@ func (s *Socket) detachParked() (fd int, err error) {
 
 // adopt makes the Socket of a descriptor that is non-blocking and close-on-exec.
 func adopt(fd, family, typ, proto int) *Socket {
+	poller.Open() // now, as there may be no descriptors for it when a call first has to wait
 	s := &Socket{fd: fd, family: family, typ: typ, proto: proto}
 	s.life.Store(2)
 	s.timeout.Store(-1)

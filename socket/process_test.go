@@ -110,6 +110,13 @@ func descriptors() error {
 			return fmt.Errorf("%s: %v", name, err)
 		}
 	}
+	// Nobody has waited yet, and can although there is no descriptor for the runtime's poller any more.
+	if err := x.SetTimeout(time.Millisecond); err != nil {
+		return err
+	}
+	if _, err := x.Recv(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("a wait without descriptors: %v", err)
+	}
 	// The connection waits still.
 	spare.Close()
 	y, _, err := l.Accept()

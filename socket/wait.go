@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/poller"
 )
 
 // SetBlocking chooses the mode of the calls that follow: blocking ones wait, parking the goroutine and no thread;
@@ -181,6 +183,9 @@ func (s *Socket) parking() (*parking, error) {
 	}
 	if s.closed() {
 		return nil, errClosed
+	}
+	if err := poller.Open(); err != nil {
+		return nil, err
 	}
 	// Someone who shares the socket may have made it blocking.
 	if err := sysSetNonblock(s.fd, true); err != nil {
