@@ -208,3 +208,22 @@ func program(t testing.TB, name string) string {
 	}
 	return path
 }
+
+// looksDuring counts how often the mechanism looks, by which a wait is told from a spin.
+func looksDuring(s *Selector, act func()) int {
+	count := &countedLooks{mechanism: s.mechanism}
+	s.mechanism = count
+	act()
+	s.mechanism = count.mechanism
+	return count.n
+}
+
+type countedLooks struct {
+	mechanism
+	n int
+}
+
+func (c *countedLooks) take(s *Selector) {
+	c.n++
+	c.mechanism.take(s)
+}

@@ -17,6 +17,11 @@ func TestWakeEndsTheWait(t *testing.T) {
 				t.Fatalf("woken with %v", got)
 			}
 		}
+		began := time.Now()
+		looks := looksDuring(s, func() { selects(t, s, 10*time.Millisecond) })
+		if took := time.Since(began); took < 10*time.Millisecond || looks > 5 {
+			t.Errorf("the next wait took %v of 10ms, and %d looks", took, looks)
+		}
 	})
 }
 
