@@ -18,7 +18,9 @@ import (
 
 // dialing is an outgoing connection on its way.
 type dialing struct {
+	ctx     context.Context
 	address string
+	known   bool     // it needs nobody to resolve it
 	left    []target // addresses not yet tried
 	err     error    // of those tried
 	stop    func() bool
@@ -64,39 +66,49 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 	if h == nil {
 		return nil, errors.New("switchboard: dial: no handler")
 	}
-	d := &dialing{address: address}
+	d := &dialing{ctx: ctx, address: address}
 	if err := ctx.Err(); err != nil {
 		return nil, d.failure(err)
 	}
-	known, err := d.parse()
-	if err != nil {
+	if err := d.parse(); err != nil {
 		return nil, d.failure(err)
 	}
 	c := newConn(l, -1, rawio.Peer{})
 	c.handler = h
-	c.state = stateConnecting
 	c.flags |= dialled
 	c.out |= blocked
 	c.more.Store(&extra{dial: d, remote: d})
 	if config != nil {
 		c.secure(config, true)
 	}
-	d.stop = context.AfterFunc(ctx, func() { c.Do(func() { c.giveUp(context.Cause(ctx)) }) })
-	begin := func() {
-		l.conns.add(c)
-		if known {
-			c.tryNext()
-		} else {
-			go d.resolve(ctx, c)
-		}
-	}
-	if !l.give(task{f: begin}) {
-		d.done()
-		l.active.Add(-1)
+	if !l.adopt(c) {
 		s.departed()
 		return nil, ErrServerClosed
 	}
 	return c, nil
+}
+
+// beginDial begins a dialled connection on its loop, before anything else that the loop is told of it.
+func (c *Conn) beginDial() {
+	d := c.extra().dial
+	c.loop.conns.add(c)
+	c.state = stateConnecting
+	if c.Server().stopping.Load() {
+		c.finish(ErrServerClosed)
+		return
+	}
+	d.stop = context.AfterFunc(d.ctx, func() { c.Do(func() { c.giveUp(context.Cause(d.ctx)) }) })
+	if d.known {
+		c.tryNext()
+	} else {
+		ctx, cancel := context.WithCancel(d.ctx)
+		stop := d.stop
+		d.stop = func() bool {
+			cancel()
+			return stop()
+		}
+		go d.resolve(ctx, c)
+	}
 }
 
 // A dialing is its connection's remote address until one has answered.
@@ -121,29 +133,31 @@ func (d *dialing) done() {
 	}
 }
 
-// parse finds out what can be known of the address without asking anybody, and whether that is all.
-func (d *dialing) parse() (known bool, err error) {
+// parse finds out what can be known of the address without asking anybody.
+func (d *dialing) parse() error {
+	d.known = true
 	if d.isPath() {
 		d.left = []target{{path: d.address}}
-		return true, nil
+		return nil
 	}
 	host, port, err := net.SplitHostPort(d.address)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if host == "" {
 		host = "localhost"
 	}
 	number, err := net.LookupPort("tcp", port)
 	if err != nil {
-		return false, err
+		return err
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
+		d.known = false
 		d.left = []target{{ap: netip.AddrPortFrom(netip.Addr{}, uint16(number))}} // the port of what resolve finds
-		return false, nil
+		return nil
 	}
-	return true, d.add(ip, uint16(number))
+	return d.add(ip, uint16(number))
 }
 
 // isPath tells whether the address is that of a Unix socket: a path has a slash, an abstract name begins with "@".

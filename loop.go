@@ -111,14 +111,18 @@ func (l *loop) turn() (more bool) {
 // takeGiven does what other goroutines asked for.
 func (l *loop) takeGiven() {
 	l.mu.Lock()
-	l.told.refill(&l.posted)
-	l.tasks.refill(&l.given)
+	if l.told.refill(&l.posted) { // a connection begins before the tasks that it was given
+		l.tasks.refill(&l.given)
+	}
 	l.mu.Unlock()
 	for c, ok := l.told.next(); ok; c, ok = l.told.next() {
-		if c.state == stateNew {
-			c.open()
-		} else {
+		switch {
+		case c.state != stateNew:
 			c.flush()
+		case c.flags&dialled != 0:
+			c.beginDial()
+		default:
+			c.open()
 		}
 	}
 	for t, ok := l.tasks.next(); ok; t, ok = l.tasks.next() {
@@ -186,12 +190,14 @@ type fifo[T any] struct {
 	at    int
 }
 
-// refill takes over what *from holds if nothing is left, and leaves there an empty slice to fill.
-func (q *fifo[T]) refill(from *[]T) {
-	if q.at == len(q.items) {
-		clear(q.items)
-		q.items, *from, q.at = *from, q.items[:0], 0
+// refill takes over what *from holds if nothing is left, and leaves there an empty slice to fill. It tells whether it did.
+func (q *fifo[T]) refill(from *[]T) bool {
+	if q.at < len(q.items) {
+		return false
 	}
+	clear(q.items)
+	q.items, *from, q.at = *from, q.items[:0], 0
+	return true
 }
 
 func (q *fifo[T]) next() (v T, ok bool) {
