@@ -66,6 +66,9 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 	if h == nil {
 		return nil, errors.New("switchboard: dial: no handler")
 	}
+	if s.stopping.Load() {
+		return nil, ErrServerClosed
+	}
 	d := &dialing{ctx: ctx, address: address}
 	if err := ctx.Err(); err != nil {
 		return nil, d.failure(err)
@@ -254,16 +257,30 @@ func (c *Conn) connect(t target) error {
 		c.loop.server.setOptions(fd)
 		errno = rawio.ConnectInet(fd, t.ap, t.scope)
 	}
+	full := errno == syscall.EAGAIN && t.path != ""
 	if errno != 0 && errno != syscall.EINPROGRESS {
 		rawio.Close(fd)
-		return os.NewSyscallError("connect", errno)
+		if !full {
+			return os.NewSyscallError("connect", errno)
+		}
+	}
+	if more := c.extra(); more.current != t {
+		more.current, more.since = t, c.loop.clock()
+		c.schedule()
+	}
+	if full { // is the backlog, for which TCP would wait
+		c.After(retry, func() {
+			if c.state == stateConnecting {
+				more := c.extra()
+				more.dial.left = append(more.dial.left, t)
+				c.tryNext()
+			}
+		})
+		return nil
 	}
 	c.mu.Lock()
 	c.fd = int32(fd)
 	c.mu.Unlock()
-	more := c.extra()
-	more.current, more.since = t, c.loop.clock()
-	c.schedule()
 	c.watch(selector.Write)
 	return nil
 }

@@ -371,7 +371,7 @@ func TestDialsRaceWithTheServersEnd(t *testing.T) {
 			first := dial(t, s, l.Addr().String(), h)
 			for i := range 4 {
 				wg.Go(func() {
-					for {
+					for range 500 {
 						var err error
 						if i%2 == 0 {
 							_, err = s.Dial(context.Background(), l.Addr().String(), h)
