@@ -165,8 +165,8 @@ func TestIdleTimeoutEndsWhatDoesNotMove(t *testing.T) {
 		h := watch((*switchboard.Conn).Write)
 		s.Accept = everyone(h)
 		address := start(t, s)
-		silent, busy := call(t, address), call(t, address)
 		began := time.Now()
+		silent, busy := call(t, address), call(t, address)
 		for len(h.ended) == 0 {
 			busy.says("x")
 			busy.hears("x")
