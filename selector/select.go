@@ -117,8 +117,7 @@ func (m *selecting) selectFor(timeout time.Duration) error {
 }
 
 func (m *selecting) take(s *Selector) {
-	if m.bad {
-		m.takeBad(s)
+	if m.bad && !m.takeBad(s) {
 		return
 	}
 	for i := range m.asked[0] {
@@ -152,13 +151,22 @@ func (m *selecting) takeWord(s *Selector, first, end int) {
 }
 
 // takeBad finds the descriptors that were closed while registered: the kernel says only that there are some. They are
-// ready, as poll has it, and the call that follows says EBADF.
-func (m *selecting) takeBad(s *Selector) {
+// ready, as poll has it, and the call that follows says EBADF. Then it asks for the others, and tells whether that went
+// well.
+func (m *selecting) takeBad(s *Selector) bool {
+	m.prepare()
 	for fd := s.keys.next(0); fd >= 0; fd = s.keys.next(fd + 1) {
-		if e := s.current(fd); e != nil && checkOpen(fd) != nil {
+		if checkOpen(fd) == nil {
+			continue
+		}
+		if e := s.current(fd); e != nil {
 			s.found(fd, e, e.events())
 		}
+		for _, set := range m.asked {
+			set.clear(fd)
+		}
 	}
+	return m.ask() == nil && !m.bad
 }
 
 func (m *selecting) wake() error  { return m.wakeFD.ring() }
