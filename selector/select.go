@@ -49,8 +49,8 @@ func (m *selecting) name() string { return "select" }
 func (m *selecting) live() bool   { return false }
 
 func (m *selecting) add(fd int, ev Events, _ uint64) error {
-	if fd >= selectLimit {
-		return fmt.Errorf("select takes descriptors below %d here, use poll or kqueue: %w", selectLimit, unix.EINVAL)
+	if fd > highestForSelect {
+		return fmt.Errorf("select takes descriptors up to %d here, use poll or kqueue: %w", highestForSelect, unix.EINVAL)
 	}
 	if err := checkOpen(fd); err != nil {
 		return err

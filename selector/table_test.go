@@ -1,6 +1,7 @@
 package selector
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -45,7 +46,7 @@ func TestTableHoldsWhatAMapHolds(t *testing.T) {
 	if len(want) > 0 || !slices.IsSorted(fds) {
 		t.Errorf("next missed %v, or went back: %v", want, fds)
 	}
-	for _, fd := range []int{-1, 1 << 40} {
+	for _, fd := range []int{-1, math.MaxInt} {
 		if keys.at(fd) != nil {
 			t.Errorf("at(%d) has an entry", fd)
 		}
