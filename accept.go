@@ -24,6 +24,7 @@ type listener struct {
 	failed chan error   // why serve returns
 
 	// The loop's.
+	serial uint32 // the engine's
 	burst  int
 	bare   int // connections still to come that lack its options
 	closed bool
@@ -240,6 +241,29 @@ func (s *Server) resumeAccepting() {
 			}})
 		}
 	}
+}
+
+// acceptReady takes the connections that wait. Mostly it is one, and asking for a second would cost a system call to
+// hear so: the number it tries doubles while there are more and halves when there are not.
+func (ln *listener) acceptReady() {
+	for range ln.burst {
+		if !ln.server.claim() {
+			ln.pause(0)
+			return
+		}
+		fd, peer, errno := rawio.Accept(ln.fd)
+		if errno != 0 {
+			ln.server.unclaim()
+		}
+		if rawio.WouldBlock(errno) {
+			ln.burst = max(ln.burst/2, 1)
+			return
+		}
+		if !ln.accepted(fd, peer, errno) {
+			return
+		}
+	}
+	ln.burst = min(ln.burst*2, 64)
 }
 
 // claim takes a place among MaxConns, if there is one, for a connection that is about to be accepted.

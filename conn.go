@@ -35,15 +35,17 @@ type Conn struct {
 	sent   int64   // bytes the kernel took
 	ending *ending // why it ends, once that is decided
 
-	// The loop's own.
-	index   int32    // in its table
-	counted int32    // bytes of the queue that its figures hold
-	fd      int32    // changed under mu
-	out     outFlags // under mu
-	wanted  uint8    // the selector.Events that the engine was last told to watch for
+	// The loop's own, but for fd and out, which are changed under mu.
+	index   int32  // in its table
+	counted int32  // bytes of the queue that its figures hold
+	serial  uint32 // the engine's
+	fd      int32
+	out     outFlags
+	flags   flags
+	ring    ringFlags // the engine's
+	wanted  uint8     // the selector.Events that the engine was last told to watch for
 	state   state
 	todo    todo
-	flags   flags
 
 	// Set by one side, read by any.
 	stop atomic.Bool // Close or Abort was called: the handler gets no more
@@ -100,7 +102,7 @@ const (
 	freeRunning                   // reading goes on though the queue is full: what it brings goes elsewhere
 )
 
-type outFlags uint8
+type outFlags uint16
 
 const (
 	blocked    outFlags = 1 << iota // the kernel took less than it was offered: wait until it can be written
@@ -111,6 +113,18 @@ const (
 	progressed                      // the kernel took some of a queue that is not empty
 	sealed                          // by TLS: Write only queues, and the loop encrypts
 	refused                         // a Write did not fit above the low-water mark: only an empty queue is drained
+	inBatch                         // what was queued leaves with the engine's next system call
+)
+
+// ringFlags are what the completion engine does for a connection.
+type ringFlags uint8
+
+const (
+	receiving  ringFlags = 1 << iota // an operation of the ring receives
+	cancelling                       // and is being cancelled
+	polling                          // one waits for room for output
+	serialised                       // it has a serial number
+	flooding                         // it is received from once a turn
 )
 
 // A todo is what the loop owes a connection later in a turn.

@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"syscall"
 	"time"
 
 	"github.com/switchboard-go/switchboard/selector"
@@ -28,7 +29,14 @@ type engine interface {
 	// look reads what c has received already, and tells whether there was anything.
 	look(c *Conn) bool
 
-	// release forgets c and closes its descriptor.
+	// send sends what c has queued, or will when the turn is over; then c is inBatch until it is done. What the kernel does
+	// not take is queued again, and c blocked. c.mu is held.
+	send(c *Conn) syscall.Errno
+
+	// submit sends now what is in a batch.
+	submit()
+
+	// release forgets c, which is not inBatch, and closes its descriptor.
 	release(c *Conn)
 
 	// wait takes what has come, after waiting for it at most timeout: less than zero waits until there is something or

@@ -29,12 +29,12 @@ func (c *Conn) flush() {
 	var errno syscall.Errno
 	c.mu.Lock()
 	c.out &^= posted
-	if c.out&(blocked|closed) == 0 && (c.queued > 0 || c.out&sealed != 0) {
+	if c.out&(blocked|closed|inBatch) == 0 && (c.queued > 0 || c.out&sealed != 0) {
 		before := c.sent
 		if c.out&sealed != 0 {
 			errno = c.seal()
 		} else {
-			errno = c.transmit(nil)
+			errno = c.loop.engine.send(c)
 		}
 		if errno != 0 {
 			c.breakOff("write", errno)
@@ -58,11 +58,11 @@ func (c *Conn) flush() {
 		c.loop.count.Queued += int64(queued) - int64(c.counted)
 		c.counted = int32(queued)
 	}
-	if ending != nil && (ending.abort || queued == 0 || c.state < stateOpen) {
+	if ending != nil && (ending.abort || queued == 0 && out&inBatch == 0 || c.state < stateOpen) {
 		c.depart(ending)
 		return
 	}
-	if out&noOutput != 0 && queued == 0 && c.state == stateOpen && c.endOutput(out) {
+	if out&(noOutput|inBatch) == noOutput && queued == 0 && c.state == stateOpen && c.endOutput(out) {
 		return
 	}
 	if drained {
@@ -73,7 +73,7 @@ func (c *Conn) flush() {
 		more.since, more.untaken = c.loop.tick, rawio.Untaken(int(c.fd))
 		c.schedule()
 	}
-	if c.flags&leaving != 0 && c.idle(queued) {
+	if c.flags&leaving != 0 && out&inBatch == 0 && c.idle(queued) {
 		c.later(todoLeave)
 	}
 	if want := c.want(out); want != selector.Events(c.wanted) {
@@ -182,6 +182,11 @@ func (c *Conn) finish(err error) {
 	accepted := c.state != stateNew
 	c.state = stateGone
 	c.mu.Lock()
+	if c.out&inBatch != 0 {
+		c.mu.Unlock()
+		l.engine.submit() // its last bytes are for this descriptor, not for the next one of this number
+		c.mu.Lock()
+	}
 	lost := int(c.queued)
 	t := c.transport()
 	if t != nil {

@@ -4,6 +4,7 @@ package switchboard_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -14,21 +15,21 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
-	"github.com/switchboard-go/switchboard/selector"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
 // patience is how long a test waits for what must come. It is never waited out by a test that passes.
-const patience = 20 * time.Second
+const patience = 3 * time.Second
 
 // engines are all that Server.Engine can name on this platform.
-func engines() []string { return selector.Mechanisms() }
+func engines() []string { return switchboard.Engines() }
 
 // onEveryEngine runs a test with a server on each engine, and looks behind each for what was left.
 func onEveryEngine(t *testing.T, promise func(t *testing.T, s *switchboard.Server)) {
@@ -38,6 +39,12 @@ func onEveryEngine(t *testing.T, promise func(t *testing.T, s *switchboard.Serve
 			promise(t, newServer(t, engine))
 		})
 	}
+	t.Run(engines()[0]+" over TLS", func(t *testing.T) {
+		leavesNothing(t)
+		s := newServer(t, engines()[0])
+		s.TLSConfig = serverTLS()
+		promise(t, s)
+	})
 }
 
 func newServer(t testing.TB, engine string) *switchboard.Server {
@@ -61,6 +68,10 @@ func serveAt(t testing.TB, s *switchboard.Server, at string) (address string, se
 	a, err := l.LocalAddr()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.TLSConfig != nil {
+		secured.Store(a.String(), true)
+		t.Cleanup(func() { secured.Delete(a.String()) })
 	}
 	ch := make(chan error, 1)
 	go func() {
@@ -127,8 +138,18 @@ func callWith(t testing.TB, address string, d net.Dialer) peer {
 	}
 	c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { c.Close() })
+	if _, ok := secured.Load(address); ok {
+		over := tls.Client(c, clientTLS())
+		if err := over.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		c = over
+	}
 	return peer{c, t}
 }
+
+// secured are the addresses that TLS is spoken at.
+var secured sync.Map
 
 func (p peer) says(s string) {
 	p.t.Helper()
@@ -169,8 +190,12 @@ func (p peer) endsOutput() {
 
 // resets ends the connection without an orderly close.
 func (p peer) resets() {
-	p.Conn.(*net.TCPConn).SetLinger(0)
-	p.Conn.Close()
+	c := p.Conn
+	if over, ok := c.(*tls.Conn); ok {
+		c = over.NetConn()
+	}
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
 }
 
 // next returns what comes through a channel, in time.

@@ -102,11 +102,15 @@ func TestInputLimitStopsReading(t *testing.T) {
 			said := noise(7, size)
 			go io.WriteString(p, said)
 			c := next(t, conns)
-			eventually(t, "the limit is reached", func() bool { return c.Received() == int64(limit) })
-			stays(t, "no more is read", func() bool { return c.Received() == int64(limit) })
+			ahead := 0 // what the kernel may have received before it was told to stop
+			if s.Engine == "uring" {
+				ahead = 1 << 20
+			}
+			eventually(t, "the limit is reached", func() bool { return c.Received() >= int64(limit) })
+			stays(t, "little more is read", func() bool { return c.Received() <= int64(limit+ahead) })
 			c.Do(func() {
-				if c.Buffered() != limit {
-					t.Errorf("%d are buffered", c.Buffered())
+				if n := c.Buffered(); n < limit || n > limit+ahead {
+					t.Errorf("%d are buffered", n)
 				}
 				open = true
 				c.Resume()

@@ -78,8 +78,8 @@ func (l *loop) clock() int64 { return int64(time.Since(l.start) / time.Milliseco
 func (l *loop) run() {
 	over := false
 	defer func() {
-		if !over { // a handler called runtime.Goexit: the loop goes on without this goroutine
-			go l.run()
+		if !over { // a handler called runtime.Goexit, which does not end before this returns: the loop goes on, on its thread
+			l.run()
 		}
 	}()
 	for l.turn() {

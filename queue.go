@@ -27,6 +27,21 @@ func (q *queue) enqueue(p []byte) {
 	q.queued += int32(len(p))
 }
 
+// putBack makes p the beginning again.
+func (q *queue) putBack(p []byte) {
+	b := buffer.Append(nil, p)
+	if q.head != nil {
+		b = buffer.Append(b, q.head.B[q.headSent:])
+		b.Next = q.head.Next
+		buffer.Put(q.head)
+	}
+	if q.tail == nil || q.tail == q.head {
+		q.tail = b
+	}
+	q.head, q.headSent = b, 0
+	q.queued += int32(len(p))
+}
+
 // dequeue drops the first n bytes.
 func (q *queue) dequeue(n int) {
 	q.queued -= int32(n)

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
 // Pause stops reading: the handler gets no Data until Resume, and the peer is slowed down by the system's own buffers.
@@ -42,6 +43,30 @@ func (c *Conn) later(t todo) {
 // stopped tells whether the handler wants no Data now.
 func (c *Conn) stopped() bool {
 	return c.flags&paused != 0 || c.stop.Load() || c.full.Load() && c.flags&freeRunning == 0
+}
+
+// read takes what one read of the descriptor into buf brings, which is what a connection may do in a turn, and tells whether
+// there was anything.
+func (c *Conn) read(buf []byte) bool {
+	if c.flags&spliced != 0 {
+		return c.splice()
+	}
+	room := len(buf)
+	if c.in != nil {
+		room = min(room, max(c.loop.limits.InputLimit-len(c.in.B), 1))
+	}
+	n, errno := rawio.Recv(int(c.fd), buf[:room])
+	switch {
+	case errno == 0 && n > 0:
+		c.receive(buf[:n])
+	case errno == 0:
+		c.inputEnd()
+	case rawio.WouldBlock(errno):
+		return false
+	default:
+		c.failed("read", errno)
+	}
+	return true
 }
 
 // receive takes what the engine has read from the peer: p is the engine's again when it returns.
@@ -87,8 +112,10 @@ func (c *Conn) offer(p []byte) {
 	for used < len(p) {
 		n := 0
 		l.count.Messages++
-		n, err = c.handler.Data(c, p[used:])
-		if n < 0 || n > len(p)-used {
+		part := p[used:]
+		part = part[:min(len(part), l.limits.InputLimit)] // the completion engine may bring more
+		n, err = c.handler.Data(c, part)
+		if n < 0 || n > len(part) {
 			n, err = 0, ErrBadCount
 		}
 		used += n

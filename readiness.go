@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"syscall"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/rawio"
@@ -46,7 +47,11 @@ func (e *readiness) watch(c *Conn, want selector.Events) (err error) {
 	return err
 }
 
-func (e *readiness) look(c *Conn) bool { return e.read(c) }
+func (e *readiness) send(c *Conn) syscall.Errno { return c.transmit(nil) }
+
+func (e *readiness) submit() {}
+
+func (e *readiness) look(c *Conn) bool { return c.read(e.buf) }
 
 func (e *readiness) release(c *Conn) {
 	if c.wanted != 0 {
@@ -67,7 +72,7 @@ func (e *readiness) wait(timeout time.Duration) error {
 		case *Conn:
 			e.ready(owner, ready[i].Events)
 		case *listener:
-			e.accept(owner)
+			owner.acceptReady()
 		}
 	}
 	return err
@@ -84,55 +89,8 @@ func (e *readiness) ready(c *Conn, events selector.Events) {
 		c.writable()
 	}
 	if events&selector.Read != 0 && c.watches(selector.Read) {
-		e.read(c)
+		c.read(e.buf)
 	}
-}
-
-// read takes what one read of the descriptor brings: what one connection may do in a turn. The descriptor is reported
-// again if there is more.
-func (e *readiness) read(c *Conn) bool {
-	if c.flags&spliced != 0 {
-		return c.splice()
-	}
-	room := len(e.buf)
-	if c.in != nil {
-		room = min(room, max(e.loop.limits.InputLimit-len(c.in.B), 1))
-	}
-	n, errno := rawio.Recv(int(c.fd), e.buf[:room])
-	switch {
-	case errno == 0 && n > 0:
-		c.receive(e.buf[:n])
-	case errno == 0:
-		c.inputEnd()
-	case rawio.WouldBlock(errno):
-		return false
-	default:
-		c.failed("read", errno)
-	}
-	return true
-}
-
-// accept takes the connections that wait at ln. Mostly it is one, and asking for a second would cost a system call to
-// hear so: the number it tries doubles while there are more and halves when there are not.
-func (e *readiness) accept(ln *listener) {
-	for range ln.burst {
-		if !ln.server.claim() {
-			ln.pause(0)
-			return
-		}
-		fd, peer, errno := rawio.Accept(ln.fd)
-		if errno != 0 {
-			ln.server.unclaim()
-		}
-		if rawio.WouldBlock(errno) {
-			ln.burst = max(ln.burst/2, 1)
-			return
-		}
-		if !ln.accepted(fd, peer, errno) {
-			return
-		}
-	}
-	ln.burst = min(ln.burst*2, 64)
 }
 
 func (e *readiness) wake() { e.sel.Wake() }

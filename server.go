@@ -54,8 +54,9 @@ type Server struct {
 	// loop has one buffer of this size, or of InputLimit if that is less. 0: 64 KiB.
 	ReadBuffer int
 
-	// InputLimit is how many unconsumed bytes a connection may have. When they are reached it is not read until its
-	// handler has consumed some; for Frames, whose messages cannot be longer, they end it with ErrTooLong. 0: 1 MiB.
+	// InputLimit is how many unconsumed bytes a connection may have, and how many are offered at once. When they are reached
+	// it is not read until its handler has consumed some (the engine "uring" may bring up to 1 MiB more, for all connections
+	// of a loop together, before it has stopped); for Frames, whose messages cannot be longer, they end it with ErrTooLong. 0: 1 MiB.
 	InputLimit int
 
 	// HighWater is how many bytes a connection's output queue may hold before the connection is no longer read, as what

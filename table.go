@@ -26,6 +26,14 @@ func (t *table) add(c *Conn) {
 	t.pages[c.index/pageSize][c.index%pageSize] = c
 }
 
+// at returns the connection of an index, nil if there is none.
+func (t *table) at(index int) *Conn {
+	if index >= int(t.size) {
+		return nil
+	}
+	return t.pages[index/pageSize][index%pageSize]
+}
+
 func (t *table) remove(c *Conn) {
 	t.pages[c.index/pageSize][c.index%pageSize] = nil
 	t.gaps = append(t.gaps, c.index)

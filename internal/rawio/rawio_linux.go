@@ -112,6 +112,15 @@ func KeepAlive(fd int, after time.Duration) error {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 4))
 }
 
+// Waiting returns how many bytes the socket has received that nobody has read (tcp(7), SIOCINQ).
+func Waiting(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // Socket makes a non-blocking stream socket that is closed on exec.
 func Socket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

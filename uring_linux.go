@@ -1,0 +1,437 @@
+package switchboard
+
+import (
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/internal/uring"
+	"github.com/switchboard-go/switchboard/selector"
+)
+
+// completion is the engine on io_uring: the kernel receives into the ring's buffers and sends what the turn has written,
+// in the one system call that also waits.
+//
+// The loop's goroutine keeps its thread, which alone may enter the ring: completions are then run where they are wanted
+// and nowhere else. Nothing is ever in flight between two turns but receiving and polling: a send does not wait, so when
+// the entering call returns its outcome is known, and mostly, when all was taken, not worth a completion.
+type completion struct {
+	loop    *loop
+	ring    *uring.Ring
+	buffers *uring.Buffers
+	bell    int // an eventfd
+	enabled bool
+
+	done      fifo[uring.CQE] // completions not yet dealt with
+	held      uring.CQE       // the one whose bytes a handler has, or had when it panicked
+	batch     []sending       // what is sent with the next entering call
+	arena     []byte          // its bytes: memory that the collector knows nothing of
+	used      int
+	again     fifo[*Conn] // to receive from anew in the next turn
+	starved   fifo[*Conn] // to read from in the next turn, as the buffers had run out
+	spare     []byte      // to read into
+	last      *Conn       // that the completion before was for
+	row       int         // bytes that it has got in a row
+	listeners []*listener
+	serial    uint32 // the last one given
+}
+
+// sending is one connection's part of a batch.
+type sending struct {
+	c    *Conn
+	p    []byte
+	lost bool
+}
+
+const (
+	ringEntries     = 2048 // operations that one turn may begin
+	ringCompletions = 8192 // and pieces that it may bring; more overflow, which the kernel keeps
+	ringBuffers     = 16
+	arenaSize       = 256 << 10
+	shortBatch      = 32       // operations that are begun in a few microseconds
+	batchMost       = 16 << 10 // bytes of one connection in a batch: with more, a call of its own costs nothing
+)
+
+// The user data of an operation is its kind, a serial number and the index of whom it is for. The serial number tells the
+// connection that an operation was begun for from the one that has its index now.
+const (
+	kindNobody = iota // the completion says nothing
+	kindBell
+	kindAccept
+	kindReceive
+	kindPoll
+	kindSend
+
+	kindShift   = 60
+	serialShift = 32
+	serialMask  = 1<<(kindShift-serialShift) - 1
+)
+
+func userData(kind int, serial uint32, index int) uint64 {
+	return uint64(kind)<<kindShift | uint64(serial&serialMask)<<serialShift | uint64(uint32(index))
+}
+
+func newCompletion(l *loop) (engine, error) {
+	ring, err := uring.New(uring.Config{
+		Entries:     ringEntries,
+		Completions: ringCompletions,
+		Flags: uring.IORING_SETUP_R_DISABLED | uring.IORING_SETUP_SINGLE_ISSUER | uring.IORING_SETUP_DEFER_TASKRUN |
+			uring.IORING_SETUP_TASKRUN_FLAG | uring.IORING_SETUP_SUBMIT_ALL | uring.IORING_SETUP_CLAMP,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := &completion{loop: l, ring: ring, bell: -1, spare: make([]byte, l.limits.ReadBuffer)}
+	if e.buffers, err = ring.NewBuffers(0, ringBuffers, l.limits.ReadBuffer, uring.Incremental); err != nil {
+		e.close()
+		return nil, err
+	}
+	if e.arena, err = uring.Map(arenaSize); err != nil {
+		e.close()
+		return nil, err
+	}
+	if e.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *completion) name() string { return "uring" }
+
+// listen waits for connections with poll and leaves accept(2) to the loop: so each has its place among MaxConns before it
+// is taken, comes with its address, and none is on its way when accepting stops.
+func (e *completion) listen(ln *listener) error {
+	i := slices.Index(e.listeners, ln)
+	if i < 0 {
+		i = len(e.listeners)
+		e.listeners = append(e.listeners, ln)
+	}
+	e.serial++
+	ln.serial = e.serial
+	e.next().Poll(ln.fd, unix.POLLIN, userData(kindAccept, ln.serial, i))
+	return nil
+}
+
+func (e *completion) unlisten(ln *listener) {
+	if i := slices.Index(e.listeners, ln); i >= 0 && ln.serial != 0 {
+		e.next().Cancel(userData(kindAccept, ln.serial, i), 0)
+		ln.serial = 0
+	}
+}
+
+func (e *completion) watch(c *Conn, want selector.Events) error {
+	if c.ring&serialised == 0 {
+		e.serial++
+		c.serial = e.serial
+		c.ring |= serialised
+	}
+	c.wanted = uint8(want)
+	switch {
+	case want&selector.Read == 0 && c.ring&(receiving|cancelling) == receiving:
+		c.ring |= cancelling
+		e.next().Cancel(e.id(kindReceive, c), 0)
+	case want&selector.Read != 0 && c.ring&receiving == 0:
+		e.receive(c)
+	}
+	if want&selector.Write != 0 && c.ring&polling == 0 {
+		c.ring |= polling
+		e.next().Poll(int(c.fd), unix.POLLOUT, e.id(kindPoll, c))
+	}
+	return nil
+}
+
+func (e *completion) id(kind int, c *Conn) uint64 { return userData(kind, c.serial, int(c.index)) }
+
+func (e *completion) receive(c *Conn) {
+	c.ring |= receiving
+	if c.ring&flooding != 0 {
+		e.next().Recv(int(c.fd), e.buffers, e.id(kindReceive, c))
+	} else {
+		e.next().RecvMultishot(int(c.fd), e.buffers, e.id(kindReceive, c))
+	}
+}
+
+// look tells of what has come that the kernel has not yet received for c. It will be here with the next turn.
+func (e *completion) look(c *Conn) bool { return rawio.Waiting(int(c.fd)) > 0 }
+
+// send puts what c has queued into the batch. c.mu is held.
+func (e *completion) send(c *Conn) syscall.Errno {
+	n := int(c.queued)
+	if n > batchMost || n > len(e.arena)-e.used {
+		return c.transmit(nil)
+	}
+	p := e.arena[e.used : e.used : e.used+n]
+	for b, skip := c.head, int(c.headSent); b != nil; b, skip = b.Next, 0 {
+		p = append(p, b.B[skip:]...)
+	}
+	e.used += n
+	c.dequeue(n)
+	c.moved(n)
+	c.out |= inBatch
+	sqe := e.next()
+	sqe.Send(int(c.fd), p, unix.MSG_DONTWAIT|unix.MSG_WAITALL, userData(kindSend, 0, len(e.batch)))
+	sqe.Quiet()
+	e.batch = append(e.batch, sending{c: c, p: p})
+	return 0
+}
+
+// release has the kernel end what it does for c before the descriptor is another's. A completion that was on its way finds
+// nobody of its serial number.
+func (e *completion) release(c *Conn) {
+	if c.ring&(receiving|cancelling) == receiving {
+		e.next().Cancel(e.id(kindReceive, c), 0)
+	}
+	if c.ring&polling != 0 {
+		e.next().Cancel(e.id(kindPoll, c), 0)
+	}
+	c.ring, c.wanted = 0, 0
+	if c.fd >= 0 {
+		rawio.Close(int(c.fd))
+	}
+}
+
+// submit has the kernel take the batch now.
+func (e *completion) submit() { e.enter(0) }
+
+// next returns an entry for the next operation.
+func (e *completion) next() *uring.SQE {
+	for {
+		if sqe := e.ring.Next(); sqe != nil {
+			return sqe
+		}
+		e.enter(0)
+	}
+}
+
+func (e *completion) wait(timeout time.Duration) error {
+	if !e.enabled {
+		if err := e.begin(); err != nil {
+			return err
+		}
+	}
+	e.letGo()
+	if len(e.starved.items) > 0 {
+		timeout = 0
+		e.loop.woken()
+	}
+	for c, ok := e.starved.next(); ok; c, ok = e.starved.next() {
+		if c.state != stateGone && c.watches(selector.Read) {
+			c.read(e.spare)
+			e.again.items = append(e.again.items, c)
+		}
+	}
+	for c, ok := e.again.next(); ok; c, ok = e.again.next() {
+		if c.state != stateGone && c.watches(selector.Read) && c.ring&receiving == 0 {
+			e.receive(c)
+		}
+	}
+	var err error
+	if e.ring.Queued() > 0 || timeout != 0 || e.ring.Due() {
+		err = e.enter(0)
+	}
+	if timeout != 0 && err == nil && len(e.done.items) == 0 && len(e.loop.list) == 0 {
+		err = e.enter(timeout)
+	}
+	e.loop.woken()
+	for cqe, ok := e.done.next(); ok; cqe, ok = e.done.next() {
+		e.settle(cqe)
+	}
+	e.last = nil
+	return err
+}
+
+// begin makes the calling thread the ring's.
+func (e *completion) begin() error {
+	runtime.LockOSThread()
+	if err := e.ring.Enable(); err != nil {
+		return err
+	}
+	if err := e.ring.RegisterFD(); err != nil {
+		return err
+	}
+	e.enabled = true
+	e.next().PollMultishot(e.bell, unix.POLLIN, userData(kindBell, 0, 0))
+	return nil
+}
+
+// enter hands over what the turn has begun, waits as told, and collects what is complete. It calls no handler.
+func (e *completion) enter(timeout time.Duration) error {
+	var err error
+	switch {
+	case timeout != 0:
+		err = e.ring.Wait(1, timeout)
+	case e.ring.Queued() > shortBatch:
+		err = e.ring.Wait(0, -1) // does not wait, but is worth a word to the scheduler
+	default:
+		err = e.ring.Submit()
+	}
+	for cqe := range e.ring.Completions {
+		if cqe.UserData>>kindShift == kindSend {
+			e.unsent(&e.batch[uint32(cqe.UserData)], cqe)
+		} else {
+			e.done.items = append(e.done.items, cqe)
+		}
+	}
+	if e.ring.Queued() > 0 {
+		return err // the kernel has not taken all: the batch is not over
+	}
+	for i := range e.batch {
+		s := &e.batch[i]
+		c := s.c
+		c.mu.Lock()
+		c.out &^= inBatch
+		more := s.lost || c.queued > 0 || c.ending != nil || c.out&noOutput != 0 || c.flags&leaving != 0
+		c.mu.Unlock()
+		if more && c.state != stateGone {
+			c.later(0)
+		}
+	}
+	clear(e.batch)
+	e.batch, e.used = e.batch[:0], 0
+	return err
+}
+
+// unsent puts back into the queue what the kernel did not take.
+func (e *completion) unsent(s *sending, cqe uring.CQE) {
+	rest := s.p[max(int(cqe.Res), 0):]
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.lost = true
+	if c.out&closed != 0 {
+		return
+	}
+	c.sent -= int64(len(rest))
+	c.putBack(rest)
+	if errno := syscall.Errno(-cqe.Res); cqe.Res < 0 && !rawio.WouldBlock(errno) {
+		c.breakOff("write", errno)
+	} else {
+		c.out |= blocked | progressed
+	}
+}
+
+// settle passes on one completion.
+func (e *completion) settle(cqe uring.CQE) {
+	index, kind := int(uint32(cqe.UserData)), int(cqe.UserData>>kindShift)
+	switch kind {
+	case kindBell:
+		if !cqe.More() {
+			e.next().PollMultishot(e.bell, unix.POLLIN, userData(kindBell, 0, 0))
+		}
+	case kindAccept:
+		ln := e.listeners[index]
+		if ln.serial == 0 || uint64(ln.serial&serialMask) != cqe.UserData>>serialShift&serialMask {
+			return
+		}
+		ln.serial = 0
+		ln.acceptReady()
+		if !ln.waits && !ln.closed && ln.serial == 0 {
+			e.listen(ln)
+		}
+	case kindReceive, kindPoll:
+		c := e.loop.conns.at(index)
+		if c != nil && uint64(c.serial&serialMask) != cqe.UserData>>serialShift&serialMask {
+			c = nil
+		}
+		if kind == kindPoll {
+			if c != nil {
+				e.ready(c)
+			}
+		} else {
+			e.received(c, cqe)
+		}
+	}
+}
+
+// ready tells c that its descriptor can be written, or that connecting has ended.
+func (e *completion) ready(c *Conn) {
+	c.ring &^= polling
+	c.wanted &^= uint8(selector.Write) // asked for anew if there is still no room
+	if c.state == stateConnecting {
+		c.connected(rawio.SocketError(int(c.fd)))
+	} else {
+		c.writable()
+	}
+}
+
+// received passes on what came for c, which is nil if it is gone.
+func (e *completion) received(c *Conn, cqe uring.CQE) {
+	p := e.buffers.Bytes(cqe)
+	e.held = cqe
+	defer e.letGo()
+	if c == nil {
+		return
+	}
+	if !cqe.More() {
+		c.ring &^= receiving | cancelling
+	}
+	switch errno := syscall.Errno(-cqe.Res); {
+	case cqe.Res > 0:
+		c.receive(p)
+	case cqe.Res == 0:
+		c.inputEnd()
+	case errno == unix.ENOBUFS:
+		// It may have been another's flood that took them all, and will be again: this one is not left to chance.
+		e.starved.items = append(e.starved.items, c)
+		return
+	case errno == unix.ECANCELED, rawio.WouldBlock(errno):
+	default:
+		c.failed("read", errno)
+	}
+	if c.state == stateGone {
+		return
+	}
+	e.bound(c, cqe)
+	if c.ring&receiving == 0 && c.watches(selector.Read) {
+		e.again.items = append(e.again.items, c)
+	}
+}
+
+// bound sees to it that a connection which brings more than ReadBuffer in one turn brings so much a turn from now on, until
+// it brings less: left alone, the kernel goes on receiving for it while there are buffers.
+func (e *completion) bound(c *Conn, cqe uring.CQE) {
+	if c != e.last {
+		e.last, e.row = c, 0
+	}
+	e.row += int(max(cqe.Res, 0))
+	switch most := e.loop.limits.ReadBuffer; {
+	case c.ring&flooding != 0 && cqe.Res > 0 && int(cqe.Res) < most:
+		c.ring &^= flooding
+	case c.ring&flooding == 0 && e.row > most:
+		c.ring |= flooding
+		if c.ring&(receiving|cancelling) == receiving {
+			c.ring |= cancelling
+			e.next().Cancel(e.id(kindReceive, c), 0)
+		}
+	}
+}
+
+// letGo gives back the buffer that was last offered.
+func (e *completion) letGo() {
+	e.buffers.Release(e.held)
+	e.held = uring.CQE{}
+}
+
+// wake rings the bell. Any goroutine may call it.
+func (e *completion) wake() {
+	one := [8]byte{1}
+	unix.Write(e.bell, one[:])
+}
+
+func (e *completion) close() {
+	e.ring.Close()
+	if e.arena != nil {
+		uring.Unmap(e.arena)
+	}
+	if e.bell >= 0 {
+		unix.Close(e.bell)
+	}
+	if e.enabled {
+		runtime.UnlockOSThread()
+	}
+}
