@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"net"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -39,10 +38,12 @@ type stream struct {
 	taken    int64          // bytes that f consumed in all
 	seen     bool           // f has seen all of in, and consumed none of it
 	running  bool           // there is a goroutine
+	over     bool           // f has returned, and a Read that it left behind must too
 	paused   bool           // the connection is not read, because nobody reads here
 	inputEnd bool
 	err      error // the connection is gone
 
+	reading, writing      sync.Mutex    // held by the one Read and the one Write at a time, before mu
 	input, room           chan struct{} // a token each, when a waiting Read or Write should look again
 	readUntil, writeUntil time.Time
 	reader                *bufio.Reader
@@ -59,6 +60,9 @@ func (f blocking) Data(c *Conn, p []byte) (int, error) {
 	st := more.stream
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.in != nil && len(st.in.B)+len(p) > cap(st.in.B) { // what is read makes room before a larger buffer is taken
+		st.in.B, st.at = st.in.B[:copy(st.in.B, st.in.B[st.at:])], 0
+	}
 	st.in = buffer.Append(st.in, p)
 	st.arrived += int64(len(p))
 	st.seen = false
@@ -140,33 +144,36 @@ func (st *stream) busy() bool {
 
 // run calls f for as long as there is input for it.
 func (st *stream) run() {
-	for {
-		err := st.call()
-		st.mu.Lock()
-		if err == nil && st.err == nil {
-			switch {
-			case st.in != nil && !st.seen:
-				st.mu.Unlock()
-				continue
-			case !st.inputEnd:
-			case st.in != nil:
-				err = io.ErrUnexpectedEOF
-			default:
-				err = io.EOF
-			}
-		}
-		st.running = false
-		if st.err != nil {
-			st.drop()
-		}
-		st.mu.Unlock()
-		if err != nil {
-			st.c.end(orderly(err))
-		} else if st.c.Server().stopping.Load() {
-			st.c.Do(func() { st.c.later(todoLeave) })
-		}
-		return
+	for st.settle(st.call()) {
 	}
+}
+
+// settle does what follows from f's having returned err, and tells whether f is to be called again.
+func (st *stream) settle(err error) (again bool) {
+	st.mu.Lock()
+	if err == nil && st.err == nil {
+		switch {
+		case st.in != nil && !st.seen:
+			st.mu.Unlock()
+			return true
+		case !st.inputEnd:
+		case st.in != nil:
+			err = io.ErrUnexpectedEOF
+		default:
+			err = io.EOF
+		}
+	}
+	st.running = false
+	if st.err != nil {
+		st.drop()
+	}
+	st.mu.Unlock()
+	if err != nil {
+		st.c.end(orderly(err))
+	} else if st.c.Server().stopping.Load() {
+		st.c.Do(func() { st.c.later(todoLeave) })
+	}
+	return false
 }
 
 // call calls f once, and puts back what was read ahead for it.
@@ -174,25 +181,47 @@ func (st *stream) call() (err error) {
 	r := readers.Get().(*bufio.Reader)
 	r.Reset(input{st})
 	st.mu.Lock()
-	st.reader = r
+	st.reader, st.over = r, false
 	arrived, taken := st.arrived, st.taken
 	st.mu.Unlock()
+	returned := false
 	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{v, debug.Stack()}
-			st.c.Server().logger().Error("a blocking handler panicked", "remote", st.c.RemoteAddr(), "panic", v,
-				"stack", string(debug.Stack()))
+		var v any
+		if !returned {
+			v = recover()
+			err = st.panicked(v)
 		}
+		st.mu.Lock()
+		st.reader, st.over = nil, true
+		st.mu.Unlock()
+		token(st.input)
+		st.reading.Lock()
 		ahead, _ := r.Peek(r.Buffered())
 		st.mu.Lock()
-		st.reader = nil
 		st.putBack(ahead)
 		st.seen = st.arrived == arrived && st.taken == taken
 		st.mu.Unlock()
 		r.Reset(nil)
 		readers.Put(r)
+		st.reading.Unlock()
+		if !returned && v == nil { // this goroutine ends here
+			st.settle(err)
+		}
 	}()
-	return st.f(st, r)
+	err = st.f(st, r)
+	returned = true
+	return err
+}
+
+// panicked logs what f panicked with, nil for runtime.Goexit.
+func (st *stream) panicked(v any) error {
+	if v == nil {
+		v = "runtime.Goexit in a handler"
+	}
+	err := &PanicError{v, debug.Stack()}
+	st.c.Server().logger().Error("a blocking handler panicked", "remote", st.c.RemoteAddr(), "panic", v,
+		"stack", string(err.Stack))
+	return err
 }
 
 // putBack makes p, which was read last, unread again. mu is held.
@@ -215,139 +244,4 @@ func (st *stream) drop() {
 		buffer.Put(st.in)
 		st.in, st.at = nil, 0
 	}
-}
-
-// Read implements net.Conn.
-func (st *stream) Read(p []byte) (int, error) {
-	st.mu.Lock()
-	r := st.reader
-	st.mu.Unlock()
-	if r == nil {
-		return 0, st.c.closedError("read") // f has returned: there is no reading behind its back
-	}
-	return r.Read(p)
-}
-
-// input is a stream below its bufio.Reader.
-type input struct{ st *stream }
-
-func (in input) Read(p []byte) (int, error) {
-	st := in.st
-	for {
-		st.mu.Lock()
-		if st.in != nil {
-			n := copy(p, st.in.B[st.at:])
-			st.at += n
-			st.taken += int64(n)
-			if st.at == len(st.in.B) {
-				st.drop()
-			}
-			if st.paused && (st.in == nil || len(st.in.B)-st.at <= st.c.loop.limits.LowWater) {
-				st.paused = false
-				st.c.Do(st.c.Resume)
-			}
-			st.mu.Unlock()
-			return n, nil
-		}
-		ended, err, until := st.inputEnd, st.err, st.readUntil
-		st.mu.Unlock()
-		if ended {
-			return 0, io.EOF
-		}
-		if err != nil {
-			return 0, err
-		}
-		if err := wait(st.input, until); err != nil {
-			return 0, st.timeout("read", err)
-		}
-	}
-}
-
-// Write implements net.Conn.
-func (st *stream) Write(p []byte) (n int, err error) {
-	lim := st.c.loop.limits
-	for {
-		for len(p) > 0 && !st.c.Full() {
-			part := p[:min(len(p), max(lim.QueueLimit-lim.HighWater, 1))]
-			if _, err := st.c.Write(part); err == ErrQueueFull { // another goroutine writes as well
-				break
-			} else if err != nil {
-				return n, err
-			}
-			p = p[len(part):]
-			n += len(part)
-		}
-		if len(p) == 0 {
-			return n, nil
-		}
-		st.mu.Lock()
-		err, until := st.err, st.writeUntil
-		st.mu.Unlock()
-		if err != nil {
-			return n, err
-		}
-		if err := wait(st.room, until); err != nil {
-			return n, st.timeout("write", err)
-		}
-	}
-}
-
-// wait waits for a token, or until the deadline unless that is zero.
-func wait(ch chan struct{}, until time.Time) error {
-	if until.IsZero() {
-		<-ch
-		return nil
-	}
-	left := time.Until(until)
-	if left <= 0 {
-		return os.ErrDeadlineExceeded
-	}
-	timer := time.NewTimer(left)
-	defer timer.Stop()
-	select {
-	case <-ch:
-		return nil
-	case <-timer.C:
-		return os.ErrDeadlineExceeded
-	}
-}
-
-func (st *stream) timeout(call string, err error) error {
-	return &net.OpError{Op: call, Net: "tcp", Addr: st.c.RemoteAddr(), Err: err}
-}
-
-// Close implements net.Conn: what was written is still sent.
-func (st *stream) Close() error { return st.c.Close() }
-
-// CloseWrite ends the output, as (*net.TCPConn).CloseWrite does.
-func (st *stream) CloseWrite() error { return st.c.CloseWrite() }
-
-// LocalAddr implements net.Conn.
-func (st *stream) LocalAddr() net.Addr { return st.c.LocalAddr() }
-
-// RemoteAddr implements net.Conn.
-func (st *stream) RemoteAddr() net.Addr { return st.c.RemoteAddr() }
-
-// SetDeadline implements net.Conn.
-func (st *stream) SetDeadline(t time.Time) error {
-	st.SetReadDeadline(t)
-	return st.SetWriteDeadline(t)
-}
-
-// SetReadDeadline implements net.Conn.
-func (st *stream) SetReadDeadline(t time.Time) error {
-	st.mu.Lock()
-	st.readUntil = t
-	st.mu.Unlock()
-	token(st.input)
-	return nil
-}
-
-// SetWriteDeadline implements net.Conn.
-func (st *stream) SetWriteDeadline(t time.Time) error {
-	st.mu.Lock()
-	st.writeUntil = t
-	st.mu.Unlock()
-	token(st.room)
-	return nil
 }
