@@ -47,13 +47,17 @@ type sending struct {
 	lost bool
 }
 
-const (
+// Variables, so that a test can make them small.
+var (
 	ringEntries     = 2048 // operations that one turn may begin
 	ringCompletions = 8192 // and pieces that it may bring; more overflow, which the kernel keeps
-	ringBuffers     = 16
-	arenaSize       = 256 << 10
-	shortBatch      = 32       // operations that are begun in a few microseconds
-	batchMost       = 16 << 10 // bytes of one connection in a batch: with more, a call of its own costs nothing
+	ringBuffers     = 16   // of ReadBuffer bytes each
+)
+
+const (
+	arenaSize  = 256 << 10
+	shortBatch = 32       // operations that are begun in a few microseconds
+	batchMost  = 16 << 10 // bytes of one connection in a batch: with more, a call of its own costs nothing
 )
 
 // The user data of an operation is its kind, a serial number and the index of whom it is for. The serial number tells the
@@ -159,18 +163,21 @@ func (e *completion) receive(c *Conn) {
 // look tells of what has come that the kernel has not yet received for c. It will be here with the next turn.
 func (e *completion) look(c *Conn) bool { return rawio.Waiting(int(c.fd)) > 0 }
 
-// send puts what c has queued into the batch. c.mu is held.
-func (e *completion) send(c *Conn) syscall.Errno {
-	n := int(c.queued)
+// send puts what c has queued into the batch, and more. c.mu is held.
+func (e *completion) send(c *Conn, more []byte) syscall.Errno {
+	queued := int(c.queued)
+	n := queued + len(more)
 	if n > batchMost || n > len(e.arena)-e.used {
-		return c.transmit(nil)
+		one := [1][]byte{more}
+		return c.transmit(one[:])
 	}
 	p := e.arena[e.used : e.used : e.used+n]
 	for b, skip := c.head, int(c.headSent); b != nil; b, skip = b.Next, 0 {
 		p = append(p, b.B[skip:]...)
 	}
+	p = append(p, more...)
 	e.used += n
-	c.dequeue(n)
+	c.dequeue(queued)
 	c.moved(n)
 	c.out |= inBatch
 	sqe := e.next()
@@ -285,7 +292,7 @@ func (e *completion) enter(timeout time.Duration) error {
 		c := s.c
 		c.mu.Lock()
 		c.out &^= inBatch
-		more := s.lost || c.queued > 0 || c.ending != nil || c.out&noOutput != 0 || c.flags&leaving != 0
+		more := s.lost || c.pending() > 0 || c.ending != nil || c.out&noOutput != 0 || c.flags&leaving != 0
 		c.mu.Unlock()
 		if more && c.state != stateGone {
 			c.later(0)
