@@ -54,6 +54,17 @@ func (a address) String() string {
 	return a.name
 }
 
+// callable tells what keeps an address, which was written as text, from being connected to.
+func (a address) callable(text string) error {
+	switch {
+	case a.network == "fd":
+		return fmt.Errorf("address %q: connecting takes no open descriptor", text)
+	case strings.HasPrefix(a.name, ":"):
+		return fmt.Errorf("address %q: the host is missing (try 127.0.0.1%s)", text, a.name)
+	}
+	return nil
+}
+
 func splitScheme(s string) (address, error) {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(scheme, "/.@:[") {
 		switch scheme {

@@ -19,8 +19,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/switchboard-go/switchboard/internal/classic"
 )
 
 // patience is how long a test waits for what must happen. It is far more than a working command needs.
@@ -40,16 +38,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// eventModes serve everybody on one thread.
-var eventModes = []string{"select", "poll", "epoll", "kqueue"}
+// eventModes wait for everybody at once.
+var eventModes = []string{"loop", "select", "poll", "epoll", "kqueue"}
 
 // inModes runs a test in those of the modes that this system has.
 func inModes(t *testing.T, modes []string, test func(t *testing.T, mode string)) {
-	for _, m := range classic.Modes() {
-		if slices.Contains(modes, m.Name) {
-			t.Run(m.Name, func(t *testing.T) {
+	for _, name := range modeNames() {
+		if slices.Contains(modes, name) {
+			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				test(t, m.Name)
+				test(t, name)
 			})
 		}
 	}
@@ -85,6 +83,9 @@ func serve(t testing.TB, args ...string) *server {
 func serveArgs(args []string) []string {
 	if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--listen") }) {
 		args = append(args, "--listen=127.0.0.1:0")
+	}
+	if !slices.Contains(args, "--quiet") {
+		args = append(args, "--verbose")
 	}
 	return append([]string{"serve", "--log=json"}, args...)
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -67,13 +66,12 @@ func (d *dialling) run(target string) error {
 	if err != nil {
 		return err
 	}
+	if err := to.callable(target); err != nil {
+		return err
+	}
 	switch {
-	case to.network == "fd":
-		return fmt.Errorf("address %q: dial connects, and takes no open descriptor", target)
 	case d.udp && to.network != "tcp":
 		return fmt.Errorf("address %q: --udp takes HOST:PORT", target)
-	case strings.HasPrefix(to.name, ":"):
-		return fmt.Errorf("address %q: the host is missing (try 127.0.0.1%s)", target, to.name)
 	case d.timeout < 0:
 		return errors.New("--timeout cannot be negative (0 is never)")
 	}

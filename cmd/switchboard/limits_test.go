@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,7 +26,7 @@ func TestRunningOutOfDescriptorsPausesAcceptingOnly(t *testing.T) {
 		for i := range conns {
 			conns[i] = client(t, s)
 		}
-		s.await("accepting paused", 1)
+		s.await("accepting pauses", 1)
 		var (
 			all     sync.WaitGroup
 			served  = make(chan int, clients)
@@ -51,9 +52,9 @@ func TestRunningOutOfDescriptorsPausesAcceptingOnly(t *testing.T) {
 		}
 		close(release)
 		all.Wait()
-		s.await("accepting resumed", 1)
+		s.await("accepting goes on", 1)
 		told := map[any]int{}
-		for _, e := range s.entries("accepting paused") {
+		for _, e := range s.entries("accepting pauses") {
 			if told[e["worker"]]++; told[e["worker"]] > 1 {
 				t.Errorf("the log says more than once: %v", e)
 			}
@@ -121,7 +122,8 @@ func TestIdleClientsAreHungUpOnAndBusyOnesAreNot(t *testing.T) {
 			echoes(t, busy, []byte("here"))
 			if ended := s.entries("disconnected"); len(ended) > 0 {
 				beat.Stop()
-				if ended[0]["peer"] != silent.LocalAddr().String() || ended[0]["reason"] != "idle timeout" {
+				reason, _ := ended[0]["reason"].(string)
+				if ended[0]["peer"] != silent.LocalAddr().String() || !strings.Contains(reason, "idle timeout") {
 					t.Errorf("%v", ended[0])
 				}
 				break
@@ -139,8 +141,8 @@ func TestClientsThatTakeNothingAreResetWhenIdle(t *testing.T) {
 	inEveryMode(t, func(t *testing.T, mode string) {
 		s := serve(t, "chargen", "--mode", mode, "--idle-timeout=100ms")
 		conn := client(t, s)
-		if reason := s.await("disconnected", 1)["reason"]; reason != "takes no data, idle timeout" {
-			t.Errorf("reason %v", reason)
+		if reason, _ := s.await("disconnected", 1)["reason"].(string); !strings.Contains(reason, "idle timeout") {
+			t.Errorf("reason %q", reason)
 		}
 		if _, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the client got %v", err)

@@ -7,11 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"os/signal"
-	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -19,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/switchboard-go/switchboard/internal/classic"
 	"github.com/switchboard-go/switchboard/internal/service"
+	"github.com/switchboard-go/switchboard/socket"
 )
 
 // A serving is what the flags of serve ask for.
@@ -33,27 +29,37 @@ type serving struct {
 	grace       time.Duration
 	log         string
 	quiet       bool
+	verbose     bool
 	worker      bool
+	loop        loopFlags
 }
 
 func serveCommand() *cobra.Command {
 	var s serving
 	serve := &cobra.Command{
 		Use:   "serve SERVICE",
-		Short: "Serve one of the classic services, in any architecture",
-		Long: "Serve one of the classic services, in any architecture.\n\n" + modesHelp() + "\n" +
+		Short: "Serve on event loops, or in any of the classic architectures",
+		Long: "Serve on event loops, or one of the classic services in any of the classic architectures.\n\n" + modesHelp() + "\n" +
+			"The log on standard error tells who connects and disconnects in the classic modes unless --quiet, in the mode\n" +
+			"loop only with --verbose: a line of the log costs as much as a connection.\n\n" +
+			"Sizes are bytes, or with k, M, G units of 1024.\n\n" +
 			"SIGINT and SIGTERM stop accepting and let what is in flight finish; a second one ends at once.\n" +
 			"Exit codes: 0 after such a shutdown, 1 when the server could not go on, 2 for a wrong call.",
 		Example: "  switchboard serve echo\n" +
 			"  switchboard serve echo --mode select --listen '[::1]:7007' --listen unix:///tmp/echo.sock\n" +
 			"  switchboard serve chargen --listen :19 --max-conns 100 --idle-timeout 1m --log json",
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return fmt.Errorf("which service? There are %s", strings.Join(serviceNames(), ", "))
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var names []string
+			for _, what := range cmd.Commands() {
+				names = append(names, what.Name())
+			}
+			return fmt.Errorf("which service? There are %s", strings.Join(names, ", "))
 		},
 	}
 	s.addFlags(serve.PersistentFlags())
 	serve.RegisterFlagCompletionFunc("mode", completeModes)
+	serve.RegisterFlagCompletionFunc("engine", completeEngines)
 	serve.RegisterFlagCompletionFunc("log",
 		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, what := range service.All() {
@@ -61,91 +67,105 @@ func serveCommand() *cobra.Command {
 			Use:   what.Name,
 			Short: what.About,
 			Args:  noArgs,
-			RunE:  func(cmd *cobra.Command, _ []string) error { return s.run(cmd, what) },
+			RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveService(cmd, what) },
 		})
 	}
+	serve.AddCommand(linesCommand(&s))
 	return serve
 }
 
 func (s *serving) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&s.listen, "listen", "l", []string{"127.0.0.1:7007"},
 		"`ADDRESS` to listen on, any number of times: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER")
-	flags.StringVarP(&s.mode, "mode", "m", "auto", "architecture of the server: "+strings.Join(modeNames(), ", "))
+	flags.StringVarP(&s.mode, "mode", "m", modes()[0].name, "architecture of the server: "+strings.Join(modeNames(), ", "))
 	flags.IntVar(&s.maxConns, "max-conns", 0, "clients served at once, the others wait (0: no limit)")
 	flags.DurationVar(&s.idleTimeout, "idle-timeout", 0, "hang up on a client after so long without a byte (0: never)")
 	flags.DurationVar(&s.keepAlive, "keep-alive", 15*time.Second,
 		"ask a silent TCP peer after so long whether it lives (0: never)")
 	flags.DurationVar(&s.grace, "grace", 10*time.Second, "time for what is in flight to finish at a shutdown")
 	flags.StringVar(&s.log, "log", "text", "form of the log on standard error: text or json")
-	flags.BoolVarP(&s.quiet, "quiet", "q", false, "do not log who connects and disconnects")
+	flags.BoolVarP(&s.quiet, "quiet", "q", false, "do not log who connects and disconnects (as it is in mode loop)")
+	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log who connects and disconnects (as it is in the classic modes)")
 	flags.BoolVar(&s.worker, "worker", false, "drain at a line from standard input, end with it")
 	flags.MarkHidden("worker")
+	s.loop.add(flags)
 }
 
-func (s *serving) run(cmd *cobra.Command, what service.Service) error {
-	mode, err := s.check()
+// serveService serves one of the services that every mode has.
+func (s *serving) serveService(cmd *cobra.Command, what service.Service) error {
+	m, err := s.check(cmd.Flags())
 	if err != nil {
 		return err
 	}
+	if m.classic == nil {
+		return s.serveOnLoops(s.logger(), onLoops(what))
+	}
+	return s.serveClassic(cmd, what, *m.classic)
+}
+
+// check makes sure that the flags make sense, and finds the mode.
+func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
+	switch {
+	case s.maxConns < 0:
+		return mode{}, fmt.Errorf("--max-conns %d: it cannot be negative (0 is without limit)", s.maxConns)
+	case s.idleTimeout < 0 || s.keepAlive < 0 || s.grace < 0:
+		return mode{}, errors.New("a time cannot be negative (0 is never, or for --grace at once)")
+	case s.log != "text" && s.log != "json":
+		return mode{}, fmt.Errorf("unknown --log %q: there are text and json", s.log)
+	case s.quiet && s.verbose:
+		return mode{}, errors.New("--quiet and --verbose say the opposite of each other")
+	}
+	m, err := modeNamed(s.mode)
+	if err != nil {
+		return mode{}, err
+	}
+	if m.classic != nil {
+		return m, s.loop.refuse(flags, m.name)
+	}
+	return m, s.loop.check()
+}
+
+// checkLoop is check for a service that only loops have.
+func (s *serving) checkLoop(cmd *cobra.Command) error {
+	m, err := s.check(cmd.Flags())
+	if err == nil && m.classic != nil {
+		err = fmt.Errorf("%s is served in the mode loop, and not in %s", cmd.Name(), m.name)
+	}
+	return err
+}
+
+// listenAll opens the listening sockets.
+func (s *serving) listenAll() (listeners []*socket.Socket, err error) {
 	var addresses []address
 	for _, text := range s.listen {
 		a, err := parseAddress(text)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		addresses = append(addresses, a)
-	}
-
-	log := s.logger()
-	server := &classic.Server{
-		Service:     what,
-		MaxConns:    s.maxConns,
-		IdleTimeout: s.idleTimeout,
-		KeepAlive:   s.keepAlive,
-		Grace:       s.grace,
-		Worker:      s.workerCommands(cmd),
-		Log:         log,
-		Quiet:       s.quiet,
 	}
 	for _, a := range addresses {
 		l, err := listen(a)
 		if err != nil {
-			for _, l := range server.Listeners {
+			for _, l := range listeners {
 				l.Close()
 			}
-			return failure{exitFailed, err}
+			return nil, failure{exitFailed, err}
 		}
-		server.Listeners = append(server.Listeners, l)
+		listeners = append(listeners, l)
 	}
-	ctx := s.untilTold(log)
-	if !s.worker {
-		for _, l := range server.Listeners {
-			log.Info("listening on "+whereabouts(l), "service", what.Name, "mode", mode.Name)
-		}
-	}
-	if err := server.Run(ctx, mode); err != nil {
-		return failure{exitFailed, err}
-	}
-	return nil
+	return listeners, nil
 }
 
-// check makes sure that the flags make sense, and finds the mode.
-func (s *serving) check() (classic.Mode, error) {
-	switch {
-	case s.maxConns < 0:
-		return classic.Mode{}, fmt.Errorf("--max-conns %d: it cannot be negative (0 is without limit)", s.maxConns)
-	case s.idleTimeout < 0 || s.keepAlive < 0 || s.grace < 0:
-		return classic.Mode{}, errors.New("a time cannot be negative (0 is never, or for --grace at once)")
-	case s.log != "text" && s.log != "json":
-		return classic.Mode{}, fmt.Errorf("unknown --log %q: there are text and json", s.log)
+// announce logs where the server can be found. What begins after this may be told to end.
+func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service string) context.Context {
+	ctx := s.untilTold(log)
+	if !s.worker {
+		for _, l := range listeners {
+			log.Info("listening on "+whereabouts(l), "service", service, "mode", s.mode)
+		}
 	}
-	modes := classic.Modes()
-	i := slices.IndexFunc(modes, func(m classic.Mode) bool { return m.Name == s.mode })
-	if i < 0 {
-		return classic.Mode{}, fmt.Errorf("unknown mode %q on %s: there are %s",
-			s.mode, runtime.GOOS, strings.Join(modeNames(), ", "))
-	}
-	return modes[i], nil
+	return ctx
 }
 
 func (s *serving) logger() *slog.Logger {
@@ -186,59 +206,4 @@ func (s *serving) untilTold(log *slog.Logger) context.Context {
 		}()
 	}
 	return ctx
-}
-
-// workerCommands makes the command of a worker of the processes mode: this command again, with the same flags.
-func (s *serving) workerCommands(cmd *cobra.Command) func(maxConns int) *exec.Cmd {
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
-	args := []string{"serve", cmd.Name(), "--worker", "--mode=goroutines"}
-	for i := range s.listen {
-		args = append(args, fmt.Sprintf("--listen=fd://%d", 3+i))
-	}
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		switch f.Name {
-		case "listen", "mode", "max-conns":
-		default:
-			args = append(args, "--"+f.Name+"="+f.Value.String())
-		}
-	})
-	return func(maxConns int) *exec.Cmd {
-		worker := exec.Command(self, append(slices.Clip(args), "--max-conns="+strconv.Itoa(maxConns))...)
-		worker.Env = append(os.Environ(), "GOMAXPROCS=1")
-		return worker
-	}
-}
-
-func serviceNames() (names []string) {
-	for _, s := range service.All() {
-		names = append(names, s.Name)
-	}
-	return names
-}
-
-func modeNames() (names []string) {
-	for _, m := range classic.Modes() {
-		names = append(names, m.Name)
-	}
-	return names
-}
-
-func modesHelp() string {
-	var b strings.Builder
-	b.WriteString("Modes:\n")
-	for _, m := range classic.Modes() {
-		fmt.Fprintf(&b, "  %-12s%s\n", m.Name, m.About)
-	}
-	return b.String()
-}
-
-func completeModes(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	var modes []cobra.Completion
-	for _, m := range classic.Modes() {
-		modes = append(modes, cobra.CompletionWithDesc(m.Name, m.About))
-	}
-	return modes, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }

@@ -50,6 +50,7 @@ func TestShutdownLosesNothingThatIsInFlight(t *testing.T) {
 			if !bytes.Equal(heard.Bytes(), said) {
 				t.Errorf("client %d: %d bytes came back of %d", i, heard.Len(), len(said))
 			}
+			conn.Close()
 		}
 		if code := s.wait(); code != 0 {
 			t.Errorf("exit code %d", code)
@@ -61,7 +62,9 @@ func TestShutdownLosesNothingThatIsInFlight(t *testing.T) {
 func TestShutdownServesTheBacklogFirst(t *testing.T) {
 	inModes(t, append([]string{"goroutines", "processes"}, eventModes...), func(t *testing.T, mode string) {
 		s := serve(t, "echo", "--mode", mode)
-		echoes(t, client(t, s), []byte("it accepts"))
+		first := client(t, s)
+		echoes(t, first, []byte("it accepts"))
+		first.Close()
 		conns := make([]*net.TCPConn, 100)
 		for i := range conns {
 			conns[i] = client(t, s)
@@ -72,6 +75,7 @@ func TestShutdownServesTheBacklogFirst(t *testing.T) {
 			if heard, err := io.ReadAll(conn); err != nil || string(heard) != "hello" {
 				t.Errorf("client %d: %q, %v", i, heard, err)
 			}
+			conn.Close()
 		}
 		if code := s.wait(); code != 0 {
 			t.Errorf("exit code %d", code)

@@ -5,8 +5,6 @@ package main
 import (
 	"strings"
 	"testing"
-
-	"github.com/switchboard-go/switchboard/internal/classic"
 )
 
 func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
@@ -14,7 +12,7 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"frobnicate", `there is no "frobnicate"`},
 		{"sevre", `did you mean "serve"?`},
 		{"--frobnicate", "unknown flag: --frobnicate (see switchboard --help)"},
-		{"serve", "which service? There are echo, discard, chargen, daytime, time (see switchboard serve --help)"},
+		{"serve", "which service? There are chargen, daytime, discard, echo, lines, time (see switchboard serve --help)"},
 		{"serve ecko", `did you mean "echo"?`},
 		{"serve echo more", `takes no argument, but got "more"`},
 		{"serve echo --moed select", "unknown flag: --moed (see switchboard serve echo --help)"},
@@ -24,6 +22,19 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve echo --max-conns many", "--max-conns"},
 		{"serve echo --grace -1s", "cannot be negative"},
 		{"serve echo --listen 7007", "try 127.0.0.1:7007"},
+		{"serve echo --mode epoll --loops 2", "--loops is for the mode loop, and epoll has no such thing"},
+		{"serve echo --mode goroutines --read-buffer 64k", "--read-buffer is for the mode loop"},
+		{"serve lines --mode goroutines", "lines is served in the mode loop, and not in goroutines"},
+		{"serve echo --engine steam", `unknown --engine "steam": there are auto, `},
+		{"serve echo --loops -1", "--loops -1"},
+		{"serve echo --quiet --verbose", "the opposite"},
+		{"serve echo --read-buffer 64q", "try 4096, 64k or 1M"},
+		{"serve echo --read-buffer 0", "try 4096, 64k or 1M"},
+		{"serve echo --low-water 64k", "--low-water 64k: it must be less than --high-water, 64k"},
+		{"serve echo --queue-limit 100k", "--queue-limit 100k: it must hold at least --high-water, 64k, and --read-buffer, 64k"},
+		{"serve echo --queue-limit 2G", "try 4096"},
+		{"serve echo --write-timeout -1s", "cannot be negative"},
+		{"serve lines --max-line 1M", "--max-line 1M: --input-limit, 1M, must hold one"},
 		{"serve echo --listen udp://127.0.0.1:7", "dial --udp"},
 		{"dial --frobnicate", "unknown flag: --frobnicate (see switchboard dial --help)"},
 		{"version now", "takes no argument"},
@@ -37,10 +48,11 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 
 func TestHelpHasExamplesAndExitCodes(t *testing.T) {
 	for args, want := range map[string][]string{
-		"":                  {"serve", "dial", "version", "completion"},
-		"serve --help":      {"Examples:", "--mode", "Exit codes:", "echo", "chargen"},
-		"serve echo --help": {"--listen", "--grace"},
-		"help dial":         {"Examples:", "--hex", "124"},
+		"":                   {"serve", "dial", "version", "completion"},
+		"serve --help":       {"Examples:", "--mode", "Exit codes:", "echo", "chargen"},
+		"serve echo --help":  {"--listen", "--grace", "--high-water"},
+		"serve lines --help": {"--max-line"},
+		"help dial":          {"Examples:", "--hex", "124"},
 	} {
 		out, complaint, code := once(t, "", strings.Fields(args)...)
 		for _, w := range want {
@@ -58,10 +70,13 @@ func TestHelpHasExamplesAndExitCodes(t *testing.T) {
 }
 
 func TestTheShellCompletesServicesModesAndFormats(t *testing.T) {
-	for _, m := range classic.Modes() {
-		if out, _, _ := once(t, "", "__complete", "serve", "echo", "--mode", ""); !strings.Contains(out, m.Name+"\t") {
-			t.Errorf("no mode %s in\n%s", m.Name, out)
+	for _, m := range modes() {
+		if out, _, _ := once(t, "", "__complete", "serve", "echo", "--mode", ""); !strings.Contains(out, m.name+"\t") {
+			t.Errorf("no mode %s in\n%s", m.name, out)
 		}
+	}
+	if out, _, _ := once(t, "", "__complete", "serve", "echo", "--engine", ""); !strings.HasPrefix(out, "auto\n") {
+		t.Errorf("%s", out)
 	}
 	if out, _, _ := once(t, "", "__complete", "serve", "cha"); !strings.HasPrefix(out, "chargen\t") {
 		t.Errorf("%s", out)

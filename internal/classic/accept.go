@@ -144,7 +144,7 @@ func (s *scarcity) begins(log *slog.Logger, err error) {
 		return
 	}
 	s.open, s.told = true, time.Now()
-	log.Warn("accepting paused until a connection ends", "reason", err)
+	log.Warn("accepting pauses until a connection ends", "reason", err)
 }
 
 func (s *scarcity) ends(log *slog.Logger) {
@@ -152,6 +152,6 @@ func (s *scarcity) ends(log *slog.Logger) {
 	defer s.mu.Unlock()
 	if s.open {
 		s.open = false
-		log.Warn("accepting resumed")
+		log.Warn("accepting goes on")
 	}
 }

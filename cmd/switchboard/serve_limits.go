@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// loopFlags are those that only event loops have: the fields of switchboard.Server. A time of 0 is never, here.
+type loopFlags struct {
+	loops        int
+	engine       string
+	readBuffer   size
+	inputLimit   size
+	highWater    size
+	lowWater     size // 0: a quarter of highWater
+	queueLimit   size // 0: 1M, or four times highWater
+	writeTimeout time.Duration
+	linger       time.Duration
+	slowCall     time.Duration
+
+	set *pflag.FlagSet
+}
+
+func (f *loopFlags) add(flags *pflag.FlagSet) {
+	f.readBuffer, f.inputLimit, f.highWater = 64<<10, 1<<20, 64<<10
+	f.set = pflag.NewFlagSet("loop", pflag.ContinueOnError)
+	f.set.IntVar(&f.loops, "loops", 0, "event loops (0: one for each processor)")
+	f.set.StringVar(&f.engine, "engine", "auto", "what carries the loops: "+strings.Join(engines(), ", "))
+	f.set.Var(&f.readBuffer, "read-buffer", "bytes that one connection may bring before the others have their turn")
+	f.set.Var(&f.inputLimit, "input-limit", "unconsumed bytes of a connection from which on it is not read")
+	f.set.Var(&f.highWater, "high-water", "bytes queued for a connection from which on it is not read")
+	f.set.Var(&f.lowWater, "low-water", "bytes to which that queue must go down again (default a quarter of --high-water)")
+	f.set.Var(&f.queueLimit, "queue-limit", "bytes that may be queued for a connection at all (default 1M, or four times --high-water)")
+	f.set.DurationVar(&f.writeTimeout, "write-timeout", time.Minute, "reset a client that takes nothing for so long (0: never)")
+	f.set.DurationVar(&f.linger, "linger", 5*time.Second, "wait so long for a client to end its side after ours (0: not at all)")
+	f.set.DurationVar(&f.slowCall, "slow-call", 100*time.Millisecond, "warn of a handler that holds its loop so long (0: never)")
+	flags.AddFlagSet(f.set)
+}
+
+// refuse makes sure that none of these flags was given in a mode that has no loops.
+func (f *loopFlags) refuse(flags *pflag.FlagSet, mode string) (err error) {
+	f.set.VisitAll(func(flag *pflag.Flag) {
+		if err == nil && flags.Changed(flag.Name) {
+			err = fmt.Errorf("--%s is for the mode loop, and %s has no such thing", flag.Name, mode)
+		}
+	})
+	return err
+}
+
+// check makes sure that the flags make sense together.
+func (f *loopFlags) check() error {
+	low := cmp.Or(f.lowWater, f.highWater/4)
+	limit := f.mostQueued()
+	switch {
+	case f.loops < 0 || f.loops > 1024:
+		return fmt.Errorf("--loops %d: 1 to 1024 (0: one for each processor)", f.loops)
+	case !slices.Contains(engines(), f.engine):
+		return fmt.Errorf("unknown --engine %q: there are %s", f.engine, strings.Join(engines(), ", "))
+	case f.writeTimeout < 0 || f.linger < 0 || f.slowCall < 0:
+		return errors.New("a time cannot be negative (0 is never, or for --linger not at all)")
+	case low >= f.highWater:
+		return fmt.Errorf("--low-water %s: it must be less than --high-water, %s", &low, &f.highWater)
+	case limit < f.highWater+f.readBuffer:
+		return fmt.Errorf("--queue-limit %s: it must hold at least --high-water, %s, and --read-buffer, %s",
+			&limit, &f.highWater, &f.readBuffer)
+	case limit > 1<<30:
+		return fmt.Errorf("--queue-limit %s: at most 1G", &limit)
+	}
+	return nil
+}
+
+// mostQueued is --queue-limit, its default in words.
+func (f *loopFlags) mostQueued() size { return cmp.Or(f.queueLimit, max(1<<20, 4*f.highWater)) }
+
+// server returns a server with the limits that the flags ask for.
+func (s *serving) server() *switchboard.Server {
+	f := &s.loop
+	return &switchboard.Server{
+		Loops:         f.loops,
+		Engine:        f.engine,
+		MaxConns:      s.maxConns,
+		ReadBuffer:    int(f.readBuffer),
+		InputLimit:    int(f.inputLimit),
+		HighWater:     int(f.highWater),
+		LowWater:      int(f.lowWater),
+		QueueLimit:    int(f.queueLimit),
+		IdleTimeout:   s.idleTimeout,
+		KeepAlive:     orNever(s.keepAlive),
+		WriteTimeout:  orNever(f.writeTimeout),
+		LingerTimeout: orNever(f.linger),
+		SlowCall:      orNever(f.slowCall),
+	}
+}
+
+// orNever turns a flag's time into a Server's, whose 0 is a default.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/handler"
+)
+
+func linesCommand(s *serving) *cobra.Command {
+	longest := size(64 << 10)
+	cmd := &cobra.Command{
+		Use:   "lines",
+		Short: "Answer each line with the same in upper case",
+		Long: `Answer each line with the same in upper case: a small protocol of requests and replies.
+
+Lines end with LF or CRLF, and the last one may have no end; replies end with LF. Requests need not wait for replies. A
+line that is too long is answered with a line that says so, which is the last.`,
+		Example: "  printf 'hello\\nworld' | switchboard dial 127.0.0.1:7007",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.checkLoop(cmd); err != nil {
+				return err
+			}
+			most := s.loop.mostQueued()
+			if longest+2 > s.loop.inputLimit || s.loop.highWater+2*longest > most {
+				return fmt.Errorf("--max-line %s: --input-limit, %s, must hold one, and --queue-limit, %s, two and --high-water, %s",
+					&longest, &s.loop.inputLimit, &most, &s.loop.highWater)
+			}
+			shout := handler.Lines(int(longest))
+			return s.serveOnLoops(s.logger(), guest{name: "lines", prepare: func(server *switchboard.Server) {
+				server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return shout, nil }
+			}})
+		},
+	}
+	cmd.Flags().Var(&longest, "max-line", "bytes that a line may have, without its end")
+	return cmd
+}

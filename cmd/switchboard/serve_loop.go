@@ -1,0 +1,106 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/handler"
+	"github.com/switchboard-go/switchboard/internal/service"
+	"github.com/switchboard-go/switchboard/socket"
+)
+
+// A guest is what a service needs to be served on event loops.
+type guest struct {
+	name    string
+	prepare func(server *switchboard.Server) // sets Accept, and whatever else
+
+	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
+	about func(c *switchboard.Conn) (list []any, isClient bool)
+}
+
+// onLoops is one of the services that every mode has.
+func onLoops(what service.Service) guest {
+	return guest{name: what.Name, prepare: func(server *switchboard.Server) { server.Accept = handler.Accept(what) }}
+}
+
+// serveOnLoops serves on event loops until a signal.
+func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+	listeners, err := s.listenAll()
+	if err != nil {
+		return err
+	}
+	server := s.server()
+	server.Logger = log
+	g.prepare(server)
+	if s.verbose {
+		server.Trace = g.traceTo(log)
+	}
+	if err := s.serveUntil(s.announce(log, listeners, g.name), server, listeners); err != nil {
+		return failure{exitFailed, err}
+	}
+	return nil
+}
+
+// serveUntil serves until ctx is done or a listener fails, and then shuts the server down.
+func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, listeners []*socket.Socket) error {
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- server.ServeSocket(l) }()
+	}
+	left, failed := len(listeners), error(nil)
+	select {
+	case <-ctx.Done():
+	case failed = <-ended:
+		left--
+	}
+	grace, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	patience := time.AfterFunc(s.grace, func() {
+		server.Logger.Warn("cut off at the end of the grace period", "connections", server.Stats().Active)
+		giveUp()
+	})
+	defer patience.Stop()
+	server.Shutdown(grace)
+	for range left {
+		if err := <-ended; !errors.Is(err, switchboard.ErrServerClosed) {
+			failed = cmp.Or(failed, err)
+		}
+	}
+	return failed
+}
+
+// traceTo logs who connects and disconnects, as the classic modes do.
+func (g guest) traceTo(log *slog.Logger) *switchboard.Trace {
+	about := g.about
+	if about == nil {
+		about = func(*switchboard.Conn) ([]any, bool) { return nil, true }
+	}
+	var present atomic.Int64
+	return &switchboard.Trace{
+		Opened: func(c *switchboard.Conn) {
+			if _, isClient := about(c); isClient {
+				log.Info("connected", "peer", c.RemoteAddr().String(), "clients", present.Add(1))
+			}
+		},
+		Refused: func(c *switchboard.Conn, err error) {
+			log.Info("refused", "peer", c.RemoteAddr().String(), "reason", err)
+		},
+		Closed: func(c *switchboard.Conn, err error) {
+			list, isClient := about(c)
+			if !isClient {
+				return
+			}
+			list = append([]any{"peer", c.RemoteAddr().String(), "clients", present.Add(-1), "received", c.Received(),
+				"sent", c.Sent(), "lasted", c.Age()}, list...)
+			if err != nil {
+				list = append(list, "reason", err)
+			}
+			log.Info("disconnected", list...)
+		},
+	}
+}

@@ -1,0 +1,25 @@
+package main
+
+import "testing"
+
+func TestSizesAreReadWithUnits(t *testing.T) {
+	for in, want := range map[string]size{
+		"1": 1, "4096": 4096, "64k": 64 << 10, "64K": 64 << 10, "64kB": 64 << 10, "64KiB": 64 << 10,
+		"1M": 1 << 20, "3m": 3 << 20, "1MiB": 1 << 20, "1G": 1 << 30,
+	} {
+		var got size
+		if err := got.Set(in); err != nil || got != want {
+			t.Errorf("%q: %d, %v, want %d", in, got, err, want)
+		}
+		var again size
+		if err := again.Set(got.String()); err != nil || again != got {
+			t.Errorf("%q is written as %q, which reads as %d, %v", in, &got, again, err)
+		}
+	}
+	for _, in := range []string{"", "0", "-1", "k", "1kk", "1.5M", "1 M", "2G", "1T", "99999999999999999999", "0x10", "1kM", "G1"} {
+		var got size
+		if err := got.Set(in); err == nil {
+			t.Errorf("%q is taken for %d", in, got)
+		}
+	}
+}
