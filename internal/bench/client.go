@@ -120,6 +120,9 @@ func (k *client) Data(c *switchboard.Conn, p []byte) (int, error) {
 	now := k.run.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.run.closing.Load() {
+		return len(p), nil // too late to count
+	}
 	used, whole, err := k.answers.take(k, p)
 	k.settle(now, whole, used)
 	switch {
@@ -167,6 +170,9 @@ func (k *client) InputEnd(_ *switchboard.Conn, left []byte) error {
 	now := k.run.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.run.closing.Load() {
+		return io.EOF
+	}
 	whole, err := k.answers.end(left)
 	k.settle(now, whole, len(left))
 	switch {
@@ -231,6 +237,9 @@ func (k *client) failed(rec *recorder, err error) {
 
 // underWay returns how many messages have left, or begun to, and are not done.
 func (k *client) underWay() int64 {
+	if k.run.cfg.Churn && k.conn == nil && k.busy && k.timer == nil && k.run.cfg.Rate > 0 {
+		return 1 // it is connecting to send what was due
+	}
 	if k.run.cfg.Expect == None && k.left > 0 {
 		return 1
 	}
@@ -261,8 +270,9 @@ func (k *client) patience() time.Duration {
 
 // reopen opens the next connection, unless the run is over or this one was only to sit there.
 func (k *client) reopen(before *switchboard.Conn, wait time.Duration) {
+	open := k.run.cfg.Rate > 0 // what was due before the end is sent after it, too
 	switch {
-	case k.idle || k.run.stopping.Load():
+	case k.idle || k.run.closing.Load() || k.run.stopping.Load() && !open:
 	case wait > 0:
 		k.timer = time.AfterFunc(wait, func() {
 			k.mu.Lock()
@@ -270,7 +280,7 @@ func (k *client) reopen(before *switchboard.Conn, wait time.Duration) {
 			k.timer = nil
 			k.reopen(nil, 0)
 		})
-	case k.run.cfg.Churn && k.run.cfg.Rate > 0:
+	case k.run.cfg.Churn && open:
 		k.busy = false
 		k.startExchange(k.run.now(), false)
 	default:

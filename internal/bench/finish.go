@@ -37,7 +37,7 @@ func (r *run) newResult(began, ended int64, used cost) *Result {
 }
 
 // leftovers counts what has no answer after all.
-func (r *run) leftovers(res *Result, began, ended int64) {
+func (r *run) leftovers(res *Result) {
 	for _, k := range r.all() {
 		k.mu.Lock()
 		if n := k.underWay(); n > 0 && k.conn != nil {
@@ -53,10 +53,12 @@ func (r *run) leftovers(res *Result, began, ended int64) {
 			res.Connections.Idle++
 		}
 		if r.cfg.Rate > 0 && !k.idle {
-			res.Messages.NotSent += k.owed(began, ended)
+			res.Messages.NotSent += k.owed()
 		}
 		k.mu.Unlock()
 	}
+	r.take(r.late) // after every client was looked at, of which none counts any more
+	r.whole.add(r.late)
 	if n := res.Messages.NoAnswer; n > 0 && r.cfg.Expect != None {
 		r.whole.trouble(errNoAnswer.kind, fmt.Sprintf("the oldest message had waited for %v",
 			time.Duration(res.Messages.Oldest*1e9).Round(time.Millisecond)), n)
@@ -67,25 +69,13 @@ func (r *run) leftovers(res *Result, began, ended int64) {
 	res.Latency = distribution(r.measured.latency)
 }
 
-// owed returns how many messages the schedule had for the client until the end that it did not send.
-func (k *client) owed(began, ended int64) (n int64) {
-	slot := k.slot
-	if slot < 0 {
-		for slot = 0; k.dueAt(slot) < began; slot++ {
-		}
-	}
-	for k.dueAt(slot+n) < ended {
-		n++
-	}
-	return n
-}
-
 // finish adds what is known only when everything has ended.
 func (r *run) finish(res *Result, server *process) {
 	t := r.whole
 	res.Connect = distribution(t.connect)
 	res.Connections.Opened, res.Connections.Failed, res.Connections.Broken = t.opened, t.failed, t.dropped
-	res.Totals = Totals{Connections: t.opened, Sent: t.sent, Answered: t.answered, BytesOut: r.bytesOut.Load(), BytesIn: r.bytesIn.Load()}
+	res.Totals = Totals{Connections: t.opened, Sent: t.sent, Answered: t.answered, Lost: t.lost,
+		BytesOut: r.bytesOut.Load(), BytesIn: r.bytesIn.Load()}
 	res.Errors = []*Trouble{}
 	for _, trouble := range t.troubles {
 		res.Errors = append(res.Errors, trouble)

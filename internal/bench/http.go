@@ -130,22 +130,18 @@ func (r *responses) head(p []byte) (n int, done bool, err error) {
 	if !bytes.HasPrefix(p, []byte("HTTP/1.")[:min(len(p), 7)]) {
 		return 0, false, wrongHTTP("the answer begins with %.40q", p)
 	}
-	end := bytes.Index(p, []byte("\r\n\r\n"))
-	if end < 0 {
-		if len(p) > maxHead {
-			return 0, false, wrongHTTP("a head of more than %d bytes", maxHead)
-		}
-		return 0, false, nil
+	first, fields, n, err := cutHead(p)
+	if n == 0 || err != nil {
+		return 0, false, err
 	}
-	first, fields, _ := bytes.Cut(p[:end+2], []byte("\r\n"))
 	if r.status, err = statusOf(first); err != nil {
 		return 0, false, err
 	}
 	length, chunked := int64(-1), false
 	r.last = first[7] == '0'
 	for len(fields) > 0 {
-		var field []byte
-		field, fields, _ = bytes.Cut(fields, []byte("\r\n"))
+		field, end, _ := cutLine(fields)
+		fields = fields[end:]
 		name, value, ok := bytes.Cut(field, []byte(":"))
 		if !ok {
 			return 0, false, wrongHTTP("%.40q is no header field", field)
@@ -162,7 +158,6 @@ func (r *responses) head(p []byte) (n int, done bool, err error) {
 			r.last = bytes.EqualFold(value, []byte("close")) || r.last && !bytes.EqualFold(value, []byte("keep-alive"))
 		}
 	}
-	n = end + 4
 	switch { // RFC 9112, 6.3
 	case r.status < 200:
 		return n, false, nil // the real one follows
@@ -177,6 +172,27 @@ func (r *responses) head(p []byte) (n int, done bool, err error) {
 		r.part = rest
 	}
 	return n, false, nil
+}
+
+// cutHead returns the first line that p begins with, the lines after it up to the empty one, and the length of all that; 0
+// if it is not all there yet.
+func cutHead(p []byte) (first, fields []byte, n int, err error) {
+	for {
+		line, length, err := cutLine(p[n:])
+		if length == 0 && len(p) > maxHead && err == nil {
+			err = wrongHTTP("a head of more than %d bytes", maxHead)
+		}
+		if length == 0 || err != nil {
+			return nil, nil, 0, err
+		}
+		switch {
+		case n == 0:
+			first, fields = line, p[length:]
+		case len(line) == 0:
+			return first, fields[:n-(len(p)-len(fields))], n + length, nil
+		}
+		n += length
+	}
 }
 
 func isField(name []byte, lower string) bool {

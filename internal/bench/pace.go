@@ -19,7 +19,7 @@ func (k *client) nextDue(now int64, paced bool) (due int64, ok bool) {
 			k.slot++
 		}
 	}
-	if due = k.dueAt(k.slot); due > now {
+	if due = k.dueAt(k.slot); due > now || k.run.stopping.Load() && due >= k.run.ended {
 		return 0, false
 	}
 	k.slot++
@@ -32,6 +32,20 @@ func (k *client) nextDue(now int64, paced bool) (due int64, ok bool) {
 	return due, true
 }
 
+// owed returns how many messages the schedule had for the client until the end that it did not send. A client that never
+// had a connection owes all of them. mu is held.
+func (k *client) owed() int64 {
+	cfg, ended := &k.run.cfg, k.run.ended
+	next := int64((float64(ended)/1e9*cfg.Rate - float64(k.number)) / float64(cfg.Conns)) // that is not before the end, or one off
+	for next > 0 && k.dueAt(next-1) >= ended {
+		next--
+	}
+	for k.dueAt(next) < ended {
+		next++
+	}
+	return max(0, next-max(0, k.slot))
+}
+
 // startExchange dials if an exchange is due. mu is held.
 func (k *client) startExchange(now int64, paced bool) {
 	if due, ok := k.nextDue(now, paced); ok {
@@ -42,7 +56,6 @@ func (k *client) startExchange(now int64, paced bool) {
 
 // pace sends every message when it is due, until the run stops.
 func (r *run) pace() {
-	defer r.pacing.Done()
 	nap, done := newNap()
 	defer done()
 	for m := 0; !r.stopping.Load(); m++ {
@@ -52,12 +65,17 @@ func (r *run) pace() {
 		}
 		k := r.clients[m%len(r.clients)]
 		k.mu.Lock()
-		switch {
-		case k.conn != nil && !r.cfg.Churn:
-			k.send(r.now(), true)
-		case r.cfg.Churn && !k.busy:
-			k.startExchange(r.now(), true)
-		}
+		k.prompt(true)
 		k.mu.Unlock()
+	}
+}
+
+// prompt has the client do what is due. mu is held.
+func (k *client) prompt(paced bool) {
+	switch {
+	case k.run.cfg.Churn && !k.busy:
+		k.startExchange(k.run.now(), paced)
+	case k.conn != nil && !k.run.cfg.Churn:
+		k.send(k.run.now(), paced)
 	}
 }

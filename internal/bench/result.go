@@ -134,6 +134,7 @@ type Totals struct {
 	Connections int64 `json:"connections"`
 	Sent        int64 `json:"messages_sent"`
 	Answered    int64 `json:"messages_answered"`
+	Lost        int64 `json:"messages_lost"`
 	BytesOut    int64 `json:"bytes_out"` // taken by the system
 	BytesIn     int64 `json:"bytes_in"`
 }

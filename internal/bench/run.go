@@ -24,20 +24,22 @@ type run struct {
 	pattern   *pattern
 	clients   []*client
 	idlers    []*client
-	recorders []*recorder // of the loops
-	paced     *recorder   // of the pacer
-	pacing    sync.WaitGroup
-	up        chan error // how the first connection went
-	outcomes  chan error // how each client's first connection went
+	recorders []*recorder    // of the loops
+	paced     *recorder      // of the pacer
+	aside     sync.WaitGroup // of the goroutines beside the conductor's
+	up        chan error     // how the first connection went
+	outcomes  chan error     // how each client's first connection went
 
 	open              atomic.Int64 // connections
 	bytesOut, bytesIn atomic.Int64 // of connections that are gone
-	stopping          atomic.Bool  // no more messages
-	closing           atomic.Bool  // connections end because the run does
+	stopping          atomic.Bool  // no more messages, but what the schedule has before ended
+	closing           atomic.Bool  // connections end because the run does; nothing is counted any more
+	closed            sync.Once
 
 	// The conductor's: the goroutine that called Run.
 	phase       Phase
 	phaseBegan  int64
+	ended       int64 // when the measurement was over; set before stopping
 	period      time.Duration
 	sampled     int64
 	sampledCost cost
@@ -62,7 +64,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	r := newRun(cfg)
-	defer r.close()
+	defer r.closed.Do(r.close)
 	if err := r.first(ctx); err != nil {
 		return nil, err
 	}
@@ -197,11 +199,10 @@ func (r *run) openAll(ctx context.Context, finished chan<- struct{}) {
 // conduct leads the run through its phases.
 func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
 	if r.cfg.Rate > 0 && len(r.clients) > 0 {
-		r.pacing.Add(1)
-		go r.pace()
+		r.aside.Go(r.pace)
 	}
 	finished := make(chan struct{})
-	go r.openAll(r.ctx, finished)
+	r.aside.Go(func() { r.openAll(r.ctx, finished) })
 	ok := r.during(ctx, Opening, maxWait, finished) && r.during(ctx, Warming, r.cfg.Warmup, nil)
 	if !ok {
 		return nil, errInterrupted
@@ -211,28 +212,33 @@ func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
 	used, began := ownCost(), r.now()
 	r.sampled, r.sampledCost = began, used
 	ok = r.during(ctx, Measuring, r.cfg.Duration, nil)
-	ended := r.now()
+	r.ended = r.now()
+	r.stopping.Store(true)
 	used = ownCost().since(used)
 	server.end(int(r.open.Load()))
-	r.stopping.Store(true)
 
-	res := r.newResult(began, ended, used)
+	res := r.newResult(began, r.ended, used)
 	res.Interrupted = !ok
 	res.Connections.AtEnd = r.open.Load()
-	r.drain(ended)
-	r.leftovers(res, began, ended)
-	r.close()
+	r.drain()
+	r.closing.Store(true)
+	r.leftovers(res)
+	r.closed.Do(r.close)
 	r.finish(res, server)
 	return res, nil
 }
 
-// drain waits until what is in flight is answered, but not forever.
-func (r *run) drain(ended int64) {
+// drain waits until what was due is sent and what is in flight answered, but not forever.
+func (r *run) drain() {
 	r.phase = Draining
-	for r.now()-ended < int64(r.cfg.LastWait) {
+	for r.now()-r.ended < int64(r.cfg.LastWait) {
 		left := int64(0)
 		for _, k := range r.all() {
 			k.mu.Lock()
+			if r.cfg.Rate > 0 && !k.idle {
+				k.prompt(false)
+				left += k.owed()
+			}
 			left += k.underWay()
 			k.mu.Unlock()
 		}
@@ -241,18 +247,14 @@ func (r *run) drain(ended int64) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	r.take(r.late)
-	r.whole.add(r.late)
 }
 
-// close ends every connection and everything else that the run has begun. A second call does nothing.
+// close ends every connection and everything else that the run has begun.
 func (r *run) close() {
 	r.stopping.Store(true)
+	r.closing.Store(true)
 	r.cancel()
-	r.pacing.Wait()
-	if r.closing.Swap(true) {
-		return
-	}
+	r.aside.Wait()
 	for _, k := range r.all() {
 		k.mu.Lock()
 		if k.timer != nil {

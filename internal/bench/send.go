@@ -41,11 +41,13 @@ func (k *client) send(now int64, paced bool) {
 // launch begins a message if there is to be one now.
 func (k *client) launch(now int64, paced bool) bool {
 	cfg := &k.run.cfg
-	if k.exempt == 0 || k.waiting || k.run.stopping.Load() || k.flight.n >= cfg.Depth || k.end != nil {
+	if k.exempt == 0 || k.waiting || k.run.closing.Load() || k.flight.n >= cfg.Depth || k.end != nil {
 		return false
 	}
 	due := now
 	switch {
+	case k.run.stopping.Load() && (cfg.Rate == 0 || k.idle):
+		return false
 	case cfg.Churn:
 		due = k.due
 	case cfg.Rate > 0 && !k.idle:

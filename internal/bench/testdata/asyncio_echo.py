@@ -1,0 +1,29 @@
+"""An echo server on asyncio streams. It prints its port, and when it is asked to end what it has counted."""
+import asyncio, json, signal
+
+counted = {"connections": 0, "bytes": 0}
+
+
+async def echo(reader, writer):
+    counted["connections"] += 1
+    try:
+        while data := await reader.read(65536):
+            counted["bytes"] += len(data)
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+async def main():
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await ended.wait()
+    print(json.dumps(counted), flush=True)
+
+
+asyncio.run(main())
