@@ -32,7 +32,7 @@ func Fill(t *template.Template, data any) (template.HTML, error) {
 }
 
 // jsonText is JSON that can stand in an element: encoding/json writes no <, > or & as they are.
-func jsonText(v any) (template.HTML, error) {
+func jsonText(v any) (template.JS, error) {
 	text, err := json.MarshalIndent(v, "", " ")
-	return template.HTML(text), err
+	return template.JS(text), err
 }
