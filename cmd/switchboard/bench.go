@@ -102,6 +102,11 @@ func (b *benching) run(cmd *cobra.Command, target string) error {
 	if err := b.configure(cmd.Flags(), target); err != nil {
 		return err
 	}
+	page, err := newReport(b.html)
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	defer page.close()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second one ends the process
@@ -116,19 +121,19 @@ func (b *benching) run(cmd *cobra.Command, target string) error {
 		return benchFailure(err)
 	}
 	result.Command, result.Version = os.Args, version()
-	return b.show(result)
+	return b.show(result, page)
 }
 
 // show writes the reports that were asked for.
-func (b *benching) show(result *bench.Result) error {
+func (b *benching) show(result *bench.Result, page *reportFile) error {
 	var err error
 	if b.json {
 		err = report.JSON(os.Stdout, result)
 	} else {
 		err = report.Text(os.Stdout, result)
 	}
-	if err == nil && b.html != "" {
-		err = writeFile(b.html, func(w io.Writer) error { return report.HTML(w, result) })
+	if err == nil {
+		err = page.write(func(w io.Writer) error { return report.HTML(w, result) })
 	}
 	if err != nil {
 		return failure{exitFailed, err}
@@ -233,16 +238,6 @@ func readPayload(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s has more than %d bytes", in.Name(), bench.MaxSize)
 	}
 	return p, nil
-}
-
-// writeFile writes a file whole or says what hindered it.
-func writeFile(name string, write func(io.Writer) error) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	err = write(f)
-	return errors.Join(err, f.Close())
 }
 
 // benchFailure adds to an error what a person can do.

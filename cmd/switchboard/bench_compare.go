@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -85,6 +86,16 @@ func (c *comparing) run(flags *pflag.FlagSet) error {
 	if err := c.configure(flags); err != nil {
 		return err
 	}
+	page, err := newReport(c.html)
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	defer page.close()
+	picture, err := newReport(c.svg)
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	defer picture.close()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second one ends the process
@@ -100,7 +111,12 @@ func (c *comparing) run(flags *pflag.FlagSet) error {
 		return failure{exitFailed, err}
 	}
 	result.Command, result.Version = os.Args, version()
-	if err := c.show(result); err != nil {
+	if c.json {
+		err = report.JSON(os.Stdout, result)
+	} else {
+		err = result.Text(os.Stdout)
+	}
+	if err = errors.Join(err, page.write(result.HTML), picture.write(result.SVG)); err != nil {
 		return failure{exitFailed, err}
 	}
 	for _, s := range result.Servers {
@@ -109,22 +125,6 @@ func (c *comparing) run(flags *pflag.FlagSet) error {
 		}
 	}
 	return nil
-}
-
-// show writes the reports that were asked for.
-func (c *comparing) show(result *compare.Result) (err error) {
-	if c.json {
-		err = report.JSON(os.Stdout, result)
-	} else {
-		err = result.Text(os.Stdout)
-	}
-	if err == nil && c.html != "" {
-		err = writeFile(c.html, result.HTML)
-	}
-	if err == nil && c.svg != "" {
-		err = writeFile(c.svg, result.SVG)
-	}
-	return err
 }
 
 func (c *comparing) configure(flags *pflag.FlagSet) error {
