@@ -36,14 +36,8 @@ func (r *Ring) Room() int { return len(r.sqes) - r.Queued() }
 func (r *Ring) Submit() error { return r.enter(unix.RawSyscall6, 0, -1) }
 
 // Wait is Submit, and waits until n completions are there, at most d (negative: for ever; rounded up to a microsecond).
-// It returns early, with a nil error and fewer, when a signal comes. The thread blocks; Go's scheduler runs other
-// goroutines on others meanwhile.
+// It returns early, with a nil error and fewer, when a signal comes. The thread blocks, and Go's scheduler is told.
 func (r *Ring) Wait(n int, d time.Duration) error { return r.enter(unix.Syscall6, n, d) }
-
-// Linger is Wait without a word to Go's scheduler: for the few microseconds in which the next completions are likely to
-// come. The processor that Go counts as this goroutine's stays taken, other goroutines of it are kept waiting, though the
-// thread sleeps; a garbage collection or the scheduler's impatience ends it early, by a signal. d must not be negative.
-func (r *Ring) Linger(n int, d time.Duration) error { return r.enter(unix.RawSyscall6, n, max(d, 0)) }
 
 type syscall6 func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err unix.Errno)
 
