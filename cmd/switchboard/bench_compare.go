@@ -65,7 +65,7 @@ Everything that was started has ended when compare ends. Exit codes: 0 when all 
 
 func (c *comparing) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	flags.StringSliceVarP(&c.modes, "modes", "m", architectures(), "architectures to compare")
+	flags.StringSliceVarP(&c.modes, "modes", "m", usual(), "architectures to compare")
 	flags.StringArrayVarP(&c.against, "against", "a", nil, "another server: a `COMMAND` with {port} in it, any number of times")
 	flags.IntSliceVarP(&c.plan.Conns, "conns", "c", []int{1, 10, 100, 1000, 5000}, "numbers of connections")
 	flags.IntVarP(&c.plan.Size, "size", "s", 64, "bytes of a message")
@@ -159,20 +159,27 @@ func (c *comparing) configure(flags *pflag.FlagSet) error {
 	return c.plan.Check()
 }
 
-// architectures are those that serve has, the loop once for each engine that it can be told: loop/epoll.
+// architectures are those that serve has, the simplest first and the loop last, once for each engine that it can be told:
+// loop/epoll.
 func architectures() (names []string) {
+	var loops []string
 	for _, mode := range modeNames() {
 		switch engines := engineNames(); {
 		case mode == "auto": // is one of the others
 		case mode == "loop" && len(engines) > 0:
 			for _, engine := range engines {
-				names = append(names, mode+"/"+engine)
+				loops = append(loops, mode+"/"+engine)
 			}
 		default:
 			names = append(names, mode)
 		}
 	}
-	return names
+	return append(names, loops...)
+}
+
+// usual are the architectures that one would choose from: no loop on what only stands in for a better engine.
+func usual() []string {
+	return slices.DeleteFunc(architectures(), func(name string) bool { return name == "loop/poll" || name == "loop/select" })
 }
 
 // engineNames asks serve what can follow its --engine.

@@ -110,11 +110,11 @@ func TestBenchNamesTheLimitOfDescriptors(t *testing.T) {
 
 func TestBenchShowsEverySampleInALineWithoutATerminal(t *testing.T) {
 	s := serve(t, "echo")
-	out, progress, code := once(t, "", "bench", "--duration=500ms", "--warmup=100ms", "--payload=-", s.addrs[0])
-	if code != exitFailed || !strings.Contains(progress, "is empty") { // standard input is
-		t.Errorf("exit code %d: %s", code, progress)
+	_, complaint, code := once(t, "", "bench", "--duration=500ms", "--warmup=100ms", "--payload=-", s.addrs[0])
+	if code != exitFailed || !strings.Contains(complaint, "is empty") { // standard input is
+		t.Errorf("exit code %d: %s", code, complaint)
 	}
-	out, progress, code = once(t, "hello, server", "bench", "--duration=500ms", "--warmup=100ms", "--payload=-", s.addrs[0])
+	out, progress, code := once(t, "hello, server", "bench", "--duration=500ms", "--warmup=100ms", "--payload=-", s.addrs[0])
 	if lines := strings.Count(progress, " measure "); code != 0 || lines < 5 || strings.Contains(progress, "\x1b") {
 		t.Errorf("exit code %d, %d lines:\n%s", code, lines, progress)
 	}
