@@ -32,6 +32,7 @@ type benching struct {
 	json    bool
 	html    string
 	quiet   bool
+	tls     benchTLS
 	wait    time.Duration
 }
 
@@ -40,7 +41,7 @@ func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench ADDRESS",
 		Short: "Load a server, check its answers and measure it",
-		Long: `Load the server at HOST:PORT, unix:PATH or unix:@NAME, check its answers byte for byte, and measure it.
+		Long: `Load the server at HOST:PORT, tls://HOST:PORT, unix:PATH or unix:@NAME, check its answers byte for byte, and measure it.
 
 Without --rate a message leaves when an answer has made room for it (a closed loop): it shows how much a server can do.
 With --rate messages leave on a schedule, whatever the server does (an open loop), and latency counts from when a message
@@ -92,6 +93,7 @@ func (b *benching) addFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&b.sources, "source", nil, "`ADDRESS` to connect from; several take turns, for more connections than one has ports")
 	flags.DurationVarP(&b.wait, "timeout", "w", 0, "time for a connection to open and, at the end, for an answer to come (0: 5s and 1s)")
 	flags.IntVar(&b.cfg.Loops, "loops", 0, "event loops that carry the load (0: one for every two processors)")
+	b.tls.addFlags(flags)
 	flags.StringVar(&b.pid, "pid", "auto", "process whose processor time and memory are measured: auto, none or a `NUMBER`")
 	flags.BoolVar(&b.json, "json", false, "print the result as JSON")
 	flags.StringVar(&b.html, "html", "", "write the report to this `FILE`, as one page of HTML")
@@ -146,16 +148,23 @@ func (b *benching) show(result *bench.Result, page *reportFile) error {
 
 // configure turns what was typed into the run's settings.
 func (b *benching) configure(flags *pflag.FlagSet, target string) error {
+	secure, err := b.tls.config(flags, &target)
+	if err != nil {
+		return err
+	}
 	to, err := parseAddress(target)
 	if err != nil {
 		return err
 	}
 	switch {
+	case secure != nil && to.network != "tcp":
+		return fmt.Errorf("address %q: TLS is spoken to a HOST:PORT", target)
 	case to.network == "fd":
 		return fmt.Errorf("address %q: bench connects, and takes no open descriptor", target)
 	case strings.HasPrefix(to.name, ":"):
 		return fmt.Errorf("address %q: the host is missing (try 127.0.0.1%s)", target, to.name)
 	}
+	b.cfg.TLS = secure
 	b.cfg.Address, b.cfg.Expect = to.name, bench.Expect(b.expect)
 	b.cfg.OpenWait, b.cfg.LastWait = b.wait, b.wait
 	if b.cfg.PID, err = parsePID(b.pid); err != nil {

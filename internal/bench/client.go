@@ -84,11 +84,17 @@ func (k *client) start() {
 // dial opens the connection, on the loop of the one before if there was one. mu is held.
 func (k *client) dial(due int64, before *switchboard.Conn) {
 	var err error
-	k.began, k.due = k.run.now(), due
-	if before != nil {
-		_, err = before.Dial(k.run.ctx, k.run.address, k)
-	} else {
-		_, err = k.run.server.Dial(k.run.ctx, k.run.address, k)
+	r := k.run
+	k.began, k.due = r.now(), due
+	switch secure := r.cfg.TLS; {
+	case before != nil && secure != nil:
+		_, err = before.DialTLS(r.ctx, r.address, secure, k)
+	case before != nil:
+		_, err = before.Dial(r.ctx, r.address, k)
+	case secure != nil:
+		_, err = r.server.DialTLS(r.ctx, r.address, secure, k)
+	default:
+		_, err = r.server.Dial(r.ctx, r.address, k)
 	}
 	if err != nil {
 		k.failed(k.run.recorders[0], err)

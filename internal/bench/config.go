@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -28,9 +29,10 @@ type Range struct{ Min, Max int }
 
 // A Config says whom to load and how. A zero field means what its comment says; Run changes none.
 type Config struct {
-	Address string // as switchboard.Server.Dial takes it
-	Conns   int    // connections that exchange messages
-	Idle    int    // connections that exchange one message, and then only sit there
+	Address string      // as switchboard.Server.Dial takes it
+	TLS     *tls.Config // to speak TLS as switchboard.Server.DialTLS does. nil: no TLS
+	Conns   int         // connections that exchange messages
+	Idle    int         // connections that exchange one message, and then only sit there
 
 	Size     Range         // of a message; of a line its end included. Without effect with Payload, or HTTP
 	Payload  []byte        // every message is this. nil: noise, different at every position and on every connection
@@ -92,7 +94,7 @@ func (c Config) resolve() (Config, error) {
 		if !strings.HasPrefix(c.Path, "/") || strings.ContainsFunc(c.Path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 			return c, fmt.Errorf("--path %q: it must begin with / and have no spaces", c.Path)
 		}
-		c.Payload = request(c.Address, c.Path)
+		c.Payload = request(c.Address, c.Path, c.TLS != nil)
 	}
 	if c.Payload != nil {
 		c.Size = Range{len(c.Payload), len(c.Payload)}
@@ -144,11 +146,14 @@ func (c Config) resolve() (Config, error) {
 }
 
 // request is the one that HTTP sends.
-func request(address, path string) []byte {
-	host := address
+func request(address, path string, secure bool) []byte {
+	host, usual := address, "80"
+	if secure {
+		usual = "443"
+	}
 	if h, port, err := net.SplitHostPort(address); err != nil {
 		host = "localhost" // a Unix socket has no name
-	} else if port == "80" {
+	} else if port == usual {
 		host = h
 		if strings.Contains(h, ":") {
 			host = "[" + h + "]"

@@ -76,6 +76,10 @@ func (r *run) finish(res *Result, server *process) {
 	res.Connections.Opened, res.Connections.Failed, res.Connections.Broken = t.opened, t.failed, t.dropped
 	res.Totals = Totals{Connections: t.opened, Sent: t.sent, Answered: t.answered, Lost: t.lost,
 		BytesOut: r.bytesOut.Load(), BytesIn: r.bytesIn.Load()}
+	if r.cfg.TLS != nil {
+		res.Totals.BytesOut, res.Totals.BytesIn = t.bytesOut, t.bytesIn
+		res.Settings.TLS = r.version
+	}
 	res.Errors = []*Trouble{}
 	for _, trouble := range t.troubles {
 		res.Errors = append(res.Errors, trouble)

@@ -15,8 +15,8 @@ import (
 )
 
 // counting starts one of the Python servers, and returns what asks it to end and reads what it has counted.
-func counting(t *testing.T, script string) (address string, counts func() (connections, bytes int64)) {
-	p := peerServer(t, "python3", filepath.Join("testdata", script))
+func counting(t *testing.T, script string, args ...string) (address string, counts func() (connections, bytes int64)) {
+	p := peerServer(t, "python3", append([]string{filepath.Join("testdata", script)}, args...)...)
 	return "127.0.0.1:" + p.line(t), func() (int64, int64) {
 		p.cmd.Process.Signal(syscall.SIGTERM)
 		var c struct{ Connections, Bytes int64 }

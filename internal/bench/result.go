@@ -47,6 +47,7 @@ type Settings struct {
 	Rate     float64  `json:"rate"` // 0: closed loop
 	Churn    bool     `json:"churn"`
 	Expect   Expect   `json:"expect"`
+	TLS      string   `json:"tls,omitempty"` // its version; absent without TLS
 	Loops    int      `json:"loops"`
 	Sources  []string `json:"sources,omitempty"`
 	Ramp     float64  `json:"ramp_s"`
@@ -135,7 +136,7 @@ type Totals struct {
 	Sent        int64 `json:"messages_sent"`
 	Answered    int64 `json:"messages_answered"`
 	Lost        int64 `json:"messages_lost"`
-	BytesOut    int64 `json:"bytes_out"` // taken by the system
+	BytesOut    int64 `json:"bytes_out"` // taken by the system; with TLS, of plain text
 	BytesIn     int64 `json:"bytes_in"`
 }
 

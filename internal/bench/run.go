@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -21,6 +22,7 @@ type run struct {
 	start     time.Time
 	server    *switchboard.Server // that only dials
 	address   string
+	version   string // of TLS
 	pattern   *pattern
 	clients   []*client
 	idlers    []*client
@@ -103,6 +105,10 @@ func newRun(cfg Config) *run {
 		WriteTimeout:  -1,
 		SlowCall:      -1,
 	}
+	if host, _, err := net.SplitHostPort(cfg.Address); err == nil && cfg.TLS != nil && cfg.TLS.ServerName == "" {
+		r.cfg.TLS = cfg.TLS.Clone()
+		r.cfg.TLS.ServerName = host // as later connections go to the address that was found
+	}
 	if len(cfg.Sources) > 0 {
 		r.server.DialControl = bindTo(cfg.Sources)
 	}
@@ -150,6 +156,9 @@ func (r *run) first(ctx context.Context) error {
 	if k.conn != nil {
 		if a, ok := k.conn.RemoteAddr().(*net.TCPAddr); ok {
 			r.address = a.String()
+		}
+		if state := k.conn.TLS(); state != nil {
+			r.version = tls.VersionName(state.Version)
 		}
 	}
 	return nil

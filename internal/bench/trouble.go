@@ -46,6 +46,7 @@ func kindOf(err error) string {
 		f    *fault
 		call *os.SyscallError
 		dns  *net.DNSError
+		op   *net.OpError
 	)
 	switch {
 	case errors.As(err, &f):
@@ -60,6 +61,8 @@ func kindOf(err error) string {
 		return "resolve: " + dns.Err
 	case errors.Is(err, switchboard.ErrServerClosed), errors.Is(err, switchboard.ErrAborted):
 		return "ended here"
+	case errors.As(err, &op) && op.Err != nil:
+		return op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()
 }

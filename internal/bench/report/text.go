@@ -42,6 +42,9 @@ func Load(r *bench.Result) string {
 	if s.Rate > 0 {
 		add("%s wanted", Rate(s.Rate))
 	}
+	if s.TLS != "" {
+		add("%s", s.TLS)
+	}
 	if s.Churn {
 		add("a connection for each exchange")
 	}
