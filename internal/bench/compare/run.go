@@ -121,7 +121,7 @@ func (s *Server) overwhelmed(conns int) bool {
 func (c *comparison) slice(s *Server, conns, round int) {
 	r, err := bench.Run(c.ctx, bench.Config{Address: s.process.address, Conns: conns, Depth: c.Depth,
 		Size: bench.Range{Min: c.Size, Max: c.Size}, Expect: bench.Echo, Warmup: c.Settle, Duration: c.Slice,
-		OpenWait: 2 * time.Second, LastWait: 50 * time.Millisecond, Reset: true})
+		OpenWait: 2 * time.Second, LastWait: 500 * time.Millisecond, Reset: true})
 	switch {
 	case err != nil && c.ctx.Err() != nil:
 		return

@@ -140,7 +140,7 @@ func (f Figure) bars(p *plot.Plot) error {
 		bar.Horizontal, bar.XMin, bar.Color, bar.LineStyle.Width = true, float64(at), palette[b.Color%len(palette)], 0
 		p.Add(bar)
 		names[at] = b.Name
-		ends.XYs[at], ends.Labels[at] = plotter.XY{X: b.Value, Y: float64(at)}, " "+Size(b.Value)
+		ends.XYs[at], ends.Labels[at] = plotter.XY{X: b.Value, Y: float64(at)}, Size(b.Value)
 	}
 	labels, err := plotter.NewLabels(ends)
 	if err != nil {
@@ -150,10 +150,10 @@ func (f Figure) bars(p *plot.Plot) error {
 		labels.TextStyle[i].Font = font.Font{Variant: "Sans", Size: 9}
 		labels.TextStyle[i].Color, labels.TextStyle[i].YAlign = ink, draw.YCenter
 	}
+	labels.Offset.X = 5
 	p.Add(labels)
 	p.NominalY(names...)
-	p.Y.Tick.Label.XAlign, p.Y.Tick.Length, p.X.Tick.Length = draw.XRight, 3, 0
-	p.Y.Tick.LineStyle.Width = 0
+	p.Y.Tick.Length, p.Y.Tick.LineStyle.Width, p.X.Tick.Length = 10, 0, 0
 	p.X.Tick.Marker = ticks(p.X.Tick.Marker, f.XTicks)
 	p.X.Min, p.X.Max = 0, max(p.X.Max, 1)*1.25
 	p.Y.Min, p.Y.Max = -0.7, float64(len(f.Bars))-0.3
