@@ -396,14 +396,13 @@ func (c *Conn) welcome() {
 	if err != nil {
 		l.count.Refused++
 		l.server.trace.refused(c, err)
-		c.mu.Lock()
-		if c.out&sealed != 0 {
-			c.out |= noOutput
-			c.seal()
+		if c.flags&secured != 0 {
+			c.lastWords()
 		} else {
+			c.mu.Lock()
 			c.transmit(nil)
+			c.mu.Unlock()
 		}
-		c.mu.Unlock()
 		c.finish(err)
 		return
 	}

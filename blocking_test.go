@@ -121,7 +121,7 @@ func TestTextprotoRunsUnchanged(t *testing.T) {
 }
 
 func TestCurlIsServedByReadRequest(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(switchboard.Blocking(func(conn net.Conn, r *bufio.Reader) error {
 			req, err := http.ReadRequest(r)
 			if err != nil {

@@ -62,7 +62,7 @@ func TestConnOfAUnixSocketKnowsItsPath(t *testing.T) {
 }
 
 func TestConnCountsItsBytesAndItsAge(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		began := time.Now()
 		conns := accepted(s, switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
 			c.Writev([]byte("you said: "), p)
@@ -136,7 +136,7 @@ func TestLongLivedConnectionsAreSpreadEvenly(t *testing.T) {
 }
 
 func TestOneServerServesManyListeners(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(echo)
 		addresses := []string{}
 		for _, at := range []string{"127.0.0.1:0", "[::1]:0", filepath.Join(t.TempDir(), "s"), "127.0.0.1:0"} {

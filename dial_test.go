@@ -49,7 +49,7 @@ func dial(t testing.TB, s *switchboard.Server, address string, h switchboard.Han
 }
 
 func TestDialledConnectionIsServedLikeAnAcceptedOne(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(echo)
 		path := filepath.Join(t.TempDir(), "s")
 		serveAt(t, s, path)
@@ -255,7 +255,7 @@ func TestContextMayEndAtAnyMoment(t *testing.T) {
 }
 
 func TestManyDialsAtOnce(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		const many = 500
 		s.Accept = everyone(echo)
 		path := filepath.Join(t.TempDir(), "s")
@@ -396,7 +396,7 @@ func TestDialsRaceWithTheServersEnd(t *testing.T) {
 }
 
 func TestDialOnAConnectionsLoopStaysThere(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Loops = 3
 		conns := accepted(s, echo)
 		address := start(t, s)

@@ -29,9 +29,9 @@ type engine interface {
 	// look reads what c has received already, and tells whether there was anything.
 	look(c *Conn) bool
 
-	// send sends what c has queued, or will when the turn is over; then c is inBatch until it is done. What the kernel does
+	// send sends what c has queued and then p, or will when the turn is over; then c is inBatch until it is done. What the kernel does
 	// not take is queued again, and c blocked. c.mu is held.
-	send(c *Conn) syscall.Errno
+	send(c *Conn, p []byte) syscall.Errno
 
 	// submit sends now what is in a batch.
 	submit()

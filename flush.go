@@ -34,7 +34,7 @@ func (c *Conn) flush() {
 		if c.out&sealed != 0 {
 			errno = c.seal()
 		} else {
-			errno = c.loop.engine.send(c)
+			errno = c.loop.engine.send(c, nil)
 		}
 		if errno != 0 {
 			c.breakOff("write", errno)

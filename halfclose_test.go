@@ -22,7 +22,7 @@ type ender struct {
 func (h *ender) InputEnd(c *switchboard.Conn, rest []byte) error { return h.end(c, rest) }
 
 func TestNcThatEndsItsInputStillGetsTheReply(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
 			reply := strings.ToUpper(string(p))
 			c.After(1, func() { c.Write([]byte(reply)) }) // after the end of input was received

@@ -24,7 +24,7 @@ func TestEchoIsOneExpression(t *testing.T) {
 
 // Each of these says a megabyte, ends its output and hears everything again.
 func TestProgramsThatNobodyHereWroteAreServed(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(echo)
 		path := filepath.Join(t.TempDir(), "s")
 		tcp := start(t, s)
@@ -156,7 +156,7 @@ func TestAnotherHandlerMayTakeOverInTheMiddle(t *testing.T) {
 }
 
 func TestPausedConnectionIsNotReadUntilResume(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		conns := make(chan *switchboard.Conn, 1)
 		s.Accept = everyone(switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
 			if p[0] == '!' {

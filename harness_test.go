@@ -26,25 +26,26 @@ import (
 )
 
 // patience is how long a test waits for what must come. It is never waited out by a test that passes.
-const patience = 3 * time.Second
+const patience = 20 * time.Second
 
 // engines are all that Server.Engine can name on this platform.
 func engines() []string { return switchboard.Engines() }
 
-// onEveryEngine runs a test with a server on each engine, and looks behind each for what was left.
+// onEveryEngine runs a test with a server on each engine, in the clear and, for one engine of each kind, over TLS. It
+// looks behind each for what was left.
 func onEveryEngine(t *testing.T, promise func(t *testing.T, s *switchboard.Server)) {
+	inTheClear(t, promise)
+	overTLS(t, promise)
+}
+
+// inTheClear is onEveryEngine for what is about bytes on the wire, or system calls.
+func inTheClear(t *testing.T, promise func(t *testing.T, s *switchboard.Server)) {
 	for _, engine := range engines() {
 		t.Run(engine, func(t *testing.T) {
 			leavesNothing(t)
 			promise(t, newServer(t, engine))
 		})
 	}
-	t.Run(engines()[0]+" over TLS", func(t *testing.T) {
-		leavesNothing(t)
-		s := newServer(t, engines()[0])
-		s.TLSConfig = serverTLS()
-		promise(t, s)
-	})
 }
 
 func newServer(t testing.TB, engine string) *switchboard.Server {
@@ -126,7 +127,18 @@ func call(t testing.TB, address string) peer {
 	return callWith(t, address, net.Dialer{})
 }
 
+// callWith is call with a dialer of the test's. If TLS is spoken at the address, the peer does.
 func callWith(t testing.TB, address string, d net.Dialer) peer {
+	t.Helper()
+	p := reach(t, address, d)
+	if _, ok := secured.Load(address); ok {
+		return p.secures(clientTLS())
+	}
+	return p
+}
+
+// reach connects and says nothing.
+func reach(t testing.TB, address string, d net.Dialer) peer {
 	t.Helper()
 	network := "tcp"
 	if strings.ContainsAny(address, "/@") {
@@ -138,14 +150,17 @@ func callWith(t testing.TB, address string, d net.Dialer) peer {
 	}
 	c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { c.Close() })
-	if _, ok := secured.Load(address); ok {
-		over := tls.Client(c, clientTLS())
-		if err := over.Handshake(); err != nil {
-			t.Fatal(err)
-		}
-		c = over
-	}
 	return peer{c, t}
+}
+
+// secures goes on over TLS, as crypto/tls does it everywhere else.
+func (p peer) secures(config *tls.Config) peer {
+	p.t.Helper()
+	c := tls.Client(p.Conn, config)
+	if err := c.Handshake(); err != nil {
+		p.t.Fatal(err)
+	}
+	return peer{c, p.t}
 }
 
 // secured are the addresses that TLS is spoken at.

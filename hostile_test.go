@@ -344,7 +344,7 @@ func TestAbortFromElsewhereWhileItLingers(t *testing.T) {
 
 // A peer that resets while it waits to be accepted, and one whose listener goes while it waits, disturb nobody.
 func TestResetsDuringAcceptDisturbNobody(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.MaxConns = 1
 		s.Accept = everyone(echo)
 		address := start(t, s)

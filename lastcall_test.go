@@ -17,7 +17,7 @@ import (
 func TestShutdownServesWhoHasConnectedAlready(t *testing.T) {
 	for _, loops := range []int{1, 2} {
 		t.Run(fmt.Sprint(loops, " loops"), func(t *testing.T) {
-			onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+			inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 				s.Loops, s.SlowCall = loops, -1
 				holds, release := make(chan bool), make(chan bool)
 				var once sync.Once

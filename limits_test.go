@@ -19,7 +19,7 @@ import (
 )
 
 func TestMaxConnsMakesFurtherClientsWait(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.MaxConns = 3
 		s.Accept = everyone(echo)
 		address := start(t, s)
@@ -43,7 +43,7 @@ func TestMaxConnsMakesFurtherClientsWait(t *testing.T) {
 }
 
 func TestMaxConnsHoldsForAllListenersTogether(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.MaxConns = 2
 		s.Loops = 4
 		s.Accept = everyone(echo)
@@ -79,7 +79,7 @@ func TestMaxConnsHoldsForAllListenersTogether(t *testing.T) {
 // A handler that consumes nothing has the peer stopped, and gets the rest once it does.
 func TestInputLimitStopsReading(t *testing.T) {
 	for _, limit := range []int{1, 1000, 200_000} {
-		onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 			s.InputLimit = limit
 			size := min(3000*limit, 300_000)
 			most := 0
@@ -286,7 +286,7 @@ func TestLingerTimeoutEndsTheWaitForThePeersEnd(t *testing.T) {
 
 // A flood is read in turns of ReadBuffer at most, and between two of them everybody else has theirs.
 func TestFloodHasBoundedTurns(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Loops = 1
 		s.ReadBuffer = 1000
 		inRow, most := 0, 0

@@ -53,7 +53,11 @@ func (c *Conn) read(buf []byte) bool {
 	}
 	room := len(buf)
 	if c.in != nil {
-		room = min(room, max(c.loop.limits.InputLimit-len(c.in.B), 1))
+		least := 1
+		if c.flags&secured != 0 {
+			least = maxRecord // a record is not known before it is whole
+		}
+		room = min(room, max(c.loop.limits.InputLimit-len(c.in.B), least))
 	}
 	n, errno := rawio.Recv(int(c.fd), buf[:room])
 	switch {

@@ -47,7 +47,10 @@ func (e *readiness) watch(c *Conn, want selector.Events) (err error) {
 	return err
 }
 
-func (e *readiness) send(c *Conn) syscall.Errno { return c.transmit(nil) }
+func (e *readiness) send(c *Conn, p []byte) syscall.Errno {
+	one := [1][]byte{p}
+	return c.transmit(one[:])
+}
 
 func (e *readiness) submit() {}
 

@@ -358,7 +358,7 @@ func (s *Server) stop(to serverState) (idle chan struct{}, ok bool) {
 func (l *loop) leaveAll() {
 	for c := range l.conns.all() {
 		c.flags |= leaving
-		if c.state < stateOpen {
+		if c.state < stateOpen && !c.shakes() {
 			c.abort(ErrServerClosed)
 		} else {
 			c.later(todoLeave)

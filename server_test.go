@@ -61,7 +61,7 @@ func TestListenerWithoutADescriptorIsRefused(t *testing.T) {
 }
 
 func TestStatsAddUp(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
 			if c.Loop() < 0 || c.Loop() > 1 || c.Server() != s {
 				t.Errorf("on loop %d of %p", c.Loop(), c.Server())

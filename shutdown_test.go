@@ -132,7 +132,7 @@ func TestLeaverSaysGoodbyeAndClosesItself(t *testing.T) {
 }
 
 func TestShutdownWaitsForHalfAMessage(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
 			_, err := c.Write(append(m, '\n'))
 			return err
@@ -307,7 +307,7 @@ func (h *closing) Close(*switchboard.Conn, error)                  { h.closed.Ad
 
 // Serve says within about a second that its listener was closed under it. The connections live on.
 func TestListenerClosedUnderTheServer(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(echo)
 		l := listen(t)
 		address := l.Addr().String()

@@ -118,7 +118,8 @@ func (c *Conn) expire() {
 		case c.Queued() > 0:
 			c.abort(ErrIdle) // what the peer got is not all, and must not look like it
 		case c.flags&secured != 0:
-			c.end(ErrIdle) // TLS has a last word
+			c.lastWords()
+			c.finish(ErrIdle)
 		default:
 			c.finish(ErrIdle)
 		}

@@ -284,6 +284,11 @@ func (c *Conn) handshakeDone(rest []byte) {
 	c.flush()
 }
 
+// shakes tells whether a client has said hello to c, which shall be served though the server stops.
+func (c *Conn) shakes() bool {
+	return c.state == stateHandshaking && c.flags&dialled == 0 && c.transport() != nil
+}
+
 // handshakeEnds fails c's handshake if the peer has ended the connection and nothing is left that could complete it.
 func (c *Conn) handshakeEnds() {
 	t := c.transport()

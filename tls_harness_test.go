@@ -5,6 +5,7 @@ package switchboard_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"sync"
 	"testing"
 
@@ -31,12 +32,26 @@ func clientTLS() *tls.Config {
 	return &tls.Config{RootCAs: roots, ServerName: "localhost"}
 }
 
-// onEveryEngineOverTLS is onEveryEngine for the two versions of TLS in use.
-func onEveryEngineOverTLS(t *testing.T, promise func(t *testing.T, s *switchboard.Server, client *tls.Config)) {
+// overTLS runs a test with servers that speak TLS: on the engines that are of different kinds, or the only one.
+func overTLS(t *testing.T, promise func(t *testing.T, s *switchboard.Server)) {
+	for _, engine := range engines() {
+		if engine == "poll" || engine == "select" {
+			continue
+		}
+		t.Run(engine+" over TLS", func(t *testing.T) {
+			leavesNothing(t)
+			s := newServer(t, engine)
+			s.TLSConfig = serverTLS()
+			promise(t, s)
+		})
+	}
+}
+
+// onEveryVersion is overTLS for each of the two versions in use.
+func onEveryVersion(t *testing.T, promise func(t *testing.T, s *switchboard.Server, client *tls.Config)) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-				s.TLSConfig = serverTLS()
+			overTLS(t, func(t *testing.T, s *switchboard.Server) {
 				client := clientTLS()
 				client.MinVersion, client.MaxVersion = version, version
 				promise(t, s, client)
@@ -45,13 +60,8 @@ func onEveryEngineOverTLS(t *testing.T, promise func(t *testing.T, s *switchboar
 	}
 }
 
-// callTLS connects with crypto/tls as it is used everywhere else.
+// callTLS is call with a configuration of the test's.
 func callTLS(t testing.TB, address string, config *tls.Config) peer {
 	t.Helper()
-	raw := call(t, address).Conn
-	c := tls.Client(raw, config)
-	if err := c.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	return peer{c, t}
+	return reach(t, address, net.Dialer{}).secures(config)
 }

@@ -11,6 +11,9 @@ const (
 	// maxPlaintext is how many bytes a TLS record may carry (RFC 8446, section 5.1).
 	maxPlaintext = 16 << 10
 
+	// maxRecord is how long a record can be, with all that encryption adds (RFC 5246, section 6.2.3).
+	maxRecord = recordHeader + maxPlaintext + 2048
+
 	// sealBatch is how many bytes of records are made before the kernel is offered them.
 	sealBatch = 64 << 10
 )
@@ -92,7 +95,7 @@ func (c *Conn) say(p []byte) {
 // is left waits as it was written: there is never more than a batch of ciphertext. It runs on the loop; mu is held.
 func (c *Conn) seal() (errno syscall.Errno) {
 	t, l := c.transport(), c.loop
-	for errno == 0 && c.out&blocked == 0 {
+	for errno == 0 && c.out&(blocked|inBatch) == 0 {
 		l.cipher = l.cipher[:0]
 		for !t.spoilt && t.hand == nil && t.plain.queued > 0 && len(l.cipher) < sealBatch {
 			p := t.plain.front(l.gather[:0], sealBatch)
@@ -111,13 +114,8 @@ func (c *Conn) seal() (errno syscall.Errno) {
 		if len(l.cipher) == 0 && c.queued == 0 {
 			break
 		}
+		errno = l.engine.send(c, l.cipher)
 		t.tail = min(t.tail, c.queued) + int32(len(l.cipher)-carries)
-		one := [1][]byte{l.cipher}
-		bufs := one[:]
-		if len(l.cipher) == 0 {
-			bufs = nil
-		}
-		errno = c.transmit(bufs)
 	}
 	return errno
 }
@@ -126,6 +124,14 @@ func (c *Conn) seal() (errno syscall.Errno) {
 func (c *Conn) saysEnd(t *transport) bool {
 	return t.plain.queued == 0 && !t.saidEnd && !t.spoilt && t.up.Load() &&
 		(c.out&noOutput != 0 || c.ending != nil && !c.ending.abort)
+}
+
+// lastWords says what there is to say before c is closed, as far as the kernel takes it at once.
+func (c *Conn) lastWords() {
+	c.mu.Lock()
+	c.out |= noOutput
+	c.seal()
+	c.mu.Unlock()
 }
 
 // giveUpSealing ends the connection because crypto/tls takes no more output. mu is held.

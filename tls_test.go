@@ -10,7 +10,7 @@ import (
 )
 
 func TestEchoOverTLS(t *testing.T) {
-	onEveryEngineOverTLS(t, func(t *testing.T, s *switchboard.Server, client *tls.Config) {
+	onEveryVersion(t, func(t *testing.T, s *switchboard.Server, client *tls.Config) {
 		s.Accept = everyone(echo)
 		p := callTLS(t, start(t, s), client)
 		p.says("hello")

@@ -107,6 +107,7 @@ func (c *Conn) breakOff(call string, errno syscall.Errno) error {
 
 // transmit offers the kernel the queue and then bufs, and queues what it does not take. mu is held.
 func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
+	bufs = drop(bufs, 0) // what is empty
 	queued := c.queued
 	empty, errno := c.pushInflow()
 	if !empty {

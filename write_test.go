@@ -61,7 +61,7 @@ func (p peer) hearsPacket(want string) {
 }
 
 func TestSmallWritesOfOneTurnLeaveInOneCall(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		pieces := func(c *switchboard.Conn) {
 			for range 100 {
 				c.Write([]byte("piece "))
@@ -85,7 +85,7 @@ func TestSmallWritesOfOneTurnLeaveInOneCall(t *testing.T) {
 }
 
 func TestSeveralMessagesOfOneReadAreAnsweredInOneCall(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) { return c.Write(p[:1]) }))
 		p := packets(t, s)()
 		p.says("12345678")
@@ -94,7 +94,7 @@ func TestSeveralMessagesOfOneReadAreAnsweredInOneCall(t *testing.T) {
 }
 
 func TestWritevSendsAllSlicesInOneCall(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		conns := accepted(s, echo)
 		p := packets(t, s)()
 		c := next(t, conns)
@@ -183,7 +183,7 @@ func TestWritesOfManyGoroutinesKeepTheirOrder(t *testing.T) {
 }
 
 func TestAGigabyteToAPeerThatNeverReadsIsRefused(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		conns := accepted(s, echo)
 		call(t, start(t, s))
 		c := next(t, conns)
