@@ -111,13 +111,29 @@ func gone(t *testing.T, r *Result) {
 			conn.Close()
 			t.Errorf("%s still listens", s.Name)
 		}
-		// What was killed is there until its parent has asked how it ended.
-		for deadline := time.Now().Add(10 * time.Second); syscall.Kill(-s.process.cmd.Process.Pid, 0) != syscall.ESRCH; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(10 * time.Second); lives(s.process.cmd.Process.Pid); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("of %s something still runs", s.Name)
 			}
 		}
 	}
+}
+
+// lives tells whether a process group has a member that runs. One that has ended can still be there, until who is now its
+// parent has asked how.
+func lives(group int) bool {
+	if syscall.Kill(-group, 0) == syscall.ESRCH {
+		return false
+	}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		text, _ := os.ReadFile(name)
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if f := strings.Fields(rest); len(f) > 2 && f[2] == strconv.Itoa(group) && f[0] != "Z" {
+			return true
+		}
+	}
+	return len(stats) == 0
 }
 
 // reports expects that every report has every server and the figures.

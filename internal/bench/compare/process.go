@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -17,8 +19,14 @@ type process struct {
 	address string
 	gone    chan struct{} // closed when it has ended
 	err     error         // how, after that
-	said    tail
+
+	output *os.File // what it and its children say
+	said   tail
+	silent chan struct{} // closed when all of them have ended
 }
+
+// lastWords is how long what a process said and how it ended may take to be known after it has ended.
+const lastWords = 500 * time.Millisecond
 
 // startServer starts a server on a free port, and waits until it listens.
 func startServer(ctx context.Context, command func(port int) *exec.Cmd) (*process, error) {
@@ -26,13 +34,25 @@ func startServer(ctx context.Context, command func(port int) *exec.Cmd) (*proces
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: command(port), address: fmt.Sprintf("127.0.0.1:%d", port), gone: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
-	p.cmd.WaitDelay = time.Second // its own children may hold the pipe longer than it lives
-	asGroup(p.cmd)
-	if err := p.cmd.Start(); err != nil {
+	p := &process{cmd: command(port), address: fmt.Sprintf("127.0.0.1:%d", port), gone: make(chan struct{}), silent: make(chan struct{})}
+	// A pipe that Wait knew of would have it wait for all that the process has started, too.
+	read, write, err := os.Pipe()
+	if err != nil {
 		return nil, err
 	}
+	p.cmd.Stdout, p.cmd.Stderr = write, write
+	asGroup(p.cmd)
+	err = p.cmd.Start()
+	write.Close()
+	if err != nil {
+		read.Close()
+		return nil, err
+	}
+	p.output = read
+	go func() {
+		io.Copy(&p.said, read)
+		close(p.silent)
+	}()
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.gone)
@@ -72,29 +92,38 @@ func freePort() (int, error) {
 // stop ends the process and all that it has started, in order if it does that within two seconds.
 func (p *process) stop() {
 	askGroup(p.cmd)
-	select {
-	case <-p.gone:
-	case <-time.After(2 * time.Second):
-	}
+	isClosed(p.gone, 2*time.Second)
 	killGroup(p.cmd)
 	<-p.gone
+	isClosed(p.silent, lastWords)
+	p.output.Close()
+	<-p.silent
+}
+
+// isClosed waits for a channel to be closed, but not for long, and tells whether it was.
+func isClosed(c <-chan struct{}, patience time.Duration) bool {
+	select {
+	case <-c:
+		return true
+	case <-time.After(patience):
+		return false
+	}
 }
 
 // ended says how the process ended, if it has, and the last that it said.
 func (p *process) ended() error {
-	select {
-	case <-p.gone:
-		how := "exit status 0"
-		if p.err != nil {
-			how = p.err.Error()
-		}
-		if said := p.said.String(); said != "" {
-			how += ": " + said
-		}
-		return errors.New(how)
-	default:
+	if !isClosed(p.gone, lastWords) {
 		return nil
 	}
+	isClosed(p.silent, lastWords)
+	how := "exit status 0"
+	if p.err != nil {
+		how = p.err.Error()
+	}
+	if said := p.said.String(); said != "" {
+		how += ": " + said
+	}
+	return errors.New(how)
 }
 
 // A tail keeps the last line that was written to it.
