@@ -148,7 +148,10 @@ func TestSlowBlockingReaderStopsItsPeer(t *testing.T) {
 			p.endsOutput()
 		}()
 		c := next(t, conns)
-		const most = 64<<10 + 64<<10 // HighWater, and one read more
+		most := int64(64<<10 + 64<<10) // HighWater, and one read more
+		if s.Engine == "uring" {
+			most += 1 << 20 // or what the kernel had received before it was told to stop
+		}
 		eventually(t, "it is stopped", func() bool { return c.Received() >= 64<<10 })
 		stays(t, "it is stopped", func() bool { return c.Received() <= most })
 		close(goOn)
@@ -259,13 +262,17 @@ func TestReadThatOutlivesItsHandlerEnds(t *testing.T) {
 func TestResetWakesABlockingHandler(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 		results := make(chan error, 10)
+		begun := make(chan bool, 1)
 		s.Accept = everyone(switchboard.Blocking(func(conn net.Conn, r *bufio.Reader) error {
+			r.ReadByte()
+			begun <- true
 			_, err := io.Copy(io.Discard, conn)
 			results <- err
 			return err
 		}))
 		p := call(t, start(t, s))
 		p.says("x")
+		next(t, begun)
 		p.resets()
 		if err := next(t, results); err == nil {
 			t.Error("a reset was read as an end")
