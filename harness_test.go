@@ -317,8 +317,6 @@ func TestMain(m *testing.M) {
 // count is a number that several goroutines count up.
 type count struct{ atomic.Int64 }
 
-func (c *count) is(n int64) func() bool { return func() bool { return c.Load() == n } }
-
 // noise is n bytes that look like nothing else, the same for the same seed.
 func noise(seed byte, n int) string {
 	p := make([]byte, n)
