@@ -148,7 +148,8 @@ func (c *Conn) depart(e *ending) {
 	if e.abort {
 		rawio.Reset(int(c.fd))
 	}
-	if e.abort || c.state != stateOpen || c.flags&inputEnded != 0 || c.loop.limits.LingerTimeout < 0 {
+	// What the peer of a Pipe that failed still says has nowhere to go, and there may be a lot of it.
+	if e.abort || e.err == ErrPiped || c.state != stateOpen || c.flags&inputEnded != 0 || c.loop.limits.LingerTimeout < 0 {
 		if c.state != stateLingering || e.abort {
 			c.finish(e.err)
 		}
