@@ -47,7 +47,8 @@ func serveCommand() *cobra.Command {
 			"Exit codes: 0 after such a shutdown, 1 when the server could not go on, 2 for a wrong call.",
 		Example: "  switchboard serve echo\n" +
 			"  switchboard serve echo --mode select --listen '[::1]:7007' --listen unix:///tmp/echo.sock\n" +
-			"  switchboard serve chargen --listen :19 --max-conns 100 --idle-timeout 1m --log json",
+			"  switchboard serve chargen --listen :19 --max-conns 100 --idle-timeout 1m --log json\n" +
+			"  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var names []string
@@ -70,7 +71,7 @@ func serveCommand() *cobra.Command {
 			RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveService(cmd, what) },
 		})
 	}
-	serve.AddCommand(linesCommand(&s))
+	serve.AddCommand(linesCommand(&s), proxyCommand(&s))
 	return serve
 }
 

@@ -12,7 +12,7 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"frobnicate", `there is no "frobnicate"`},
 		{"sevre", `did you mean "serve"?`},
 		{"--frobnicate", "unknown flag: --frobnicate (see switchboard --help)"},
-		{"serve", "which service? There are chargen, daytime, discard, echo, lines, time (see switchboard serve --help)"},
+		{"serve", "which service? There are chargen, daytime, discard, echo, lines, proxy, time (see switchboard serve --help)"},
 		{"serve ecko", `did you mean "echo"?`},
 		{"serve echo more", `takes no argument, but got "more"`},
 		{"serve echo --moed select", "unknown flag: --moed (see switchboard serve echo --help)"},
@@ -25,6 +25,13 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve echo --mode epoll --loops 2", "--loops is for the mode loop, and epoll has no such thing"},
 		{"serve echo --mode goroutines --read-buffer 64k", "--read-buffer is for the mode loop"},
 		{"serve lines --mode goroutines", "lines is served in the mode loop, and not in goroutines"},
+		{"serve proxy --mode poll --to 127.0.0.1:7", "proxy is served in the mode loop, and not in poll"},
+		{"serve proxy", "Give --to ADDRESS"},
+		{"serve proxy --to 7", "--to: address"},
+		{"serve proxy --to fd://3", "no open descriptor"},
+		{"serve proxy --to :7", "try 127.0.0.1:7"},
+		{"serve proxy --to 127.0.0.1:7 --balance none", "there are round-robin, least-conn"},
+		{"serve proxy --to 127.0.0.1:7 --connect-timeout 0", "more than 0"},
 		{"serve echo --engine steam", `unknown --engine "steam": there are auto, `},
 		{"serve echo --loops -1", "--loops -1"},
 		{"serve echo --quiet --verbose", "the opposite"},
@@ -51,6 +58,7 @@ func TestHelpHasExamplesAndExitCodes(t *testing.T) {
 		"":                   {"serve", "dial", "version", "completion"},
 		"serve --help":       {"Examples:", "--mode", "Exit codes:", "echo", "chargen"},
 		"serve echo --help":  {"--listen", "--grace", "--high-water"},
+		"serve proxy --help": {"--to", "--balance", "--connect-timeout", "ulimit -n"},
 		"serve lines --help": {"--max-line"},
 		"help dial":          {"Examples:", "--hex", "124"},
 	} {
@@ -76,6 +84,9 @@ func TestTheShellCompletesServicesModesAndFormats(t *testing.T) {
 		}
 	}
 	if out, _, _ := once(t, "", "__complete", "serve", "echo", "--engine", ""); !strings.HasPrefix(out, "auto\n") {
+		t.Errorf("%s", out)
+	}
+	if out, _, _ := once(t, "", "__complete", "serve", "proxy", "--balance", ""); !strings.HasPrefix(out, "round-robin\nleast-conn\n") {
 		t.Errorf("%s", out)
 	}
 	if out, _, _ := once(t, "", "__complete", "serve", "cha"); !strings.HasPrefix(out, "chargen\t") {

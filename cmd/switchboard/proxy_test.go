@@ -1,0 +1,453 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard/socket"
+)
+
+// proxyTo starts a proxy to the targets.
+func proxyTo(t testing.TB, targets []string, args ...string) *server {
+	t.Helper()
+	args = append([]string{"proxy"}, args...)
+	for _, to := range targets {
+		args = append(args, "--to="+to)
+	}
+	return serve(t, args...)
+}
+
+// named is a target that says its name and then listens until the client ends.
+func named(t testing.TB, name string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, name)
+			go func() {
+				defer conn.Close()
+				io.Copy(io.Discard, conn)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// nameFor connects through the proxy and returns the name of the target behind it.
+func nameFor(t testing.TB, proxy *server) (name string, conn *net.TCPConn) {
+	t.Helper()
+	conn = client(t, proxy)
+	p := make([]byte, 1)
+	if _, err := io.ReadFull(conn, p); err != nil {
+		t.Fatal(err)
+	}
+	return string(p), conn
+}
+
+// blackHole is an address at which nobody answers: its backlog is full, and so the system drops who comes.
+func blackHole(t testing.TB) string {
+	t.Helper()
+	l, err := socket.CreateServer("127.0.0.1:0", &socket.ServerOptions{Backlog: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	at, err := l.LocalAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for full := false; !full; {
+		conn, err := net.DialTimeout("tcp", at.String(), 200*time.Millisecond)
+		if full = err != nil; !full {
+			t.Cleanup(func() { conn.Close() })
+		}
+	}
+	return at.String()
+}
+
+// refusing is an address at which nobody listens.
+func refusing(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestTheProxyPassesOnProgramsThatNobodyHereWrote(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "echo.sock")
+	echo := serve(t, "echo", "--listen=127.0.0.1:0", "--listen=[::1]:0", "--listen=unix:"+path)
+	for _, to := range []string{echo.addrs[0], echo.addrs[1], "unix:" + path} {
+		front := filepath.Join(t.TempDir(), "front.sock")
+		proxy := proxyTo(t, []string{to}, "--listen=127.0.0.1:0", "--listen=[::1]:0", "--listen=unix:"+front)
+		host, port, _ := net.SplitHostPort(proxy.addrs[0])
+		_, port6, _ := net.SplitHostPort(proxy.addrs[1])
+		said := noise(11, 1_000_000)
+		for name, heard := range map[string][]byte{
+			"nc":           peer(t, said, "nc", "-N", host, port),
+			"nc, Unix":     peer(t, said, "nc", "-N", "-U", front),
+			"socat":        peer(t, said, "socat", "-t30", "-", "TCP4:"+proxy.addrs[0]),
+			"Python, IPv6": peer(t, said, "python3", "testdata/socket_client.py", "::1", port6),
+		} {
+			if !bytes.Equal(heard, said) {
+				t.Errorf("%s, to %s: %d bytes came back of %d", name, to, len(heard), len(said))
+			}
+		}
+	}
+}
+
+func TestCurlReachesAPythonServerThroughTheProxy(t *testing.T) {
+	dir := t.TempDir()
+	page := noise(3, 3_000_000)
+	if err := os.WriteFile(filepath.Join(dir, "page"), page, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	web := exec.Command(installed(t, "python3"), "-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", dir, "0")
+	web.Stderr = nil
+	out, err := web.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := web.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		web.Process.Kill()
+		web.Wait()
+	})
+	var port int
+	if _, err := fmt.Fscanf(out, "Serving HTTP on 127.0.0.1 port %d", &port); err != nil {
+		t.Fatal(err)
+	}
+	proxy := proxyTo(t, []string{fmt.Sprintf("127.0.0.1:%d", port)})
+	url := "http://" + proxy.addrs[0] + "/page"
+	got := peer(t, nil, "curl", "--silent", "--show-error", "--fail", url, url, url)
+	if !bytes.Equal(got, bytes.Repeat(page, 3)) {
+		t.Errorf("%d bytes of three times %d", len(got), len(page))
+	}
+}
+
+func TestTheProxyTakesItsTargetsInTurn(t *testing.T) {
+	proxy := proxyTo(t, []string{named(t, "a"), named(t, "b"), named(t, "c")})
+	var all string
+	for range 9 {
+		name, _ := nameFor(t, proxy)
+		all += name
+	}
+	if all != "abcabcabc" {
+		t.Errorf("the targets were taken in the order %s", all)
+	}
+}
+
+func TestTheProxyTakesTheTargetWithTheFewestConnections(t *testing.T) {
+	proxy := proxyTo(t, []string{named(t, "a"), named(t, "b")}, "--balance=least-conn")
+	held := map[string][]*net.TCPConn{}
+	take := func() string {
+		name, conn := nameFor(t, proxy)
+		held[name] = append(held[name], conn)
+		return name
+	}
+	for range 6 {
+		take()
+	}
+	if len(held["a"]) != 3 || len(held["b"]) != 3 {
+		t.Fatalf("%d and %d of six", len(held["a"]), len(held["b"]))
+	}
+	for _, conn := range held["b"] {
+		conn.Close()
+	}
+	for n := range held["b"] {
+		proxy.await("disconnected", n+1)
+	}
+	for range 3 {
+		if name := take(); name != "b" {
+			t.Errorf("took %s, which has more", name)
+		}
+	}
+}
+
+func TestTheProxySkipsATargetThatDiedAndTakesItBack(t *testing.T) {
+	first, second := serve(t, "echo"), serve(t, "echo")
+	proxy := proxyTo(t, []string{first.addrs[0], second.addrs[0]})
+	served := func(n int) {
+		t.Helper()
+		for range n {
+			conn := client(t, proxy)
+			echoes(t, conn, []byte("hello"))
+			conn.Close()
+		}
+	}
+	served(4)
+	first.cmd.Process.Kill()
+	first.wait()
+	served(6)
+	if e := proxy.await("a target does not answer", 1); e["target"] != first.addrs[0] ||
+		!strings.Contains(fmt.Sprint(e["error"]), "connection refused") {
+		t.Errorf("%v", e)
+	}
+	again := serve(t, "echo", "--listen="+first.addrs[0])
+	proxy.await("a target answers again", 1)
+	served(6)
+	again.await("connected", 3)
+	if n := len(proxy.entries("a target does not answer")); n != 1 {
+		t.Errorf("the log says %d times that it does not answer", n)
+	}
+}
+
+func TestAClientForWhichNoTargetAnswersIsReset(t *testing.T) {
+	targets := []string{refusing(t), refusing(t)}
+	proxy := proxyTo(t, targets)
+	for range 5 {
+		conn, err := net.Dial("tcp", proxy.addrs[0])
+		if err == nil {
+			_, err = io.ReadAll(conn)
+			conn.Close()
+		}
+		if !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("got %v", err)
+		}
+	}
+	reason := fmt.Sprint(proxy.await("refused a client", 1)["reason"])
+	if !strings.Contains(reason, "no target answers: "+targets[0]+", "+targets[1]) {
+		t.Errorf("the log says %q", reason)
+	}
+	spinsNot(t, proxy)
+}
+
+func TestATargetThatIsABlackHoleTimesOutAndTheNextIsTried(t *testing.T) {
+	hole := blackHole(t)
+	echo := serve(t, "echo")
+	proxy := proxyTo(t, []string{hole, echo.addrs[0]}, "--connect-timeout=200ms")
+	began := time.Now()
+	echoes(t, client(t, proxy), []byte("hello"))
+	if took := time.Since(began); took < 200*time.Millisecond {
+		t.Errorf("served after %v", took)
+	}
+	if e := proxy.await("a target does not answer", 1); e["target"] != hole ||
+		!strings.Contains(fmt.Sprint(e["error"]), "timed out") {
+		t.Errorf("%v", e)
+	}
+	for range 4 {
+		echoes(t, client(t, proxy), []byte("hello"))
+	}
+}
+
+// Clients that go while a target is connected to cost their descriptors until it has answered or timed out, and nobody
+// else anything.
+func TestClientsThatGoWhileATargetIsConnectedTo(t *testing.T) {
+	proxy := proxyTo(t, []string{blackHole(t)}, "--connect-timeout=500ms")
+	client(t, proxy).Close()
+	proxy.await("disconnected", 1) // it has opened what it needs
+	before := descriptors(t, proxy)
+	for i := range 20 {
+		conn := client(t, proxy)
+		conn.Write([]byte("hello"))
+		if i%2 == 0 {
+			conn.SetLinger(0)
+		}
+		conn.Close()
+	}
+	proxy.await("disconnected", 21)
+	const probe = 1 // of the target
+	until(t, "their descriptors are closed", func() bool { return descriptors(t, proxy) <= before+probe })
+	spinsNot(t, proxy)
+}
+
+func TestTheProxyPassesOnHalfClosesBothWays(t *testing.T) {
+	heard := make(chan string, 1)
+	target := listener(t, func(conn *net.TCPConn) {
+		io.WriteString(conn, "I have said it all")
+		conn.CloseWrite()
+		said, err := io.ReadAll(conn)
+		heard <- fmt.Sprint(string(said), err)
+	})
+	conn := client(t, proxyTo(t, []string{target}))
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "I have said it all" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	io.WriteString(conn, "but I have not")
+	conn.CloseWrite()
+	if got := <-heard; got != "but I have not<nil>" {
+		t.Errorf("the target got %s", got)
+	}
+
+	answering := listener(t, func(conn *net.TCPConn) {
+		said, _ := io.ReadAll(conn)
+		conn.Write(bytes.ToUpper(said))
+	})
+	conn = client(t, proxyTo(t, []string{answering}))
+	io.WriteString(conn, "a question")
+	conn.CloseWrite()
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "A QUESTION" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestClientsThatReadSlowlyAreBoundedInTheProxy(t *testing.T) {
+	proxy := proxyTo(t, serve(t, "chargen").addrs)
+	before := resident(t, proxy)
+	var conns []*net.TCPConn
+	for range 30 {
+		conn := client(t, proxy)
+		conn.SetReadBuffer(4096)
+		if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	for began := time.Now(); time.Since(began) < 300*time.Millisecond; time.Sleep(10 * time.Millisecond) {
+		if now := resident(t, proxy); now > before+32<<20 {
+			t.Fatalf("grown from %d MB to %d MB", before>>20, now>>20)
+		}
+	}
+	spinsNot(t, proxy)
+	got := make([]byte, 10_000)
+	if _, err := io.ReadFull(conns[7], got); err != nil { // goes on where it stopped
+		t.Error(err)
+	}
+	if !bytes.Contains(got, []byte("!\"#$%&'()")) {
+		t.Errorf("not the pattern: %q", got[:100])
+	}
+}
+
+func TestTheProxyHangsUpOnIdleLinesAndNotOnBusyOnes(t *testing.T) {
+	proxy := proxyTo(t, serve(t, "echo").addrs, "--idle-timeout=200ms")
+	silent, busy := client(t, proxy), client(t, proxy)
+	hungUp := make(chan error, 1)
+	go func() {
+		_, err := silent.Read(make([]byte, 1))
+		hungUp <- err
+	}()
+	for beat := time.NewTicker(50 * time.Millisecond); len(hungUp) == 0; <-beat.C {
+		echoes(t, busy, []byte("here"))
+	}
+	if err := <-hungUp; err != io.EOF {
+		t.Errorf("the silent client got %v", err)
+	}
+	echoes(t, busy, []byte("still"))
+}
+
+// An answer that is awaited when the signal comes is passed on.
+func TestAProxyThatShutsDownLetsLinesEndByThemselves(t *testing.T) {
+	asked, answer := make(chan bool), make(chan bool)
+	target := listener(t, func(conn *net.TCPConn) {
+		io.ReadFull(conn, make([]byte, 5))
+		asked <- true
+		<-answer
+		io.WriteString(conn, "at last")
+	})
+	proxy := proxyTo(t, []string{target}, "--grace=30s")
+	conn := client(t, proxy)
+	io.WriteString(conn, "what?")
+	<-asked
+	proxy.cmd.Process.Signal(syscall.SIGTERM)
+	proxy.await("shutting down", 1)
+	until(t, "connections are refused", func() bool {
+		conn, err := net.Dial("tcp", proxy.addrs[0])
+		if err == nil {
+			conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
+	close(answer)
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "at last" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	conn.Close()
+	if code := proxy.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// With 64 descriptors a proxy has room for few clients at once. The others wait, and each is served.
+func TestAProxyWithFewDescriptorsServesEverybodyInTurn(t *testing.T) {
+	echo := serve(t, "echo")
+	limited := []string{"-c", `ulimit -n 64 && exec "$@"`, "sh", os.Args[0]}
+	proxy := start(t, exec.Command("sh", append(limited, serveArgs([]string{"proxy", "--to", echo.addrs[0]})...)...))
+	const clients = 200
+	var conns []*net.TCPConn
+	for range clients {
+		conns = append(conns, client(t, proxy))
+	}
+	var all sync.WaitGroup
+	for i, conn := range conns {
+		all.Go(func() {
+			defer conn.Close()
+			if err := roundTrip(conn, noise(uint32(i), 100_000)); err != nil {
+				t.Errorf("client %d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	for _, amiss := range []string{"refused a client", "a target does not answer", "accepting pauses"} {
+		if found := proxy.entries(amiss); len(found) > 0 {
+			t.Errorf("%v", found[0])
+		}
+	}
+}
+
+func TestManyClientsOfAProxyGetEveryByteBack(t *testing.T) {
+	echoes1, echoes2 := serve(t, "echo", "--quiet"), serve(t, "echo", "--quiet")
+	proxy := proxyTo(t, []string{echoes1.addrs[0], echoes2.addrs[0]}, "--quiet")
+	const clients, rounds = 400, 3
+	var all sync.WaitGroup
+	for i := range clients {
+		conn := client(t, proxy)
+		all.Go(func() {
+			defer conn.Close()
+			for round := range rounds {
+				if err := roundTrip(conn, noise(uint32(i*rounds+round), 20_000)); err != nil {
+					t.Errorf("client %d: %v", i, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestVerboseTellsWhichTargetAClientHas(t *testing.T) {
+	echo := serve(t, "echo")
+	proxy := proxyTo(t, echo.addrs)
+	conn := client(t, proxy)
+	echoes(t, conn, []byte("hello"))
+	conn.Close()
+	e := proxy.await("disconnected", 1)
+	want := map[string]any{"peer": conn.LocalAddr().String(), "target": echo.addrs[0], "received": 5.0, "sent": 5.0, "clients": 0.0}
+	for key, value := range want {
+		if e[key] != value {
+			t.Errorf("%s is %v, want %v", key, e[key], value)
+		}
+	}
+	keys := []string{}
+	for _, e := range proxy.entries("connected") {
+		keys = append(keys, fmt.Sprint(e["peer"]))
+	}
+	if !slices.Equal(keys, []string{conn.LocalAddr().String()}) {
+		t.Errorf("connected: %v", keys)
+	}
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/proxy"
+)
+
+// A proxying is what the flags of serve proxy ask for besides those of serve.
+type proxying struct {
+	*serving
+	to             []string
+	balance        string
+	connectTimeout time.Duration
+}
+
+func proxyCommand(s *serving) *cobra.Command {
+	p := &proxying{serving: s}
+	cmd := &cobra.Command{
+		Use:   "proxy --to ADDRESS",
+		Short: "Pass each client on to one of several targets",
+		Long: `Pass each client on to one of several targets, and everything that one of the two says to the other, half-closes
+included.
+
+A target that does not answer within --connect-timeout is skipped, and tried again every second until it does; the
+client gets the next one. A client for which no target answers is reset, and the log says why. At a shutdown clients
+are passed on until they or their targets hang up, or --grace is over.
+
+A client costs two descriptors, so there are never more clients than half the limit (ulimit -n).`,
+		Example: "  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082 --balance least-conn\n" +
+			"  switchboard serve proxy --listen unix:/tmp/db.sock --to db.example.org:5432 --idle-timeout 1h",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&p.to, "to", "t", nil, "`ADDRESS` of a target, any number of times: HOST:PORT, unix:PATH, unix:@NAME")
+	flags.StringVarP(&p.balance, "balance", "b", string(proxy.RoundRobin),
+		"which target is next: round-robin (each in turn) or least-conn (the one with the fewest connections)")
+	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "try the next target when one does not answer for so long")
+	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (p *proxying) run(cmd *cobra.Command) error {
+	if err := p.checkLoop(cmd); err != nil {
+		return err
+	}
+	balance, err := proxy.ParseBalance(p.balance)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--balance: %w", err)
+	case p.connectTimeout <= 0:
+		return errors.New("--connect-timeout must be more than 0")
+	case len(p.to) == 0:
+		return errors.New("to which target? Give --to ADDRESS, once or more")
+	}
+	var targets []string
+	for _, text := range p.to {
+		a, err := parseAddress(text)
+		if err == nil {
+			err = a.callable(text)
+		}
+		if err != nil {
+			return fmt.Errorf("--to: %w", err)
+		}
+		targets = append(targets, a.name)
+	}
+	log := p.logger()
+	if room := proxy.Room(); p.maxConns == 0 || p.maxConns > room {
+		if p.maxConns > room {
+			log.Warn("fewer clients than --max-conns: each takes two descriptors (raise the limit with ulimit -n)", "clients", room)
+		}
+		p.maxConns = room
+	}
+	between, err := proxy.New(targets, balance, log)
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	defer between.Close()
+	return p.serveOnLoops(log, guest{
+		name: "proxy",
+		prepare: func(server *switchboard.Server) {
+			server.Accept = between.Accept
+			server.DialTimeout = p.connectTimeout
+		},
+		about: func(c *switchboard.Conn) ([]any, bool) {
+			target, isClient := between.Target(c)
+			return []any{"target", target}, isClient
+		},
+	})
+}

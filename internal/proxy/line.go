@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// A line is a client and the target that it is joined with, or is to be. It is the handler of the client's connection
+// until Pipe takes over.
+type line struct {
+	proxy  *Proxy
+	client *switchboard.Conn
+	target *target           // that is connected, or connecting
+	back   *switchboard.Conn // to target, while it is connecting
+	tried  []*target         // that did not answer
+	joined bool
+	gone   bool // the client is
+}
+
+// redial is after how long a client for which there was no descriptor is tried again.
+const redial = 100 * time.Millisecond
+
+// dial connects to the next target that was not tried for this client.
+func (ln *line) dial() error {
+	for {
+		t := ln.proxy.targets.pick(ln.tried)
+		if t == nil {
+			return fmt.Errorf("no target answers: %s", ln.proxy.targets)
+		}
+		back, err := ln.client.Dial(context.Background(), t.address, (*backend)(ln))
+		if err == nil {
+			ln.target, ln.back = t, back
+			return nil
+		}
+		ln.failed(t, err)
+	}
+}
+
+// failed takes note that a target could not be connected to.
+func (ln *line) failed(t *target, err error) {
+	t.active.Add(-1)
+	ln.tried = append(ln.tried, t)
+	ln.proxy.targets.failed(t, err)
+}
+
+// connect is dial for a client that is accepted already.
+func (ln *line) connect() {
+	if err := ln.dial(); err != nil {
+		ln.refuse(err)
+	}
+}
+
+// refuse ends the client with a reset: an orderly end would look like an empty answer.
+func (ln *line) refuse(err error) {
+	ln.proxy.unserved.tell(ln.proxy.log, err)
+	ln.client.Abort()
+}
+
+// Data implements switchboard.Handler. The connection is paused until Pipe takes over.
+func (ln *line) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
+
+// Leave implements switchboard.Leaver: the proxy cannot know whether an answer is awaited, so a line lives on until one
+// of its ends hangs up.
+func (ln *line) Leave(*switchboard.Conn) {
+	if !ln.joined && ln.back == nil {
+		ln.client.Abort()
+	}
+}
+
+// Close implements switchboard.Handler.
+func (ln *line) Close(*switchboard.Conn, error) {
+	ln.gone = true
+	if ln.back != nil {
+		ln.back.Abort()
+	}
+}
+
+// A backend is the line as the handler of the connection to its target.
+type backend line
+
+// Open implements switchboard.Opener: the target answers, so the two connections become one line.
+func (b *backend) Open(back *switchboard.Conn) error {
+	ln := (*line)(b)
+	ln.proxy.targets.answered(ln.target)
+	if ln.gone {
+		return switchboard.ErrAborted
+	}
+	ln.joined, ln.back, ln.tried = true, nil, nil
+	switchboard.Pipe(ln.client, back)
+	ln.client.Resume()
+	return nil
+}
+
+// Data implements switchboard.Handler. Pipe has taken over before there is any.
+func (b *backend) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
+
+// Leave implements switchboard.Leaver, as the client's does.
+func (b *backend) Leave(*switchboard.Conn) {}
+
+// Close implements switchboard.Handler.
+func (b *backend) Close(_ *switchboard.Conn, err error) {
+	ln := (*line)(b)
+	ln.back = nil
+	switch {
+	case ln.joined || ln.gone:
+		ln.target.active.Add(-1)
+	case errors.Is(err, switchboard.ErrServerClosed):
+		ln.target.active.Add(-1)
+		ln.client.Abort()
+	case isShortage(err):
+		ln.target.active.Add(-1)
+		if limit := cmp.Or(ln.client.Server().DialTimeout, 10*time.Second); limit > 0 && ln.client.Age() >= limit {
+			ln.refuse(err)
+		} else {
+			ln.client.After(redial, ln.connect)
+		}
+	default:
+		ln.failed(ln.target, err)
+		ln.connect()
+	}
+}
+
+// isShortage tells whether err is this system's want of descriptors or memory, and not the target's fault.
+func isShortage(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM},
+		func(errno error) bool { return errors.Is(err, errno) })
+}

@@ -1,0 +1,51 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// probeEvery is how often a target that did not answer is looked at.
+const probeEvery = time.Second
+
+// A probe is the handler of a connection that only looks whether a target answers.
+type probe struct {
+	pool   *pool
+	target *target
+}
+
+// look tries a target that did not answer, and again until it does.
+func (p *pool) look(t *target) {
+	p.mu.Lock()
+	t.probe = nil
+	server, needless := p.server, p.closed || !t.dead
+	p.mu.Unlock()
+	if needless {
+		return
+	}
+	if _, err := server.Dial(context.Background(), t.address, &probe{p, t}); err != nil {
+		p.failed(t, err)
+	}
+}
+
+// Open implements switchboard.Opener.
+func (h *probe) Open(c *switchboard.Conn) error {
+	h.pool.answered(h.target)
+	c.Abort()
+	return nil
+}
+
+// Data implements switchboard.Handler.
+func (h *probe) Data(_ *switchboard.Conn, p []byte) (int, error) { return len(p), nil }
+
+// Close implements switchboard.Handler.
+func (h *probe) Close(_ *switchboard.Conn, err error) {
+	h.pool.mu.Lock()
+	dead := h.target.dead
+	h.pool.mu.Unlock()
+	if dead {
+		h.pool.failed(h.target, err)
+	}
+}

@@ -1,0 +1,53 @@
+// Package proxy is a TCP proxy on the event loops: each client is joined with one of several targets, by turns or by which
+// has the fewest connections; a target that does not answer is skipped, and looked at until it answers again.
+package proxy
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// A Proxy hands out handlers for a switchboard.Server: its Accept is the server's.
+type Proxy struct {
+	log      *slog.Logger
+	targets  *pool
+	unserved unserved
+}
+
+// New makes a proxy to the targets, each an address for switchboard.Conn.Dial. How long a target may take to answer is
+// the server's DialTimeout.
+func New(targets []string, balance Balance, log *slog.Logger) (*Proxy, error) {
+	if len(targets) == 0 {
+		return nil, errors.New("proxy: no target: give at least one address to connect to")
+	}
+	p := &Proxy{log: log, targets: &pool{balance: balance, log: log}}
+	for _, address := range targets {
+		p.targets.all = append(p.targets.all, &target{address: address})
+	}
+	return p, nil
+}
+
+// Close stops looking at targets that do not answer. Any goroutine may call it.
+func (p *Proxy) Close() { p.targets.close() }
+
+// Accept is for switchboard.Server: it begins to connect to a target, and the client's bytes wait in its socket until then.
+func (p *Proxy) Accept(c *switchboard.Conn) (switchboard.Handler, error) {
+	p.targets.serve(c.Server())
+	ln := &line{proxy: p, client: c}
+	c.SetValue(ln)
+	c.Pause()
+	ln.connect()
+	return ln, nil
+}
+
+// Target returns the address that a client of the proxy is joined with, "" as long as there is none. ok tells whether c
+// is a client at all, and not a connection of the proxy's own. It belongs to c's loop.
+func (p *Proxy) Target(c *switchboard.Conn) (address string, ok bool) {
+	ln, ok := c.Value().(*line)
+	if ok && ln.joined {
+		address = ln.target.address
+	}
+	return address, ok
+}
