@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/classic"
-	"github.com/switchboard-go/switchboard/selector"
 )
 
 // A mode is one of the architectures that serve has.
@@ -19,7 +19,7 @@ type mode struct {
 
 // modes lists those of this platform, the usual one first.
 func modes() (all []mode) {
-	if len(selector.Mechanisms()) > 0 {
+	if len(switchboard.Engines()) > 0 {
 		all = append(all, mode{name: "loop", about: "event loops, one for each processor"})
 	}
 	for _, m := range classic.Modes() {
@@ -62,7 +62,7 @@ func completeModes(*cobra.Command, []string, string) ([]cobra.Completion, cobra.
 }
 
 // engines lists what can carry the event loops, the best first.
-func engines() []string { return append([]string{"auto"}, selector.Mechanisms()...) }
+func engines() []string { return append([]string{"auto"}, switchboard.Engines()...) }
 
 func completeEngines(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return engines(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
