@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/bench"
+)
+
+// idle loads two servers in turn, of which one has very many idle connections as well, and compares what a message costs
+// them in processor time.
+func idle(flags *flag.FlagSet) func(context.Context) (bool, error) {
+	connections := flags.Int("idle", 15000, "idle connections")
+	busy := flags.Int("conns", 100, "busy connections")
+	rounds := flags.Int("rounds", 9, "rounds; the median counts")
+	slice := flags.Duration("slice", time.Second, "that each server is loaded in a round")
+	return func(ctx context.Context) (bool, error) {
+		plain, err := start("echo", "1")
+		if err != nil {
+			return false, err
+		}
+		defer plain.stop()
+		crowded, err := start("echo", "1")
+		if err != nil {
+			return false, err
+		}
+		defer crowded.stop()
+		for i := range *connections {
+			conn, err := net.Dial("tcp", crowded.address)
+			if err != nil {
+				return false, fmt.Errorf("after %d idle connections: %w", i, err)
+			}
+			defer conn.Close()
+		}
+		var ratios []float64
+		for range *rounds {
+			one, err := costOfMessage(ctx, plain, *busy, *slice)
+			if err != nil {
+				return false, err
+			}
+			other, err := costOfMessage(ctx, crowded, *busy, *slice)
+			if err != nil {
+				return false, err
+			}
+			fmt.Printf("  %.2f us a message, %.2f us with idle connections: x%.2f\n", one, other, other/one)
+			ratios = append(ratios, other/one)
+		}
+		ratio := median(ratios)
+		fmt.Printf("%d connections, 64 B: a message costs x%.2f with %d idle connections\n", *busy, ratio, *connections)
+		return ratio <= 1.1, nil
+	}
+}
+
+// costOfMessage returns the server's processor time for a message, in microseconds.
+func costOfMessage(ctx context.Context, s *server, conns int, slice time.Duration) (float64, error) {
+	result, err := load(ctx, s, conns, slice)
+	if err != nil {
+		return 0, err
+	}
+	if result.Server == nil {
+		return 0, fmt.Errorf("the processor time of %d cannot be read", s.cmd.Process.Pid)
+	}
+	return result.Server.PerMessage, nil
+}
+
+// load has each of conns exchange messages of 64 bytes with a server, one at a time.
+func load(ctx context.Context, s *server, conns int, slice time.Duration) (*bench.Result, error) {
+	result, err := bench.Run(ctx, bench.Config{
+		Address: s.address, PID: s.cmd.Process.Pid, Conns: conns, Size: bench.Range{Min: 64, Max: 64}, Expect: bench.Echo,
+		Loops: 1, Reset: true, Warmup: slice / 4, Duration: slice,
+	})
+	if err == nil && len(result.Errors) > 0 {
+		err = fmt.Errorf("%+v", *result.Errors[0])
+	}
+	return result, err
+}
