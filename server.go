@@ -42,8 +42,10 @@ type Server struct {
 	// the connection's. 0: 10 seconds. Less than 0: as long as it likes.
 	HandshakeTimeout time.Duration
 
-	// Engine carries the loops: "epoll" on Linux, "kqueue" on macOS and the BSDs, "poll" or "select" on any Unix. "" or
-	// "auto": the best of the platform.
+	// Engine carries the loops: one of what Engines returns. "epoll" on Linux, "kqueue" on macOS and the BSDs, "poll" and
+	// "select" wait until a connection is ready and then read it. "uring", on Linux 6.12 and later where io_uring is not
+	// forbidden, has the kernel receive and send on its own; its loops keep a thread each. "" or "auto": the first of these
+	// that the system has.
 	Engine string
 
 	// MaxConns is how many accepted connections there may be at once. When they are reached accepting pauses: further
