@@ -3,6 +3,7 @@
 package switchboard_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -54,6 +55,7 @@ func onEveryVersion(t *testing.T, promise func(t *testing.T, s *switchboard.Serv
 			overTLS(t, func(t *testing.T, s *switchboard.Server) {
 				client := clientTLS()
 				client.MinVersion, client.MaxVersion = version, version
+				s.TLSConfig.MinVersion, s.TLSConfig.MaxVersion = version, version
 				promise(t, s, client)
 			})
 		})
@@ -64,4 +66,62 @@ func onEveryVersion(t *testing.T, promise func(t *testing.T, s *switchboard.Serv
 func callTLS(t testing.TB, address string, config *tls.Config) peer {
 	t.Helper()
 	return reach(t, address, net.Dialer{}).secures(config)
+}
+
+// A tapped connection is below a crypto/tls, and changes how bytes go over the wire.
+type tapped struct {
+	net.Conn
+	change func(p []byte) // may change what is written
+	byByte bool           // each byte is written on its own
+	hold   bool           // what is written waits for release
+	held   []byte
+	read   func(p []byte) // is told what one system call read
+	buf    []byte
+	rest   []byte // of it
+}
+
+func (c *tapped) Write(p []byte) (int, error) {
+	if c.change != nil {
+		p = bytes.Clone(p)
+		c.change(p)
+	}
+	if c.hold {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	if !c.byByte {
+		return c.Conn.Write(p)
+	}
+	for i := range p {
+		if _, err := c.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}
+
+// release writes in one call what was held back.
+func (c *tapped) release() error {
+	c.hold, c.read = false, nil
+	_, err := c.Conn.Write(c.held)
+	return err
+}
+
+func (c *tapped) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		if c.buf == nil {
+			c.buf = make([]byte, 64<<10)
+		}
+		n, err := c.Conn.Read(c.buf)
+		if n == 0 {
+			return 0, err
+		}
+		c.rest = c.buf[:n]
+		if c.read != nil {
+			c.read(c.rest)
+		}
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
 }
