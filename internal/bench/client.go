@@ -113,7 +113,7 @@ func (k *client) Open(c *switchboard.Conn) error {
 	k.rec.now.opened++
 	record(k.rec.now.connect, now-k.began)
 	k.rec.mu.Unlock()
-	k.run.cameUp(nil)
+	k.run.cameUp(c, nil)
 	if !k.idle || k.run.cfg.Expect == None {
 		k.tell(nil)
 	}
@@ -126,7 +126,7 @@ func (k *client) Data(c *switchboard.Conn, p []byte) (int, error) {
 	now := k.run.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.run.closing.Load() {
+	if k.run.closing.Load() || k.end != nil {
 		return len(p), nil // too late to count
 	}
 	used, whole, err := k.answers.take(k, p)
@@ -205,26 +205,28 @@ func (k *client) Close(c *switchboard.Conn, err error) {
 		k.failed(rec, err)
 		return
 	}
-	if k.end != nil {
+	switch {
+	case k.end != nil:
 		err = k.end
+	case err == nil:
+		err = errClosed
 	}
 	r.open.Add(-1)
-	lost := k.underWay()
 	if r.closing.Load() {
 		return
 	}
-	k.begin()
-	if err == errDone {
-		k.reopen(c, 0)
-		return
-	}
+	wait := time.Duration(0)
 	rec.mu.Lock()
-	rec.now.dropped++
-	rec.now.lost += lost
-	rec.now.trouble(kindOf(err), err.Error(), 1)
+	rec.now.lost += k.underWay()
+	if err != errDone {
+		rec.now.dropped++
+		rec.now.trouble(kindOf(err), err.Error(), 1)
+		wait = k.patience()
+	}
 	rec.mu.Unlock()
+	k.begin()
 	k.tell(err)
-	k.reopen(c, k.patience())
+	k.reopen(c, wait)
 }
 
 // failed counts a connection that did not come about. mu is held.
@@ -236,7 +238,7 @@ func (k *client) failed(rec *recorder, err error) {
 	rec.now.failed++
 	rec.now.trouble(kindOf(err), err.Error(), 1)
 	rec.mu.Unlock()
-	k.run.cameUp(err)
+	k.run.cameUp(nil, err)
 	k.tell(err)
 	k.reopen(nil, k.patience())
 }

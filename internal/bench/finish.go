@@ -78,7 +78,7 @@ func (r *run) finish(res *Result, server *process) {
 		BytesOut: r.bytesOut.Load(), BytesIn: r.bytesIn.Load()}
 	if r.cfg.TLS != nil {
 		res.Totals.BytesOut, res.Totals.BytesIn = t.bytesOut, t.bytesIn
-		res.Settings.TLS = r.version
+		res.Settings.TLS = r.there.tls
 	}
 	res.Errors = []*Trouble{}
 	for _, trouble := range t.troubles {

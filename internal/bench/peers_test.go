@@ -131,6 +131,16 @@ func TestNginxAnswersAsManyRequestsAsItLogs(t *testing.T) {
 	}
 }
 
+func TestRequestsInFlightWhenAnHTTPServerEndsAreLostAndNoError(t *testing.T) {
+	t.Parallel()
+	address, _ := nginx(t)
+	r := load(t, Config{Address: address, Expect: HTTP, Path: "/short", Depth: 7}) // 100 is no multiple of it
+	well(t, r)
+	if r.Totals.Lost == 0 || r.Totals.Lost > 7*r.Totals.Connections || r.Connections.Broken > 0 {
+		t.Errorf("%+v %+v", r.Totals, r.Connections)
+	}
+}
+
 func TestErrorsThatNginxAnswersAreCountedByStatus(t *testing.T) {
 	t.Parallel()
 	address, _ := nginx(t)

@@ -30,14 +30,7 @@ func (r *run) findServer() (*process, error) {
 	case r.cfg.PID < 0:
 		return nil, nil
 	case r.cfg.PID == 0:
-		k := r.all()[0]
-		k.mu.Lock()
-		c := k.conn
-		k.mu.Unlock()
-		if c == nil {
-			return nil, nil
-		}
-		if p.pids = listeners(c.RemoteAddr(), c.LocalAddr()); len(p.pids) == 0 {
+		if p.pids = listeners(r.there.server, r.there.client); len(p.pids) == 0 {
 			return nil, nil
 		}
 	}

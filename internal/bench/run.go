@@ -22,7 +22,7 @@ type run struct {
 	start     time.Time
 	server    *switchboard.Server // that only dials
 	address   string
-	version   string // of TLS
+	there     arrival
 	pattern   *pattern
 	clients   []*client
 	idlers    []*client
@@ -89,7 +89,7 @@ func newRun(cfg Config) *run {
 		whole:    newTally(),
 		measured: newTally(),
 		late:     newTally(),
-		up:       make(chan error, 1),
+		up:       make(chan arrival, 1),
 		outcomes: make(chan error, cfg.Conns+cfg.Idle),
 		period:   time.Second,
 	}
@@ -142,26 +142,16 @@ func (r *run) first(ctx context.Context) error {
 	enough := time.NewTimer(4 * r.cfg.OpenWait) // a name may take its time, and have several addresses
 	defer enough.Stop()
 	select {
-	case err := <-r.up:
-		if err != nil {
-			return err
-		}
+	case r.there = <-r.up:
 	case <-enough.C:
 		return fmt.Errorf("dial %s: %w", r.address, os.ErrDeadlineExceeded)
 	case <-ctx.Done():
 		return errInterrupted
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.conn != nil {
-		if a, ok := k.conn.RemoteAddr().(*net.TCPAddr); ok {
-			r.address = a.String()
-		}
-		if state := k.conn.TLS(); state != nil {
-			r.version = tls.VersionName(state.Version)
-		}
+	if a, ok := r.there.server.(*net.TCPAddr); ok {
+		r.address = a.String()
 	}
-	return nil
+	return r.there.err
 }
 
 // maxOpening is how many connections are on their way at once: fewer than the backlogs of most servers, as a connection
@@ -280,10 +270,27 @@ func (r *run) close() {
 	r.take(r.whole)
 }
 
-// cameUp tells how the first connection of all went.
-func (r *run) cameUp(err error) {
+// An arrival is how the first connection of all went.
+type arrival struct {
+	server, client net.Addr
+	tls            string // version, "" without TLS
+	err            error  // why there was none
+}
+
+// cameUp tells of an arrival, if it is the first. c is nil if it failed.
+func (r *run) cameUp(c *switchboard.Conn, err error) {
+	if len(r.up) > 0 {
+		return
+	}
+	a := arrival{err: err}
+	if c != nil {
+		a.server, a.client = c.RemoteAddr(), c.LocalAddr()
+		if state := c.TLS(); state != nil {
+			a.tls = tls.VersionName(state.Version)
+		}
+	}
 	select {
-	case r.up <- err:
+	case r.up <- a:
 	default:
 	}
 }

@@ -64,7 +64,7 @@ func (r *run) during(ctx context.Context, phase Phase, d time.Duration, finished
 			}
 			if now >= next && now < began+int64(d)-int64(r.period)/2 {
 				r.sample()
-				next += int64(r.period)
+				next = max(next, now-int64(r.period)/2) + int64(r.period) // late on a busy machine: no short one follows
 			}
 		}
 	}
@@ -111,7 +111,7 @@ func (r *run) sample() {
 	if r.phase == Measuring {
 		r.measured.add(part)
 	}
-	if seconds >= probing.Seconds() { // what is shorter has no rate to speak of
+	if seconds >= probing.Seconds() || r.phase == Measuring { // what is shorter has no rate to speak of
 		r.timeline = append(r.timeline, s)
 		r.last = s
 	}
