@@ -57,8 +57,9 @@ type Server struct {
 	ReadBuffer int
 
 	// InputLimit is how many unconsumed bytes a connection may have, and how many are offered at once. When they are reached
-	// it is not read until its handler has consumed some (the engine "uring" may bring up to 1 MiB more, for all connections
-	// of a loop together, before it has stopped); for Frames, whose messages cannot be longer, they end it with ErrTooLong. 0: 1 MiB.
+	// it is not read until its handler has consumed some (the engine "uring" may bring four times ReadBuffer more, for all
+	// connections of a loop together, before it has stopped); for Frames, whose messages cannot be longer, they end it with
+	// ErrTooLong. 0: 1 MiB.
 	InputLimit int
 
 	// HighWater is how many bytes a connection's output queue may hold before the connection is no longer read, as what

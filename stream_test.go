@@ -150,7 +150,7 @@ func TestSlowBlockingReaderStopsItsPeer(t *testing.T) {
 		c := next(t, conns)
 		most := int64(64<<10 + 64<<10) // HighWater, and one read more
 		if s.Engine == "uring" {
-			most += 1 << 20 // or what the kernel had received before it was told to stop
+			most += 256 << 10 // or what the kernel had received before it was told to stop
 		}
 		eventually(t, "it is stopped", func() bool { return c.Received() >= 64<<10 })
 		stays(t, "it is stopped", func() bool { return c.Received() <= most })
@@ -187,7 +187,11 @@ func TestBlockingReaderThatLagsHoldsWhatIsUnreadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)
-		if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > size/2 {
+		most := int64(size / 2)
+		if s.Engine == "uring" {
+			most = 2 * size // it brings more at once, and the race detector has a sync.Pool lose much of what it is given
+		}
+		if grown := int64(after.TotalAlloc - before.TotalAlloc); grown > most {
 			t.Errorf("%d bytes were allocated to read %d", grown, size)
 		}
 	})

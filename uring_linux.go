@@ -51,7 +51,7 @@ type sending struct {
 var (
 	ringEntries     = 2048 // operations that one turn may begin
 	ringCompletions = 8192 // and pieces that it may bring; more overflow, which the kernel keeps
-	ringBuffers     = 16   // of ReadBuffer bytes each
+	ringBuffers     = 4    // of ReadBuffer bytes each: so much one connection may bring before it can be stopped
 )
 
 const (
