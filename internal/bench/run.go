@@ -29,7 +29,7 @@ type run struct {
 	recorders []*recorder    // of the loops
 	paced     *recorder      // of the pacer
 	aside     sync.WaitGroup // of the goroutines beside the conductor's
-	up        chan error     // how the first connection went
+	up        chan arrival   // how the first connection of all went
 	outcomes  chan error     // how each client's first connection went
 
 	open              atomic.Int64 // connections
