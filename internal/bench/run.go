@@ -149,7 +149,9 @@ func (r *run) first(ctx context.Context) error {
 		return errInterrupted
 	}
 	if a, ok := r.there.server.(*net.TCPAddr); ok {
+		k.mu.Lock() // its first connection may be gone already, and it dial the next
 		r.address = a.String()
+		k.mu.Unlock()
 	}
 	return r.there.err
 }
