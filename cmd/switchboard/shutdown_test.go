@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -174,4 +175,42 @@ func stall(t testing.TB, s *server) net.Conn {
 		}
 	}
 	return conn
+}
+
+// Clients that ask without a pause are hung up on between two replies.
+func TestShutdownUnderLoadCutsNoReplyShort(t *testing.T) {
+	s := serve(t, "echo", "--grace=30s")
+	const clients = 50
+	ready := make(chan bool, clients)
+	var all sync.WaitGroup
+	for i := range clients {
+		conn := client(t, s)
+		all.Go(func() {
+			defer conn.Close()
+			said, heard := noise(uint32(i), 3000), make([]byte, 3000)
+			for n := 0; ; n++ {
+				if n == 10 {
+					ready <- true
+				}
+				if _, err := conn.Write(said); err != nil {
+					t.Errorf("client %d: message %d: %v", i, n, err)
+					return
+				}
+				if _, err := io.ReadFull(conn, heard); err == io.EOF {
+					return
+				} else if err != nil || !bytes.Equal(heard, said) {
+					t.Errorf("client %d: message %d: %v", i, n, err)
+					return
+				}
+			}
+		})
+	}
+	for range clients {
+		<-ready
+	}
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	all.Wait()
+	if code := s.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }
