@@ -26,6 +26,9 @@ func (c *Conn) inTurn() bool { return c.loop.current.Load() == c }
 // where a connection's state moves on, so everything ends here: each turn of the handler, each readiness to write, each
 // word from another goroutine.
 func (c *Conn) flush() {
+	if c.state == stateNew { // it begins before long
+		return
+	}
 	var errno syscall.Errno
 	c.mu.Lock()
 	c.out &^= posted

@@ -7,12 +7,12 @@ var ErrPiped = errors.New("switchboard: the connection it was joined with has en
 
 // Pipe joins two connections as a proxy does: what one receives the other is sent, and what has been received and not
 // consumed goes first. When one peer ends its output, the other's output ends; when both have, both connections are
-// over. A peer that reads slowly has the other one's input paused. If one connection fails, the other is closed once it
-// has been sent what came before, without waiting for its peer's end.
+// over. A peer that reads slowly has the other one's input paused. If one connection fails or is closed, the other is
+// closed once it has been sent what came before; after a failure without waiting for its peer's end.
 //
 // From now on the handlers that the two had are told nothing but Close, and Leave if they are Leavers. The two may be on
 // different loops, though on the same one (Conn.Dial) no byte changes goroutines. Pipe must be called on a's loop; b may
-// still be connecting.
+// still be connecting, and either may be paused.
 func Pipe(a, b *Conn) {
 	pipeTo(a, b)
 	if b.loop == a.loop {
@@ -24,6 +24,7 @@ func Pipe(a, b *Conn) {
 
 func pipeTo(from, to *Conn) {
 	from.flags |= freeRunning // its input fills the other's queue, not its own
+	from.flags &^= paused     // from now on that is for the Pipe to say
 	from.SetHandler(&pipe{to: to, before: from.handler})
 }
 
@@ -78,7 +79,9 @@ func (h *pipe) Drained(c *Conn) {
 // Close implements Handler.
 func (h *pipe) Close(c *Conn, err error) {
 	h.endSplice(c)
-	if err != nil {
+	if err == nil {
+		h.to.end(nil)
+	} else {
 		h.to.end(ErrPiped)
 	}
 	if h.before != nil { // Pipe was called in Accept

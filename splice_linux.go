@@ -27,11 +27,11 @@ type inflow struct {
 
 // spliceFrom begins to splice from c to h.to if the input has come fast, and tells whether it did.
 func (h *pipe) spliceFrom(c *Conn, received int) {
-	if received < c.loop.limits.ReadBuffer || c.in != nil || (c.flags|h.to.flags)&secured != 0 {
+	if h.to.loop != c.loop || received < c.loop.limits.ReadBuffer || c.in != nil || (c.flags|h.to.flags)&secured != 0 {
 		h.fast = 0
 		return
 	}
-	if h.fast++; h.fast < spliceAfter || h.to.loop != c.loop || h.to.Queued() > 0 || h.to.state != stateOpen {
+	if h.fast++; h.fast < spliceAfter || h.to.Queued() > 0 || h.to.state != stateOpen {
 		return
 	}
 	if _, ok := c.loop.engine.(*readiness); !ok {
@@ -65,8 +65,8 @@ func (c *Conn) splice() bool {
 		if c.loop.limits.IdleTimeout > 0 {
 			c.active.Store(c.loop.tick)
 		}
-		f.holds += n
 		h.to.mu.Lock()
+		f.holds += n
 		h.to.queued += int32(n)
 		if int(h.to.queued) >= c.loop.limits.HighWater {
 			h.to.full.Store(true)
