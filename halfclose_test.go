@@ -228,6 +228,29 @@ func TestEndOfInputWaitsForAPausedHandler(t *testing.T) {
 	})
 }
 
+// The end may be there before the handler has been offered again what it left.
+func TestEndOfInputComesAfterWhatResumeOffers(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		h := watch(func(c *switchboard.Conn, p []byte) (int, error) {
+			c.Pause()
+			c.After(1, c.Resume)
+			return c.Write(p[:1])
+		})
+		s.Accept = everyone(h)
+		address := start(t, s)
+		for range 20 {
+			p := call(t, address)
+			p.says("abcdef")
+			p.endsOutput()
+			p.hearsEnd("abcdef")
+			p.Close()
+			if err := next(t, h.ended); err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}
+
 // To close a socket on unread input is a reset, which can cost the peer what it was sent last.
 func TestCloseOnUnreadInputCostsThePeerNothing(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {

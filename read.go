@@ -154,7 +154,7 @@ func (c *Conn) keep(rest []byte) {
 
 // afterOffer passes on the end of input once the handler has had what came before it.
 func (c *Conn) afterOffer() {
-	if c.flags&(inputEnded|endTold) == inputEnded && c.state == stateOpen && !c.stopped() {
+	if c.flags&(inputEnded|endTold) == inputEnded && c.state == stateOpen && !c.stopped() && c.todo&todoOffer == 0 {
 		c.tellEnd()
 	}
 }
