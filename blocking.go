@@ -127,12 +127,13 @@ func token(ch chan struct{}) {
 
 // rouse has f look at the input. mu is held.
 func (st *stream) rouse() {
-	if st.running {
+	switch {
+	case st.running:
 		token(st.input)
-		return
+	case st.err == nil:
+		st.running = true
+		go st.run()
 	}
-	st.running = true
-	go st.run()
 }
 
 // busy tells whether f runs or has input that it will be called for.
@@ -164,6 +165,9 @@ func (st *stream) settle(err error) (again bool) {
 		}
 	}
 	st.running = false
+	if err != nil && st.err == nil {
+		st.err = net.ErrClosed // before anybody can call f again
+	}
 	if st.err != nil {
 		st.drop()
 	}
