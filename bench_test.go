@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/frame"
+	"golang.org/x/sys/unix"
 )
 
 // BenchmarkMessage is one message there and back. The client makes no allocations, so those it reports are the loop's.
@@ -74,4 +76,87 @@ func exchange(b *testing.B, p peer, size, ahead int) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func onEachEngine(b *testing.B, f func(b *testing.B, s *switchboard.Server)) {
+	for _, engine := range engines() {
+		b.Run(engine, func(b *testing.B) { f(b, newServer(b, engine)) })
+	}
+}
+
+// One message to each of a thousand connections, from a goroutine that is none of theirs, until all have it.
+func BenchmarkBroadcast(b *testing.B) {
+	onEachEngine(b, func(b *testing.B, s *switchboard.Server) {
+		const many = 1000
+		conns := accepted(s, echo)
+		address := start(b, s)
+		var fds [many]int
+		var to [many]*switchboard.Conn
+		for i := range many {
+			fds[i] = plug(b, address)
+			to[i] = next(b, conns)
+		}
+		defer func() {
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+		}()
+		message, heard := make([]byte, 64), make([]byte, 64)
+		b.ReportAllocs()
+		for b.Loop() {
+			for _, c := range to {
+				c.Write(message)
+			}
+			for _, fd := range fds {
+				for n := 0; n < len(message); {
+					m, err := unix.Read(fd, heard[n:])
+					if err != nil || m == 0 {
+						b.Fatal(m, err)
+					}
+					n += m
+				}
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/many, "ns/message")
+	})
+}
+
+// A function run on a connection's loop, by a goroutine that waits for it.
+func BenchmarkDo(b *testing.B) {
+	onEachEngine(b, func(b *testing.B, s *switchboard.Server) {
+		conns := accepted(s, echo)
+		fd := plug(b, start(b, s))
+		defer unix.Close(fd)
+		c := next(b, conns)
+		ran := make(chan bool, 1)
+		f := func() { ran <- true }
+		b.ReportAllocs()
+		for b.Loop() {
+			c.Do(f)
+			<-ran
+		}
+	})
+}
+
+// A connection made, used once and closed.
+func BenchmarkConnectEchoClose(b *testing.B) {
+	onEachEngine(b, func(b *testing.B, s *switchboard.Server) {
+		var gone atomic.Int64
+		s.Trace = &switchboard.Trace{Closed: func(*switchboard.Conn, error) { gone.Add(1) }}
+		s.Accept = everyone(echo)
+		address := start(b, s)
+		said, heard := make([]byte, 64), make([]byte, 64)
+		made := int64(0)
+		b.ReportAllocs()
+		for b.Loop() {
+			fd := plug(b, address)
+			thereAndBack(b, fd, said, heard)
+			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // no TIME_WAIT: there are 28,000 ports
+			unix.Close(fd)
+			made++
+		}
+		for gone.Load() < made {
+			time.Sleep(time.Millisecond)
+		}
+	})
 }
