@@ -1,0 +1,278 @@
+//go:build unix
+
+package rawio
+
+import (
+	"bytes"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// open is a socket that is closed when the test ends.
+func open(t *testing.T, family int) int {
+	t.Helper()
+	fd, err := Socket(family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { Close(fd) })
+	return fd
+}
+
+// listening is a socket that listens on loopback, and its address.
+func listening(t *testing.T, family int) (fd int, at netip.AddrPort) {
+	t.Helper()
+	fd = open(t, family)
+	var sa unix.Sockaddr = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	if family == INET6 {
+		sa = &unix.SockaddrInet6{Addr: netip.IPv6Loopback().As16()}
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		t.Skip(err)
+	}
+	if err := unix.Listen(fd, 10); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := LocalName(fd)
+	at, _ = p.AddrPort()
+	return fd, at
+}
+
+// ready waits until fd can be read or written.
+func ready(t *testing.T, fd int, events int16) {
+	t.Helper()
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 10_000)
+		if err == unix.EINTR {
+			continue
+		}
+		if n != 1 || err != nil {
+			t.Fatalf("poll: %d, %v", n, err)
+		}
+		return
+	}
+}
+
+// pair is both ends of a connection to loopback.
+func pair(t *testing.T, family int) (client, server int, peer Peer) {
+	t.Helper()
+	l, at := listening(t, family)
+	client = open(t, family)
+	if errno := ConnectInet(client, at, 0); errno != 0 && errno != syscall.EINPROGRESS {
+		t.Fatal(errno)
+	}
+	ready(t, client, unix.POLLOUT)
+	if errno := SocketError(client); errno != 0 {
+		t.Fatal(errno)
+	}
+	ready(t, l, unix.POLLIN)
+	server, peer, errno := Accept(l)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	t.Cleanup(func() { Close(server) })
+	return client, server, peer
+}
+
+func TestConnectionKnowsBothEnds(t *testing.T) {
+	for _, family := range []int{INET, INET6} {
+		client, server, peer := pair(t, family)
+		own, _ := LocalName(client)
+		if peer != own {
+			t.Errorf("accepted %v from %v", peer, own)
+		}
+		if other, _ := PeerName(server); other != own {
+			t.Errorf("PeerName is %v, not %v", other, own)
+		}
+		ap, scope := own.AddrPort()
+		if PeerOf(ap, scope) != own || !ap.IsValid() || ap.Addr().Is4() != (family == INET) {
+			t.Errorf("%v has the address %v", own, ap)
+		}
+	}
+	if ap, _ := (Peer{}).AddrPort(); ap.IsValid() {
+		t.Errorf("no address is %v", ap)
+	}
+}
+
+func TestAcceptedAndConnectedSocketsDoNotBlock(t *testing.T) {
+	l, _ := listening(t, INET)
+	if fd, _, errno := Accept(l); !WouldBlock(errno) {
+		t.Errorf("nobody was accepted: %d, %v", fd, errno)
+	}
+	client, server, _ := pair(t, INET)
+	for _, fd := range []int{client, server} {
+		if n, errno := Recv(fd, make([]byte, 1)); !WouldBlock(errno) {
+			t.Errorf("nothing was read: %d, %v", n, errno)
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags&unix.FD_CLOEXEC == 0 {
+			t.Errorf("it stays open on exec: %d, %v", flags, err)
+		}
+	}
+}
+
+func TestSendTakesWhatThereIsRoomForAndNoMore(t *testing.T) {
+	client, server, _ := pair(t, INET)
+	piece := bytes.Repeat([]byte("x"), 1<<20)
+	sent := 0
+	for {
+		n, errno := Send(server, piece)
+		if WouldBlock(errno) {
+			break
+		}
+		if errno != 0 || sent > 1<<30 {
+			t.Fatal(sent, errno)
+		}
+		sent += n
+	}
+	ShutdownWrite(server)
+	for got := 0; ; {
+		ready(t, client, unix.POLLIN)
+		n, errno := Recv(client, piece)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		if got += n; n == 0 {
+			if got != sent {
+				t.Errorf("%d bytes came of %d", got, sent)
+			}
+			return
+		}
+	}
+}
+
+// Sendv keeps the order, skips what is empty, and may leave slices behind the sixteenth.
+func TestSendvSendsSlicesInOrder(t *testing.T) {
+	client, server, _ := pair(t, INET)
+	var slices [][]byte
+	for i := range byte(40) {
+		slices = append(slices, bytes.Repeat([]byte{'a' + i%26}, int(i)%5))
+	}
+	want := bytes.Join(slices, nil)
+	n, errno := Sendv(server, slices)
+	if errno != 0 || n == 0 {
+		t.Fatal(n, errno)
+	}
+	got := make([]byte, 1000)
+	ready(t, client, unix.POLLIN)
+	m, errno := Recv(client, got)
+	if errno != 0 || m != n || !bytes.Equal(got[:m], want[:n]) {
+		t.Errorf("%q came of %q, %v", got[:m], want[:n], errno)
+	}
+	if n, errno := Sendv(server, [][]byte{{}, nil}); n != 0 || errno != 0 {
+		t.Errorf("nothing: %d, %v", n, errno)
+	}
+}
+
+func TestCloseAfterResetIsAReset(t *testing.T) {
+	l, at := listening(t, INET)
+	client := open(t, INET)
+	ConnectInet(client, at, 0)
+	ready(t, l, unix.POLLIN)
+	server, _, errno := Accept(l)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	Reset(server)
+	Close(server)
+	ready(t, client, unix.POLLIN)
+	if _, errno := Recv(client, make([]byte, 1)); errno != syscall.ECONNRESET {
+		t.Errorf("read: %v", errno)
+	}
+	if _, errno := Send(client, []byte("x")); errno != syscall.EPIPE { // and no SIGPIPE, which would end the test
+		t.Errorf("write: %v", errno)
+	}
+}
+
+func TestConnectToNobody(t *testing.T) {
+	bound := open(t, INET) // and not listening
+	if err := unix.Bind(bound, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := LocalName(bound)
+	at, _ := p.AddrPort()
+	fd := open(t, INET)
+	errno := ConnectInet(fd, at, 0)
+	if errno == syscall.EINPROGRESS {
+		ready(t, fd, unix.POLLOUT)
+		errno = SocketError(fd)
+	}
+	if errno != syscall.ECONNREFUSED {
+		t.Errorf("connect: %v", errno)
+	}
+	local := open(t, UNIX)
+	if errno := ConnectUnix(local, filepath.Join(t.TempDir(), "nobody")); errno != syscall.ENOENT {
+		t.Errorf("connect to no path: %v", errno)
+	}
+	if errno := ConnectUnix(local, "/"+strings.Repeat("x", 200)); errno != syscall.EINVAL {
+		t.Errorf("connect to a path that is too long: %v", errno)
+	}
+}
+
+func TestUnixSocketHasAPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l := open(t, UNIX)
+	if err := unix.Bind(l, &unix.SockaddrUnix{Name: path}); err != nil {
+		t.Fatal(err)
+	}
+	unix.Listen(l, 1)
+	fd := open(t, UNIX)
+	if errno := ConnectUnix(fd, path); errno != 0 {
+		t.Fatal(errno)
+	}
+	if _, got := PeerName(fd); got != path {
+		t.Errorf("PeerName is %q", got)
+	}
+	if _, got := LocalName(l); got != path {
+		t.Errorf("LocalName is %q", got)
+	}
+	server, peer, errno := Accept(l)
+	if errno != 0 || peer != (Peer{}) {
+		t.Errorf("accepted %v, %v", peer, errno)
+	}
+	Close(server)
+	if p, path := LocalName(-1); p != (Peer{}) || path != "" {
+		t.Errorf("no socket is called %v %q", p, path)
+	}
+}
+
+func TestOptionsReachTheSocket(t *testing.T) {
+	fd := open(t, INET)
+	if err := NoDelay(fd); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); v == 0 {
+		t.Error("TCP_NODELAY is not set", err)
+	}
+	if NoDelay(-1) == nil {
+		t.Error("no socket took TCP_NODELAY")
+	}
+}
+
+func TestUntakenIsWhatThePeerHasNotTaken(t *testing.T) {
+	client, server, _ := pair(t, INET)
+	if Untaken(server) < 0 {
+		t.Skip("not known here")
+	}
+	sent := 0
+	for {
+		n, errno := Send(server, make([]byte, 1<<20))
+		if WouldBlock(errno) {
+			break
+		}
+		sent += n
+	}
+	full := Untaken(server)
+	if full <= 0 || full > sent {
+		t.Fatalf("%d of %d are untaken", full, sent)
+	}
+	p := make([]byte, 1<<20)
+	for Untaken(server) == full {
+		ready(t, client, unix.POLLIN)
+		Recv(client, p)
+	}
+}
