@@ -191,7 +191,7 @@ func TestFramesStopWhileTheConnectionDoes(t *testing.T) {
 		p := call(t, start(t, s))
 		var want strings.Builder
 		go func() {
-			for i := range 10_000 {
+			for i := range 4000 {
 				if i%100 == 0 {
 					io.WriteString(p, "pause\n")
 				}
@@ -199,7 +199,7 @@ func TestFramesStopWhileTheConnectionDoes(t *testing.T) {
 			}
 			p.Conn.(interface{ CloseWrite() error }).CloseWrite()
 		}()
-		for i := range 10_000 {
+		for i := range 4000 {
 			if i%100 == 0 {
 				fmt.Fprintf(&want, "pause %s\n", reply)
 			}
@@ -225,21 +225,21 @@ func TestFramesCountMessagesNotCalls(t *testing.T) {
 }
 
 // A handler of more than messages embeds what Frames returns.
-type greeter struct {
+type wellMannered struct {
 	*switchboard.FrameHandler
 	left chan error
 }
 
-func (h *greeter) Close(_ *switchboard.Conn, err error) { h.left <- err }
+func (h *wellMannered) Close(_ *switchboard.Conn, err error) { h.left <- err }
 
-func (h *greeter) InputEnd(c *switchboard.Conn, rest []byte) error {
+func (h *wellMannered) InputEnd(c *switchboard.Conn, rest []byte) error {
 	c.Write([]byte("goodbye"))
 	return h.FrameHandler.InputEnd(c, rest)
 }
 
 func TestFramesCanBeEmbedded(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		h := &greeter{switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
+		h := &wellMannered{switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
 			_, err := c.Write(append(m, '\n'))
 			return err
 		}), make(chan error, 1)}

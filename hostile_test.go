@@ -327,7 +327,7 @@ func TestAbortFromElsewhereWhileItLingers(t *testing.T) {
 		h := watch(nil)
 		conns := accepted(s, h)
 		address := start(t, s)
-		for range 100 {
+		for range 40 {
 			p := call(t, address)
 			c := next(t, conns)
 			c.Close()

@@ -73,7 +73,7 @@ func TestPipeCarriesBulkBothWaysUnchanged(t *testing.T) {
 		one, other, _, _, ended := joined(t, s)
 		var wg sync.WaitGroup
 		for i, way := range [][2]peer{{one, other}, {other, one}} {
-			all := noise(byte(20+i), 6_000_000)
+			all := noise(byte(20+i), 3_000_000)
 			wg.Go(func() {
 				for at := 0; at < len(all); {
 					n := min(1+at/3, 1_000_000, len(all)-at)
@@ -125,7 +125,7 @@ func TestPipeBeginsWithWhatWasReceivedBefore(t *testing.T) {
 func TestPipeHoldsLittleForWhoReadsSlowly(t *testing.T) {
 	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
 		one, other, a, b, _ := joined(t, s)
-		all := noise(22, 30_000_000)
+		all := noise(22, 12_000_000)
 		go func() {
 			io.WriteString(one, all)
 			one.endsOutput()

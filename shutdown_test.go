@@ -307,24 +307,29 @@ func (h *closing) Close(*switchboard.Conn, error)                  { h.closed.Ad
 
 // Serve says within about a second that its listener was closed under it. The connections live on.
 func TestListenerClosedUnderTheServer(t *testing.T) {
-	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
-		s.Accept = everyone(echo)
-		l := listen(t)
-		address := l.Addr().String()
-		other := start(t, s)
-		served := make(chan error, 1)
-		go func() { served <- s.Serve(l) }()
-		p := call(t, address)
-		p.says("x")
-		p.hears("x")
-		l.Close()
-		if err := next(t, served); !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), address) {
-			t.Errorf("Serve returned %v", err)
-		}
-		p.says("still there?")
-		p.hears("still there?")
-		q := call(t, other)
-		q.says("and here?")
-		q.hears("and here?")
-	})
+	leavesNothing(t)
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
+			s := newServer(t, engine)
+			s.Accept = everyone(echo)
+			l := listen(t)
+			address := l.Addr().String()
+			other := start(t, s)
+			served := make(chan error, 1)
+			go func() { served <- s.Serve(l) }()
+			p := call(t, address)
+			p.says("x")
+			p.hears("x")
+			l.Close()
+			if err := next(t, served); !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), address) {
+				t.Errorf("Serve returned %v", err)
+			}
+			p.says("still there?")
+			p.hears("still there?")
+			q := call(t, other)
+			q.says("and here?")
+			q.hears("and here?")
+		})
+	}
 }
