@@ -12,7 +12,7 @@ import (
 // Text writes the comparison for people to read.
 func (r *Result) Text(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintln(out, r.load())
+	fmt.Fprintln(out, strings.ReplaceAll(r.load(), ". ", ".\n"))
 	width := len("server")
 	for _, s := range r.Servers {
 		width = max(width, len([]rune(s.Name)))
