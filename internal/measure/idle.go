@@ -36,17 +36,17 @@ func idle(flags *flag.FlagSet) func(context.Context) (bool, error) {
 			defer conn.Close()
 		}
 		var ratios []float64
-		for range *rounds {
-			one, err := costOfMessage(ctx, plain, *busy, *slice)
-			if err != nil {
-				return false, err
+		for round := range *rounds {
+			var costs [2]float64
+			for i := range costs {
+				i ^= round & 1 // each is first in half of the rounds
+				if costs[i], err = costOfMessage(ctx, [...]*server{plain, crowded}[i], *busy, *slice); err != nil {
+					return false, err
+				}
 			}
-			other, err := costOfMessage(ctx, crowded, *busy, *slice)
-			if err != nil {
-				return false, err
-			}
-			fmt.Printf("  %.2f us a message, %.2f us with idle connections: x%.2f\n", one, other, other/one)
-			ratios = append(ratios, other/one)
+			ratio := costs[1] / costs[0]
+			fmt.Printf("  %.2f us a message, %.2f us with idle connections: x%.2f\n", costs[0], costs[1], ratio)
+			ratios = append(ratios, ratio)
 		}
 		ratio := median(ratios)
 		fmt.Printf("%d connections, 64 B: a message costs x%.2f with %d idle connections\n", *busy, ratio, *connections)
