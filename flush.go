@@ -113,6 +113,10 @@ func (c *Conn) want(out outFlags) (ev selector.Events) {
 		return selector.Write
 	case c.state == stateLingering:
 		return selector.Read
+	case c.state == stateHandshaking: // however much is queued for after it
+		if c.flags&(inputFull|inputEnded) == 0 {
+			ev = selector.Read
+		}
 	case c.flags&(paused|inputFull|inputEnded) == 0 && (!c.full.Load() || c.flags&freeRunning != 0) && !c.stop.Load():
 		ev = selector.Read
 	}

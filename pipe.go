@@ -52,7 +52,7 @@ func (h *pipe) Data(c *Conn, p []byte) (int, error) {
 }
 
 func (h *pipe) send(on *loop, p []byte) (int, error) {
-	if h.to.loop != on {
+	if h.to.loop != on || h.to.state == stateNew { // dialled in this very turn
 		return h.to.Write(p)
 	}
 	one := [1][]byte{p}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"strings"
 )
 
 // TLS returns what the TLS handshake of c agreed on: version, cipher, ALPN protocol, certificates. It is nil when c does
@@ -54,12 +53,12 @@ func configFor(config *tls.Config, address string) (*tls.Config, error) {
 			"tls: Config.Renegotiation must be RenegotiateNever: a renegotiation would hold the event loop"))
 	}
 	if config.ServerName == "" && !config.InsecureSkipVerify {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil || strings.Contains(address, "/") {
-			return nil, (&dialing{address: address}).failure(errors.New("tls: Config.ServerName must say whom to expect there"))
+		d := dialing{address: address}
+		if d.isPath() {
+			return nil, d.failure(errors.New("tls: Config.ServerName must say whom to expect there"))
 		}
 		config = config.Clone()
-		config.ServerName = host
+		config.ServerName, _, _ = net.SplitHostPort(address) // dial says what is wrong with it
 	}
 	return config, nil
 }
