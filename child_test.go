@@ -89,6 +89,9 @@ func (c *child) usage() (u usage) {
 	return u
 }
 
+// setNumber sets a number that has a sign on some systems.
+func setNumber[T int64 | uint64](p *T, n uint64) { *p = T(n) }
+
 // serveAsChild is the child's side.
 func serveAsChild(descriptors uint64) {
 	check := func(err error) {
@@ -98,7 +101,10 @@ func serveAsChild(descriptors uint64) {
 		}
 	}
 	if descriptors > 0 {
-		check(unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: descriptors, Max: descriptors}))
+		var limit unix.Rlimit
+		setNumber(&limit.Cur, descriptors)
+		setNumber(&limit.Max, descriptors)
+		check(unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	}
 	s := &switchboard.Server{Engine: os.Getenv(engineVariable), Loops: 2, Accept: everyone(echo),
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
