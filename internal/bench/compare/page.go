@@ -88,7 +88,7 @@ func (r *Result) picture() (string, error) {
 	figures := []report.Figure{
 		over(report.Figure{Title: "Processor time a message", LogY: true, YTicks: report.LogTicks(report.ShortMicros)},
 			func(l *Level) float64 { return l.PerMessage }),
-		over(report.Figure{Title: "Messages a second", YTicks: report.Labelled(report.Short)},
+		over(report.Figure{Title: "Messages a second", YTicks: report.Linear(report.Short)},
 			func(l *Level) float64 { return l.PerSecond }),
 		over(report.Figure{Title: "Latency, p99", LogY: true, YTicks: report.LogTicks(report.ShortMicros)},
 			func(l *Level) float64 { return l.P99 }),

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -139,7 +140,7 @@ func (f Figure) bars(p *plot.Plot) error {
 		}
 		bar.Horizontal, bar.XMin, bar.Color, bar.LineStyle.Width = true, float64(at), palette[b.Color%len(palette)], 0
 		p.Add(bar)
-		names[at] = b.Name
+		names[at] = b.Name + "\u00a0\u00a0" // room, should the font be a wider one
 		ends.XYs[at], ends.Labels[at] = plotter.XY{X: b.Value, Y: float64(at)}, Size(b.Value)
 	}
 	labels, err := plotter.NewLabels(ends)
@@ -153,7 +154,7 @@ func (f Figure) bars(p *plot.Plot) error {
 	labels.Offset.X = 5
 	p.Add(labels)
 	p.NominalY(names...)
-	p.Y.Tick.Length, p.Y.Tick.LineStyle.Width, p.X.Tick.Length = 10, 0, 0
+	p.Y.Tick.Length, p.Y.Tick.LineStyle.Width, p.X.Tick.Length = 14, 0, 0
 	p.X.Tick.Marker = ticks(p.X.Tick.Marker, f.XTicks)
 	p.X.Min, p.X.Max = 0, max(p.X.Max, 1)*1.25
 	p.Y.Min, p.Y.Max = -0.7, float64(len(f.Bars))-0.3
@@ -229,6 +230,8 @@ func (s Sheet) SVG() (string, error) {
 	}
 	canvas := vgsvg.New(width, height)
 	whole := draw.New(canvas)
+	whole.SetColor(color.White)
+	whole.Fill(whole.Rectangle.Path())
 	for i, d := range drawings {
 		x, y := s.Width*vg.Length(i%columns), s.Height*vg.Length(rows-1-i/columns)
 		d.draw(draw.Crop(whole, x, x+s.Width-width, y, y+s.Height-height))
@@ -244,5 +247,6 @@ func (s Sheet) SVG() (string, error) {
 	if !ok {
 		return "", io.ErrUnexpectedEOF
 	}
-	return "<svg" + string(element), nil
+	// Whoever looks at it may not have the font.
+	return "<svg" + strings.ReplaceAll(string(element), "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,sans-serif"), nil
 }

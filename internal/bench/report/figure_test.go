@@ -32,6 +32,24 @@ func TestScalesHaveMarksThatCanBeRead(t *testing.T) {
 			t.Errorf("from %v to %v: %s, wanted %s", c.low, c.high, got, c.want)
 		}
 	}
+	for _, c := range []struct {
+		low, high float64
+		want      string
+	}{
+		{0, 290000, "0 50k 100k 150k 200k 250k"},
+		{0, 1, "0 0.2 0.4 0.6 0.8 1"},
+		{-1.2, 6.1, "0 2 4 6"},
+		{0, 57.5, "0 10 20 30 40 50"},
+		{0, 0, ""},
+	} {
+		var got []string
+		for _, m := range Linear(Short).Ticks(c.low, c.high) {
+			got = append(got, m.Label)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("from %v to %v: %v, wanted %s", c.low, c.high, got, c.want)
+		}
+	}
 	marks := percentileTicks().Ticks(1, 1000)
 	if last := marks[len(marks)-1]; last.Label != "99.9%" || math.Abs(last.Value-1000) > 0.01 {
 		t.Errorf("the last of a thousand is %v", last)

@@ -72,21 +72,21 @@ func timeline(r *bench.Result) []Figure {
 	}
 	const seconds = "seconds; the measurement begins at 0"
 	figures := []Figure{
-		{Title: "Messages a second", X: seconds, YTicks: Labelled(Short), Bare: true,
+		{Title: "Messages a second", X: seconds, XTicks: Linear(Short), YTicks: Linear(Short), Bare: true,
 			Curves: []Curve{{Points: over(func(s bench.Sample) float64 { return s.PerSecond })}}},
-		{Title: "Latency", X: seconds, LogY: true, YTicks: LogTicks(ShortMicros), Curves: []Curve{
+		{Title: "Latency", X: seconds, XTicks: Linear(Short), LogY: true, YTicks: LogTicks(ShortMicros), Curves: []Curve{
 			{Name: "p50", Points: over(func(s bench.Sample) float64 { return s.P50 })},
 			{Name: "p99", Points: over(func(s bench.Sample) float64 { return s.P99 })},
 			{Name: "max", Points: over(func(s bench.Sample) float64 { return s.Max })},
 			{Name: "generator's lag", Points: over(func(s bench.Sample) float64 { return s.LagMax })},
 		}},
-		{Title: "Connections", X: seconds, YTicks: Labelled(Short), Bare: true,
+		{Title: "Connections", X: seconds, XTicks: Linear(Short), YTicks: Linear(Short), Bare: true,
 			Curves: []Curve{{Points: over(func(s bench.Sample) float64 { return float64(s.Open) })}}},
-		{Title: "Processors that the generator used", X: seconds, Bare: true,
+		{Title: "Processors that the generator used", X: seconds, XTicks: Linear(Short), YTicks: Linear(Short), Bare: true,
 			Curves: []Curve{{Points: over(func(s bench.Sample) float64 { return s.Processors })}}},
 	}
 	if len(r.Errors) > 0 {
-		figures = append(figures, Figure{Title: "Errors", X: seconds, YTicks: Labelled(Short), Bare: true,
+		figures = append(figures, Figure{Title: "Errors", X: seconds, XTicks: Linear(Short), YTicks: Linear(Short), Bare: true,
 			Curves: []Curve{{Points: over(func(s bench.Sample) float64 { return float64(s.Errors) })}}})
 	}
 	return figures

@@ -33,14 +33,18 @@ func LogTicks(label func(float64) string) plot.Ticker {
 	})
 }
 
-// Labelled has the marks of another one, and its own words for them.
-func Labelled(label func(float64) string) plot.Ticker {
-	return plot.TickerFunc(func(low, high float64) []plot.Tick {
-		marks := plot.DefaultTicks{}.Ticks(low, high)
-		for i := range marks {
-			if marks[i].Label != "" {
-				marks[i].Label = label(marks[i].Value)
-			}
+// Linear marks round steps, at most six.
+func Linear(label func(float64) string) plot.Ticker {
+	return plot.TickerFunc(func(low, high float64) (marks []plot.Tick) {
+		if high <= low {
+			return nil
+		}
+		step := math.Pow(10, math.Floor(math.Log10(high-low))-1)
+		for i := 0; (high-low)/step > 6; i++ {
+			step *= []float64{2, 2.5, 2}[i%3] // 1, 2, 5, 10
+		}
+		for n := int(math.Ceil(low/step - 1e-9)); float64(n)*step <= high+step*1e-9; n++ {
+			marks = append(marks, plot.Tick{Value: float64(n) * step, Label: label(float64(n) * step)})
 		}
 		return marks
 	})
