@@ -255,7 +255,8 @@ func TestTheTimelineAddsUp(t *testing.T) {
 	if seen[Opening] < 2 || seen[Warming] < 2 || seen[Measuring] < 5 {
 		t.Errorf("samples: %v", seen)
 	}
-	if math.Abs(sum-float64(r.Messages.Answered)) > 1 || math.Abs(seconds-r.Seconds) > 0.05 {
+	// On a busy machine the last sample is taken some time before the run is over; no message is between the two.
+	if math.Abs(sum-float64(r.Messages.Answered)) > 1 || seconds > r.Seconds+0.05 || seconds < r.Seconds/2 {
 		t.Errorf("%v messages in %v s of samples, %d in %v s all in all", sum, seconds, r.Messages.Answered, r.Seconds)
 	}
 	if first := r.Timeline[0]; first.Open >= 10 || r.Timeline[len(r.Timeline)-1].Open != 10 {
