@@ -120,14 +120,6 @@ func (s *Server) serve(ln *listener) error {
 	return err
 }
 
-// dismiss takes a listener that has stopped out of the books.
-func (s *Server) dismiss(ln *listener) {
-	s.mu.Lock()
-	delete(s.listeners, ln)
-	s.checkIdle()
-	s.mu.Unlock()
-}
-
 // setOptions prepares a TCP socket.
 func (s *Server) setOptions(fd int) {
 	rawio.NoDelay(fd)
@@ -155,27 +147,6 @@ func (ln *listener) stop() {
 	}
 	ln.again.Stop()
 	ln.closed = true
-}
-
-// lastCall takes who has connected before the server stopped and waits to be accepted: to close the listener on them would
-// be a reset. It runs on the loop, but leaves all handlers to later turns.
-func (ln *listener) lastCall() {
-	const most = 1 << 16 // no backlog is longer
-	for range most {
-		if !ln.server.claim() {
-			return
-		}
-		fd, peer, errno := rawio.Accept(ln.fd)
-		if errno == 0 {
-			c := ln.admit(fd, peer)
-			ln.hand(c)
-			continue
-		}
-		ln.server.unclaim()
-		if errno != syscall.ECONNABORTED {
-			return
-		}
-	}
 }
 
 // resume begins to accept, or begins again. It runs on the loop.
@@ -368,20 +339,6 @@ func (c *Conn) open() {
 		c.welcome()
 	}
 	c.flush()
-}
-
-// isLastGuest tells whether c, which opens while the server stops, is served still, and has it leave when it is idle.
-func (c *Conn) isLastGuest() bool {
-	s := c.loop.server
-	s.mu.Lock()
-	closed := s.state == serverClosed
-	s.mu.Unlock()
-	if closed || s.TLSConfig != nil { // a handshake would not be done in this turn
-		return false
-	}
-	c.flags |= leaving
-	c.later(todoLeave)
-	return true
 }
 
 // welcome asks Accept for c's handler.

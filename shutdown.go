@@ -1,0 +1,188 @@
+package switchboard
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
+)
+
+// Shutdown ends the server in order: it accepts who has connected already, and then nobody more, tells the handlers that
+// are Leavers, closes every other connection as soon as all that it received is consumed and all that was written to it is
+// sent, and waits for the rest until ctx ends. Then it closes what is left as Close does and returns ctx's error; without
+// that, nil.
+func (s *Server) Shutdown(ctx context.Context) error {
+	idle, ok := s.stop(serverStopping)
+	if !ok {
+		return nil
+	}
+	for _, l := range s.loops {
+		l.give(task{f: l.leaveAll})
+	}
+	var err error
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.Close()
+	for _, l := range s.loops {
+		<-l.done
+	}
+	return err
+}
+
+// Close ends the server and all its connections at once, with ErrServerClosed for their handlers. It does not wait for
+// them to be told.
+func (s *Server) Close() error {
+	if _, ok := s.stop(serverClosed); !ok {
+		return nil
+	}
+	for _, l := range s.loops {
+		l.give(task{f: l.abortAll})
+	}
+	return nil
+}
+
+// stop moves the server on towards its end, if it is not that far yet. What it returns is closed when the last
+// connection is gone.
+func (s *Server) stop(to serverState) (idle chan struct{}, ok bool) {
+	s.mu.Lock()
+	if s.state >= to {
+		s.mu.Unlock()
+		return nil, false
+	}
+	s.state = to
+	s.stopping.Store(true)
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	s.checkIdle()
+	idle = s.idle
+	var open []*listener
+	for ln := range s.listeners {
+		open = append(open, ln)
+	}
+	s.mu.Unlock()
+	for _, ln := range open {
+		ln.end(ErrServerClosed)
+	}
+	return idle, true
+}
+
+// departed counts a connection that is gone.
+func (s *Server) departed() {
+	left := s.active.Add(-1)
+	if s.paused.Load() > 0 {
+		s.resumeAccepting()
+	}
+	if left == 0 && s.stopping.Load() {
+		s.mu.Lock()
+		s.checkIdle()
+		s.mu.Unlock()
+	}
+}
+
+// checkIdle tells who waits for it that the last listener has stopped and the last connection is gone. mu is held.
+func (s *Server) checkIdle() {
+	if s.idle != nil && !s.isIdle && len(s.listeners) == 0 && s.active.Load() == 0 {
+		s.isIdle = true
+		close(s.idle)
+	}
+}
+
+// dismiss takes a listener that has stopped out of the books.
+func (s *Server) dismiss(ln *listener) {
+	s.mu.Lock()
+	delete(s.listeners, ln)
+	s.checkIdle()
+	s.mu.Unlock()
+}
+
+// lastCall takes who has connected before the server stopped and waits to be accepted: to close the listener on them would
+// be a reset. It runs on the loop, but leaves all handlers to later turns.
+func (ln *listener) lastCall() {
+	const most = 1 << 16 // no backlog is longer
+	for range most {
+		if !ln.server.claim() {
+			return
+		}
+		fd, peer, errno := rawio.Accept(ln.fd)
+		if errno == 0 {
+			c := ln.admit(fd, peer)
+			ln.hand(c)
+			continue
+		}
+		ln.server.unclaim()
+		if errno != syscall.ECONNABORTED {
+			return
+		}
+	}
+}
+
+// isLastGuest tells whether c, which opens while the server stops, is served still, and has it leave when it is idle.
+func (c *Conn) isLastGuest() bool {
+	s := c.loop.server
+	s.mu.Lock()
+	closed := s.state == serverClosed
+	s.mu.Unlock()
+	if closed || s.TLSConfig != nil { // a handshake would not be done in this turn
+		return false
+	}
+	c.flags |= leaving
+	c.later(todoLeave)
+	return true
+}
+
+// leaveAll begins Shutdown on l.
+func (l *loop) leaveAll() {
+	for c := range l.conns.all() {
+		c.flags |= leaving
+		if c.state < stateOpen && !c.shakes() {
+			c.abort(ErrServerClosed)
+		} else {
+			c.later(todoLeave)
+		}
+	}
+}
+
+// abortAll is Close on l, which ends with it.
+func (l *loop) abortAll() {
+	for c := range l.conns.all() {
+		c.abort(ErrServerClosed)
+	}
+	l.stop()
+}
+
+// leave closes c, as Shutdown wants it, if nothing is under way on it.
+func (c *Conn) leave() {
+	h := c.handler
+	if p, ok := h.(*pipe); ok {
+		h = p.before
+	}
+	if h, ok := h.(Leaver); ok {
+		if c.flags&leaveTold == 0 {
+			c.flags |= leaveTold
+			c.loop.begin(c)
+			h.Leave(c)
+			c.loop.end(c)
+		}
+		return
+	}
+	if !c.idle(c.Queued()) {
+		return
+	}
+	// What the peer sent before it could know is served. If there was some, flush comes back here.
+	if !c.loop.engine.look(c) {
+		c.Close()
+	}
+}
+
+// idle tells whether nothing is under way on c.
+func (c *Conn) idle(queued int) bool {
+	more := c.more.Load()
+	if c.flags&secured != 0 && c.state == stateOpen && c.transport().midRecord() {
+		return false
+	}
+	return c.state == stateOpen && c.in == nil && queued == 0 && c.flags&paused == 0 && (more == nil || more.stream == nil || !more.stream.busy())
+}
