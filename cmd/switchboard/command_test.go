@@ -200,9 +200,7 @@ func (s *server) wait() int {
 		s.t.Fatalf("the server does not end\n%v", s.lines())
 	}
 	for _, pid := range s.pids() {
-		if alive(pid) {
-			s.t.Errorf("process %d has outlived the server", pid)
-		}
+		until(s.t, fmt.Sprintf("process %d ends with the server", pid), func() bool { return !alive(pid) })
 	}
 	status := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
