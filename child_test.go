@@ -30,8 +30,14 @@ type child struct {
 const engineVariable = "SWITCHBOARD_TEST_ENGINE"
 
 func init() {
-	children["echo"] = func() { serveAsChild(0) }
-	children["echo with 64 descriptors"] = func() { serveAsChild(64) }
+	children["echo"] = serveAsChild
+	children["echo with 64 descriptors"] = func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		serveAsChild()
+	}
 }
 
 func startChild(t *testing.T, what, engine string) *child {
@@ -89,22 +95,13 @@ func (c *child) usage() (u usage) {
 	return u
 }
 
-// setNumber sets a number that has a sign on some systems.
-func setNumber[T int64 | uint64](p *T, n uint64) { *p = T(n) }
-
 // serveAsChild is the child's side.
-func serveAsChild(descriptors uint64) {
+func serveAsChild() {
 	check := func(err error) {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-	}
-	if descriptors > 0 {
-		var limit unix.Rlimit
-		setNumber(&limit.Cur, descriptors)
-		setNumber(&limit.Max, descriptors)
-		check(unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	}
 	s := &switchboard.Server{Engine: os.Getenv(engineVariable), Loops: 2, Accept: everyone(echo),
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}

@@ -58,21 +58,26 @@ func TestStopKeepsATimerFromFiringAndResetPutsItOff(t *testing.T) {
 		onLoop(t, c, func() {
 			stopped := c.After(2*time.Millisecond, name("stopped"))
 			late := c.After(2*time.Millisecond, name("put off"))
-			early := c.After(time.Hour, name("brought forward"))
-			c.After(time.Millisecond, func() {
-				stopped.Stop()
-				stopped.Stop()
-				late.Reset(20 * time.Millisecond)
-				early.Reset(5 * time.Millisecond)
-			})
 			var twice *switchboard.Timer
 			again := false
-			twice = c.After(10*time.Millisecond, func() {
+			twice = c.After(time.Hour, func() {
 				fired <- "twice"
-				if !again {
+				if again {
+					late.Reset(0)
+				} else {
 					again = true
 					twice.Reset(0)
 				}
+			})
+			early := c.After(time.Hour, func() {
+				fired <- "brought forward"
+				twice.Reset(time.Millisecond)
+			})
+			c.After(time.Millisecond, func() {
+				stopped.Stop()
+				stopped.Stop()
+				late.Reset(time.Hour)
+				early.Reset(5 * time.Millisecond)
 			})
 		})
 		for _, want := range []string{"brought forward", "twice", "twice", "put off"} {
