@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,6 +123,7 @@ func TestTraceIsToldOfConnectionsAsTheyComeAndGo(t *testing.T) {
 		}
 		oops := errors.New("oops")
 		first := true
+		var slow atomic.Bool
 		s.Loops = 1
 		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
 			if !first {
@@ -129,7 +131,8 @@ func TestTraceIsToldOfConnectionsAsTheyComeAndGo(t *testing.T) {
 			}
 			first = false
 			return switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
-				for began := time.Now(); time.Since(began) < 30*time.Millisecond; { // holds the loop
+				for began := time.Now(); !slow.Load() && time.Since(began) < patience; { // holds the loop until it is seen
+					time.Sleep(time.Millisecond)
 				}
 				return 0, oops
 			}), nil
@@ -142,6 +145,7 @@ func TestTraceIsToldOfConnectionsAsTheyComeAndGo(t *testing.T) {
 			Slow: func(c *switchboard.Conn, held time.Duration) {
 				if c.Received() > 0 { // else the machine was slow, not the handler
 					tell("slow %v", held >= 8*time.Millisecond)
+					slow.Store(true)
 				}
 			},
 		}
