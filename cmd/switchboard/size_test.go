@@ -23,3 +23,19 @@ func TestSizesAreReadWithUnits(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is accepted is written back in a form that reads as the same size.
+func FuzzSize(f *testing.F) {
+	for _, s := range []string{"1", "64k", "1M", "3MiB", "1G", "2G", "k", "0x1", "-1", "1.5k", "9999999999k"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var z, again size
+		if z.Set(s) != nil {
+			return
+		}
+		if err := again.Set(z.String()); err != nil || again != z || z < 1 || z > 1<<30 {
+			t.Errorf("%q is %d, but its String %q is %d, %v", s, z, &z, again, err)
+		}
+	})
+}
