@@ -74,7 +74,7 @@ func well(t testing.TB, r *Result) {
 	for _, e := range r.Errors {
 		t.Errorf("%d x %s (%s)", e.Count, e.Kind, e.Example)
 	}
-	if r.Messages.Answered == 0 || r.Latency == nil {
+	if r.Messages.Answered+r.Messages.Late == 0 || r.Latency == nil { // all late: on a very busy machine
 		t.Errorf("nothing was answered: %+v", r.Messages)
 	}
 }

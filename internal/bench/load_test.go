@@ -74,10 +74,10 @@ func TestAScheduleIsKept(t *testing.T) {
 			r := load(t, Config{Address: s.at(), Conns: 4, Rate: rate, Duration: 500 * time.Millisecond, PID: -1})
 			well(t, r)
 			m := r.Messages
-			// On a busy machine some that were due before the measurement are answered in it.
-			const backlog = 0.1
-			if want := rate * r.Seconds; math.Abs(float64(m.Answered+m.Late)-want) > rate*backlog+4 || m.NotSent > 0 {
-				t.Errorf("%v messages wanted in %v s: %+v", rate, r.Seconds, m)
+			// On a busy machine some that were due before the measurement are answered in it, but none before the run began.
+			since := rate * (time.Since(r.Began).Seconds())
+			if n, want := float64(m.Answered+m.Late), rate*r.Seconds; n < 0.98*want-4 || n > since+4 || m.NotSent > 0 {
+				t.Errorf("%v messages a second wanted in %v s: %+v", rate, r.Seconds, m)
 			}
 		})
 	}
@@ -127,7 +127,7 @@ func TestWhatNobodyAnswersIsSentWhole(t *testing.T) {
 				if end == "discard" && (r.Totals.BytesOut != s.bytes.Load() || len(r.Errors) > 0) {
 					t.Errorf("%d bytes sent, %d received: %s", r.Totals.BytesOut, s.bytes.Load(), said(r))
 				}
-				if r.Messages.Sent == 0 || r.Latency != nil || cfg.Rate == 0 && r.Bytes.Out < 1<<20 {
+				if r.Messages.Sent == 0 || r.Latency != nil || r.Bytes.Out == 0 {
 					t.Errorf("%+v %+v %v", r.Messages, r.Bytes, r.Latency)
 				}
 				if end == "echo" && r.Totals.BytesIn == 0 {

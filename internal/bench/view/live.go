@@ -21,6 +21,9 @@ func isTerminal(f *os.File) bool { return cwriter.IsTerminal(int(f.Fd())) }
 // history is how many stretches the sparkline shows: of a second each, a minute.
 const history = 60
 
+// barWidth leaves room in the line: a terminal writes ^C where the cursor is, and a full line would go on in the next one.
+const barWidth = 50
+
 // live is a bar with the time left, and below it the figures of the last stretch.
 type live struct {
 	screen *mpb.Progress
@@ -32,7 +35,7 @@ type live struct {
 }
 
 func newLive(out *os.File) *live {
-	l := &live{screen: mpb.New(mpb.WithOutput(out), mpb.WithRefreshRate(100*time.Millisecond))}
+	l := &live{screen: mpb.New(mpb.WithOutput(out), mpb.WithWidth(barWidth), mpb.WithRefreshRate(100*time.Millisecond))}
 	l.bar = l.screen.New(0, mpb.BarStyle(),
 		mpb.PrependDecorators(decor.Any(l.phase, decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(l.left)),

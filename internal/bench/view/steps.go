@@ -28,7 +28,7 @@ type Steps struct {
 func NewSteps(out *os.File) *Steps {
 	s := &Steps{out: out, began: time.Now()}
 	if isTerminal(out) {
-		s.screen = mpb.New(mpb.WithOutput(out), mpb.WithRefreshRate(100*time.Millisecond))
+		s.screen = mpb.New(mpb.WithOutput(out), mpb.WithWidth(barWidth), mpb.WithRefreshRate(100*time.Millisecond))
 		s.bar = s.screen.New(0, mpb.BarStyle(),
 			mpb.AppendDecorators(decor.Any(s.left)),
 			mpb.BarExtender(mpb.BarFillerFunc(s.line), false),
