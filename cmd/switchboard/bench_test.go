@@ -181,11 +181,17 @@ func TestTheLiveViewInATerminal(t *testing.T) {
 		return string(out)
 	}
 	run("new-session", "-d", "-x", "90", "-y", "24", "-e", asCommand+"=1", "-e", "LC_ALL=C.UTF-8",
-		os.Args[0], "bench", "--duration=1m", "--warmup=0s", "--conns=7", s.addrs[0], ";", "set-option", "remain-on-exit", "on")
+		// The shell keeps the screen as it is: tmux would scroll it by a line to say that the program ended.
+		"sh", "-c", `trap : INT; "$@"; read end`, "sh", os.Args[0], "bench", "--duration=1m", "--warmup=0s", "--conns=7", s.addrs[0])
 	t.Cleanup(func() { run("kill-server") })
 	screen := ""
 	sees := func(patterns ...string) {
 		t.Helper()
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("the screen, waiting for %q:\n%s", patterns, screen)
+			}
+		})
 		until(t, fmt.Sprintf("the screen shows %q", patterns), func() bool {
 			screen = run("capture-pane", "-p", "-J")
 			for _, p := range patterns {
