@@ -9,10 +9,7 @@ import (
 )
 
 // begin and end enclose every call of c's handler.
-func (l *loop) begin(c *Conn) {
-	l.calls.Store(l.calls.Load() + 1)
-	l.current.Store(c)
-}
+func (l *loop) begin(c *Conn) { l.current.Store(c) }
 
 func (l *loop) end(c *Conn) {
 	l.current.Store(nil)

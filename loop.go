@@ -49,7 +49,7 @@ type loop struct {
 	active  atomic.Int64         // connections
 	sent    atomic.Int64         // bytes that left from other goroutines
 	current atomic.Pointer[Conn] // whose handler is being called
-	calls   atomic.Uint32        // of handlers, told apart for the watch
+	turns   atomic.Uint32        // told apart for the watch
 	slow    atomic.Int64         // calls that the watch has told of
 	shown   Stats                // what it had counted when its last turn was over
 	done    chan struct{}
@@ -244,6 +244,7 @@ func (l *loop) left() bool {
 
 // woken is called by the engine as soon as it waits no longer.
 func (l *loop) woken() {
+	l.turns.Add(1)
 	l.asleep.Store(false)
 	l.server.watch.woken()
 	l.tick = l.clock()

@@ -23,7 +23,7 @@ type completion struct {
 	loop    *loop
 	ring    *uring.Ring
 	buffers *uring.Buffers
-	bell    int // an eventfd
+	bell    *uring.Bell
 	enabled bool
 
 	done      fifo[uring.CQE] // completions not yet dealt with
@@ -36,6 +36,7 @@ type completion struct {
 	spare     []byte      // to read into
 	last      *Conn       // that the completion before was for
 	row       int         // bytes that it has got in a row
+	crowd     crowd
 	listeners []*listener
 	serial    uint32 // the last one given
 }
@@ -89,7 +90,7 @@ func newCompletion(l *loop) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &completion{loop: l, ring: ring, bell: -1, spare: make([]byte, l.limits.ReadBuffer)}
+	e := &completion{loop: l, ring: ring, spare: make([]byte, l.limits.ReadBuffer)}
 	if e.buffers, err = ring.NewBuffers(0, ringBuffers, l.limits.ReadBuffer, uring.Incremental); err != nil {
 		e.close()
 		return nil, err
@@ -98,7 +99,7 @@ func newCompletion(l *loop) (engine, error) {
 		e.close()
 		return nil, err
 	}
-	if e.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+	if e.bell, err = ring.NewBell(userData(kindBell, 0, 0)); err != nil {
 		e.close()
 		return nil, err
 	}
@@ -203,7 +204,7 @@ func (e *completion) release(c *Conn) {
 }
 
 // submit has the kernel take the batch now.
-func (e *completion) submit() { e.enter(0) }
+func (e *completion) submit() { e.enter(e.submission) }
 
 // next returns an entry for the next operation.
 func (e *completion) next() *uring.SQE {
@@ -211,7 +212,7 @@ func (e *completion) next() *uring.SQE {
 		if sqe := e.ring.Next(); sqe != nil {
 			return sqe
 		}
-		e.enter(0)
+		e.enter(e.submission)
 	}
 }
 
@@ -238,13 +239,18 @@ func (e *completion) wait(timeout time.Duration) error {
 		}
 	}
 	var err error
-	if e.ring.Queued() > 0 || timeout != 0 || e.ring.Due() {
-		err = e.enter(0)
+	switch n := e.crowd.worth(e.loop); {
+	case timeout != 0 && n > 0:
+		err = e.enter(func() error { return e.ring.Wait(n, crowdWait) })
+		e.crowd.came(len(e.done.items) >= n)
+	case e.ring.Queued() > 0 || timeout != 0 || e.ring.Due():
+		err = e.enter(e.submission)
 	}
 	if timeout != 0 && err == nil && len(e.done.items) == 0 && len(e.loop.list) == 0 {
-		err = e.enter(timeout)
+		err = e.enter(func() error { return e.bell.Sleep(timeout) })
 	}
 	e.loop.woken()
+	e.crowd.turn(e.done.items)
 	for cqe, ok := e.done.next(); ok; cqe, ok = e.done.next() {
 		e.settle(cqe)
 	}
@@ -262,21 +268,20 @@ func (e *completion) begin() error {
 		return err
 	}
 	e.enabled = true
-	e.next().PollMultishot(e.bell, unix.POLLIN, userData(kindBell, 0, 0))
 	return nil
 }
 
-// enter hands over what the turn has begun, waits as told, and collects what is complete. It calls no handler.
-func (e *completion) enter(timeout time.Duration) error {
-	var err error
-	switch {
-	case timeout != 0:
-		err = e.ring.Wait(1, timeout)
-	case e.ring.Queued() > shortBatch:
-		err = e.ring.Wait(0, -1) // does not wait, but is worth a word to the scheduler
-	default:
-		err = e.ring.Submit()
+// submission hands over what the turn has begun.
+func (e *completion) submission() error {
+	if e.ring.Queued() > shortBatch {
+		return e.ring.Wait(0, -1) // does not wait, but is worth a word to the scheduler
 	}
+	return e.ring.Submit()
+}
+
+// enter makes the entering call, and collects what is complete. It calls no handler.
+func (e *completion) enter(call func() error) error {
+	err := call()
 	for cqe := range e.ring.Completions {
 		if cqe.UserData>>kindShift == kindSend {
 			e.unsent(&e.batch[uint32(cqe.UserData)], cqe)
@@ -327,9 +332,7 @@ func (e *completion) settle(cqe uring.CQE) {
 	index, kind := int(uint32(cqe.UserData)), int(cqe.UserData>>kindShift)
 	switch kind {
 	case kindBell:
-		if !cqe.More() {
-			e.next().PollMultishot(e.bell, unix.POLLIN, userData(kindBell, 0, 0))
-		}
+		e.bell.Heard(cqe)
 	case kindAccept:
 		ln := e.listeners[index]
 		if ln.serial == 0 || uint64(ln.serial&serialMask) != cqe.UserData>>serialShift&serialMask {
@@ -425,18 +428,15 @@ func (e *completion) letGo() {
 }
 
 // wake rings the bell. Any goroutine may call it.
-func (e *completion) wake() {
-	one := [8]byte{1}
-	unix.Write(e.bell, one[:])
-}
+func (e *completion) wake() { e.bell.Ring() }
 
 func (e *completion) close() {
+	if e.bell != nil {
+		e.bell.Close()
+	}
 	e.ring.Close()
 	if e.arena != nil {
 		uring.Unmap(e.arena)
-	}
-	if e.bell >= 0 {
-		unix.Close(e.bell)
 	}
 	if e.enabled {
 		runtime.UnlockOSThread()

@@ -7,7 +7,8 @@ import (
 )
 
 // A watch looks at the loops now and then and warns of a handler that holds one: also of a handler that never returns, and
-// at no cost for each call but a count. It stops looking while all loops sleep.
+// at no cost for each call. What it sees at work on one connection in one turn all the time has held the loop, be it in one
+// call or in a thousand. It stops looking while all loops sleep.
 type watch struct {
 	server *Server
 	limit  time.Duration
@@ -29,7 +30,8 @@ func (w *watch) woken() {
 // run looks until every loop is over.
 func (w *watch) run() {
 	type sight struct {
-		call  uint32
+		turn  uint32
+		c     *Conn
 		since time.Time
 		told  bool
 	}
@@ -49,10 +51,10 @@ func (w *watch) run() {
 				continue
 			}
 			awake = true
-			call, c := l.calls.Load(), l.current.Load()
+			turn, c := l.turns.Load(), l.current.Load()
 			switch now := time.Now(); {
-			case c == nil || seen[i].since.IsZero() || call != seen[i].call:
-				seen[i] = sight{call: call, since: now}
+			case c == nil || c != seen[i].c || turn != seen[i].turn:
+				seen[i] = sight{turn: turn, c: c, since: now}
 			case !seen[i].told && now.Sub(seen[i].since) >= w.limit:
 				seen[i].told = true
 				w.tell(l, c, now.Sub(seen[i].since))

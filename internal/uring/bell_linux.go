@@ -3,6 +3,7 @@ package uring
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -14,9 +15,9 @@ import (
 // Bell is how the goroutine of a ring sleeps until there is something to do, and how others wake it.
 //
 // There are two ways to sleep. Blocking in the kernel is the cheaper one, but Go's scheduler learns only by and by that
-// nobody uses the goroutine's P: timers and other goroutines can be late by milliseconds. Parking on Go's own poller keeps
-// nobody waiting, and costs a goroutine that is locked to its thread two changes of thread each time. So Sleep blocks when
-// the last sleep was short and parks when it was long, and now and then in any case.
+// nobody uses the goroutine's P: where there is no other, timers and other goroutines can be late by milliseconds. Parking
+// on Go's own poller keeps nobody waiting, and costs a goroutine that is locked to its thread two changes of thread each
+// time. So Sleep parks when the last sleep was long, and blocks when it was short, but does not let all Ps be blocked for long.
 //
 // What wakes the parked goroutine is an eventfd(2) that the ring signals (IORING_REGISTER_EVENTFD), only while it is
 // parked: completions that come while it is at work do not wake the poller for nothing.
@@ -39,24 +40,33 @@ type Bell struct {
 	conn    syscall.RawConn
 	due     func(fd uintptr) bool
 	asked   bool
+	alarm   time.Duration // when the read deadline of signals ends a parked Sleep, or 0
 
-	// What Sleep goes by.
+	// What Sleep goes by. Times are since begun.
+	begun  time.Time
 	last   time.Duration // how long the last sleep was
-	blocks int           // how many sleeps blocked since one parked
+	woke   time.Duration // when the last sleep that parked ended
+	procs  int32         // runtime.GOMAXPROCS, of late
+	looked time.Duration // when that was asked
 }
 
+// What a bell's goroutine may be doing.
 const (
 	awake = iota
 	blocked
 	parked
 )
 
+// blocking counts the bells that block, each of which keeps one of Go's Ps from the rest of the program.
+var blocking atomic.Int32
+
 const (
-	// A goroutine that is back so soon has most likely kept its P: Go's monitor looks for those who block at most every
-	// 20 µs, and takes their P the second time it finds them in the same system call.
-	shortSleep = 20 * time.Microsecond
-	// blocksInARow bounds how long the rest of the program may have to wait for that P.
-	blocksInARow = 16
+	// While a P is left for others, a sleep blocks when the last one was shorter than this.
+	shortSleep = time.Millisecond
+	// When none is left, it must have been shorter than this, about what parking costs,
+	veryShortSleep = 50 * time.Microsecond
+	// and one of the sleeps of so long parks, for the others' sake.
+	blockFor = time.Millisecond
 )
 
 // NewBell makes the ring's bell, of which a ring has one at most. Its own completions carry user as their user data and are
@@ -65,7 +75,7 @@ func (r *Ring) NewBell(user uint64) (*Bell, error) {
 	if r.setup&(IORING_SETUP_COOP_TASKRUN|IORING_SETUP_DEFER_TASKRUN) != 0 && r.setup&IORING_SETUP_TASKRUN_FLAG == 0 {
 		return nil, errors.New("bell of a ring: the ring needs IORING_SETUP_TASKRUN_FLAG to tell what is due")
 	}
-	b := &Bell{ring: r, user: user, last: time.Hour}
+	b := &Bell{ring: r, user: user, begun: time.Now(), last: shortSleep, looked: -time.Hour}
 	b.due = func(uintptr) bool {
 		// Asked first, before parking, it must know of something; asked again, the descriptor was signalled.
 		again := b.asked
@@ -96,33 +106,71 @@ func (r *Ring) NewBell(user uint64) (*Bell, error) {
 }
 
 // Sleep hands the queued entries to the kernel and waits until there are completions, Ring was called since the last Sleep,
-// or, sometimes, for no reason. A nil error says to look at all of these.
-func (b *Bell) Sleep() (err error) {
+// timeout has passed (less than zero: never), or, sometimes, for no reason. A nil error says to look at all of these.
+func (b *Bell) Sleep(timeout time.Duration) (err error) {
 	if !b.listening {
 		if err = b.listen(); err != nil {
 			return err
 		}
 	}
-	start := time.Now()
-	if b.last < shortSleep && b.blocks < blocksInARow && b.ring.setup&IORING_SETUP_SINGLE_ISSUER != 0 {
-		b.blocks++
-		err = b.block()
-	} else {
-		b.blocks = 0
+	start := time.Since(b.begun)
+	block := b.mayBlock(start)
+	if block {
+		err = b.block(timeout)
+		blocking.Add(-1)
+	} else if err = b.setAlarm(start, timeout); err == nil {
 		err = b.park()
 	}
 	b.sleeps.Store(awake)
 	b.rung.Store(false)
-	b.last = time.Since(start)
+	end := time.Since(b.begun)
+	if b.last = end - start; !block {
+		b.woke = end
+		b.hail()
+	}
 	return err
 }
 
-func (b *Bell) block() error {
+// mayBlock decides, and counts this bell if it blocks.
+func (b *Bell) mayBlock(now time.Duration) bool {
+	if b.last >= shortSleep || b.ring.setup&IORING_SETUP_SINGLE_ISSUER == 0 {
+		return false // a goroutine that is not locked to its thread parks for little
+	}
+	if now-b.looked > 100*time.Millisecond {
+		b.procs, b.looked = int32(runtime.GOMAXPROCS(0)), now
+	}
+	if blocking.Add(1) < b.procs || b.last < veryShortSleep && now-b.woke < blockFor {
+		return true
+	}
+	blocking.Add(-1)
+	return false
+}
+
+// hail brings one of Go's idle Ps to its feet, by something to run. It was this goroutine's wake-up that took the one thread
+// from Go's poller, and next it may block, which tells the scheduler nothing: timers and connections of the rest of the
+// program would wait for the monitor, tens of milliseconds at worst.
+func (b *Bell) hail() {
+	if b.procs > 1 && b.ring.setup&IORING_SETUP_SINGLE_ISSUER != 0 {
+		go func() {}()
+	}
+}
+
+func (b *Bell) block(timeout time.Duration) error {
 	b.sleeps.Store(blocked)
 	if b.rung.Load() {
 		return b.ring.Submit()
 	}
-	return b.ring.Wait(1, -1)
+	return b.ring.Wait(1, timeout)
+}
+
+// setAlarm sees to it that parking ends in time. An alarm that was set for an earlier time stays: a Sleep that ends too soon
+// now and then is cheaper than setting a timer each time.
+func (b *Bell) setAlarm(now, timeout time.Duration) error {
+	if timeout < 0 || b.alarm != 0 && b.alarm <= now+timeout {
+		return nil
+	}
+	b.alarm = now + timeout
+	return b.signals.SetReadDeadline(b.begun.Add(b.alarm))
 }
 
 // park has the ring signal, and then looks a last time: what the entering call leaves is signalled.
@@ -134,7 +182,11 @@ func (b *Bell) park() error {
 		return err
 	}
 	b.asked = false
-	if err := b.conn.Read(b.due); err != nil {
+	switch err := b.conn.Read(b.due); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.alarm = 0
+		return b.signals.SetReadDeadline(time.Time{})
+	case err != nil:
 		return os.ErrClosed // the poller's own word for it is not exported
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,7 +36,7 @@ func asleep(b *Bell) {
 
 // ways makes a Sleep block or park.
 var ways = map[string]func(*Bell){
-	"block": func(b *Bell) { b.last, b.blocks = 0, 0 },
+	"block": func(b *Bell) { b.last, b.woke = 0, time.Since(b.begun) },
 	"park":  func(b *Bell) { b.last = shortSleep },
 }
 
@@ -56,7 +57,7 @@ func TestCompletionsEndASleep(t *testing.T) {
 					}()
 					for got := 0; got == 0; {
 						prepare(b)
-						if err := b.Sleep(); err != nil {
+						if err := b.Sleep(-1); err != nil {
 							t.Fatal(err)
 						}
 						for c := range r.Completions {
@@ -85,7 +86,7 @@ func TestRingingEndsASleep(t *testing.T) {
 						asleep(b)
 						b.Ring()
 					}()
-					if err := b.Sleep(); err != nil {
+					if err := b.Sleep(-1); err != nil {
 						t.Fatal(err)
 					}
 					for c := range r.Completions {
@@ -116,7 +117,7 @@ func TestNoRingIsLost(t *testing.T) {
 		})
 	}
 	for posted.Load() < ringers*each {
-		if err := b.Sleep(); err != nil {
+		if err := b.Sleep(-1); err != nil {
 			t.Fatal(err)
 		}
 		for c := range r.Completions {
@@ -140,7 +141,7 @@ func TestRingingWhoIsAwakeMakesNoSystemCall(t *testing.T) {
 	if readable(t, b.knockFD) {
 		t.Fatal("a knock for who was awake")
 	}
-	if err := b.Sleep(); err != nil { // would not end
+	if err := b.Sleep(-1); err != nil { // would not end
 		t.Fatal(err)
 	}
 }
@@ -170,29 +171,41 @@ func readable(t *testing.T, fd int) bool {
 	return n == 1
 }
 
-func TestSleepsParkWhenLongAndNowAndThen(t *testing.T) {
+func TestSleepParksAfterALongOneAndNowAndThen(t *testing.T) {
 	r := newRing(t, Config{Flags: deferred})
 	b := newBell(t, r)
-	blocked := func() bool {
-		before := b.blocks
+	parks := func() bool {
+		before := b.woke
 		r.Next().Nop(1)
-		if err := b.Sleep(); err != nil {
+		if err := b.Sleep(-1); err != nil {
 			t.Fatal(err)
 		}
 		for range r.Completions {
 		}
-		return b.blocks > before
+		return b.woke != before
 	}
-	b.last = shortSleep
-	if blocked() {
-		t.Fatal("blocked after a long sleep")
+	const spare, none = 1 << 20, 0 // of Ps
+	now := func() time.Duration { return time.Since(b.begun) }
+	for _, c := range []struct {
+		what       string
+		procs      int32
+		last, woke time.Duration // woke: how long ago
+		parks      bool
+	}{
+		{"a long sleep", spare, shortSleep, 0, true},
+		{"a short sleep", spare, shortSleep / 2, time.Hour, false},
+		{"a short sleep, no P to spare", none, veryShortSleep, 0, true},
+		{"a very short sleep, no P to spare", none, veryShortSleep / 2, 0, false},
+		{"a very short sleep, no P to spare, long since it parked", none, veryShortSleep / 2, blockFor, true},
+	} {
+		b.procs, b.looked = c.procs, now()
+		b.last, b.woke = c.last, now()-c.woke
+		if parks() != c.parks {
+			t.Errorf("after %s: want parking %v", c.what, c.parks)
+		}
 	}
-	n := 0
-	for b.last = 0; blocked(); b.last = 0 {
-		n++
-	}
-	if n != blocksInARow {
-		t.Fatalf("%d sleeps blocked in a row, want %d", n, blocksInARow)
+	if n := blocking.Load(); n != 0 {
+		t.Errorf("%d bells are thought to block", n)
 	}
 }
 
@@ -203,7 +216,7 @@ func TestClosedBellDoesNotSleep(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.last = shortSleep
-	if err := b.Sleep(); !errors.Is(err, os.ErrClosed) {
+	if err := b.Sleep(-1); !errors.Is(err, os.ErrClosed) {
 		t.Fatal(err)
 	}
 }
@@ -254,7 +267,7 @@ func BenchmarkSleep(b *testing.B) {
 			for b.Loop() {
 				for got := false; !got; {
 					prepare(bell)
-					if err := bell.Sleep(); err != nil {
+					if err := bell.Sleep(-1); err != nil {
 						b.Fatal(err)
 					}
 					for c := range r.Completions {

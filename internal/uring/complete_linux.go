@@ -12,7 +12,16 @@ import (
 //
 // A [CQE] says which operation it is of by its user data, which is all that connects the two.
 func (r *Ring) Completions(yield func(CQE) bool) {
-	head := *r.cqHead // only we write it
+	// Release: the kernel writes over an entry only after it is read.
+	atomic.StoreUint32(r.cqHead, r.look(yield))
+}
+
+// Peek yields what Completions would and leaves it in the queue: for those that must be known before others are served,
+// such as failed sends, behind which nothing may be sent.
+func (r *Ring) Peek(yield func(CQE) bool) { r.look(yield) }
+
+func (r *Ring) look(yield func(CQE) bool) (head uint32) {
+	head = *r.cqHead // only we write it
 	// Acquire: the entries before the tail are the kernel's last word.
 	tail := atomic.LoadUint32(r.cqTail)
 	for head != tail {
@@ -22,8 +31,7 @@ func (r *Ring) Completions(yield func(CQE) bool) {
 			break
 		}
 	}
-	// Release: the kernel writes over an entry only after it is read.
-	atomic.StoreUint32(r.cqHead, head)
+	return head
 }
 
 // Ready is how many completions are in the queue. The kernel may hold more: see Due.

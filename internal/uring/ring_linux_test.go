@@ -181,13 +181,15 @@ func TestOverflowLosesNoCompletion(t *testing.T) {
 	}
 }
 
-func TestBrokenOffPassLeavesTheRest(t *testing.T) {
+func TestPeekAndABrokenOffPassLeaveTheRest(t *testing.T) {
 	r := newRing(t, Config{})
 	for i := range uint64(3) {
 		r.Next().Nop(i)
 	}
 	if err := r.Submit(); err != nil {
 		t.Fatal(err)
+	}
+	for range r.Peek {
 	}
 	for range r.Completions {
 		break
