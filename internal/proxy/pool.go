@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -31,12 +33,39 @@ func ParseBalance(name string) (Balance, error) {
 	return "", fmt.Errorf("unknown balance %q: there are %s", name, strings.Join(Balances(), ", "))
 }
 
-// A target is one address to send clients to.
+// A Target is where clients are sent to.
+type Target struct {
+	Address string      // for switchboard.Conn.Dial
+	TLS     *tls.Config // for switchboard.Conn.DialTLS; nil: what clients say is passed on as it is
+}
+
+// String is the address, after tls:// if TLS is spoken there.
+func (t Target) String() string {
+	if t.TLS != nil {
+		return "tls://" + t.Address
+	}
+	return t.Address
+}
+
+// A dialer is a switchboard.Server or Conn.
+type dialer interface {
+	Dial(ctx context.Context, address string, h switchboard.Handler) (*switchboard.Conn, error)
+	DialTLS(ctx context.Context, address string, config *tls.Config, h switchboard.Handler) (*switchboard.Conn, error)
+}
+
+func (t Target) dial(from dialer, h switchboard.Handler) (*switchboard.Conn, error) {
+	if t.TLS != nil {
+		return from.DialTLS(context.Background(), t.Address, t.TLS, h)
+	}
+	return from.Dial(context.Background(), t.Address, h)
+}
+
+// A target is a Target and how it does.
 type target struct {
-	address string
-	active  atomic.Int64 // connections, those on their way included
-	dead    bool         // under the pool's mu
-	probe   *time.Timer  // nil while none is due
+	Target
+	active atomic.Int64 // connections, those on their way included
+	dead   bool         // under the pool's mu
+	probe  *time.Timer  // nil while none is due
 }
 
 // A pool is the targets, used by every loop.
@@ -55,7 +84,7 @@ type pool struct {
 func (p *pool) String() string {
 	var list []string
 	for _, t := range p.all {
-		list = append(list, t.address)
+		list = append(list, t.String())
 	}
 	return strings.Join(list, ", ")
 }
@@ -101,7 +130,7 @@ func (p *pool) answered(t *target) {
 	t.dead = false
 	p.mu.Unlock()
 	if was {
-		p.log.Info("a target answers again", "target", t.address)
+		p.log.Info("a target answers again", "target", t.String())
 	}
 }
 
@@ -115,7 +144,7 @@ func (p *pool) failed(t *target, err error) {
 	}
 	p.mu.Unlock()
 	if !was {
-		p.log.Warn("a target does not answer and is skipped until it does", "target", t.address, "error", err)
+		p.log.Warn("a target does not answer and is skipped until it does", "target", t.String(), "error", err)
 	}
 }
 
