@@ -3,7 +3,6 @@ and perhaps the files of a certificate and of its key."""
 import socket
 import ssl
 import sys
-import threading
 
 host, port, ca, version, *own = sys.argv[1:]
 context = ssl.create_default_context(cafile=ca)
@@ -12,12 +11,13 @@ if own:
     context.load_cert_chain(*own)
 said = sys.stdin.buffer.read()
 with context.wrap_socket(socket.create_connection((host, int(port)), timeout=30), server_hostname=host) as conn:
-    threading.Thread(target=conn.sendall, args=(said,)).start()
     heard = b""
-    while len(heard) < len(said):
-        data = conn.recv(65536)
-        if not data:
-            break
-        heard += data
+    for i in range(0, len(said), 50000):  # in turn: the ssl module cannot send and receive at once
+        conn.sendall(said[i:i + 50000])
+        while len(heard) < min(i + 50000, len(said)):
+            data = conn.recv(65536)
+            if not data:
+                sys.exit("the server has ended")
+            heard += data
     sys.stdout.buffer.write(heard)
     conn.unwrap()
