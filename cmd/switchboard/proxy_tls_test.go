@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -117,5 +118,15 @@ func TestTheProxyShowsItsCertificateToItsTarget(t *testing.T) {
 	proxy := proxyTo(t, []string{"tls://" + target}, "--to-tls-ca", a.file, "--to-tls-cert", cert, "--to-tls-key", key)
 	if heard, complaint, code := once(t, "live\n", "dial", proxy.addrs[0]); heard != "evil\n" || code != 0 {
 		t.Errorf("%q, exit code %d, %s", heard, code, complaint)
+	}
+}
+
+func TestTheProxySkipsATargetThatStallsItsHandshake(t *testing.T) {
+	silent := listener(t, func(conn *net.TCPConn) { io.Copy(io.Discard, conn) })
+	other := serve(t, "echo")
+	proxy := proxyTo(t, []string{"tls://" + silent, other.addrs[0]}, "--tls-timeout", "200ms")
+	echoes(t, client(t, proxy), []byte("by the other one"))
+	if e := proxy.await("a target does not answer", 1); e["target"] != "tls://"+silent || !strings.Contains(e["error"].(string), "handshake") {
+		t.Errorf("%v", e)
 	}
 }
