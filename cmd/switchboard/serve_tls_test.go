@@ -201,6 +201,7 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 		{exitUsage, "serve echo --tls-self-signed --tls-timeout -1s", "cannot be negative"},
 		{exitUsage, "serve echo --tls-self-signed --mode goroutines", "--tls-self-signed is for the mode loop, and goroutines has no such thing"},
 		{exitUsage, "serve echo --tls-cert CERT --tls-key KEY --mode blocking", "is for the mode loop"},
+		{exitUsage, "serve echo --listen tls://:7443", "--tls-cert and --tls-self-signed have every --listen speak TLS"},
 		{exitFailed, "serve echo --tls-cert NONE --tls-key KEY", "NONE: no such file"},
 		{exitFailed, "serve echo --tls-cert NONE --tls-key NONE", "NONE: no such file"},
 		{exitFailed, "serve echo --tls-cert CERT --tls-key OTHER", "private key does not match public key"},
