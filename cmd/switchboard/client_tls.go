@@ -31,7 +31,7 @@ type clientTLS struct {
 func (c *clientTLS) addTo(cmd *cobra.Command, prefix string) {
 	c.prefix, c.set = prefix, pflag.NewFlagSet(prefix, pflag.ContinueOnError)
 	c.set.SortFlags = false
-	c.set.StringVar(&c.ca, prefix+"-ca", "", "`FILE` of certificates (PEM) to trust instead of the system's, in tls://HOST:PORT")
+	c.set.StringVar(&c.ca, prefix+"-ca", "", "`FILE` of certificates (PEM) to trust at tls://…, instead of the system's")
 	c.set.StringVar(&c.name, prefix+"-server-name", "", "`NAME` that the server's certificate must have (default: the host)")
 	c.set.BoolVar(&c.insecure, prefix+"-insecure", false, "trust any certificate")
 	c.set.StringVar(&c.cert, prefix+"-cert", "", "`FILE` of the certificate (PEM) to show a server that asks for one")

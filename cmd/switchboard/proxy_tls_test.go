@@ -18,7 +18,7 @@ func TestCurlReachesAPlainServerThroughAProxyThatSpeaksTLS(t *testing.T) {
 		web, page := pythonWeb(t)
 		proxy := proxyTo(t, []string{web}, "--tls-cert", cert, "--tls-key", key)
 		url := "https://" + proxy.addrs[0] + "/page"
-		got := peer(t, nil, "curl", "--silent", "--show-error", "--fail", "--cacert", a.file, "--tlsv1.2", "--tls-max", version, url, url)
+		got := peer(t, nil, "curl", "--silent", "--show-error", "--fail", "--cacert", a.file, "--tls-max", version, url, url)
 		if !bytes.Equal(got, bytes.Repeat(page, 2)) {
 			t.Errorf("%d bytes of two times %d", len(got), len(page))
 		}
@@ -85,7 +85,8 @@ func TestTheProxyVerifiesItsTargets(t *testing.T) {
 		if heard != "" || code != exitFailed {
 			t.Errorf("%s: %q, exit code %d, %s", call.name, heard, code, complaint)
 		}
-		if e := proxy.await("a target does not answer", 1); e["target"] != target || !strings.Contains(e["error"].(string), call.why) {
+		e := proxy.await("a target does not answer", 1)
+		if e["target"] != target || !strings.Contains(e["error"].(string), call.why) {
 			t.Errorf("%s: %v", call.name, e)
 		}
 	}
@@ -126,7 +127,8 @@ func TestTheProxySkipsATargetThatStallsItsHandshake(t *testing.T) {
 	other := serve(t, "echo")
 	proxy := proxyTo(t, []string{"tls://" + silent, other.addrs[0]}, "--tls-timeout", "200ms")
 	echoes(t, client(t, proxy), []byte("by the other one"))
-	if e := proxy.await("a target does not answer", 1); e["target"] != "tls://"+silent || !strings.Contains(e["error"].(string), "handshake") {
+	e := proxy.await("a target does not answer", 1)
+	if e["target"] != "tls://"+silent || !strings.Contains(e["error"].(string), "handshake") {
 		t.Errorf("%v", e)
 	}
 }

@@ -28,13 +28,13 @@ type serverTLS struct {
 
 // add adds the flags to those that only event loops have.
 func (f *serverTLS) add(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&f.certs, "tls-cert", nil, "speak TLS with the certificate of this `FILE` (PEM), read again when it changes;\n"+
-		"any number of times, chosen by the name that a client asks for")
+	flags.StringSliceVar(&f.certs, "tls-cert", nil, "speak TLS with the certificate of this `FILE` (PEM), read again when it\n"+
+		"changes; any number of times, chosen by the name that a client asks for")
 	flags.StringSliceVar(&f.keys, "tls-key", nil, "`FILE` of the private key of each --tls-cert, in the same order")
 	flags.StringVar(&f.clientCA, "tls-client-ca", "", "serve only clients with a certificate that one of this `FILE` vouches for")
 	flags.BoolVar(&f.selfSigned, "tls-self-signed", false, "speak TLS with a certificate made up at the start, for trying out")
 	flags.IntVar(&f.handshakes, "tls-handshakes", 1024, "TLS handshakes under way at once on each loop")
-	flags.DurationVar(&f.timeout, "tls-timeout", 10*time.Second, "hang up on a peer that is not done with its TLS handshake after so long (0: never)")
+	flags.DurationVar(&f.timeout, "tls-timeout", 10*time.Second, "hang up on a peer whose TLS handshake takes so long (0: never)")
 }
 
 // check makes sure that the flags make sense together.

@@ -56,7 +56,9 @@ func TestServeChoosesTheCertificateByName(t *testing.T) {
 		{"--tls-cert", cert1, "--tls-key", key1, "--tls-cert", cert2, "--tls-key", key2},
 	} {
 		s := serve(t, append([]string{"echo"}, flags...)...)
-		for name, want := range map[string]string{"one.example": "one.example", "any.two.example": "*.two.example", "other.example": "one.example"} {
+		for name, want := range map[string]string{
+			"one.example": "one.example", "any.two.example": "*.two.example", "other.example": "one.example",
+		} {
 			openssl := runs(t, "openssl", "s_client", "-connect", s.addrs[0], "-servername", name)
 			if got := openssl.hears("subject="); !strings.HasSuffix(got, want) {
 				t.Errorf("%s: %s", name, got)
@@ -111,7 +113,8 @@ func TestServeSelfSignedTellsItsFingerprint(t *testing.T) {
 		line = openssl.hears("")
 		text.WriteString(line + "\n")
 	}
-	print := string(peer(t, []byte(text.String()), "openssl", "x509", "-noout", "-fingerprint", "-sha256", "-ext", "subjectAltName"))
+	print := string(peer(t, []byte(text.String()), "openssl", "x509", "-noout", "-fingerprint", "-sha256",
+		"-ext", "subjectAltName"))
 	if told["tls"] != "self-signed" || !strings.Contains(print, "="+told["sha256"].(string)+"\n") {
 		t.Errorf("%v, and openssl says %s", told, print)
 	}
@@ -129,7 +132,8 @@ func TestServeWantsACertificateOfItsClients(t *testing.T) {
 		s := serve(t, "echo", "--tls-cert", cert, "--tls-key", key, "--tls-client-ca", a.file)
 		host, port, _ := net.SplitHostPort(s.addrs[0])
 		ours, oursKey := a.pair("client.example")
-		if heard := peer(t, []byte("hello"), "python3", "testdata/tls_client.py", host, port, a.file, version, ours, oursKey); string(heard) != "hello" {
+		heard := peer(t, []byte("hello"), "python3", "testdata/tls_client.py", host, port, a.file, version, ours, oursKey)
+		if string(heard) != "hello" {
 			t.Errorf("heard %q", heard)
 		}
 		theirs, theirsKey := other.pair("client.example")
@@ -141,7 +145,8 @@ func TestServeWantsACertificateOfItsClients(t *testing.T) {
 			"has expired":                  {"-cert", stale, "-key", staleKey},
 		} {
 			n := len(s.entries("refused"))
-			runs(t, "openssl", append([]string{"s_client", "-connect", s.addrs[0], opensslVersion(version)}, own...)...).hears("alert")
+			args := []string{"s_client", "-connect", s.addrs[0], opensslVersion(version)}
+			runs(t, "openssl", append(args, own...)...).hears("alert")
 			if e := s.await("refused", n+1); !strings.Contains(e["reason"].(string), why) {
 				t.Errorf("refused for %v, not for %q", e["reason"], why)
 			}
@@ -151,8 +156,8 @@ func TestServeWantsACertificateOfItsClients(t *testing.T) {
 
 func TestPlainHTTPToTheTLSPortIsRefused(t *testing.T) {
 	s := serve(t, "echo", "--tls-self-signed")
-	out, err := exec.Command(installed(t, "curl"), "--silent", "--show-error", "--max-time", "20", "http://"+s.addrs[0]).CombinedOutput()
-	if err == nil {
+	curl := exec.Command(installed(t, "curl"), "--silent", "--show-error", "--max-time", "20", "http://"+s.addrs[0])
+	if out, err := curl.CombinedOutput(); err == nil {
 		t.Errorf("curl says %s", out)
 	}
 	if e := s.await("refused", 1); !strings.Contains(e["reason"].(string), "does not look like a TLS handshake") {
@@ -199,7 +204,7 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 		{exitUsage, "serve echo --tls-client-ca CERT", "needs --tls-cert and --tls-key"},
 		{exitUsage, "serve echo --tls-self-signed --tls-handshakes 0", "at least 1"},
 		{exitUsage, "serve echo --tls-self-signed --tls-timeout -1s", "cannot be negative"},
-		{exitUsage, "serve echo --tls-self-signed --mode goroutines", "--tls-self-signed is for the mode loop, and goroutines has no such thing"},
+		{exitUsage, "serve echo --tls-self-signed --mode goroutines", "is for the mode loop, and goroutines has no such thing"},
 		{exitUsage, "serve echo --tls-cert CERT --tls-key KEY --mode blocking", "is for the mode loop"},
 		{exitUsage, "serve echo --listen tls://:7443", "--tls-cert and --tls-self-signed have every --listen speak TLS"},
 		{exitFailed, "serve echo --tls-cert NONE --tls-key KEY", "NONE: no such file"},
@@ -231,17 +236,19 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 			args[i] = files.Replace(args[i])
 		}
 		out, complaint, code := once(t, "", args...)
-		if code != call.code || out != "" || strings.Count(complaint, "\n") != 1 || !strings.Contains(complaint, files.Replace(call.want)) {
-			t.Errorf("%s: exit code %d, %q%q, want %q in one line", call.args, code, out, complaint, call.want)
+		want := files.Replace(call.want)
+		if code != call.code || out != "" || strings.Count(complaint, "\n") != 1 || !strings.Contains(complaint, want) {
+			t.Errorf("%s: exit code %d, %q%q, want %q in one line", call.args, code, out, complaint, want)
 		}
 	}
 }
 
 func TestTheShellCompletesTLSFlagsWithFiles(t *testing.T) {
-	for _, args := range []string{"serve echo --tls-cert", "serve echo --tls-key", "serve lines --tls-client-ca", "serve proxy --to-tls-ca",
-		"dial --tls-ca", "dial --tls-cert", "bench --tls-key"} {
-		if out, _, _ := once(t, "", append(append([]string{"__complete"}, strings.Fields(args)...), "")...); out != ":0\n" { // files
-			t.Errorf("%s: %s", args, out)
+	for _, flag := range []string{"serve echo --tls-cert", "serve echo --tls-key", "serve lines --tls-client-ca",
+		"serve proxy --to-tls-ca", "dial --tls-ca", "dial --tls-cert", "bench --tls-key"} {
+		args := append(strings.Fields("__complete "+flag), "")
+		if out, _, _ := once(t, "", args...); out != ":0\n" { // files
+			t.Errorf("%s: %s", flag, out)
 		}
 	}
 }

@@ -67,7 +67,8 @@ func (a *authority) sign(template *x509.Certificate, name string) (der []byte, k
 // writes puts a new certificate for a name and its key into two files.
 func (a *authority) writes(cert, key, name string, until time.Time) {
 	a.t.Helper()
-	template := &x509.Certificate{NotAfter: until, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	either := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	template := &x509.Certificate{NotAfter: until, ExtKeyUsage: either}
 	if ip := net.ParseIP(name); ip != nil {
 		template.IPAddresses = []net.IP{ip}
 	} else {

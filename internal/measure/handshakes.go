@@ -40,13 +40,14 @@ func handshakes(flags *flag.FlagSet) func(context.Context) (bool, error) {
 				if err != nil {
 					return false, err
 				}
-				fmt.Printf("  %-11s p99 %5.0f us, %5.0f us beside handshakes\n", tlsKinds[i]+":", quiet.Latency.P99, flooded.Latency.P99)
+				fmt.Printf("  %-11s p99 %5.0f us, %5.0f us beside handshakes\n", tlsKinds[i]+":",
+					quiet.Latency.P99, flooded.Latency.P99)
 				p99[i] = append(p99[i], flooded.Latency.P99)
 			}
 		}
 		loop, goroutines := median(p99[0]), median(p99[1])
-		fmt.Printf("%d connections, 64 B, %.0f messages a second, one processor, beside handshakes: p99 %.0f us, with goroutines %.0f us\n",
-			*conns, *rate, loop, goroutines)
+		fmt.Printf("%d connections, 64 B, %.0f messages a second, one processor, beside handshakes: p99 %.0f us, "+
+			"with goroutines %.0f us\n", *conns, *rate, loop, goroutines)
 		return loop <= goroutines, nil
 	}
 }
