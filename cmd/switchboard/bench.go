@@ -59,6 +59,7 @@ Exit codes: 0 when all went well, 1 when anything was wrong (the report says wha
 		Example: `  switchboard bench 127.0.0.1:7007
   switchboard bench --conns 1000 --size 16-4096 --depth 8 --duration 30s 127.0.0.1:7007
   switchboard bench --rate 5000 --html report.html unix:/tmp/echo.sock
+  switchboard bench --churn --tls-ca authority.pem tls://127.0.0.1:7443
   switchboard bench --expect http --path /index.html --json 127.0.0.1:8080 >result.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

@@ -49,7 +49,8 @@ was up.`,
   switchboard dial --timeout 5s --source 127.0.0.2 127.0.0.1:7007
   switchboard dial --hex unix:/tmp/echo.sock
   date | switchboard dial --udp '[::1]:514'
-  switchboard dial --verbose --tls-alpn h2,http/1.1 tls://example.org:443 </dev/null`,
+  switchboard dial --verbose --tls-alpn h2,http/1.1 tls://example.org:443 </dev/null
+  switchboard dial --tls-ca authority.pem --tls-cert me.pem --tls-key me.key tls://127.0.0.1:7443`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("takes one address, but got %d", len(args))
