@@ -77,7 +77,7 @@ func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
 	if config == nil {
 		c.set.VisitAll(func(flag *pflag.Flag) {
 			if flag.Changed && err == nil {
-				err = fmt.Errorf("--%s is for tls://%s", flag.Name, texts[0])
+				err = fmt.Errorf("--%s is for tls://HOST:PORT", flag.Name)
 			}
 		})
 	}

@@ -47,6 +47,20 @@ func TestServeSpeaksTLSWithProgramsThatNobodyHereWrote(t *testing.T) {
 	})
 }
 
+func TestServeSpeaksTLSOnEveryListener(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "echo.sock")
+	s := serve(t, "echo", "--tls-self-signed", "--listen=127.0.0.1:0", "--listen=[::1]:0", "--listen=unix:"+path)
+	for _, at := range s.addrs[:2] {
+		if heard, complaint, code := once(t, "hello", "dial", "--tls-insecure", "tls://"+at); heard != "hello" || code != 0 {
+			t.Errorf("%s: %q, exit code %d, %s", at, heard, code, complaint)
+		}
+	}
+	openssl := runs(t, "openssl", "s_client", "-unix", path)
+	openssl.hears("BEGIN CERTIFICATE")
+	openssl.says("hello\n")
+	openssl.hears("hello")
+}
+
 func TestServeChoosesTheCertificateByName(t *testing.T) {
 	a := newAuthority(t)
 	cert1, key1 := a.pair("one.example")
@@ -215,18 +229,18 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 		{exitFailed, "serve echo --tls-self-signed --tls-client-ca KEY", "KEY has no certificate in it"},
 		{exitUsage, "serve proxy --to tls:///run/s.sock", `--to: address "tls:///run/s.sock": tls:// takes HOST:PORT`},
 		{exitUsage, "serve proxy --to tls://:7", "try 127.0.0.1:7"},
-		{exitUsage, "serve proxy --to 127.0.0.1:7 --to-tls-ca CERT", "--to-tls-ca is for tls://127.0.0.1:7"},
+		{exitUsage, "serve proxy --to 127.0.0.1:7 --to-tls-ca CERT", "--to-tls-ca is for tls://HOST:PORT"},
 		{exitFailed, "serve proxy --to tls://127.0.0.1:7 --to-tls-ca KEY", "KEY has no certificate in it"},
 		{exitUsage, "dial tls://", "it is empty"},
 		{exitUsage, "dial tls://127.0.0.1", "the port is missing (try 127.0.0.1:7007)"},
 		{exitUsage, "dial tls://unix:/s.sock", "tls:// takes HOST:PORT"},
 		{exitUsage, "dial --udp tls://127.0.0.1:7", "--udp takes HOST:PORT"},
-		{exitUsage, "dial --tls-insecure 127.0.0.1:7", "--tls-insecure is for tls://127.0.0.1:7"},
+		{exitUsage, "dial --tls-insecure 127.0.0.1:7", "--tls-insecure is for tls://HOST:PORT"},
 		{exitUsage, "dial --tls-cert CERT tls://127.0.0.1:7", "--tls-cert and --tls-key belong together"},
 		{exitUsage, "dial --tls-insecure --tls-ca CERT tls://127.0.0.1:7", "trusts anybody"},
 		{exitFailed, "dial --tls-ca NONE tls://127.0.0.1:7", "NONE: no such file"},
 		{exitFailed, "dial --tls-cert CERT --tls-key OTHER tls://127.0.0.1:7", "CERT with OTHER: tls: private key does not match"},
-		{exitUsage, "bench --tls-server-name x 127.0.0.1:7", "--tls-server-name is for tls://127.0.0.1:7"},
+		{exitUsage, "bench --tls-server-name x 127.0.0.1:7", "--tls-server-name is for tls://HOST:PORT"},
 		{exitUsage, "bench tls://@name", "tls:// takes HOST:PORT"},
 		{exitFailed, "bench --tls-ca NONE tls://127.0.0.1:7", "NONE: no such file"},
 	} {
