@@ -35,7 +35,7 @@ func startTLS() (servers [2]*server, stop func(), err error) {
 
 // costOfTLS compares what TLS costs the two kinds: processor time for a message and for a connection, and memory.
 func costOfTLS(flags *flag.FlagSet) func(context.Context) (bool, error) {
-	idle := flags.Int("idle", 2000, "idle connections whose memory is measured")
+	idle := flags.Int("idle", 3000, "idle connections whose memory is measured")
 	rounds := flags.Int("rounds", 9, "rounds; the median counts")
 	slice := flags.Duration("slice", time.Second, "that each server is loaded in a round")
 	return func(ctx context.Context) (bool, error) {
