@@ -8,7 +8,8 @@ var ErrPiped = errors.New("switchboard: the connection it was joined with has en
 // Pipe joins two connections as a proxy does: what one receives the other is sent, and what has been received and not
 // consumed goes first. When one peer ends its output, the other's output ends; when both have, both connections are
 // over. A peer that reads slowly has the other one's input paused. If one connection fails or is closed, the other is
-// closed once it has been sent what came before; after a failure without waiting for its peer's end.
+// closed once it has been sent what came before; after a failure without waiting for its peer's end and, over TLS, without
+// a close_notify.
 //
 // From now on the handlers that the two had are told nothing but Close, and Leave if they are Leavers. The two may be on
 // different loops, though on the same one (Conn.Dial) no byte changes goroutines. Pipe must be called on a's loop; b may

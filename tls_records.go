@@ -120,10 +120,11 @@ func (c *Conn) seal() (errno syscall.Errno) {
 	return errno
 }
 
-// saysEnd tells whether it is time for the close_notify.
+// saysEnd tells whether it is time for the close_notify. After a failure at the other end of a Pipe it never is: the peer
+// would take for whole what may not be.
 func (c *Conn) saysEnd(t *transport) bool {
 	return t.plain.queued == 0 && !t.saidEnd && !t.spoilt && t.up.Load() &&
-		(c.out&noOutput != 0 || c.ending != nil && !c.ending.abort)
+		(c.out&noOutput != 0 || c.ending != nil && !c.ending.abort && c.ending.err != ErrPiped)
 }
 
 // lastWords says what there is to say before c is closed, as far as the kernel takes it at once.

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -114,7 +115,7 @@ func (p *pair) read() (changed bool, err error) {
 		return false, nil
 	}
 	p.certState, p.keyState = certState, keyState
-	if err := errors.Join(err1, err2); err != nil {
+	if err := cmp.Or(err1, err2); err != nil {
 		return true, fmt.Errorf("certs: %w", err)
 	}
 	cert, err := tls.LoadX509KeyPair(p.Cert, p.Key)

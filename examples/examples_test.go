@@ -157,6 +157,8 @@ func TestWrongUseGivesOneClearLine(t *testing.T) {
 		{"byteorder", "-to 127.0.0.1:1 3 4294967296", `byteorder: "4294967296" is not a whole number of 32 bits`},
 		{"socketpair", "", "socketpair: no message to send to the child"},
 		{"socketpair", "-child 300", "socketpair: fromfd"},
+		{"tlsecho", "extra", `tlsecho: argument "extra" is one too many`},
+		{"tlsecho", "-cert nowhere", "tlsecho: certs: "},
 		{"datagramserver", "extra", `datagramserver: argument "extra" is one too many`},
 		{"datagramserver", "-listen nowhere", "datagramserver: parse nowhere: "},
 		{"datagramclient", "", "datagramclient: no message to send"},

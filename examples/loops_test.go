@@ -2,7 +2,10 @@ package examples_test
 
 import (
 	"bufio"
+	"io"
 	"net"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -52,5 +55,45 @@ func TestBlockingCodeOnTheLoopsAnswersCurl(t *testing.T) {
 	}
 	if out, _, _ := run(t, "", peer(t, "curl"), "-sS", "-v", url+"/a", url+"/b"); strings.Count(out, "GET") != 2 {
 		t.Errorf("curl heard %q", out)
+	}
+}
+
+func TestEchoOverTLSAnswersOpenssl(t *testing.T) {
+	openssl := peer(t, "openssl")
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	say(t, "", openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
+		"-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+	server := start(t, example("tlsecho"), "-listen", "127.0.0.1:0", "-cert", cert, "-key", key)
+	for _, version := range []string{"-tls1_2", "-tls1_3"} {
+		client := exec.Command(openssl, "s_client", "-quiet", version, "-CAfile", cert, "-verify_return_error",
+			"-verify_hostname", "localhost", "-connect", server.address)
+		input, err := client.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		output, err := client.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Start(); err != nil {
+			t.Fatal(err)
+		}
+		stuck := time.AfterFunc(patience, func() { client.Process.Kill() })
+		io.WriteString(input, "hello, loop\n")
+		line, err := bufio.NewReader(output).ReadString('\n')
+		client.Process.Kill()
+		client.Wait()
+		if stuck.Stop(); line != "hello, loop\n" {
+			t.Errorf("%s: openssl heard %q, %v", version, line, err)
+		}
+	}
+}
+
+func TestEchoOverTLSMakesUpACertificate(t *testing.T) {
+	server := start(t, example("tlsecho"), "-listen", "127.0.0.1:0")
+	out := say(t, "", peer(t, "openssl"), "s_client", "-connect", server.address)
+	if !strings.Contains(out, "self-signed certificate") {
+		t.Errorf("openssl heard %s", out)
 	}
 }

@@ -72,8 +72,10 @@ func splitScheme(s string) (address, error) {
 			return address{scheme, rest}, nil
 		case "udp":
 			return address{}, errors.New("datagrams are not served; switchboard dial --udp speaks them")
+		case "tls":
+			return address{}, errors.New("--tls-cert and --tls-self-signed have every --listen speak TLS")
 		}
-		return address{}, fmt.Errorf("unknown scheme %q (there are tcp://, unix: and fd://)", scheme)
+		return address{}, fmt.Errorf("unknown scheme %q (there are tcp://, tls://, unix: and fd://)", scheme)
 	}
 	if rest, ok := strings.CutPrefix(s, "unix:"); ok {
 		return address{"unix", rest}, nil

@@ -32,7 +32,7 @@ type benching struct {
 	json    bool
 	html    string
 	quiet   bool
-	tls     benchTLS
+	tls     clientTLS
 	wait    time.Duration
 }
 
@@ -59,6 +59,7 @@ Exit codes: 0 when all went well, 1 when anything was wrong (the report says wha
 		Example: `  switchboard bench 127.0.0.1:7007
   switchboard bench --conns 1000 --size 16-4096 --depth 8 --duration 30s 127.0.0.1:7007
   switchboard bench --rate 5000 --html report.html unix:/tmp/echo.sock
+  switchboard bench --churn --tls-ca authority.pem tls://127.0.0.1:7443
   switchboard bench --expect http --path /index.html --json 127.0.0.1:8080 >result.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -70,6 +71,7 @@ Exit codes: 0 when all went well, 1 when anything was wrong (the report says wha
 		RunE:              func(cmd *cobra.Command, args []string) error { return b.run(cmd, args[0]) },
 	}
 	b.addFlags(cmd.Flags())
+	b.tls.addTo(cmd, "tls")
 	cmd.AddCommand(compareCommand())
 	cmd.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"echo", "none", "line", "http"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("pid", cobra.FixedCompletions([]string{"auto", "none"}, cobra.ShellCompDirectiveNoFileComp))
@@ -93,7 +95,6 @@ func (b *benching) addFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&b.sources, "source", nil, "`ADDRESS` to connect from; several take turns, for more connections than one has ports")
 	flags.DurationVarP(&b.wait, "timeout", "w", 0, "time for a connection to open and, at the end, for an answer to come (0: 5s and 1s)")
 	flags.IntVar(&b.cfg.Loops, "loops", 0, "event loops that carry the load (0: one for every two processors)")
-	b.tls.addFlags(flags)
 	flags.StringVar(&b.pid, "pid", "auto", "process whose processor time and memory are measured: auto, none or a `NUMBER`")
 	flags.BoolVar(&b.json, "json", false, "print the result as JSON")
 	flags.StringVar(&b.html, "html", "", "write the report to this `FILE`, as one page of HTML")
@@ -120,7 +121,7 @@ func (b *benching) run(cmd *cobra.Command, target string) error {
 	result, err := bench.Run(ctx, b.cfg)
 	shows()
 	if err != nil {
-		return benchFailure(err)
+		return benchFailure(b.tls.hinted(err))
 	}
 	result.Command, result.Version = os.Args, version()
 	return b.show(result, page)
@@ -148,23 +149,12 @@ func (b *benching) show(result *bench.Result, page *reportFile) error {
 
 // configure turns what was typed into the run's settings.
 func (b *benching) configure(flags *pflag.FlagSet, target string) error {
-	secure, err := b.tls.config(flags, &target)
+	callees, err := b.tls.parse(target)
 	if err != nil {
 		return err
 	}
-	to, err := parseAddress(target)
-	if err != nil {
-		return err
-	}
-	switch {
-	case secure != nil && to.network != "tcp":
-		return fmt.Errorf("address %q: TLS is spoken to a HOST:PORT", target)
-	case to.network == "fd":
-		return fmt.Errorf("address %q: bench connects, and takes no open descriptor", target)
-	case strings.HasPrefix(to.name, ":"):
-		return fmt.Errorf("address %q: the host is missing (try 127.0.0.1%s)", target, to.name)
-	}
-	b.cfg.TLS = secure
+	to := callees[0]
+	b.cfg.TLS = to.tls
 	b.cfg.Address, b.cfg.Expect = to.name, bench.Expect(b.expect)
 	b.cfg.OpenWait, b.cfg.LastWait = b.wait, b.wait
 	if b.cfg.PID, err = parsePID(b.pid); err != nil {

@@ -21,6 +21,8 @@ type dialling struct {
 	source  string
 	udp     bool
 	hex     bool
+	verbose bool
+	tls     clientTLS
 }
 
 func dialCommand() *cobra.Command {
@@ -28,8 +30,8 @@ func dialCommand() *cobra.Command {
 	dial := &cobra.Command{
 		Use:   "dial ADDRESS",
 		Short: "Connect: standard input to the socket, the socket to standard output",
-		Long: `Connect to HOST:PORT, unix:PATH or unix:@NAME, and copy standard input to the socket and the socket to standard
-output.
+		Long: `Connect to HOST:PORT, tls://HOST:PORT, unix:PATH or unix:@NAME, and copy standard input to the socket and the socket to
+standard output.
 
 When the input ends, the sending side of the connection is closed, and what still comes is printed until the peer ends
 its side too. When the peer ends first, the rest of the input is still sent, unless it would come from a terminal.
@@ -37,12 +39,18 @@ its side too. When the peer ends first, the rest of the input is still sent, unl
 With --udp every read of the input is one datagram. Datagrams have no end: after that of the input, dial waits for
 replies for one second, or --timeout, after each.
 
+Over tls:// the server's certificate is verified: for its host, or --tls-server-name, and by whom the system trusts, or
+--tls-ca. With --verbose the standard error tells version, cipher, protocol and the chain of certificates. A connection
+that ends without TLS having ended it has been cut off, and is an error.
+
 Exit codes: 0 when both sides have ended, 1 when the connection failed or broke, 2 for a wrong call, 124 when the time
 was up.`,
 		Example: `  printf 'GET / HTTP/1.0\r\n\r\n' | switchboard dial example.org:80
   switchboard dial --timeout 5s --source 127.0.0.2 127.0.0.1:7007
   switchboard dial --hex unix:/tmp/echo.sock
-  date | switchboard dial --udp '[::1]:514'`,
+  date | switchboard dial --udp '[::1]:514'
+  switchboard dial --verbose --tls-alpn h2,http/1.1 tls://example.org:443 </dev/null
+  switchboard dial --tls-ca authority.pem --tls-cert me.pem --tls-key me.key tls://127.0.0.1:7443`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("takes one address, but got %d", len(args))
@@ -57,20 +65,20 @@ was up.`,
 		"give up when connecting, or silence in both directions, lasts so long (0: never)")
 	flags.StringVarP(&d.source, "source", "s", "", "`ADDRESS` to connect from: IP or IP:PORT")
 	flags.BoolVarP(&d.udp, "udp", "u", false, "send and receive datagrams")
+	flags.BoolVarP(&d.verbose, "verbose", "v", false, "tell who was reached and, over TLS, what was agreed on and the certificates")
 	flags.BoolVar(&d.hex, "hex", false, "print the bytes of both directions in hexadecimal: > sent, < received")
+	d.tls.addTo(dial, "tls")
 	return dial
 }
 
 func (d *dialling) run(target string) error {
-	to, err := parseAddress(target)
+	callees, err := d.tls.parse(target)
 	if err != nil {
 		return err
 	}
-	if err := to.callable(target); err != nil {
-		return err
-	}
+	to := callees[0]
 	switch {
-	case d.udp && to.network != "tcp":
+	case d.udp && (to.network != "tcp" || to.tls != nil):
 		return fmt.Errorf("address %q: --udp takes HOST:PORT", target)
 	case d.timeout < 0:
 		return errors.New("--timeout cannot be negative (0 is never)")
@@ -79,12 +87,23 @@ func (d *dialling) run(target string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := d.connect(to, source)
+	conn, err := d.connect(to.address, source)
 	if err != nil {
 		return d.failure(err)
 	}
 	defer conn.Close()
+	if d.verbose {
+		fmt.Fprintln(os.Stderr, "connected to", to)
+	}
 	e := &exchange{dialling: d, conn: conn, in: os.Stdin, out: os.Stdout}
+	if to.tls != nil {
+		over, err := d.secure(conn, to)
+		if err != nil {
+			return d.failure(err)
+		}
+		defer over.Close()
+		e.conn = over
+	}
 	return d.failure(e.run())
 }
 
@@ -98,7 +117,7 @@ func (d *dialling) failure(err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failure{exitFailed, fmt.Errorf("%w (nothing listens there)", err)}
 	}
-	return failure{exitFailed, err}
+	return failure{exitFailed, d.tls.hinted(err)}
 }
 
 func parseSource(s string) (socket.Addr, error) {

@@ -14,10 +14,19 @@ import (
 // lastReply is how long dial --udp waits for a reply after its input has ended, without a --timeout.
 const lastReply = time.Second
 
-// An exchange copies between a connected socket and the standard streams, both ways at once.
+// A wire is a connected socket as an exchange needs it, or TLS on one.
+type wire interface {
+	Send(p []byte) (int, error)
+	Recv(p []byte) (int, error)
+	Shutdown(how int) error
+	SetReadDeadline(t time.Time) error
+	Close() error
+}
+
+// An exchange copies between a wire and the standard streams, both ways at once.
 type exchange struct {
 	*dialling
-	conn    *socket.Socket
+	conn    wire
 	in, out *os.File
 	dump    *hexDump // with --hex
 

@@ -50,7 +50,7 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "switchboard",
 		Short: "Serve and dial sockets",
-		Long: "Switchboard serves and dials stream sockets: TCP over IPv4 and IPv6, and Unix sockets.\n\n" +
+		Long: "Switchboard serves and dials stream sockets: TCP over IPv4 and IPv6, with TLS or without, and Unix sockets.\n\n" +
 			"It has every architecture that socket servers are taught with, behind the same services.",
 		Example: "  switchboard serve echo --mode epoll\n" +
 			"  printf hello | switchboard dial 127.0.0.1:7007",

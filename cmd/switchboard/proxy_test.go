@@ -120,9 +120,11 @@ func TestTheProxyPassesOnProgramsThatNobodyHereWrote(t *testing.T) {
 	}
 }
 
-func TestCurlReachesAPythonServerThroughTheProxy(t *testing.T) {
+// pythonWeb starts a web server that nobody here wrote, and returns its address and its /page.
+func pythonWeb(t testing.TB) (address string, page []byte) {
+	t.Helper()
 	dir := t.TempDir()
-	page := noise(3, 3_000_000)
+	page = noise(3, 3_000_000)
 	if err := os.WriteFile(filepath.Join(dir, "page"), page, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +145,12 @@ func TestCurlReachesAPythonServerThroughTheProxy(t *testing.T) {
 	if _, err := fmt.Fscanf(out, "Serving HTTP on 127.0.0.1 port %d", &port); err != nil {
 		t.Fatal(err)
 	}
-	proxy := proxyTo(t, []string{fmt.Sprintf("127.0.0.1:%d", port)})
+	return fmt.Sprintf("127.0.0.1:%d", port), page
+}
+
+func TestCurlReachesAPythonServerThroughTheProxy(t *testing.T) {
+	web, page := pythonWeb(t)
+	proxy := proxyTo(t, []string{web})
 	url := "http://" + proxy.addrs[0] + "/page"
 	got := peer(t, nil, "curl", "--silent", "--show-error", "--fail", url, url, url)
 	if !bytes.Equal(got, bytes.Repeat(page, 3)) {

@@ -42,12 +42,15 @@ func serveCommand() *cobra.Command {
 		Long: "Serve on event loops, or one of the classic services in any of the classic architectures.\n\n" + modesHelp() + "\n" +
 			"The log on standard error tells who connects and disconnects in the classic modes unless --quiet, in the mode\n" +
 			"loop only with --verbose: a line of the log costs as much as a connection.\n\n" +
+			"With --tls-cert and --tls-key, or --tls-self-signed, clients speak TLS, in the mode loop.\n\n" +
 			"Sizes are bytes, or with k, M, G units of 1024.\n\n" +
 			"SIGINT and SIGTERM stop accepting and let what is in flight finish; a second one ends at once.\n" +
 			"Exit codes: 0 after such a shutdown, 1 when the server could not go on, 2 for a wrong call.",
 		Example: "  switchboard serve echo\n" +
 			"  switchboard serve echo --mode select --listen '[::1]:7007' --listen unix:///tmp/echo.sock\n" +
 			"  switchboard serve chargen --listen :19 --max-conns 100 --idle-timeout 1m --log json\n" +
+			"  switchboard serve echo --tls-self-signed\n" +
+			"  switchboard serve lines --listen :7443 --tls-cert site.pem --tls-key site.key --tls-client-ca clients.pem\n" +
 			"  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -158,12 +161,12 @@ func (s *serving) listenAll() (listeners []*socket.Socket, err error) {
 	return listeners, nil
 }
 
-// announce logs where the server can be found. What begins after this may be told to end.
-func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service string) context.Context {
+// announce logs where the server can be found, and more about it. What begins after this may be told to end.
+func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service string, more ...any) context.Context {
 	ctx := s.untilTold(log)
 	if !s.worker {
 		for _, l := range listeners {
-			log.Info("listening on "+whereabouts(l), "service", service, "mode", s.mode)
+			log.Info("listening on "+whereabouts(l), append([]any{"service", service, "mode", s.mode}, more...)...)
 		}
 	}
 	return ctx

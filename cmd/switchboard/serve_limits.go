@@ -25,6 +25,7 @@ type loopFlags struct {
 	writeTimeout time.Duration
 	linger       time.Duration
 	slowCall     time.Duration
+	tls          serverTLS
 
 	set *pflag.FlagSet
 }
@@ -42,6 +43,7 @@ func (f *loopFlags) add(flags *pflag.FlagSet) {
 	f.set.DurationVar(&f.writeTimeout, "write-timeout", time.Minute, "reset a client that takes nothing for so long (0: never)")
 	f.set.DurationVar(&f.linger, "linger", 5*time.Second, "wait so long for a client to end its side after ours (0: not at all)")
 	f.set.DurationVar(&f.slowCall, "slow-call", 100*time.Millisecond, "warn of a handler that holds its loop so long (0: never)")
+	f.tls.add(f.set)
 	flags.AddFlagSet(f.set)
 }
 
@@ -74,7 +76,7 @@ func (f *loopFlags) check() error {
 	case limit > 1<<30:
 		return fmt.Errorf("--queue-limit %s: at most 1G", &limit)
 	}
-	return nil
+	return f.tls.check()
 }
 
 // mostQueued is --queue-limit, its default in words.
@@ -97,6 +99,9 @@ func (s *serving) server() *switchboard.Server {
 		WriteTimeout:  orNever(f.writeTimeout),
 		LingerTimeout: orNever(f.linger),
 		SlowCall:      orNever(f.slowCall),
+
+		Handshakes:       f.tls.handshakes,
+		HandshakeTimeout: orNever(f.tls.timeout),
 	}
 }
 

@@ -30,17 +30,21 @@ func onLoops(what service.Service) guest {
 
 // serveOnLoops serves on event loops until a signal.
 func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+	secure, about, err := s.loop.tls.config(log, s.listen)
+	if err != nil {
+		return err
+	}
 	listeners, err := s.listenAll()
 	if err != nil {
 		return err
 	}
 	server := s.server()
-	server.Logger = log
+	server.Logger, server.TLSConfig = log, secure
 	g.prepare(server)
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
-	if err := s.serveUntil(s.announce(log, listeners, g.name), server, listeners); err != nil {
+	if err := s.serveUntil(s.announce(log, listeners, g.name, about...), server, listeners); err != nil {
 		return failure{exitFailed, err}
 	}
 	return nil

@@ -17,6 +17,7 @@ type proxying struct {
 	to             []string
 	balance        string
 	connectTimeout time.Duration
+	toTLS          clientTLS
 }
 
 func proxyCommand(s *serving) *cobra.Command {
@@ -31,17 +32,24 @@ A target that does not answer within --connect-timeout is skipped, and tried aga
 client gets the next one. A client for which no target answers is reset, and the log says why. At a shutdown clients
 are passed on until they or their targets hang up, or --grace is over.
 
+With --tls-cert or --tls-self-signed the clients speak TLS, and the targets need not. To a target of tls://HOST:PORT the
+proxy speaks TLS whatever the clients do; its certificate is verified, and the flags --to-tls-… say how.
+
 A client costs two descriptors, so there are never more clients than half the limit (ulimit -n).`,
 		Example: "  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082 --balance least-conn\n" +
-			"  switchboard serve proxy --listen unix:/tmp/db.sock --to db.example.org:5432 --idle-timeout 1h",
+			"  switchboard serve proxy --listen unix:/tmp/db.sock --to db.example.org:5432 --idle-timeout 1h\n" +
+			"  switchboard serve proxy --listen :443 --tls-cert site.pem --tls-key site.key --to 127.0.0.1:8080\n" +
+			"  switchboard serve proxy --to tls://db.internal:5433 --to-tls-ca internal-ca.pem",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVarP(&p.to, "to", "t", nil, "`ADDRESS` of a target, any number of times: HOST:PORT, unix:PATH, unix:@NAME")
+	flags.StringArrayVarP(&p.to, "to", "t", nil,
+		"`ADDRESS` of a target, any number of times: HOST:PORT, tls://HOST:PORT, unix:PATH, unix:@NAME")
 	flags.StringVarP(&p.balance, "balance", "b", string(proxy.RoundRobin),
 		"which target is next: round-robin (each in turn) or least-conn (the one with the fewest connections)")
 	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "try the next target when one does not answer for so long")
+	p.toTLS.addTo(cmd, "to-tls")
 	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -59,16 +67,13 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	case len(p.to) == 0:
 		return errors.New("to which target? Give --to ADDRESS, once or more")
 	}
-	var targets []string
-	for _, text := range p.to {
-		a, err := parseAddress(text)
-		if err == nil {
-			err = a.callable(text)
-		}
-		if err != nil {
-			return fmt.Errorf("--to: %w", err)
-		}
-		targets = append(targets, a.name)
+	callees, err := p.toTLS.parse(p.to...)
+	if err != nil {
+		return fmt.Errorf("--to: %w", err)
+	}
+	var targets []proxy.Target
+	for _, to := range callees {
+		targets = append(targets, proxy.Target{Address: to.name, TLS: to.tls})
 	}
 	log := p.logger()
 	if room := proxy.Room(); p.maxConns == 0 || p.maxConns > room {

@@ -56,11 +56,11 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 func TestHelpHasExamplesAndExitCodes(t *testing.T) {
 	for args, want := range map[string][]string{
 		"":                   {"serve", "dial", "version", "completion"},
-		"serve --help":       {"Examples:", "--mode", "Exit codes:", "echo", "chargen"},
+		"serve --help":       {"Examples:", "--mode", "Exit codes:", "echo", "chargen", "--tls-self-signed"},
 		"serve echo --help":  {"--listen", "--grace", "--high-water"},
-		"serve proxy --help": {"--to", "--balance", "--connect-timeout", "ulimit -n"},
+		"serve proxy --help": {"--to", "--balance", "--connect-timeout", "ulimit -n", "--tls-cert", "--to-tls-ca"},
 		"serve lines --help": {"--max-line"},
-		"help dial":          {"Examples:", "--hex", "124"},
+		"help dial":          {"Examples:", "--hex", "124", "--tls-ca"},
 	} {
 		out, complaint, code := once(t, "", strings.Fields(args)...)
 		for _, w := range want {

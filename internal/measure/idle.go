@@ -68,10 +68,14 @@ func costOfMessage(ctx context.Context, s *server, conns int, slice time.Duratio
 
 // load has each of conns exchange messages of 64 bytes with a server, one at a time.
 func load(ctx context.Context, s *server, conns int, slice time.Duration) (*bench.Result, error) {
-	result, err := bench.Run(ctx, bench.Config{
-		Address: s.address, PID: s.cmd.Process.Pid, Conns: conns, Size: bench.Range{Min: 64, Max: 64}, Expect: bench.Echo,
-		Loops: 1, Reset: true, Warmup: slice / 4, Duration: slice,
-	})
+	return loadWith(ctx, s, bench.Config{Conns: conns}, slice)
+}
+
+// loadWith is load with settings of its own.
+func loadWith(ctx context.Context, s *server, c bench.Config, slice time.Duration) (*bench.Result, error) {
+	c.Address, c.PID, c.Size, c.Expect = s.address, s.cmd.Process.Pid, bench.Range{Min: 64, Max: 64}, bench.Echo
+	c.Loops, c.Reset, c.Warmup, c.Duration = 1, true, slice/4, slice
+	result, err := bench.Run(ctx, c)
 	if err == nil && len(result.Errors) > 0 {
 		err = fmt.Errorf("%+v", *result.Errors[0])
 	}

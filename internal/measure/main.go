@@ -4,6 +4,8 @@
 //	go run ./internal/measure idle         # what 15,000 idle connections cost 100 busy ones
 //	go run ./internal/measure flood        # what one connection that floods costs 100 others
 //	go run ./internal/measure slowreaders  # what 200 clients that read slowly cost a proxy in memory
+//	go run ./internal/measure tls          # what TLS costs, beside a goroutine for each connection
+//	go run ./internal/measure handshakes   # what a flood of TLS handshakes costs 100 established connections
 //	go run ./internal/measure shutdown     # what a server that is shut down under load loses
 //
 // A server that is measured is a process of its own: this program again.
@@ -28,6 +30,8 @@ var experiments = map[string]experiment{
 	"idle":        {"what idle connections cost busy ones", idle},
 	"flood":       {"what a connection that floods costs the others", flood},
 	"slowreaders": {"what clients that read slowly cost a proxy in memory", slowReaders},
+	"tls":         {"what TLS costs, beside a goroutine for each connection", costOfTLS},
+	"handshakes":  {"what a flood of TLS handshakes costs established connections", handshakes},
 	"shutdown":    {"what a server that is shut down under load loses", shutdown},
 }
 
@@ -37,7 +41,7 @@ func main() {
 	}
 	if len(os.Args) < 2 || experiments[os.Args[1]].flags == nil {
 		fmt.Fprintln(os.Stderr, "usage: measure EXPERIMENT [flags]")
-		for _, name := range []string{"idle", "flood", "slowreaders", "shutdown"} {
+		for _, name := range []string{"idle", "flood", "slowreaders", "tls", "handshakes", "shutdown"} {
 			fmt.Fprintf(os.Stderr, "  %-12s%s\n", name, experiments[name].about)
 		}
 		os.Exit(2)

@@ -25,19 +25,22 @@ type server struct {
 	address string    // where it listens
 }
 
-// start runs this program again as a server, "echo" with a number of loops or "proxy" to an address, or as the client
-// "flood" of an address.
+// start runs this program again as a server, "echo" or "tls" with a number of loops, "goroutines", or "proxy" to an
+// address, or as the client "flood" or "shake" of an address. A server over TLS has one processor.
 func start(args ...string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	command := append([]string{self, "serve"}, args...)
-	if args[0] == "flood" {
+	if args[0] == "flood" || args[0] == "shake" {
 		command = append([]string{"nice", "-n", "19"}, command...)
 	}
 	s := &server{cmd: exec.Command(command[0], command[1:]...)}
 	s.cmd.Stderr = os.Stderr
+	if args[0] == "tls" || args[0] == "goroutines" {
+		s.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	}
 	if s.leash, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -89,13 +92,24 @@ func serve(args []string) error {
 		s.Accept = handler.Accept(service.Echo)
 		s.Loops, _ = strconv.Atoi(args[1])
 	case "proxy":
-		between, err := proxy.New(args[1:], proxy.RoundRobin, slog.Default())
+		between, err := proxy.New([]proxy.Target{{Address: args[1]}}, proxy.RoundRobin, slog.Default())
 		if err != nil {
 			return err
 		}
 		s.Accept = between.Accept
+	case "tls":
+		var err error
+		if s.TLSConfig, err = selfSigned(); err != nil {
+			return err
+		}
+		s.Accept = handler.Accept(service.Echo)
+		s.Loops, _ = strconv.Atoi(args[1])
+	case "goroutines":
+		return serveGoroutines()
 	case "flood":
 		return pour(args[1])
+	case "shake":
+		return shake(args[1])
 	}
 	l, err := socket.CreateServer("127.0.0.1:0", nil)
 	if err != nil {

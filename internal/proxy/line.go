@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,7 +33,7 @@ func (ln *line) dial() error {
 		if t == nil {
 			return fmt.Errorf("no target answers: %s", ln.proxy.targets)
 		}
-		back, err := ln.client.Dial(context.Background(), t.address, (*backend)(ln))
+		back, err := t.dial(ln.client, (*backend)(ln))
 		if err == nil {
 			ln.target, ln.back = t, back
 			return nil

@@ -31,12 +31,12 @@ func ParseBalance(name string) (Balance, error) {
 	return "", fmt.Errorf("unknown balance %q: there are %s", name, strings.Join(Balances(), ", "))
 }
 
-// A target is one address to send clients to.
+// A target is a Target and how it does.
 type target struct {
-	address string
-	active  atomic.Int64 // connections, those on their way included
-	dead    bool         // under the pool's mu
-	probe   *time.Timer  // nil while none is due
+	Target
+	active atomic.Int64 // connections, those on their way included
+	dead   bool         // under the pool's mu
+	probe  *time.Timer  // nil while none is due
 }
 
 // A pool is the targets, used by every loop.
@@ -55,7 +55,7 @@ type pool struct {
 func (p *pool) String() string {
 	var list []string
 	for _, t := range p.all {
-		list = append(list, t.address)
+		list = append(list, t.String())
 	}
 	return strings.Join(list, ", ")
 }
@@ -101,7 +101,7 @@ func (p *pool) answered(t *target) {
 	t.dead = false
 	p.mu.Unlock()
 	if was {
-		p.log.Info("a target answers again", "target", t.address)
+		p.log.Info("a target answers again", "target", t.String())
 	}
 }
 
@@ -115,7 +115,7 @@ func (p *pool) failed(t *target, err error) {
 	}
 	p.mu.Unlock()
 	if !was {
-		p.log.Warn("a target does not answer and is skipped until it does", "target", t.address, "error", err)
+		p.log.Warn("a target does not answer and is skipped until it does", "target", t.String(), "error", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
@@ -25,7 +24,7 @@ func (p *pool) look(t *target) {
 	if needless {
 		return
 	}
-	if _, err := server.Dial(context.Background(), t.address, &probe{p, t}); err != nil {
+	if _, err := t.dial(server, &probe{p, t}); err != nil {
 		p.failed(t, err)
 	}
 }

@@ -16,15 +16,15 @@ type Proxy struct {
 	unserved unserved
 }
 
-// New makes a proxy to the targets, each an address for switchboard.Conn.Dial. How long a target may take to answer is
-// the server's DialTimeout.
-func New(targets []string, balance Balance, log *slog.Logger) (*Proxy, error) {
+// New makes a proxy to the targets. How long one may take to answer is the server's DialTimeout, and to shake hands its
+// HandshakeTimeout.
+func New(targets []Target, balance Balance, log *slog.Logger) (*Proxy, error) {
 	if len(targets) == 0 {
 		return nil, errors.New("proxy: no target: give at least one address to connect to")
 	}
 	p := &Proxy{log: log, targets: &pool{balance: balance, log: log}}
-	for _, address := range targets {
-		p.targets.all = append(p.targets.all, &target{address: address})
+	for _, to := range targets {
+		p.targets.all = append(p.targets.all, &target{Target: to})
 	}
 	return p, nil
 }
@@ -42,12 +42,12 @@ func (p *Proxy) Accept(c *switchboard.Conn) (switchboard.Handler, error) {
 	return ln, nil
 }
 
-// Target returns the address that a client of the proxy is joined with, "" as long as there is none. ok tells whether c
+// Target returns the name of the target that a client of the proxy is joined with, "" as long as there is none. ok tells whether c
 // is a client at all, and not a connection of the proxy's own. It belongs to c's loop.
-func (p *Proxy) Target(c *switchboard.Conn) (address string, ok bool) {
+func (p *Proxy) Target(c *switchboard.Conn) (name string, ok bool) {
 	ln, ok := c.Value().(*line)
 	if ok && ln.joined {
-		address = ln.target.address
+		name = ln.target.String()
 	}
-	return address, ok
+	return name, ok
 }

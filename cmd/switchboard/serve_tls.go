@@ -1,0 +1,111 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard/certs"
+)
+
+// A serverTLS is what serve is told about TLS with its clients.
+type serverTLS struct {
+	certs, keys []string
+	clientCA    string
+	selfSigned  bool
+	handshakes  int
+	timeout     time.Duration
+}
+
+// add adds the flags to those that only event loops have.
+func (f *serverTLS) add(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&f.certs, "tls-cert", nil, "speak TLS with the certificate of this `FILE` (PEM), read again when it\n"+
+		"changes; any number of times, chosen by the name that a client asks for")
+	flags.StringSliceVar(&f.keys, "tls-key", nil, "`FILE` of the private key of each --tls-cert, in the same order")
+	flags.StringVar(&f.clientCA, "tls-client-ca", "", "serve only clients with a certificate that one of this `FILE` vouches for")
+	flags.BoolVar(&f.selfSigned, "tls-self-signed", false, "speak TLS with a certificate made up at the start, for trying out")
+	flags.IntVar(&f.handshakes, "tls-handshakes", 1024, "TLS handshakes under way at once on each loop")
+	flags.DurationVar(&f.timeout, "tls-timeout", 10*time.Second, "hang up on a peer whose TLS handshake takes so long (0: never)")
+}
+
+// check makes sure that the flags make sense together.
+func (f *serverTLS) check() error {
+	switch {
+	case len(f.certs) != len(f.keys):
+		return fmt.Errorf("%d of --tls-cert and %d of --tls-key: each certificate has its key", len(f.certs), len(f.keys))
+	case len(f.certs) > 0 && f.selfSigned:
+		return errors.New("--tls-self-signed and --tls-cert: either one is the certificate")
+	case f.clientCA != "" && len(f.certs) == 0 && !f.selfSigned:
+		return errors.New("--tls-client-ca needs --tls-cert and --tls-key, or --tls-self-signed")
+	case f.handshakes < 1:
+		return fmt.Errorf("--tls-handshakes %d: at least 1", f.handshakes)
+	case f.timeout < 0:
+		return errors.New("--tls-timeout cannot be negative (0 is never)")
+	}
+	return nil
+}
+
+// config reads or makes the certificates, and returns what to log about them. It is nil if TLS is not spoken.
+func (f *serverTLS) config(log *slog.Logger, listen []string) (config *tls.Config, about []any, err error) {
+	config = &tls.Config{}
+	switch {
+	case f.selfSigned:
+		own, err := certs.SelfSigned(hostsOf(listen)...)
+		if err != nil {
+			return nil, nil, failure{exitFailed, err}
+		}
+		config.Certificates = []tls.Certificate{own}
+		about = []any{"tls", "self-signed", "sha256", certs.Fingerprint(own)}
+	case len(f.certs) > 0:
+		var pairs []certs.Pair
+		for i, cert := range f.certs {
+			pairs = append(pairs, certs.Pair{Cert: cert, Key: f.keys[i]})
+		}
+		files, err := certs.Load(log, pairs...)
+		if err != nil {
+			return nil, nil, failure{exitFailed, err}
+		}
+		config.GetCertificate = files.GetCertificate
+		about = []any{"tls", strings.Join(f.certs, ",")}
+	default:
+		return nil, nil, nil
+	}
+	if f.clientCA != "" {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+		if config.ClientCAs, err = readCertificates(f.clientCA); err != nil {
+			return nil, nil, err
+		}
+	}
+	return config, about, nil
+}
+
+// hostsOf returns the names by which a server on this machine is called.
+func hostsOf(listen []string) []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if name, err := os.Hostname(); err == nil && name != "" {
+		hosts = append(hosts, name)
+	}
+	for _, text := range listen {
+		a, err := parseAddress(text)
+		if err != nil || a.network != "tcp" {
+			continue
+		}
+		host, _, _ := net.SplitHostPort(a.name)
+		if ip, err := netip.ParseAddr(host); err == nil {
+			host = ip.WithZone("").String()
+		}
+		if host != "" && host != "0.0.0.0" && host != "::" && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
