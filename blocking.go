@@ -133,7 +133,10 @@ func (st *stream) rouse() {
 	case st.err == nil:
 		st.running = true
 		go st.run()
+	default:
+		return
 	}
+	st.c.loop.lent = true
 }
 
 // busy tells whether f runs or has input that it will be called for.

@@ -34,6 +34,8 @@ type loop struct {
 	timers    wheel.Wheel // of After, and of listeners
 	shakes    handshakes
 	count     Stats
+	lent      bool  // goroutines were set going, which may need the loop's processor
+	rested    int64 // the tick of the last turn that left it to others
 
 	// Of its TLS connections, for as long as one is dealt with.
 	plain  []byte // decrypted
@@ -235,6 +237,16 @@ func (l *loop) patience() time.Duration {
 		return min(wait, step)
 	}
 	return wait
+}
+
+// rest leaves the processor to other goroutines if there are some that the loop has set going, or after so many
+// milliseconds anyhow: a loop that always finds something to do would keep them, and the program's timers, waiting for
+// the ten milliseconds after which the scheduler interrupts it.
+func (l *loop) rest(after int64) {
+	if l.lent || l.tick >= l.rested+after {
+		l.lent, l.rested = false, l.tick
+		runtime.Gosched()
+	}
 }
 
 // left tells whether a panic has left something for the next turn.

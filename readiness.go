@@ -67,6 +67,7 @@ func (e *readiness) release(c *Conn) {
 }
 
 func (e *readiness) wait(timeout time.Duration) error {
+	e.loop.rest(1)
 	ready, err := e.sel.Select(timeout)
 	e.loop.woken()
 	// A handler's panic leaves this loop early. What was not looked at is still ready, and reported again.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
@@ -180,7 +179,7 @@ func (l *loop) shakeHands() {
 		l.shakes.places++
 		go h.run()
 	}
-	runtime.Gosched()
+	l.lent = true
 }
 
 // reframed cuts the record that b begins with, a ClientHello, into short ones, which say the same: how a message is cut
