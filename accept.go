@@ -24,7 +24,6 @@ type listener struct {
 	failed chan error   // why serve returns
 
 	// The loop's.
-	serial uint32 // the engine's
 	burst  int
 	bare   int // connections still to come that lack its options
 	closed bool

@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -24,6 +24,7 @@ type child struct {
 	t       *testing.T
 	in      io.WriteCloser
 	out     *bufio.Scanner
+	log     string // its standard error, a file
 	address string
 }
 
@@ -44,8 +45,12 @@ func startChild(t *testing.T, what, engine string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"="+what, engineVariable+"="+engine, "GORACE=atexit_sleep_ms=0")
-	var log strings.Builder
-	cmd.Stderr = &log
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stderr = log
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -57,11 +62,11 @@ func startChild(t *testing.T, what, engine string) *child {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &child{t: t, in: in, out: bufio.NewScanner(out)}
+	c := &child{t: t, in: in, out: bufio.NewScanner(out), log: log.Name()}
 	t.Cleanup(func() {
 		in.Close() // that ends it
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v: %s", err, &log)
+			t.Errorf("%v: %s", err, c.logged())
 		}
 	})
 	c.address = c.answer()
@@ -76,6 +81,15 @@ func (c *child) answer() string {
 		c.t.Fatal("the child has ended")
 	}
 	return c.out.Text()
+}
+
+func (c *child) logged() string {
+	c.t.Helper()
+	text, err := os.ReadFile(c.log)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // usage is what a process has cost so far, and what its server does.

@@ -9,11 +9,10 @@ import (
 
 // Engines returns what Server.Engine may name on this system, the one that "auto" takes first.
 func Engines() []string {
-	names := selector.Mechanisms()
 	if checkRing(uring.Probe()) == nil {
-		names = append(names, "uring")
+		return append([]string{"uring"}, selector.Mechanisms()...)
 	}
-	return names
+	return selector.Mechanisms()
 }
 
 // checkRing tells why the kernel cannot carry the completion engine, naming what it lacks and since when Linux has it.
@@ -26,13 +25,22 @@ func checkRing(s uring.Support) error {
 	return nil
 }
 
-// newEngine makes the engine that Server.Engine names.
-func newEngine(l *loop, name string) (engine, error) {
-	if name != "uring" {
-		return newReadiness(l, name)
+// newEngine makes the engine that Server.Engine names. For "auto", which takes what there is, it says why it is that.
+func newEngine(l *loop, name string) (e engine, why string, err error) {
+	if name != "uring" && name != "auto" {
+		e, err = newReadiness(l, name)
+		return e, "", err
 	}
-	if err := checkRing(uring.Probe()); err != nil {
-		return nil, err
+	if err = checkRing(uring.Probe()); err == nil {
+		e, err = newCompletion(l)
 	}
-	return newCompletion(l)
+	if name == "uring" {
+		return e, "", err
+	}
+	if err == nil {
+		return e, "this kernel can, and a message costs less than with epoll", nil
+	}
+	why = err.Error()
+	e, err = newReadiness(l, name)
+	return e, why, err
 }

@@ -19,6 +19,7 @@ type loop struct {
 	number int
 	limits *limits
 	engine engine
+	why    string // it is this one, if it was not named
 	start  time.Time
 
 	// The turn's.
@@ -69,7 +70,7 @@ type expirer interface{ expire() }
 func newLoop(s *Server, number int, lim *limits) (*loop, error) {
 	l := &loop{server: s, number: number, limits: lim, start: time.Now(), done: make(chan struct{})}
 	var err error
-	l.engine, err = newEngine(l, lim.Engine)
+	l.engine, l.why, err = newEngine(l, lim.Engine)
 	l.shakes.most, l.shakes.best = lim.Handshakes, max(1, runtime.GOMAXPROCS(0)/lim.Loops)
 	return l, err
 }

@@ -43,8 +43,8 @@ type Server struct {
 
 	// Engine carries the loops: one of what Engines returns. "epoll" on Linux, "kqueue" on macOS and the BSDs, "poll" and
 	// "select" wait until a connection is ready and then read it. "uring", on Linux 6.12 and later where io_uring is not
-	// forbidden, has the kernel receive and send on its own; its loops keep a thread each. "" or "auto": the first of these
-	// that the system has.
+	// forbidden, has the kernel receive and send on its own; its loops keep a thread each. "" or "auto": the first of what
+	// Engines returns that can be had, which on Linux is "uring" or else "epoll"; what it is and why is logged.
 	Engine string
 
 	// MaxConns is how many accepted connections there may be at once. When they are reached accepting pauses: further
@@ -252,6 +252,7 @@ func (s *Server) run() ([]*loop, error) {
 		}
 		s.loops = append(s.loops, l)
 	}
+	s.tellEngine()
 	s.listeners = map[*listener]struct{}{}
 	s.state = serverRunning
 	for _, l := range s.loops {
@@ -261,6 +262,17 @@ func (s *Server) run() ([]*loop, error) {
 		go s.watch.run()
 	}
 	return s.loops, nil
+}
+
+// tellEngine logs what engine was chosen and why: once, unless the loops did not all get the same.
+func (s *Server) tellEngine() {
+	told := ""
+	for _, l := range s.loops {
+		if name := l.engine.name(); l.why != "" && name != told {
+			told = name
+			s.logger().Info("the event loops' engine is chosen", "engine", name, "loop", l.number, "why", l.why)
+		}
+	}
 }
 
 // quietest returns the loop with the fewest connections, l if it is among them.

@@ -2,7 +2,6 @@ package switchboard
 
 import (
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
 
@@ -26,19 +25,19 @@ type completion struct {
 	bell    *uring.Bell
 	enabled bool
 
-	done      fifo[uring.CQE] // completions not yet dealt with
-	held      uring.CQE       // the one whose bytes a handler has, or had when it panicked
-	batch     []sending       // what is sent with the next entering call
-	arena     []byte          // its bytes: memory that the collector knows nothing of
-	used      int
-	again     fifo[*Conn] // to receive from anew in the next turn
-	starved   fifo[*Conn] // to read from in the next turn, as the buffers had run out
-	spare     []byte      // to read into
-	last      *Conn       // that the completion before was for
-	row       int         // bytes that it has got in a row
-	crowd     crowd
-	listeners []*listener
-	serial    uint32 // the last one given
+	done    fifo[uring.CQE] // completions not yet dealt with
+	held    uring.CQE       // the one whose bytes a handler has, or had when it panicked
+	batch   []sending       // what is sent with the next entering call
+	arena   []byte          // its bytes: memory that the collector knows nothing of
+	used    int
+	again   fifo[*Conn] // to receive from anew in the next turn
+	starved fifo[*Conn] // to read from in the next turn, as the buffers had run out
+	spare   []byte      // to read into
+	last    *Conn       // that the completion before was for
+	row     int         // bytes that it has got in a row
+	crowd   crowd
+	doors   doors
+	serial  uint32 // the last one given
 }
 
 // sending is one connection's part of a batch.
@@ -91,7 +90,7 @@ func newCompletion(l *loop) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &completion{loop: l, ring: ring, spare: make([]byte, l.limits.ReadBuffer)}
+	e := &completion{loop: l, ring: ring, doors: doors{fd: -1}, spare: make([]byte, l.limits.ReadBuffer)}
 	if e.buffers, err = ring.NewBuffers(0, ringBuffers, l.limits.ReadBuffer, uring.Incremental); err != nil {
 		e.close()
 		return nil, err
@@ -109,26 +108,9 @@ func newCompletion(l *loop) (engine, error) {
 
 func (e *completion) name() string { return "uring" }
 
-// listen waits for connections with poll and leaves accept(2) to the loop: so each has its place among MaxConns before it
-// is taken, comes with its address, and none is on its way when accepting stops.
-func (e *completion) listen(ln *listener) error {
-	i := slices.Index(e.listeners, ln)
-	if i < 0 {
-		i = len(e.listeners)
-		e.listeners = append(e.listeners, ln)
-	}
-	e.serial++
-	ln.serial = e.serial
-	e.next().Poll(ln.fd, unix.POLLIN, userData(kindAccept, ln.serial, i))
-	return nil
-}
+func (e *completion) listen(ln *listener) error { return e.doors.open(e, ln) }
 
-func (e *completion) unlisten(ln *listener) {
-	if i := slices.Index(e.listeners, ln); i >= 0 && ln.serial != 0 {
-		e.next().Cancel(userData(kindAccept, ln.serial, i), 0)
-		ln.serial = 0
-	}
-}
+func (e *completion) unlisten(ln *listener) { e.doors.shut(ln) }
 
 func (e *completion) watch(c *Conn, want selector.Events) error {
 	if c.ring&serialised == 0 {
@@ -336,15 +318,7 @@ func (e *completion) settle(cqe uring.CQE) {
 	case kindBell:
 		e.bell.Heard(cqe)
 	case kindAccept:
-		ln := e.listeners[index]
-		if ln.serial == 0 || uint64(ln.serial&serialMask) != cqe.UserData>>serialShift&serialMask {
-			return
-		}
-		ln.serial = 0
-		ln.acceptReady()
-		if !ln.waits && !ln.closed && ln.serial == 0 {
-			e.listen(ln)
-		}
+		e.doors.answer(e)
 	case kindReceive, kindPoll:
 		c := e.loop.conns.at(index)
 		if c != nil && uint64(c.serial&serialMask) != cqe.UserData>>serialShift&serialMask {
@@ -440,6 +414,7 @@ func (e *completion) close() {
 	if e.arena != nil {
 		uring.Unmap(e.arena)
 	}
+	e.doors.close()
 	if e.enabled {
 		runtime.UnlockOSThread()
 	}

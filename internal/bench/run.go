@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -104,6 +105,7 @@ func newRun(cfg Config) *run {
 		LingerTimeout: time.Second,
 		WriteTimeout:  -1,
 		SlowCall:      -1,
+		Logger:        slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if host, _, err := net.SplitHostPort(cfg.Address); err == nil && cfg.TLS != nil && cfg.TLS.ServerName == "" {
 		r.cfg.TLS = cfg.TLS.Clone()

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/switchboard-go/switchboard/internal/seccomp"
 )
 
 func TestProbeAgreesWithTheKernelsVersion(t *testing.T) {
@@ -65,7 +65,9 @@ func TestRefusalSaysWhyAndWhatToDo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		refuse(t, unix.Errno(n))
+		if err := seccomp.Refuse(unix.SYS_IO_URING_SETUP, unix.Errno(n)); err != nil {
+			t.Fatal(err)
+		}
 		s := Probe()
 		_, err = New(Config{})
 		if s.Err() == nil || err == nil || s.Err().Error() != err.Error() || s.Has(NoDrop) || s.Require(NoDrop) != s.Err() {
@@ -99,26 +101,5 @@ func TestRefusalSaysWhyAndWhatToDo(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// refuse puts all threads below a filter that lets io_uring_setup(2) fail with errno: seccomp(2), and bpf's instructions
-// as include/uapi/linux/filter.h and include/uapi/linux/bpf_common.h have them.
-func refuse(t *testing.T, errno unix.Errno) {
-	runtime.LockOSThread()
-	filter := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the system call's number
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_IO_URING_SETUP, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-	}
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		t.Fatal(err)
-	}
-	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
-		uintptr(unsafe.Pointer(&program)))
-	if e != 0 {
-		t.Fatal(e)
 	}
 }

@@ -1,0 +1,76 @@
+package switchboard_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/seccomp"
+	"golang.org/x/sys/unix"
+)
+
+// ringRefusals are what io_uring_setup(2) may answer where rings are not to be had.
+var ringRefusals = map[string]unix.Errno{"EPERM": unix.EPERM, "ENOSYS": unix.ENOSYS, "ENOMEM": unix.ENOMEM}
+
+func init() {
+	for name, errno := range ringRefusals {
+		children["echo with "+name+" for rings"] = func() {
+			if err := seccomp.Refuse(unix.SYS_IO_URING_SETUP, errno); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			fmt.Println(switchboard.Engines())
+			named := &switchboard.Server{Engine: "uring", Accept: everyone(echo)}
+			fmt.Println(strings.ReplaceAll(fmt.Sprint(named.ListenAndServe("127.0.0.1:0")), "\n", " "))
+			serveAsChild()
+		}
+	}
+}
+
+// loggedBy serves with the engine "auto" and returns what it logged meanwhile.
+func loggedBy(t *testing.T, loops int) string {
+	var log strings.Builder
+	s := &switchboard.Server{Loops: loops, Accept: everyone(echo), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	address, served := serveAt(t, s, "127.0.0.1:0")
+	p := call(t, address)
+	p.says("hello")
+	p.hears("hello")
+	p.Close()
+	stop(s)
+	next(t, served)
+	return log.String()
+}
+
+func TestAutoTakesTheFirstEngineThereIsAndSaysWhyOnce(t *testing.T) {
+	log := loggedBy(t, 3)
+	want := "engine=" + engines()[0] + " "
+	if strings.Count(log, "why=") != 1 || !strings.Contains(log, want) {
+		t.Errorf("no %q, or not once, in\n%s", want, log)
+	}
+}
+
+func TestWhereRingsAreRefusedAutoIsEpoll(t *testing.T) {
+	for name, errno := range ringRefusals {
+		t.Run(name, func(t *testing.T) {
+			c := startChild(t, "echo with "+name+" for rings", "auto")
+			// The child's lines: what engines there are, what became of the one that was named, and its address.
+			if c.address != "[epoll poll select]" {
+				t.Errorf("engines are %s", c.address)
+			}
+			if err := c.answer(); !strings.Contains(err, "engine uring: io_uring_setup: "+errno.Error()+": ") {
+				t.Errorf("uring, named: %s", err)
+			}
+			address := c.answer()
+			p := call(t, address)
+			p.says("hello")
+			p.hears("hello")
+			p.Close()
+			if !strings.Contains(c.logged(), "engine=epoll loop=0 why=") || !strings.Contains(c.logged(), errno.Error()) {
+				t.Errorf("the log does not tell:\n%s", c.logged())
+			}
+		})
+	}
+}
