@@ -124,7 +124,8 @@ const (
 	cancelling                       // and is being cancelled
 	polling                          // one waits for room for output
 	serialised                       // it has a serial number
-	flooding                         // it is received from once a turn
+	flooding                         // it brings more than is good for the others: it is read once a turn
+	looking                          // receiving is only a poll
 )
 
 // A todo is what the loop owes a connection later in a turn.

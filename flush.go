@@ -73,7 +73,11 @@ func (c *Conn) flush() {
 		more.since, more.untaken = c.loop.tick, rawio.Untaken(int(c.fd))
 		c.schedule()
 	}
-	if c.flags&leaving != 0 && out&inBatch == 0 && c.idle(queued) {
+	if out&inBatch != 0 {
+		if queued > 0 || ending != nil || out&noOutput != 0 || c.flags&leaving != 0 {
+			c.later(0) // the batch is gone by then
+		}
+	} else if c.flags&leaving != 0 && c.idle(queued) {
 		c.later(todoLeave)
 	}
 	if want := c.want(out); want != selector.Events(c.wanted) {

@@ -23,7 +23,7 @@ type loop struct {
 	start  time.Time
 
 	// The turn's.
-	tick      int64   // milliseconds since start when the turn began
+	tick      int64   // milliseconds since start when the engine last waited no longer
 	list      []*Conn // connections that are owed something
 	due       fifo[*Conn]
 	tasks     fifo[task]
@@ -166,9 +166,8 @@ func (l *loop) workOff() {
 	}
 }
 
-// advance moves the clock on and wakes whose time has come.
+// advance wakes whose time has come.
 func (l *loop) advance() {
-	l.tick = l.clock()
 	// Who is woken may stop the timers of others: first all that are due are collected, then each is looked at.
 	if l.deadlines.Len() > 0 {
 		l.deadlines.Advance(l.tick, func(t *wheel.Timer) { l.expire((*Conn)(unsafe.Pointer(t))) })

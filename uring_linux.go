@@ -68,6 +68,7 @@ const (
 	kindBell
 	kindAccept
 	kindReceive
+	kindLook
 	kindPoll
 	kindSend
 
@@ -120,9 +121,8 @@ func (e *completion) watch(c *Conn, want selector.Events) error {
 	}
 	c.wanted = uint8(want)
 	switch {
-	case want&selector.Read == 0 && c.ring&(receiving|cancelling) == receiving:
-		c.ring |= cancelling
-		e.next().Cancel(e.id(kindReceive, c), 0)
+	case want&selector.Read == 0:
+		e.stopReceiving(c)
 	case want&selector.Read != 0 && c.ring&receiving == 0:
 		e.receive(c)
 	}
@@ -135,13 +135,29 @@ func (e *completion) watch(c *Conn, want selector.Events) error {
 
 func (e *completion) id(kind int, c *Conn) uint64 { return userData(kind, c.serial, int(c.index)) }
 
+// receive has the kernel receive for c. A connection that floods is only waited for, and then read: left alone, the kernel
+// goes on receiving for it while there are buffers. (To receive once, into the same buffers, is not possible: the kernel
+// tells of it later than of what it receives again and again, and the order tells which bytes are whose.)
 func (e *completion) receive(c *Conn) {
 	c.ring |= receiving
 	if c.ring&flooding != 0 {
-		e.next().Recv(int(c.fd), e.buffers, e.id(kindReceive, c))
+		c.ring |= looking
+		e.next().Poll(int(c.fd), unix.POLLIN, e.id(kindLook, c))
 	} else {
 		e.next().RecvMultishot(int(c.fd), e.buffers, e.id(kindReceive, c))
 	}
+}
+
+func (e *completion) stopReceiving(c *Conn) {
+	if c.ring&(receiving|cancelling) != receiving {
+		return
+	}
+	c.ring |= cancelling
+	kind := kindReceive
+	if c.ring&looking != 0 {
+		kind = kindLook
+	}
+	e.next().Cancel(e.id(kind, c), 0)
 }
 
 // look tells of what has come that the kernel has not yet received for c. It will be here with the next turn.
@@ -171,18 +187,19 @@ func (e *completion) send(c *Conn, more []byte) syscall.Errno {
 	return 0
 }
 
-// release has the kernel end what it does for c before the descriptor is another's. A completion that was on its way finds
-// nobody of its serial number.
+// release has the kernel end what it does for c, and then close the descriptor. In this order, and behind what was begun for
+// c and not handed over yet: it is not another's before all that is done. A completion that was on its way finds nobody of
+// its serial number.
 func (e *completion) release(c *Conn) {
-	if c.ring&(receiving|cancelling) == receiving {
-		e.next().Cancel(e.id(kindReceive, c), 0)
-	}
+	e.stopReceiving(c)
 	if c.ring&polling != 0 {
 		e.next().Cancel(e.id(kindPoll, c), 0)
 	}
 	c.ring, c.wanted = 0, 0
 	if c.fd >= 0 {
-		rawio.Close(int(c.fd))
+		sqe := e.next()
+		sqe.Close(int(c.fd), userData(kindNobody, 0, 0))
+		sqe.Quiet()
 	}
 }
 
@@ -200,11 +217,6 @@ func (e *completion) next() *uring.SQE {
 }
 
 func (e *completion) wait(timeout time.Duration) error {
-	if !e.enabled {
-		if err := e.begin(); err != nil {
-			return err
-		}
-	}
 	e.letGo()
 	if len(e.starved.items) > 0 {
 		timeout = 0
@@ -227,7 +239,7 @@ func (e *completion) wait(timeout time.Duration) error {
 	case timeout != 0 && n > 0:
 		err = e.enter(func() error { return e.ring.Wait(n, crowdWait) })
 		e.crowd.came(len(e.done.items) >= n)
-	case e.ring.Queued() > 0 || timeout != 0 || e.ring.Due():
+	case timeout == 0 && (e.ring.Queued() > 0 || e.ring.Due()):
 		err = e.enter(e.submission)
 	}
 	if timeout != 0 && err == nil && len(e.done.items) == 0 && len(e.loop.list) == 0 {
@@ -265,6 +277,11 @@ func (e *completion) submission() error {
 
 // enter makes the entering call, and collects what is complete. It calls no handler.
 func (e *completion) enter(call func() error) error {
+	if !e.enabled {
+		if err := e.begin(); err != nil {
+			return err
+		}
+	}
 	err := call()
 	for cqe := range e.ring.Completions {
 		if cqe.UserData>>kindShift == kindSend {
@@ -281,9 +298,8 @@ func (e *completion) enter(call func() error) error {
 		c := s.c
 		c.mu.Lock()
 		c.out &^= inBatch
-		more := s.lost || c.pending() > 0 || c.ending != nil || c.out&noOutput != 0 || c.flags&leaving != 0
 		c.mu.Unlock()
-		if more && c.state != stateGone {
+		if s.lost && c.state != stateGone {
 			c.later(0)
 		}
 	}
@@ -319,17 +335,19 @@ func (e *completion) settle(cqe uring.CQE) {
 		e.bell.Heard(cqe)
 	case kindAccept:
 		e.doors.answer(e)
-	case kindReceive, kindPoll:
+	case kindReceive, kindLook, kindPoll:
 		c := e.loop.conns.at(index)
 		if c != nil && uint64(c.serial&serialMask) != cqe.UserData>>serialShift&serialMask {
 			c = nil
 		}
-		if kind == kindPoll {
-			if c != nil {
-				e.ready(c)
-			}
-		} else {
+		switch {
+		case kind == kindReceive:
 			e.received(c, cqe)
+		case c == nil:
+		case kind == kindLook:
+			e.looked(c)
+		default:
+			e.ready(c)
 		}
 	}
 }
@@ -378,22 +396,35 @@ func (e *completion) received(c *Conn, cqe uring.CQE) {
 	}
 }
 
+// looked reads c, which floods, because there is something, or because it is waited for no longer.
+func (e *completion) looked(c *Conn) {
+	c.ring &^= receiving | cancelling | looking
+	if !c.watches(selector.Read) {
+		return
+	}
+	before := c.received.Load()
+	c.read(e.spare)
+	if c.state == stateGone {
+		return
+	}
+	if c.received.Load()-before < int64(len(e.spare)) {
+		c.ring &^= flooding
+	}
+	if c.ring&receiving == 0 && c.watches(selector.Read) {
+		e.again.items = append(e.again.items, c)
+	}
+}
+
 // bound sees to it that a connection which brings more than ReadBuffer in one turn brings so much a turn from now on, until
-// it brings less: left alone, the kernel goes on receiving for it while there are buffers.
+// it brings less.
 func (e *completion) bound(c *Conn, cqe uring.CQE) {
 	if c != e.last {
 		e.last, e.row = c, 0
 	}
 	e.row += int(max(cqe.Res, 0))
-	switch most := e.loop.limits.ReadBuffer; {
-	case c.ring&flooding != 0 && cqe.Res > 0 && int(cqe.Res) < most:
-		c.ring &^= flooding
-	case c.ring&flooding == 0 && e.row > most:
+	if e.row > e.loop.limits.ReadBuffer && c.ring&flooding == 0 {
+		e.stopReceiving(c)
 		c.ring |= flooding
-		if c.ring&(receiving|cancelling) == receiving {
-			c.ring |= cancelling
-			e.next().Cancel(e.id(kindReceive, c), 0)
-		}
 	}
 }
 
@@ -407,6 +438,9 @@ func (e *completion) letGo() {
 func (e *completion) wake() { e.bell.Ring() }
 
 func (e *completion) close() {
+	if e.ring.Queued() > 0 {
+		e.enter(e.submission) // closes what was released last
+	}
 	if e.bell != nil {
 		e.bell.Close()
 	}

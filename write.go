@@ -37,7 +37,7 @@ func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 		return 0, err
 	}
 	inTurn := now || c.inTurn()
-	waits := c.out&(blocked|posted|inBatch) != 0
+	waits, told := c.out&(blocked|posted|inBatch) != 0, c.out&(blocked|posted) != 0
 	var errno syscall.Errno
 	// A loop at work sends what is queued when its turn is over, with whatever else is written until then. A sleeping
 	// loop is spared the waking.
@@ -61,7 +61,7 @@ func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 	if errno != 0 {
 		err = c.breakOff("write", errno)
 	}
-	tell := !inTurn && !waits && (c.pending() > 0 || errno != 0)
+	tell := !inTurn && !told && (c.pending() > 0 || errno != 0)
 	if tell {
 		c.out |= posted
 	}
