@@ -145,6 +145,69 @@ func TestAbortWithOperationsInFlightCrossesNoLines(t *testing.T) {
 	}
 }
 
+// A fickle handler has the ring receive again and, before the kernel has heard of it, ends the connection.
+type fickle struct{}
+
+func (fickle) Data(c *Conn, p []byte) (int, error) {
+	c.Pause()
+	c.After(time.Millisecond, func() {
+		c.Do(c.Resume)
+		c.Do(c.Abort)
+	})
+	return len(p), nil
+}
+
+func (fickle) Close(*Conn, error) { time.Sleep(time.Millisecond / 2) } // the descriptor is free: somebody shall have it
+
+func TestWhatWasBegunForAConnectionIsNotDoneToTheNextOfItsNumber(t *testing.T) {
+	_, address := onRings(t, fickle{})
+	done := make(chan struct{})
+	var others sync.WaitGroup
+	for range 2 { // what has nothing to do with the server, but takes the numbers of its connections
+		others.Go(func() {
+			for round := byte(0); ; round++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				a, b, err := socket.Pair(socket.AF_UNIX, socket.SOCK_STREAM, 0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				b.SetTimeout(time.Second)
+				said, heard := bytes.Repeat([]byte{round}, 50), make([]byte, 50)
+				a.Send(said)
+				time.Sleep(time.Millisecond)
+				if _, err := io.ReadFull(b, heard); err != nil || !bytes.Equal(said, heard) {
+					t.Errorf("heard %v, %v", heard, err)
+				}
+				a.Close()
+				b.Close()
+			}
+		})
+	}
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for range 100 {
+				c, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.Write([]byte("hello"))
+				io.Copy(io.Discard, c) // until it is reset
+				c.Close()
+			}
+		})
+	}
+	clients.Wait()
+	close(done)
+	others.Wait()
+}
+
 func TestChildrenAreStartedWhileRingsAreOpen(t *testing.T) {
 	_, address := onRings(t, DataFunc((*Conn).Write))
 	done := make(chan struct{})
