@@ -21,7 +21,7 @@ type crowd struct {
 const (
 	crowdLeast = 8
 	crowdMost  = 256
-	crowdShare = 4 // of the loop's connections no more than one in so many: the rest is being served meanwhile
+	crowdShare = 3 // of the loop's connections no more than one in so many: the rest is being served meanwhile
 	crowdWait  = 100 * time.Microsecond
 )
 
