@@ -1,10 +1,14 @@
 package switchboard_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/switchboard-go/switchboard"
@@ -70,6 +74,46 @@ func TestWhereRingsAreRefusedAutoIsEpoll(t *testing.T) {
 			p.Close()
 			if !strings.Contains(c.logged(), "engine=epoll loop=0 why=") || !strings.Contains(c.logged(), errno.Error()) {
 				t.Errorf("the log does not tell:\n%s", c.logged())
+			}
+		})
+	}
+}
+
+// A ring is taken apart some time after the death of its process. What listens must not wait for that.
+func TestKilledServerListensNoMore(t *testing.T) {
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			for range 5 {
+				cmd := exec.Command(os.Args[0])
+				cmd.Env = append(os.Environ(), childVariable+"=echo", engineVariable+"="+engine)
+				in, err := cmd.StdinPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer in.Close()
+				out, err := cmd.StdoutPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				var address string
+				_, err = fmt.Fscan(out, &address)
+				if err == nil {
+					p := call(t, address)
+					p.says("hello")
+					p.hears("hello")
+					p.Close()
+				}
+				cmd.Process.Kill()
+				cmd.Wait()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+					t.Fatalf("connecting to the dead: %v, %v", c, err)
+				}
 			}
 		})
 	}

@@ -218,15 +218,8 @@ func (e *completion) next() *uring.SQE {
 
 func (e *completion) wait(timeout time.Duration) error {
 	e.letGo()
-	if len(e.starved.items) > 0 {
+	if e.feed() {
 		timeout = 0
-		e.loop.woken()
-	}
-	for c, ok := e.starved.next(); ok; c, ok = e.starved.next() {
-		if c.state != stateGone && c.watches(selector.Read) {
-			c.read(e.spare)
-			e.again.items = append(e.again.items, c)
-		}
 	}
 	for c, ok := e.again.next(); ok; c, ok = e.again.next() {
 		if c.state != stateGone && c.watches(selector.Read) && c.ring&receiving == 0 {
@@ -252,6 +245,21 @@ func (e *completion) wait(timeout time.Duration) error {
 	}
 	e.last = nil
 	return err
+}
+
+// feed reads for the connections that the buffers had run out for, and tells whether there were any.
+func (e *completion) feed() bool {
+	if len(e.starved.items) == 0 {
+		return false
+	}
+	e.loop.woken()
+	for c, ok := e.starved.next(); ok; c, ok = e.starved.next() {
+		if c.state != stateGone && c.watches(selector.Read) {
+			c.read(e.spare)
+			e.again.items = append(e.again.items, c)
+		}
+	}
+	return true
 }
 
 // begin makes the calling thread the ring's.
