@@ -171,6 +171,7 @@ func (e *completion) send(c *Conn, more []byte) syscall.Errno {
 		one := [1][]byte{more}
 		return c.transmit(one[:])
 	}
+	sqe := e.next() // first of all: it may have to submit the batch, whose memory is used anew then
 	p := e.arena[e.used : e.used : e.used+n]
 	for b, skip := c.head, int(c.headSent); b != nil; b, skip = b.Next, 0 {
 		p = append(p, b.B[skip:]...)
@@ -180,7 +181,6 @@ func (e *completion) send(c *Conn, more []byte) syscall.Errno {
 	c.dequeue(queued)
 	c.moved(n)
 	c.out |= inBatch
-	sqe := e.next()
 	sqe.Send(int(c.fd), p, unix.MSG_DONTWAIT|unix.MSG_WAITALL, userData(kindSend, 0, len(e.batch)))
 	sqe.Quiet()
 	e.batch = append(e.batch, sending{c: c, p: p})
@@ -291,12 +291,10 @@ func (e *completion) enter(call func() error) error {
 		}
 	}
 	err := call()
-	for cqe := range e.ring.Completions {
-		if cqe.UserData>>kindShift == kindSend {
-			e.unsent(&e.batch[uint32(cqe.UserData)], cqe)
-		} else {
-			e.done.items = append(e.done.items, cqe)
-		}
+	e.collect()
+	for err == nil && e.ring.Overflowing() { // what follows must know of every send that failed
+		err = e.ring.Submit()
+		e.collect()
 	}
 	if e.ring.Queued() > 0 {
 		return err // the kernel has not taken all: the batch is not over
@@ -314,6 +312,17 @@ func (e *completion) enter(call func() error) error {
 	clear(e.batch)
 	e.batch, e.used = e.batch[:0], 0
 	return err
+}
+
+// collect takes what is complete out of the queue.
+func (e *completion) collect() {
+	for cqe := range e.ring.Completions {
+		if cqe.UserData>>kindShift == kindSend {
+			e.unsent(&e.batch[uint32(cqe.UserData)], cqe)
+		} else {
+			e.done.items = append(e.done.items, cqe)
+		}
+	}
 }
 
 // unsent puts back into the queue what the kernel did not take.
