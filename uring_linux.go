@@ -2,7 +2,6 @@ package switchboard
 
 import (
 	"runtime"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,13 +39,6 @@ type completion struct {
 	serial  uint32 // the last one given
 }
 
-// sending is one connection's part of a batch.
-type sending struct {
-	c    *Conn
-	p    []byte
-	lost bool
-}
-
 // Variables, so that a test can make them small.
 var (
 	ringEntries     = 2048 // operations that one turn may begin
@@ -57,7 +49,7 @@ var (
 const (
 	arenaSize  = 256 << 10
 	shortBatch = 32       // operations that are begun in a few microseconds
-	restAfter  = 2        // milliseconds: for a goroutine that keeps its thread, leaving the processor to others costs some microseconds
+	restAfter  = 2        // milliseconds: who keeps a thread leaves the processor to others at the cost of some microseconds
 	batchMost  = 16 << 10 // bytes of one connection in a batch: with more, a call of its own costs nothing
 )
 
@@ -123,7 +115,7 @@ func (e *completion) watch(c *Conn, want selector.Events) error {
 	switch {
 	case want&selector.Read == 0:
 		e.stopReceiving(c)
-	case want&selector.Read != 0 && c.ring&receiving == 0:
+	case c.ring&receiving == 0:
 		e.receive(c)
 	}
 	if want&selector.Write != 0 && c.ring&polling == 0 {
@@ -134,58 +126,6 @@ func (e *completion) watch(c *Conn, want selector.Events) error {
 }
 
 func (e *completion) id(kind int, c *Conn) uint64 { return userData(kind, c.serial, int(c.index)) }
-
-// receive has the kernel receive for c. A connection that floods is only waited for, and then read: left alone, the kernel
-// goes on receiving for it while there are buffers. (To receive once, into the same buffers, is not possible: the kernel
-// tells of it later than of what it receives again and again, and the order tells which bytes are whose.)
-func (e *completion) receive(c *Conn) {
-	c.ring |= receiving
-	if c.ring&flooding != 0 {
-		c.ring |= looking
-		e.next().Poll(int(c.fd), unix.POLLIN, e.id(kindLook, c))
-	} else {
-		e.next().RecvMultishot(int(c.fd), e.buffers, e.id(kindReceive, c))
-	}
-}
-
-func (e *completion) stopReceiving(c *Conn) {
-	if c.ring&(receiving|cancelling) != receiving {
-		return
-	}
-	c.ring |= cancelling
-	kind := kindReceive
-	if c.ring&looking != 0 {
-		kind = kindLook
-	}
-	e.next().Cancel(e.id(kind, c), 0)
-}
-
-// look tells of what has come that the kernel has not yet received for c. It will be here with the next turn.
-func (e *completion) look(c *Conn) bool { return rawio.Waiting(int(c.fd)) > 0 }
-
-// send puts what c has queued into the batch, and more. c.mu is held.
-func (e *completion) send(c *Conn, more []byte) syscall.Errno {
-	queued := int(c.queued)
-	n := queued + len(more)
-	if n > batchMost || n > len(e.arena)-e.used {
-		one := [1][]byte{more}
-		return c.transmit(one[:])
-	}
-	sqe := e.next() // first of all: it may have to submit the batch, whose memory is used anew then
-	p := e.arena[e.used : e.used : e.used+n]
-	for b, skip := c.head, int(c.headSent); b != nil; b, skip = b.Next, 0 {
-		p = append(p, b.B[skip:]...)
-	}
-	p = append(p, more...)
-	e.used += n
-	c.dequeue(queued)
-	c.moved(n)
-	c.out |= inBatch
-	sqe.Send(int(c.fd), p, unix.MSG_DONTWAIT|unix.MSG_WAITALL, userData(kindSend, 0, len(e.batch)))
-	sqe.Quiet()
-	e.batch = append(e.batch, sending{c: c, p: p})
-	return 0
-}
 
 // release has the kernel end what it does for c, and then close the descriptor. In this order, and behind what was begun for
 // c and not handed over yet: it is not another's before all that is done. A completion that was on its way finds nobody of
@@ -202,9 +142,6 @@ func (e *completion) release(c *Conn) {
 		sqe.Quiet()
 	}
 }
-
-// submit has the kernel take the batch now.
-func (e *completion) submit() { e.enter(e.submission) }
 
 // next returns an entry for the next operation.
 func (e *completion) next() *uring.SQE {
@@ -247,21 +184,6 @@ func (e *completion) wait(timeout time.Duration) error {
 	return err
 }
 
-// feed reads for the connections that the buffers had run out for, and tells whether there were any.
-func (e *completion) feed() bool {
-	if len(e.starved.items) == 0 {
-		return false
-	}
-	e.loop.woken()
-	for c, ok := e.starved.next(); ok; c, ok = e.starved.next() {
-		if c.state != stateGone && c.watches(selector.Read) {
-			c.read(e.spare)
-			e.again.items = append(e.again.items, c)
-		}
-	}
-	return true
-}
-
 // begin makes the calling thread the ring's.
 func (e *completion) begin() error {
 	runtime.LockOSThread()
@@ -299,49 +221,8 @@ func (e *completion) enter(call func() error) error {
 	if e.ring.Queued() > 0 {
 		return err // the kernel has not taken all: the batch is not over
 	}
-	for i := range e.batch {
-		s := &e.batch[i]
-		c := s.c
-		c.mu.Lock()
-		c.out &^= inBatch
-		c.mu.Unlock()
-		if s.lost && c.state != stateGone {
-			c.later(0)
-		}
-	}
-	clear(e.batch)
-	e.batch, e.used = e.batch[:0], 0
+	e.endBatch()
 	return err
-}
-
-// collect takes what is complete out of the queue.
-func (e *completion) collect() {
-	for cqe := range e.ring.Completions {
-		if cqe.UserData>>kindShift == kindSend {
-			e.unsent(&e.batch[uint32(cqe.UserData)], cqe)
-		} else {
-			e.done.items = append(e.done.items, cqe)
-		}
-	}
-}
-
-// unsent puts back into the queue what the kernel did not take.
-func (e *completion) unsent(s *sending, cqe uring.CQE) {
-	rest := s.p[max(int(cqe.Res), 0):]
-	c := s.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.lost = true
-	if c.out&closed != 0 {
-		return
-	}
-	c.sent -= int64(len(rest))
-	c.putBack(rest)
-	if errno := syscall.Errno(-cqe.Res); cqe.Res < 0 && !rawio.WouldBlock(errno) {
-		c.breakOff("write", errno)
-	} else {
-		c.out |= blocked | progressed
-	}
 }
 
 // settle passes on one completion.
@@ -378,77 +259,6 @@ func (e *completion) ready(c *Conn) {
 	} else {
 		c.writable()
 	}
-}
-
-// received passes on what came for c, which is nil if it is gone.
-func (e *completion) received(c *Conn, cqe uring.CQE) {
-	p := e.buffers.Bytes(cqe)
-	e.held = cqe
-	defer e.letGo()
-	if c == nil {
-		return
-	}
-	if !cqe.More() {
-		c.ring &^= receiving | cancelling
-	}
-	switch errno := syscall.Errno(-cqe.Res); {
-	case cqe.Res > 0:
-		c.receive(p)
-	case cqe.Res == 0:
-		c.inputEnd()
-	case errno == unix.ENOBUFS:
-		// It may have been another's flood that took them all, and will be again: this one is not left to chance.
-		e.starved.items = append(e.starved.items, c)
-		return
-	case errno == unix.ECANCELED, rawio.WouldBlock(errno):
-	default:
-		c.failed("read", errno)
-	}
-	if c.state == stateGone {
-		return
-	}
-	e.bound(c, cqe)
-	if c.ring&receiving == 0 && c.watches(selector.Read) {
-		e.again.items = append(e.again.items, c)
-	}
-}
-
-// looked reads c, which floods, because there is something, or because it is waited for no longer.
-func (e *completion) looked(c *Conn) {
-	c.ring &^= receiving | cancelling | looking
-	if !c.watches(selector.Read) {
-		return
-	}
-	before := c.received.Load()
-	c.read(e.spare)
-	if c.state == stateGone {
-		return
-	}
-	if c.received.Load()-before < int64(len(e.spare)) {
-		c.ring &^= flooding
-	}
-	if c.ring&receiving == 0 && c.watches(selector.Read) {
-		e.again.items = append(e.again.items, c)
-	}
-}
-
-// bound sees to it that a connection which brings more than ReadBuffer in one turn brings so much a turn from now on, until
-// it brings less.
-func (e *completion) bound(c *Conn, cqe uring.CQE) {
-	if c != e.last {
-		e.last, e.row = c, 0
-	}
-	e.row += int(max(cqe.Res, 0))
-	if e.row > e.loop.limits.ReadBuffer && c.ring&flooding == 0 {
-		e.stopReceiving(c)
-		c.ring |= flooding
-	}
-}
-
-// letGo gives back the buffer that was last offered.
-func (e *completion) letGo() {
-	e.buffers.Release(e.held)
-	e.held = uring.CQE{}
 }
 
 // wake rings the bell. Any goroutine may call it.
