@@ -48,7 +48,7 @@ func (h *talker) Data(c *switchboard.Conn, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *talker) Close(c *switchboard.Conn, err error) {
+func (h *talker) Closed(c *switchboard.Conn, err error) {
 	h.c, h.err = c, err
 	if h.ends.Add(1) == 1 {
 		h.ended <- h

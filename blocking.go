@@ -74,8 +74,8 @@ func (f blocking) Data(c *Conn, p []byte) (int, error) {
 	return len(p), nil
 }
 
-// InputEnd implements InputEnder.
-func (f blocking) InputEnd(c *Conn, rest []byte) error {
+// InputEnded implements InputEnder.
+func (f blocking) InputEnded(c *Conn, rest []byte) error {
 	more := c.more.Load()
 	if more == nil || more.stream == nil {
 		return io.EOF
@@ -99,7 +99,7 @@ func (f blocking) Drained(c *Conn) {
 }
 
 // Close implements Handler.
-func (f blocking) Close(c *Conn, err error) {
+func (f blocking) Closed(c *Conn, err error) {
 	more := c.more.Load()
 	if more == nil || more.stream == nil {
 		return

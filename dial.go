@@ -42,7 +42,7 @@ func (t target) String() string {
 
 // Dial connects to an address ("example.com:80", "[::1]:7", "/run/s.sock", "@abstract") and serves the connection with h
 // on the quietest loop. It does not wait for the connection: it returns at once, what is written is
-// queued until it is there, and h, if it is an Opener, is told. If it does not come about, h.Close is told why; the same
+// queued until it is there, and h, if it is an Opener, is told. If it does not come about, h.Closed is told why; the same
 // when ctx ends before it is there. If a name has several addresses, they are tried one after another, each for
 // Server.DialTimeout.
 //
@@ -338,7 +338,7 @@ func (c *Conn) dialDone() {
 	c.schedule()
 	l.begin(c)
 	if h, ok := c.handler.(Opener); ok {
-		if err := h.Open(c); err != nil {
+		if err := h.Opened(c); err != nil {
 			c.end(orderly(err))
 		}
 	}

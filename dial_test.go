@@ -30,7 +30,7 @@ func newDialler() *dialler {
 	return h
 }
 
-func (h *dialler) Open(c *switchboard.Conn) error {
+func (h *dialler) Opened(c *switchboard.Conn) error {
 	h.opened <- c
 	return h.err
 }

@@ -61,7 +61,7 @@ func (h *tenant) Data(c *switchboard.Conn, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *tenant) Close(c *switchboard.Conn, err error) {
+func (h *tenant) Closed(c *switchboard.Conn, err error) {
 	h.ended.Add(1)
 	c.Write(h.name())
 }
@@ -173,4 +173,4 @@ type ending struct {
 }
 
 func (h *ending) Data(c *switchboard.Conn, p []byte) (int, error) { return h.data(c, p) }
-func (h *ending) Close(*switchboard.Conn, error)                  { h.done() }
+func (h *ending) Closed(*switchboard.Conn, error)                 { h.done() }

@@ -236,7 +236,7 @@ func (l *loop) tellClose(c *Conn, err error) {
 		}
 		l.current.Store(before)
 	}()
-	c.handler.Close(c, err)
+	c.handler.Closed(c, err)
 	returned = true
 }
 

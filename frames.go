@@ -33,8 +33,8 @@ func (h *FrameHandler) Data(c *Conn, p []byte) (int, error) {
 	return n, err
 }
 
-// InputEnd implements InputEnder.
-func (h *FrameHandler) InputEnd(c *Conn, rest []byte) error {
+// InputEnded implements InputEnder.
+func (h *FrameHandler) InputEnded(c *Conn, rest []byte) error {
 	if _, err := h.each(c, rest, true); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (h *FrameHandler) InputEnd(c *Conn, rest []byte) error {
 }
 
 // Close implements Handler.
-func (h *FrameHandler) Close(*Conn, error) {}
+func (h *FrameHandler) Closed(*Conn, error) {}
 
 // each calls f for every message in p, and returns how many bytes they took.
 func (h *FrameHandler) each(c *Conn, p []byte, atEnd bool) (n int, err error) {

@@ -230,11 +230,11 @@ type wellMannered struct {
 	left chan error
 }
 
-func (h *wellMannered) Close(_ *switchboard.Conn, err error) { h.left <- err }
+func (h *wellMannered) Closed(_ *switchboard.Conn, err error) { h.left <- err }
 
-func (h *wellMannered) InputEnd(c *switchboard.Conn, rest []byte) error {
+func (h *wellMannered) InputEnded(c *switchboard.Conn, rest []byte) error {
 	c.Write([]byte("goodbye"))
-	return h.FrameHandler.InputEnd(c, rest)
+	return h.FrameHandler.InputEnded(c, rest)
 }
 
 func TestFramesCanBeEmbedded(t *testing.T) {

@@ -19,7 +19,7 @@ type ender struct {
 	end func(c *switchboard.Conn, rest []byte) error
 }
 
-func (h *ender) InputEnd(c *switchboard.Conn, rest []byte) error { return h.end(c, rest) }
+func (h *ender) InputEnded(c *switchboard.Conn, rest []byte) error { return h.end(c, rest) }
 
 func TestNcThatEndsItsInputStillGetsTheReply(t *testing.T) {
 	inTheClear(t, func(t *testing.T, s *switchboard.Server) {

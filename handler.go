@@ -16,13 +16,13 @@ type Handler interface {
 
 	// Close tells, exactly once, that the connection is gone: nil after an orderly end, else why. An error that is
 	// ErrUnsent as well says that bytes which Write took were not sent.
-	Close(c *Conn, err error)
+	Closed(c *Conn, err error)
 }
 
 // An Opener is a Handler that is told when its dialled connection is there, before any Data. What was written until then
 // is sent now. An error ends the connection. Connections that were accepted have no need of it: Server.Accept is told.
 type Opener interface {
-	Open(c *Conn) error
+	Opened(c *Conn) error
 }
 
 // An InputEnder is a Handler that is told when the peer has ended its output (a half-close, or the first half of a
@@ -32,7 +32,7 @@ type Opener interface {
 // A Handler that is not an InputEnder has its connection closed once everything written is sent: orderly if it had
 // consumed everything, else with io.ErrUnexpectedEOF.
 type InputEnder interface {
-	InputEnd(c *Conn, rest []byte) error
+	InputEnded(c *Conn, rest []byte) error
 }
 
 // A Drainer is a Handler that is told when a queue that had reached Server.HighWater, or had refused a Write, is down at
@@ -46,7 +46,7 @@ type Drainer interface {
 // connection itself, now or when its conversation is over. Connections of other handlers are closed as soon as nothing
 // received waits to be consumed and nothing written waits to be sent.
 type Leaver interface {
-	Leave(c *Conn)
+	Leaving(c *Conn)
 }
 
 // A DataFunc is a Handler that needs only the one method: an echo server's is DataFunc((*Conn).Write).
@@ -56,4 +56,4 @@ type DataFunc func(c *Conn, p []byte) (n int, err error)
 func (f DataFunc) Data(c *Conn, p []byte) (int, error) { return f(c, p) }
 
 // Close does nothing.
-func (f DataFunc) Close(*Conn, error) {}
+func (f DataFunc) Closed(*Conn, error) {}

@@ -114,7 +114,7 @@ func watch(data func(c *switchboard.Conn, p []byte) (int, error)) *watched {
 }
 
 func (h *watched) Data(c *switchboard.Conn, p []byte) (int, error) { return h.data(c, p) }
-func (h *watched) Close(_ *switchboard.Conn, err error)            { h.ended <- err }
+func (h *watched) Closed(_ *switchboard.Conn, err error)           { h.ended <- err }
 
 // A peer is a plain connection of package net. What it says or hears amiss fails the test.
 type peer struct {

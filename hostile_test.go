@@ -51,11 +51,11 @@ func (h *saboteur) Data(c *switchboard.Conn, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *saboteur) Open(c *switchboard.Conn) error                  { h.in("Open"); return nil }
-func (h *saboteur) InputEnd(c *switchboard.Conn, rest []byte) error { h.in("InputEnd"); return nil }
-func (h *saboteur) Drained(c *switchboard.Conn)                     { h.in("Drained") }
-func (h *saboteur) Leave(c *switchboard.Conn)                       { h.in("Leave") }
-func (h *saboteur) Close(c *switchboard.Conn, err error) {
+func (h *saboteur) Opened(c *switchboard.Conn) error                  { h.in("Opened"); return nil }
+func (h *saboteur) InputEnded(c *switchboard.Conn, rest []byte) error { h.in("InputEnded"); return nil }
+func (h *saboteur) Drained(c *switchboard.Conn)                       { h.in("Drained") }
+func (h *saboteur) Leaving(c *switchboard.Conn)                       { h.in("Leaving") }
+func (h *saboteur) Closed(c *switchboard.Conn, err error) {
 	h.ended <- err
 	h.in("Close")
 }
@@ -65,7 +65,7 @@ func (h *saboteur) Close(c *switchboard.Conn, err error) {
 func TestPanicEndsItsOwnConnectionAndNobodyElses(t *testing.T) {
 	oops := errors.New("oops")
 	for what, harm := range map[string]func(){"panic": func() { panic(oops) }, "Goexit": func() { runtime.Goexit() }} {
-		for _, where := range []string{"Accept", "Data", "Do", "After", "InputEnd", "Drained", "Open", "Close"} {
+		for _, where := range []string{"Accept", "Data", "Do", "After", "InputEnded", "Drained", "Opened", "Closed"} {
 			t.Run(what+" in "+where, func(t *testing.T) {
 				onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 					s.Loops = 1
@@ -93,7 +93,7 @@ func TestPanicEndsItsOwnConnectionAndNobodyElses(t *testing.T) {
 					} else {
 						p := call(t, address)
 						p.Write([]byte("x")) // Accept's victim may be gone by now
-						if where == "InputEnd" {
+						if where == "InputEnded" {
 							p.endsOutput()
 						}
 						io.Copy(io.Discard, p)
@@ -142,7 +142,7 @@ func TestPanicInDataAndInCloseIsSurvived(t *testing.T) {
 type panicky struct{}
 
 func (panicky) Data(*switchboard.Conn, []byte) (int, error) { panic("in Data") }
-func (panicky) Close(*switchboard.Conn, error)              { panic("in Close") }
+func (panicky) Closed(*switchboard.Conn, error)             { panic("in Closed") }
 
 // logTo collects what the server logs.
 func logTo(s *switchboard.Server) (log func() string) {
@@ -200,7 +200,7 @@ func (sleeper) Data(c *switchboard.Conn, p []byte) (int, error) {
 	time.Sleep(60 * time.Millisecond)
 	return c.Write(p)
 }
-func (sleeper) Close(*switchboard.Conn, error) {}
+func (sleeper) Closed(*switchboard.Conn, error) {}
 
 func TestCountOutOfRangeEndsTheConnection(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {

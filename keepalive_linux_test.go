@@ -47,9 +47,9 @@ func TestSilentPeersAreAskedWhetherTheyLive(t *testing.T) {
 // An opener is told that its connection is there.
 type opener func(c *switchboard.Conn) error
 
-func (f opener) Open(c *switchboard.Conn) error                { return f(c) }
+func (f opener) Opened(c *switchboard.Conn) error              { return f(c) }
 func (opener) Data(_ *switchboard.Conn, p []byte) (int, error) { return len(p), nil }
-func (opener) Close(*switchboard.Conn, error)                  {}
+func (opener) Closed(*switchboard.Conn, error)                 {}
 
 func asks(t *testing.T, fd, seconds int) {
 	t.Helper()

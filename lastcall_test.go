@@ -62,7 +62,7 @@ func TestShutdownServesWhoHasConnectedAlready(t *testing.T) {
 // A patient handler lets its connection live on when the server shuts down.
 type patient struct{ *watched }
 
-func (patient) Leave(*switchboard.Conn) {}
+func (patient) Leaving(*switchboard.Conn) {}
 
 func TestShutdownAsksTheHandlersThatAPipeReplaced(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {

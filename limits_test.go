@@ -161,7 +161,7 @@ type framed struct {
 	ended chan error
 }
 
-func (h *framed) Close(_ *switchboard.Conn, err error) { h.ended <- err }
+func (h *framed) Closed(_ *switchboard.Conn, err error) { h.ended <- err }
 
 // What is written from elsewhere keeps a connection as alive as what is received.
 func TestIdleTimeoutEndsWhatDoesNotMove(t *testing.T) {

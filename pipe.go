@@ -11,7 +11,7 @@ var ErrPiped = errors.New("switchboard: the connection it was joined with has en
 // closed once it has been sent what came before; after a failure without waiting for its peer's end and, over TLS, without
 // a close_notify.
 //
-// From now on the handlers that the two had are told nothing but Close, and Leave if they are Leavers. The two may be on
+// From now on the handlers that the two had are told nothing but Closed, and Leaving if they are Leavers. The two may be on
 // different loops, though on the same one (Conn.Dial) no byte changes goroutines. Pipe must be called on a's loop; b may
 // still be connecting, and either may be paused.
 func Pipe(a, b *Conn) {
@@ -62,8 +62,8 @@ func (h *pipe) send(on *loop, p []byte) (int, error) {
 	return n, err
 }
 
-// InputEnd implements InputEnder.
-func (h *pipe) InputEnd(*Conn, []byte) error {
+// InputEnded implements InputEnder.
+func (h *pipe) InputEnded(*Conn, []byte) error {
 	h.to.CloseWrite()
 	return nil
 }
@@ -78,7 +78,7 @@ func (h *pipe) Drained(c *Conn) {
 }
 
 // Close implements Handler.
-func (h *pipe) Close(c *Conn, err error) {
+func (h *pipe) Closed(c *Conn, err error) {
 	h.endSplice(c)
 	if err == nil {
 		h.to.end(nil)
@@ -86,6 +86,6 @@ func (h *pipe) Close(c *Conn, err error) {
 		h.to.end(ErrPiped)
 	}
 	if h.before != nil { // Pipe was called in Accept
-		h.before.Close(c, err)
+		h.before.Closed(c, err)
 	}
 }

@@ -195,7 +195,7 @@ func (c *Conn) tellEnd() {
 	l := c.loop
 	l.begin(c)
 	if h, ok := c.handler.(InputEnder); ok {
-		if err := h.InputEnd(c, rest); err != nil {
+		if err := h.InputEnded(c, rest); err != nil {
 			c.end(orderly(err))
 		}
 		c.dropInput()

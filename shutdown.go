@@ -164,7 +164,7 @@ func (c *Conn) leave() {
 		if c.flags&leaveTold == 0 {
 			c.flags |= leaveTold
 			c.loop.begin(c)
-			h.Leave(c)
+			h.Leaving(c)
 			c.loop.end(c)
 		}
 		return

@@ -97,7 +97,7 @@ func TestShutdownSendsWhatIsQueued(t *testing.T) {
 // A courteous handler says goodbye when the server leaves, and then waits for its peer's last word.
 type courteous struct{ *watched }
 
-func (h *courteous) Leave(c *switchboard.Conn) { c.Write([]byte("leaving\n")) }
+func (h *courteous) Leaving(c *switchboard.Conn) { c.Write([]byte("leaving\n")) }
 
 func TestLeaverSaysGoodbyeAndClosesItself(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
@@ -303,7 +303,7 @@ func TestEndsWhileClientsStreamIn(t *testing.T) {
 type closing struct{ closed *atomic.Int64 }
 
 func (h *closing) Data(c *switchboard.Conn, p []byte) (int, error) { return c.Write(p) }
-func (h *closing) Close(*switchboard.Conn, error)                  { h.closed.Add(1) }
+func (h *closing) Closed(*switchboard.Conn, error)                 { h.closed.Add(1) }
 
 // Serve says within about a second that its listener was closed under it. The connections live on.
 func TestListenerClosedUnderTheServer(t *testing.T) {

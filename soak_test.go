@@ -161,7 +161,7 @@ func (h *moody) Data(c *switchboard.Conn, p []byte) (int, error) {
 	return n, nil
 }
 
-func (h *moody) Close(*switchboard.Conn, error) {}
+func (h *moody) Closed(*switchboard.Conn, error) {}
 
 // converse says random bytes in random cuts, and compares what comes back until it has all, or leaves in some ruder way.
 func converse(address string, rng *rand.Rand, overTLS bool) error {

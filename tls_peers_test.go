@@ -224,7 +224,7 @@ type greeter struct {
 	greeting string
 }
 
-func (h *greeter) Open(c *switchboard.Conn) error {
+func (h *greeter) Opened(c *switchboard.Conn) error {
 	_, err := c.Write([]byte(h.greeting))
 	return err
 }

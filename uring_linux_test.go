@@ -157,7 +157,7 @@ func (fickle) Data(c *Conn, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (fickle) Close(*Conn, error) { time.Sleep(time.Millisecond / 2) } // the descriptor is free: somebody shall have it
+func (fickle) Closed(*Conn, error) { time.Sleep(time.Millisecond / 2) } // the descriptor is free: somebody shall have it
 
 func TestWhatWasBegunForAConnectionIsNotDoneToTheNextOfItsNumber(t *testing.T) {
 	_, address := onRings(t, fickle{})

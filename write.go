@@ -16,7 +16,7 @@ const prompt = 4 << 10
 //
 // It takes all of p or nothing: ErrQueueFull when p would take the queue past Server.QueueLimit, another error when p
 // alone is longer than that, an error that is net.ErrClosed after Close, CloseWrite or the connection's end, or what the
-// system said when the peer is gone. The end of the connection (Handler.Close) tells whether what was taken was sent.
+// system said when the peer is gone. The end of the connection (Handler.Closed) tells whether what was taken was sent.
 //
 // Any goroutine may call it. Writes of one goroutine keep their order, and no other's comes between the bytes of one.
 func (c *Conn) Write(p []byte) (int, error) { return c.Writev(p) }
@@ -207,7 +207,7 @@ func (c *Conn) CloseWrite() error {
 }
 
 // Close ends the connection in order: what was written is sent, the peer reads the end of input, and when it has ended
-// its side too, or Server.LingerTimeout is over, the connection is gone and Handler.Close called. Until then what the
+// its side too, or Server.LingerTimeout is over, the connection is gone and Handler.Closed called. Until then what the
 // peer still sends is dropped: to close a socket on unread input would be a reset, which can cost the peer the last of
 // what it was sent. The handler gets no more Data. A second Close does nothing. Any goroutine may call it.
 func (c *Conn) Close() error {
@@ -215,7 +215,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Abort ends the connection at once: what is queued is dropped and the peer gets a reset. Handler.Close is told
+// Abort ends the connection at once: what is queued is dropped and the peer gets a reset. Handler.Closed is told
 // ErrAborted. Any goroutine may call it.
 func (c *Conn) Abort() { c.abort(ErrAborted) }
 

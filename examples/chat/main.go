@@ -53,7 +53,7 @@ type guest struct {
 	room *room
 }
 
-func (g guest) Close(c *switchboard.Conn, err error) {
+func (g guest) Closed(c *switchboard.Conn, err error) {
 	g.room.mu.Lock()
 	delete(g.room.guests, c)
 	g.room.mu.Unlock()

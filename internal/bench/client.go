@@ -101,8 +101,8 @@ func (k *client) dial(due int64, before *switchboard.Conn) {
 	}
 }
 
-// Open implements switchboard.Opener.
-func (k *client) Open(c *switchboard.Conn) error {
+// Opened implements switchboard.Opener.
+func (k *client) Opened(c *switchboard.Conn) error {
 	now := k.run.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -171,8 +171,8 @@ func (k *client) settle(now int64, whole, bytes int) {
 	}
 }
 
-// InputEnd implements switchboard.InputEnder.
-func (k *client) InputEnd(_ *switchboard.Conn, left []byte) error {
+// InputEnded implements switchboard.InputEnder.
+func (k *client) InputEnded(_ *switchboard.Conn, left []byte) error {
 	now := k.run.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -194,7 +194,7 @@ func (k *client) InputEnd(_ *switchboard.Conn, left []byte) error {
 }
 
 // Close implements switchboard.Handler.
-func (k *client) Close(c *switchboard.Conn, err error) {
+func (k *client) Closed(c *switchboard.Conn, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r := k.run

@@ -30,9 +30,9 @@ func (h *lines) Data(c *switchboard.Conn, p []byte) (int, error) {
 	return n, err
 }
 
-// InputEnd implements switchboard.InputEnder.
-func (h *lines) InputEnd(c *switchboard.Conn, rest []byte) error {
-	err := h.FrameHandler.InputEnd(c, rest)
+// InputEnded implements switchboard.InputEnder.
+func (h *lines) InputEnded(c *switchboard.Conn, rest []byte) error {
+	err := h.FrameHandler.InputEnded(c, rest)
 	h.complain(c, err)
 	return err
 }

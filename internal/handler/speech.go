@@ -24,17 +24,17 @@ type speech struct {
 // Data implements switchboard.Handler.
 func (h *speech) Data(_ *switchboard.Conn, p []byte) (int, error) { return len(p), nil }
 
-// InputEnd implements switchboard.InputEnder: who has nothing to say can still listen.
-func (h *speech) InputEnd(*switchboard.Conn, []byte) error { return nil }
+// InputEnded implements switchboard.InputEnder: who has nothing to say can still listen.
+func (h *speech) InputEnded(*switchboard.Conn, []byte) error { return nil }
 
 // Drained implements switchboard.Drainer.
 func (h *speech) Drained(c *switchboard.Conn) { h.speak(c) }
 
 // Leave implements switchboard.Leaver: what was begun is not finished.
-func (h *speech) Leave(c *switchboard.Conn) { h.end(c) }
+func (h *speech) Leaving(c *switchboard.Conn) { h.end(c) }
 
 // Close implements switchboard.Handler.
-func (h *speech) Close(*switchboard.Conn, error) { h.over = true }
+func (h *speech) Closed(*switchboard.Conn, error) { h.over = true }
 
 // speak says as much as the client takes, for one turn.
 func (h *speech) speak(c *switchboard.Conn) {

@@ -67,14 +67,14 @@ func (ln *line) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
 
 // Leave implements switchboard.Leaver: the proxy cannot know whether an answer is awaited, so a line lives on until one
 // of its ends hangs up.
-func (ln *line) Leave(*switchboard.Conn) {
+func (ln *line) Leaving(*switchboard.Conn) {
 	if !ln.joined && ln.back == nil {
 		ln.client.Abort()
 	}
 }
 
 // Close implements switchboard.Handler.
-func (ln *line) Close(*switchboard.Conn, error) {
+func (ln *line) Closed(*switchboard.Conn, error) {
 	ln.gone = true
 	if ln.back != nil {
 		ln.back.Abort()
@@ -84,8 +84,8 @@ func (ln *line) Close(*switchboard.Conn, error) {
 // A backend is the line as the handler of the connection to its target.
 type backend line
 
-// Open implements switchboard.Opener: the target answers, so the two connections become one line.
-func (b *backend) Open(back *switchboard.Conn) error {
+// Opened implements switchboard.Opener: the target answers, so the two connections become one line.
+func (b *backend) Opened(back *switchboard.Conn) error {
 	ln := (*line)(b)
 	ln.proxy.targets.answered(ln.target)
 	if ln.gone {
@@ -101,10 +101,10 @@ func (b *backend) Open(back *switchboard.Conn) error {
 func (b *backend) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
 
 // Leave implements switchboard.Leaver, as the client's does.
-func (b *backend) Leave(*switchboard.Conn) {}
+func (b *backend) Leaving(*switchboard.Conn) {}
 
 // Close implements switchboard.Handler.
-func (b *backend) Close(_ *switchboard.Conn, err error) {
+func (b *backend) Closed(_ *switchboard.Conn, err error) {
 	ln := (*line)(b)
 	ln.back = nil
 	switch {

@@ -29,8 +29,8 @@ func (p *pool) look(t *target) {
 	}
 }
 
-// Open implements switchboard.Opener.
-func (h *probe) Open(c *switchboard.Conn) error {
+// Opened implements switchboard.Opener.
+func (h *probe) Opened(c *switchboard.Conn) error {
 	h.pool.answered(h.target)
 	c.Abort()
 	return nil
@@ -40,7 +40,7 @@ func (h *probe) Open(c *switchboard.Conn) error {
 func (h *probe) Data(_ *switchboard.Conn, p []byte) (int, error) { return len(p), nil }
 
 // Close implements switchboard.Handler.
-func (h *probe) Close(_ *switchboard.Conn, err error) {
+func (h *probe) Closed(_ *switchboard.Conn, err error) {
 	h.pool.mu.Lock()
 	dead := h.target.dead
 	h.pool.mu.Unlock()
