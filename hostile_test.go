@@ -44,7 +44,7 @@ func (h *saboteur) Data(c *switchboard.Conn, p []byte) (int, error) {
 				return len(p), nil
 			}
 		}
-	case "Close":
+	case "Closed":
 		return 0, io.EOF
 	}
 	h.in("Data")
@@ -57,7 +57,7 @@ func (h *saboteur) Drained(c *switchboard.Conn)                       { h.in("Dr
 func (h *saboteur) Leaving(c *switchboard.Conn)                       { h.in("Leaving") }
 func (h *saboteur) Closed(c *switchboard.Conn, err error) {
 	h.ended <- err
-	h.in("Close")
+	h.in("Closed")
 }
 
 // Every callback is a place for a panic or a runtime.Goexit. Neither costs anybody but its own connection, which ends
@@ -85,7 +85,7 @@ func TestPanicEndsItsOwnConnectionAndNobodyElses(t *testing.T) {
 					bystander.hears("hello")
 					victims.Store(true)
 
-					if where == "Open" {
+					if where == "Opened" {
 						l := listen(t)
 						if _, err := s.Dial(context.Background(), l.Addr().String(), h); err != nil {
 							t.Fatal(err)
@@ -101,7 +101,7 @@ func TestPanicEndsItsOwnConnectionAndNobodyElses(t *testing.T) {
 					}
 					switch where {
 					case "Accept":
-					case "Close":
+					case "Closed":
 						if err := next(t, h.ended); err != nil {
 							t.Errorf("ended with %v", err)
 						}
