@@ -35,7 +35,7 @@ type part struct {
 func (e *completion) Batch(l *Line, queued *buffer.Queue, more []byte) bool {
 	b := &e.batch
 	n := queued.Len() + len(more)
-	if n > batchMost || n > len(b.arena)-b.used || l.state.batched || len(b.parts) == ringCompletions {
+	if n > batchMost || n > len(b.arena)-b.used || l.state.batched || len(b.parts) == RingCompletions {
 		return false
 	}
 	p := append(queued.AppendTo(b.arena[b.used:b.used:b.used+n], n), more...)
@@ -50,7 +50,7 @@ func (e *completion) Batch(l *Line, queued *buffer.Queue, more []byte) bool {
 }
 
 // Submit has the kernel take the batch now.
-func (e *completion) Submit() bool { return e.enter(e.submission) == nil }
+func (e *completion) Submit() bool { return e.enter(enterSubmit, 0, 0) == nil }
 
 // unsent remembers what the kernel did not take of a part.
 func (b *batch) unsent(cqe uring.CQE) {
