@@ -89,6 +89,7 @@ type Selector struct {
 	turn  sync.Mutex // held throughout Select
 	state atomic.Uint32
 	ready []Ready
+	room  buffer // sizes ready
 }
 
 // newSelector opens Go's poller first: who waits parks there, and a server may be out of descriptors by then.
