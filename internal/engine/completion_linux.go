@@ -193,6 +193,7 @@ func (e *completion) load() {
 
 func (e *completion) Wait(timeout time.Duration) error {
 	e.letGo()
+	e.endBatch()
 	fed := e.feed()
 	for l, ok := e.again.Next(); ok; l, ok = e.again.Next() {
 		if l.wanted != 0 {
@@ -207,6 +208,7 @@ func (e *completion) Wait(timeout time.Duration) error {
 	e.owner.Rest(restCompletion)
 	err := e.bring(timeout)
 	e.owner.Woken()
+	e.endBatch()
 	e.gather.turn(e.done.Waiting())
 	for cqe, ok := e.done.Next(); ok; cqe, ok = e.done.Next() {
 		e.settle(cqe)
@@ -289,8 +291,11 @@ func (e *completion) enter(call func() error) error {
 		err := call()
 		e.collect()
 		if e.pending() == 0 {
-			e.endBatch()
-			if err != nil || !e.ring.Overflowing() { // what follows must know of every send that failed
+			if !e.ring.Overflowing() { // what follows must know of every send that failed
+				e.batch.over = len(e.batch.parts)
+				return err
+			}
+			if err != nil {
 				return err
 			}
 		} else if err != nil {

@@ -17,6 +17,7 @@ import (
 var (
 	oneSeed = flag.Uint64("seed", 0, "play only this seed")
 	seeds   = flag.Uint64("seeds", 0, "play so many seeds on each engine")
+	logged  = flag.Bool("log", false, "print what happens")
 	playFor = flag.Duration("play", 0, "play seeds for so long on each engine")
 )
 
@@ -62,6 +63,9 @@ func contract(name string, seed uint64) error {
 	if seed%3 == 0 {
 		o.exits = 0.01
 	}
+	if *logged {
+		k.Trace = func(line string) { fmt.Println(line) }
+	}
 	faults := k.Faults
 	k.Faults = simkernel.Faults{} // not while it is built
 	var err error
@@ -93,8 +97,11 @@ func contract(name string, seed uint64) error {
 				}
 				o.dial(to)
 			}
-			patience := o.turn()
 			waits, progress, disturbed := k.Waits(), k.Progress(), k.Disturbed()
+			patience := o.turn()
+			if *logged {
+				fmt.Println("wait", patience)
+			}
 			o.waiting = true
 			if err := o.e.Wait(patience); err != nil && k.Disturbed() == disturbed {
 				o.fault("Wait: %v", err)
@@ -105,7 +112,7 @@ func contract(name string, seed uint64) error {
 			} else if idle++; idle > 20 && !k.Quiet() {
 				o.fault("the engine spins")
 			}
-			if turns++; turns > 100_000 {
+			if turns++; turns > 400_000 {
 				o.fault("it does not end")
 			}
 			over = len(o.faults) > 0 || patience < 0 && k.Quiet() && dials == 0 && o.heard
@@ -171,8 +178,8 @@ func onGoroutine(o *owner, f func()) {
 		returned := false
 		defer func() {
 			if !returned {
-				o.e.Evacuate()
 				o.waiting = false
+				o.e.Evacuate()
 			}
 		}()
 		f()

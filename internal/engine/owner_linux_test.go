@@ -52,7 +52,6 @@ type owner struct {
 	heard   bool // listening
 	faults  []string
 	exits   float64 // the chance of runtime.Goexit in a callback
-	calls   int     // of its methods that say something new
 	waiting bool    // in Wait, or in Submit
 	exited  int
 	peerOf  func(fd int) *simkernel.Peer
@@ -70,7 +69,9 @@ func (o *owner) called(method string, l *engine.Line) *conn {
 	if !o.waiting {
 		o.fault("%s: outside of Wait and Submit", method)
 	}
-	o.calls++
+	if *logged && l != nil {
+		fmt.Println(method, l.Index, l.Watched())
+	}
 	if l == nil {
 		return nil
 	}
@@ -79,8 +80,13 @@ func (o *owner) called(method string, l *engine.Line) *conn {
 		o.fault("%s: for a line that was released", method)
 		return nil
 	}
+	if c.doomed {
+		c.batched = c.batched && method != "Sent"
+		return nil
+	}
 	if o.exits > 0 && o.rng.Float64() < o.exits {
-		c.doomed, c.failed = true, true // what it was to be told is lost, and so is it
+		c.doomed, c.failed = true, true
+		c.batched = c.batched && method != "Sent" // what it was to be told is lost, and so is it
 		o.exit()
 	}
 	return c
@@ -382,9 +388,6 @@ func (o *owner) turn() (patience time.Duration) {
 			within(c.until)
 		}
 		c.flush()
-		if c.doomed {
-			within(now)
-		}
 		c.watch()
 	}
 	if !o.heard {
@@ -398,16 +401,21 @@ func (o *owner) turn() (patience time.Duration) {
 		o.heard = false
 		within(now + time.Millisecond)
 	}
-	if o.rng.IntN(30) == 0 {
-		o.submit()
+	if o.rng.IntN(30) == 0 || slices.ContainsFunc(o.sorted(), func(c *conn) bool { return c.batched && !c.shut }) {
+		if !o.submit() { // who has more to send would not be told before the wait is over
+			within(now)
+		}
+	}
+	if slices.ContainsFunc(o.sorted(), func(c *conn) bool { return c.doomed }) {
+		within(now)
 	}
 	return patience
 }
 
-func (o *owner) submit() {
+func (o *owner) submit() bool {
 	o.waiting = true
-	o.e.Submit()
-	o.waiting = false
+	defer func() { o.waiting = false }()
+	return o.e.Submit()
 }
 
 // sorted returns the connections in an order that does not depend on chance.

@@ -30,6 +30,9 @@ type Kernel struct {
 	// Play prepares a peer before its connection is there. Nil leaves it the plan that chance has made.
 	Play func(p *Peer)
 
+	// Trace, if it is set, is told of every call, and of what the ring does.
+	Trace func(line string)
+
 	// Faults are chosen by the seed. A test may change them.
 	Faults Faults
 
@@ -138,6 +141,12 @@ func (k *Kernel) violated(format string, args ...any) {
 	}
 }
 
+func (k *Kernel) trace(format string, args ...any) {
+	if k.Trace != nil {
+		k.Trace(fmt.Sprintf("%v ", k.now) + fmt.Sprintf(format, args...))
+	}
+}
+
 // call begins a call of the program's: time passes, and what has come due happens. The caller unlocks k.mu.
 func (k *Kernel) call(name string) {
 	if k.Between != nil {
@@ -150,6 +159,7 @@ func (k *Kernel) call(name string) {
 	}
 	k.mu.Lock()
 	k.advance(k.now + time.Duration(k.rng.IntN(4))*time.Microsecond)
+	k.trace("%s", name)
 	if k.chance(k.Faults.Jump) {
 		k.advance(k.now + time.Duration(k.rng.Int64N(int64(5*time.Second))))
 	}
@@ -161,6 +171,7 @@ func (k *Kernel) chance(p float64) bool {
 		return false
 	}
 	k.disturbed++
+	k.trace("  a fault")
 	return true
 }
 
@@ -234,6 +245,7 @@ func (k *Kernel) wait(d time.Duration, ready func() bool) {
 		}
 		if len(k.events) == 0 && d < 0 {
 			k.quiet = true
+			k.trace("  nothing will happen any more")
 			return
 		}
 		k.waits++

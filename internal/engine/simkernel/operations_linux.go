@@ -17,6 +17,9 @@ const (
 // issue begins an operation.
 func (r *ring) issue(e *uring.SQE) {
 	k := r.k
+	if k.Trace != nil {
+		k.trace("  operation %d of descriptor %d, for %x, length %d, mask %x", e.Opcode, e.FD, e.UserData, e.Len, e.OpFlags)
+	}
 	fails := func(errno syscall.Errno) { r.post(uring.CQE{UserData: e.UserData, Res: -int32(errno)}) }
 	succeeds := func(res int32) {
 		if e.Flags&uring.IOSQE_CQE_SKIP_SUCCESS == 0 {

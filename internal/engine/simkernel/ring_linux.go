@@ -153,6 +153,9 @@ func (r *ring) flush() {
 func (r *ring) full() bool { return len(r.over) > 0 || len(r.cq) >= r.cqSize }
 
 func (r *ring) post(c uring.CQE) {
+	if r.k.Trace != nil {
+		r.k.trace("  completion for %x: %d, flags %x", c.UserData, c.Res, c.Flags)
+	}
 	if r.full() {
 		r.over = append(r.over, c)
 	} else {
@@ -256,4 +259,3 @@ func (r *ring) Heard(c uring.CQE) {
 	defer r.k.mu.Unlock()
 	r.bell.listening = r.bell.listening && c.More()
 }
-

@@ -42,7 +42,7 @@ const (
 
 func (k *Kernel) newSock(unix bool) *sock {
 	size := func() int {
-		return []int{1 + k.rng.IntN(64), 512, 4096, 16 << 10, 64 << 10, 64 << 10}[k.rng.IntN(6)]
+		return []int{20 + k.rng.IntN(200), 512, 4096, 16 << 10, 64 << 10, 64 << 10}[k.rng.IntN(6)]
 	}
 	return &sock{k: k, unix: unix, room: size(), window: size()}
 }
