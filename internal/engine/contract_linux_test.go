@@ -107,9 +107,9 @@ func contract(name string, seed uint64) error {
 				o.fault("Wait: %v", err)
 			}
 			o.waiting = false
-			if k.Waits() != waits || k.Progress() != progress || k.Disturbed() != disturbed || patience == 0 {
+			if k.Waits() != waits || k.Progress() != progress || k.Disturbed() != disturbed || patience == 0 || k.Quiet() {
 				idle = 0
-			} else if idle++; idle > 20 && !k.Quiet() {
+			} else if idle++; idle > 20 {
 				o.fault("the engine spins")
 			}
 			if turns++; turns > 400_000 {
