@@ -69,7 +69,8 @@ func contract(name string, seed uint64) error {
 	faults := k.Faults
 	k.Faults = simkernel.Faults{} // not while it is built
 	var err error
-	o.e, _, err = engine.New(k, o, engine.Config{ReadBuffer: 1 << (4 + k.Rand(10)), Lines: &o.lines}, name)
+	o.most = 1 << (4 + k.Rand(10))
+	o.e, _, err = engine.New(k, o, engine.Config{ReadBuffer: o.most, Lines: &o.lines}, name)
 	if err != nil {
 		return err
 	}
@@ -84,6 +85,13 @@ func contract(name string, seed uint64) error {
 		k.Call(o.ln.FD, time.Duration(k.Rand(100_000))*time.Microsecond)
 	}
 	dials := k.Rand(5)
+	woken := false
+	for range k.Rand(10) {
+		k.After(time.Duration(k.Rand(100_000))*time.Microsecond, func() {
+			o.e.Wake()
+			woken = true
+		})
+	}
 
 	over, ended := false, false
 	turns, idle := 0, 0
@@ -102,11 +110,15 @@ func contract(name string, seed uint64) error {
 			if *logged {
 				fmt.Println("wait", patience)
 			}
-			o.waiting = true
+			o.waiting, woken = true, false
 			if err := o.e.Wait(patience); err != nil && k.Disturbed() == disturbed {
 				o.fault("Wait: %v", err)
 			}
 			o.waiting = false
+			if woken && patience < 0 && k.Quiet() {
+				o.fault("Wake did not end the wait")
+			}
+			o.bounded()
 			if k.Waits() != waits || k.Progress() != progress || k.Disturbed() != disturbed || patience == 0 || k.Quiet() {
 				idle = 0
 			} else if idle++; idle > 20 {
@@ -166,6 +178,26 @@ func (o *owner) stuck() {
 		}
 		if c.peer != nil && !c.failed && c.shut && c.peer.Heard() == simkernel.Ended && c.peer.Got() != c.size {
 			o.fault("%v: its peer has got %d of %d bytes, and an end in order", c, c.peer.Got(), c.size)
+		}
+	}
+}
+
+// bounded looks at how much each line has brought in the last turns. One turn can bring all buffers of a ring, but the
+// next must not bring as much again.
+func (o *owner) bounded() {
+	for _, c := range o.conns {
+		c.turns = append(c.turns, c.brought)
+		c.brought = 0
+		if len(c.turns) < 8 {
+			continue
+		}
+		sum := 0
+		for _, n := range c.turns {
+			sum += n
+		}
+		c.turns = c.turns[1:]
+		if sum > 24*o.most && o.sim.Faults.LateCancel == 0 {
+			o.fault("%v brought %d bytes in 8 turns, with a ReadBuffer of %d", c, sum, o.most)
 		}
 	}
 }

@@ -35,6 +35,8 @@ type conn struct {
 	shut    bool          // the output
 	failed  bool          // something was lost, as it may be: nothing is checked for completeness
 	gone    bool
+	brought int           // bytes, in this turn
+	turns   []int         // the same, in the turns before
 	doomed  bool          // to be released
 	closeAt time.Duration // by itself, 0: never
 	aborts  bool          // and then by a reset
@@ -54,8 +56,10 @@ type owner struct {
 	exits   float64 // the chance of runtime.Goexit in a callback
 	waiting bool    // in Wait, or in Submit
 	exited  int
+	most    int // Config.ReadBuffer
 	peerOf  func(fd int) *simkernel.Peer
 	stream  bool // those accepted send streams
+	lasts   bool // nobody closes before both streams have ended
 }
 
 func (o *owner) fault(format string, args ...any) {
@@ -213,7 +217,7 @@ func (o *owner) add(fd int) *conn {
 	if o.peerOf != nil {
 		c.peer = o.peerOf(fd)
 	}
-	if o.rng.IntN(4) == 0 {
+	if !o.lasts && o.rng.IntN(4) == 0 {
 		c.closeAt = o.k.Now() + time.Duration(o.rng.IntN(200))*time.Millisecond
 		c.aborts = o.rng.IntN(2) == 0
 	}
@@ -249,6 +253,7 @@ func (c *conn) received(p []byte) {
 		}
 	}
 	c.got += int64(len(p))
+	c.brought += len(p)
 	if c.o.rng.IntN(6) == 0 {
 		c.paused, c.until = true, c.o.k.Now()+time.Duration(c.o.rng.IntN(3))*time.Millisecond
 	}
@@ -259,7 +264,10 @@ func (c *conn) inputEnded() {
 		c.o.fault("%v: its input ended twice", c)
 	}
 	c.ended = true
-	if c.peer != nil && !c.failed && c.peer.Heard() != simkernel.Reset && c.got != c.peer.Sent() {
+	if c.o.lasts && !c.failed && c.got != conversation {
+		c.o.fault("%v: its input ended after %d of %d bytes", c, c.got, conversation)
+	}
+	if c.o.sim != nil && c.peer != nil && !c.failed && c.peer.Heard() != simkernel.Reset && c.got != c.peer.Sent() {
 		c.o.fault("%v: its input ended after %d of %d bytes", c, c.got, c.peer.Sent())
 	}
 }

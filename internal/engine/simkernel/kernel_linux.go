@@ -99,11 +99,15 @@ func (k *Kernel) Rand(n int) int {
 	return k.rng.IntN(n)
 }
 
-// After calls f when d has passed, from within the kernel: f must not call it, but for Kernel.Call.
+// After calls f when d has passed, in the midst of whatever call it is in which that happens.
 func (k *Kernel) After(d time.Duration, f func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.after(d, f)
+	k.after(d, func() {
+		k.mu.Unlock()
+		defer k.mu.Lock()
+		f()
+	})
 }
 
 // Waits counts the waits that moved the clock.
@@ -160,6 +164,7 @@ func (k *Kernel) call(name string) {
 	k.mu.Lock()
 	k.advance(k.now + time.Duration(k.rng.IntN(4))*time.Microsecond)
 	k.trace("%s", name)
+	k.quiet = false
 	if k.chance(k.Faults.Jump) {
 		k.advance(k.now + time.Duration(k.rng.Int64N(int64(5*time.Second))))
 	}
