@@ -243,9 +243,12 @@ func (s *sock) acknowledge(n int) {
 	})
 }
 
+// over tells whether both ends have ended their output, and know it.
+func (s *sock) over() bool { return s.done && s.finSent && s.unacked == 0 }
+
 // reset is what an RST does to the end that gets it.
 func (s *sock) reset() {
-	if s.state == stateDead || s.done && s.finSent && s.unacked == 0 {
+	if s.state == stateDead || s.over() {
 		return
 	}
 	switch {
@@ -271,7 +274,7 @@ func (s *sock) sendReset() {
 }
 
 func (s *sock) shutdownWrite() syscall.Errno {
-	if s.state != stateConnected {
+	if s.state != stateConnected || s.over() {
 		return syscall.ENOTCONN
 	}
 	if s.shut {
