@@ -63,6 +63,9 @@ type owner struct {
 }
 
 func (o *owner) fault(format string, args ...any) {
+	if *logged {
+		fmt.Println("FAULT", fmt.Sprintf(format, args...))
+	}
 	if len(o.faults) < 10 {
 		o.faults = append(o.faults, fmt.Sprintf(format, args...))
 	}
@@ -98,7 +101,18 @@ func (o *owner) called(method string, l *engine.Line) *conn {
 
 // over ends a method that has done its work.
 func (o *owner) over(c *conn) {
+	if o.rng.IntN(200) == 0 && !o.lasts { // any line can be released from within any method
+		all := o.sorted()
+		if len(all) > 0 {
+			other := all[o.rng.IntN(len(all))]
+			other.failed = true
+			other.release()
+		}
+	}
 	if c != nil && !c.gone {
+		if o.rng.IntN(4) == 0 {
+			c.flush()
+		}
 		c.watch()
 	}
 	if o.exits > 0 && o.rng.Float64() < o.exits {

@@ -68,6 +68,21 @@ func (b *batch) unsent(cqe uring.CQE) {
 	}
 }
 
+// broken tells l's owner if the kernel has said that sending failed, and the rest of the batch is still to be handed over. A
+// socket tells its error once: whoever reads it next finds what looks like the end in order.
+func (e *completion) broken(l *Line) bool {
+	if !l.state.batched {
+		return false
+	}
+	for i := range e.batch.parts {
+		if s := &e.batch.parts[i]; s.line == l && s.errno != 0 {
+			e.owner.Failed(l, "write", s.errno)
+			return true
+		}
+	}
+	return false
+}
+
 // forget has nobody told of l's part.
 func (b *batch) forget(l *Line) {
 	for i := range b.parts {
