@@ -85,11 +85,13 @@ func contract(name string, seed uint64) error {
 		k.Call(o.ln.FD, time.Duration(k.Rand(100_000))*time.Microsecond)
 	}
 	dials := k.Rand(5)
-	woken := false
+	var woken time.Duration // when, in the wait that is under way
 	for range k.Rand(10) {
 		k.After(time.Duration(k.Rand(100_000))*time.Microsecond, func() {
 			o.e.Wake()
-			woken = true
+			if o.waiting && woken == 0 {
+				woken = k.Now()
+			}
 		})
 	}
 
@@ -110,13 +112,13 @@ func contract(name string, seed uint64) error {
 			if *logged {
 				fmt.Println("wait", patience)
 			}
-			o.waiting, woken = true, false
+			o.waiting, woken, o.begun, o.disturbed = true, 0, k.Now(), disturbed
 			if err := o.e.Wait(patience); err != nil && k.Disturbed() == disturbed {
 				o.fault("Wait: %v", err)
 			}
 			o.waiting = false
-			if woken && patience < 0 && k.Quiet() {
-				o.fault("Wake did not end the wait")
+			if d := k.Now() - woken; woken > 0 && d > time.Millisecond && k.Disturbed() == disturbed {
+				o.fault("Wake did not end the wait, which went on for %v", d)
 			}
 			o.bounded()
 			if k.Waits() != waits || k.Progress() != progress || k.Disturbed() != disturbed || patience == 0 || k.Quiet() {

@@ -57,9 +57,12 @@ type owner struct {
 	waiting bool    // in Wait, or in Submit
 	exited  int
 	most    int // Config.ReadBuffer
-	peerOf  func(fd int) *simkernel.Peer
-	stream  bool // those accepted send streams
-	lasts   bool // nobody closes before both streams have ended
+
+	begun     time.Duration // the wait
+	disturbed int           // Kernel.Disturbed then
+	peerOf    func(fd int) *simkernel.Peer
+	stream    bool // those accepted send streams
+	lasts     bool // nobody closes before both streams have ended
 }
 
 func (o *owner) fault(format string, args ...any) {
@@ -202,6 +205,9 @@ func (o *owner) Sent(l *engine.Line, rest []byte, errno syscall.Errno) {
 		c.fail(errno)
 	} else {
 		c.out.PutBack(rest)
+		if o.sim != nil && len(rest) > 0 && o.sim.Disturbed() == o.disturbed && o.sim.Now()-o.begun > time.Millisecond {
+			o.fault("%v: %d bytes that the kernel did not take came back %v later", c, len(rest), o.sim.Now()-o.begun)
+		}
 	}
 	o.over(c)
 }
@@ -437,6 +443,9 @@ func (o *owner) turn() (patience time.Duration) {
 func (o *owner) submit() bool {
 	o.waiting = true
 	defer func() { o.waiting = false }()
+	if o.sim != nil {
+		o.begun, o.disturbed = o.sim.Now(), o.sim.Disturbed()
+	}
 	return o.e.Submit()
 }
 
