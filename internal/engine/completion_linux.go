@@ -194,6 +194,7 @@ func (e *completion) load() {
 
 func (e *completion) Wait(timeout time.Duration) error {
 	e.letGo()
+	e.endBatch()
 	fed := e.feed()
 	for l, ok := e.again.Next(); ok; l, ok = e.again.Next() {
 		if l.wanted != 0 {
@@ -208,6 +209,7 @@ func (e *completion) Wait(timeout time.Duration) error {
 	e.owner.Rest(restCompletion)
 	err := e.bring(timeout)
 	e.owner.Woken()
+	e.endBatch()
 	e.gather.turn(e.done.Waiting())
 	for cqe, ok := e.done.Next(); ok; cqe, ok = e.done.Next() {
 		e.settle(cqe)
@@ -297,8 +299,11 @@ func (e *completion) enter(how, n int, d time.Duration) error {
 		err := e.call(how, n, d)
 		e.collect()
 		if e.pending() == 0 {
-			e.endBatch()
-			if err != nil || !e.ring.Overflowing() { // what follows must know of every send that failed
+			if !e.ring.Overflowing() { // what follows must know of every send that failed
+				e.batch.over = len(e.batch.parts)
+				return err
+			}
+			if err != nil {
 				return err
 			}
 		} else if err != nil {
