@@ -70,6 +70,10 @@ func (e *Error) Hint() string {
 	}
 	a, _ := ParseAddr(e.Addr)
 	switch errno {
+	case syscall.ENODEV:
+		if e.Op == "join group" || e.Op == "join source" {
+			return "no interface has a route to this group: name one"
+		}
 	case syscall.EACCES:
 		switch {
 		case e.Op == "bind" && a.Port() > 0 && a.Port() < 1024:
