@@ -166,7 +166,7 @@ func cause(err error) error {
 // the only ones without an address.
 var wouldBlock = func() map[string]*Error {
 	m := make(map[string]*Error)
-	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg"} {
+	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg", "recvmmsg", "sendmmsg"} {
 		m[op] = &Error{Op: op, Err: syscall.EAGAIN}
 	}
 	return m
