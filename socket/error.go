@@ -70,6 +70,10 @@ func (e *Error) Hint() string {
 	}
 	a, _ := ParseAddr(e.Addr)
 	switch errno {
+	case syscall.ENODEV:
+		if e.Op == "join group" || e.Op == "join source" {
+			return "no interface has a route to this group: name one"
+		}
 	case syscall.EACCES:
 		switch {
 		case e.Op == "bind" && a.Port() > 0 && a.Port() < 1024:
@@ -104,6 +108,9 @@ func (e *Error) Hint() string {
 	case syscall.EDESTADDRREQ:
 		return "connect the socket first, or name a destination"
 	case syscall.EINVAL:
+		if ip := a.AddrPort().Addr(); ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "" {
+			return "a link-local address needs its interface: [" + ip.String() + "%eth0]"
+		}
 		switch e.Op {
 		case "bind":
 			return "is the socket bound already?"
@@ -159,7 +166,7 @@ func cause(err error) error {
 // the only ones without an address.
 var wouldBlock = func() map[string]*Error {
 	m := make(map[string]*Error)
-	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg"} {
+	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg", "recvmmsg", "sendmmsg"} {
 		m[op] = &Error{Op: op, Err: syscall.EAGAIN}
 	}
 	return m
