@@ -67,16 +67,17 @@ func leavesNothing(t testing.TB) {
 // An owner drives a Conn over a wire as an event loop does, from one goroutine. It feeds the Conn with pieces of a size
 // that it is told.
 type owner struct {
-	t       testing.TB
-	c       *tlsconn.Conn
-	wire    net.Conn
-	piece   func() int
-	steps   int
-	plain   []byte // decrypted, and kept until it is read
-	answers int    // bytes that Decrypt wanted to be sent
-	unread  []byte
-	queue   chan []byte // to the goroutine that writes, so that the owner never waits for the peer to read
-	written chan bool   // it has ended
+	t        testing.TB
+	c        *tlsconn.Conn
+	wire     net.Conn
+	piece    func() int
+	steps    int
+	plain    []byte // decrypted, and kept until it is read
+	received int    // bytes that came after the handshake
+	answers  int    // bytes that Decrypt wanted to be sent
+	unread   []byte
+	queue    chan []byte // to the goroutine that writes, so that the owner never waits for the peer to read
+	written  chan bool   // it has ended
 }
 
 func newOwner(t testing.TB, c *tlsconn.Conn, wire net.Conn, piece func() int) *owner {
@@ -157,27 +158,34 @@ func (o *owner) first() bool { return tlsconn.IsClient(o.c) }
 func (o *owner) read() (p []byte, err error) {
 	o.t.Helper()
 	for len(o.plain) == 0 && err == nil {
-		in := o.unread
-		if o.unread = nil; in == nil {
-			in = make([]byte, o.piece())
-			n, readErr := o.wire.Read(in)
-			if readErr != nil {
-				return nil, readErr
-			}
-			in = in[:n]
-		}
-		for len(in) > 0 && err == nil {
-			var answers []byte
-			o.plain, in, answers, err = o.c.Decrypt(o.plain, in, nil)
-			if err == io.ErrShortBuffer {
-				o.plain, err = append(make([]byte, 0, 2*cap(o.plain)+100_000), o.plain...), nil
-			}
-			o.answers += len(answers)
-			o.send(answers)
-		}
+		err = o.readOnce()
 	}
 	p, o.plain = o.plain, nil
 	return p, err
+}
+
+// readOnce decrypts one piece.
+func (o *owner) readOnce() (err error) {
+	in := o.unread
+	if o.unread = nil; in == nil {
+		in = make([]byte, o.piece())
+		n, readErr := o.wire.Read(in)
+		if readErr != nil {
+			return readErr
+		}
+		in = in[:n]
+	}
+	o.received += len(in)
+	for len(in) > 0 && err == nil {
+		var answers []byte
+		o.plain, in, answers, err = o.c.Decrypt(o.plain, in, nil)
+		if err == io.ErrShortBuffer {
+			o.plain, err = append(make([]byte, 0, 2*cap(o.plain)+100_000), o.plain...), nil
+		}
+		o.answers += len(answers)
+		o.send(answers)
+	}
+	return err
 }
 
 // reads reads n bytes.

@@ -36,15 +36,15 @@ func TestGreetedWaitsForTheFirstRecordOnly(t *testing.T) {
 	}
 	for said, want := range map[string]bool{
 		"GET ": false, "GET /": true, // never a handshake
-		"\x80\x2e\x01\x00\x02":                             true, // SSL 2
-		"\x16\x11\x01\x00\x05":                             true, // no version of TLS
-		"\x16\x03\x01\x40\x00":                             false,
+		"\x80\x2e\x01\x00\x02":                              true, // SSL 2
+		"\x16\x11\x01\x00\x05":                              true, // no version of TLS
+		"\x16\x03\x01\x40\x00":                              false,
 		"\x16\x03\x01\x40\x00" + strings.Repeat("x", 16383): false,
 		"\x16\x03\x01\x40\x00" + strings.Repeat("x", 16384): true,
-		"\x16\x03\x01\x40\x01":                             true, // more than a record may carry
-		"\x16\x03\x01\xff\xff":                             true,
-		"\x15\x03\x01\x00\x02\x01":                         false,
-		"\x15\x03\x01\x00\x02\x01\x00":                     true,
+		"\x16\x03\x01\x40\x01":                              true, // more than a record may carry
+		"\x16\x03\x01\xff\xff":                              true,
+		"\x15\x03\x01\x00\x02\x01":                          false,
+		"\x15\x03\x01\x00\x02\x01\x00":                      true,
 	} {
 		if got := tlsconn.Greeted([]byte(said)); got != want {
 			t.Errorf("%.10q, %d bytes: %v", said, len(said), got)
