@@ -83,28 +83,31 @@ func (c *Conn) Cancel() {
 
 // run is the life of the handshake's goroutine.
 func (c *Conn) run(h *handshake) {
-	returned := false
+	err, returned := error(nil), false
 	defer func() {
 		if !returned {
-			h.err = &PanicError{recover(), debug.Stack()}
+			err = &PanicError{recover(), debug.Stack()}
 		}
-		h.over = true
-		if h.inStep {
+		if h.inStep { // otherwise the owner has cancelled it, and looks at nothing here
+			h.over, h.err = true, err
 			h.done()
 		}
 	}()
+	err = c.shake(h)
+	returned = true
+}
+
+func (c *Conn) shake(h *handshake) error {
 	if !c.client {
 		if oversized(c.in) {
 			c.out = append(c.out, recordOverflow...)
-			h.err, returned = errOversized(c.in), true
-			return
+			return errOversized(c.in)
 		}
 		if h.cut = cut(c.in); h.cut.left > 0 {
 			c.in = c.in[header:]
 		}
 	}
-	h.err = c.tls.HandshakeContext(h.ctx)
-	returned = true
+	return c.tls.HandshakeContext(h.ctx)
 }
 
 // wait ends the step, and returns when the next one begins.

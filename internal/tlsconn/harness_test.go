@@ -82,12 +82,12 @@ type owner struct {
 
 func newOwner(t testing.TB, c *tlsconn.Conn, wire net.Conn, piece func() int) *owner {
 	o := &owner{t: t, c: c, wire: wire, piece: piece, queue: make(chan []byte, 10_000), written: make(chan bool)}
-	go func() {
+	go func(queue <-chan []byte) {
 		defer close(o.written)
-		for p := range o.queue {
+		for p := range queue {
 			wire.Write(p) // a peer that is gone is told by Read
 		}
-	}()
+	}(o.queue)
 	t.Cleanup(o.close)
 	return o
 }
@@ -127,7 +127,6 @@ func (o *owner) step(input []byte) (over bool, err error) {
 // handshake takes it to its end.
 func (o *owner) handshake() error {
 	o.t.Helper()
-	begins := o.c
 	over, err := false, error(nil)
 	if o.first() {
 		over, err = o.step(nil)
@@ -137,7 +136,7 @@ func (o *owner) handshake() error {
 		p := make([]byte, o.piece())
 		n, readErr := o.wire.Read(p)
 		if readErr != nil {
-			begins.Cancel()
+			o.c.Cancel()
 			return readErr
 		}
 		if p = p[:n]; !o.first() && o.steps == 0 {

@@ -30,7 +30,7 @@ func plausible(p []byte) bool {
 }
 
 // oversized reports whether the record claims more than it may without encryption.
-func oversized(p []byte) bool { return plausible(p) && payload(p) > MaxPlaintext }
+func oversized(p []byte) bool { return len(p) >= header && plausible(p) && payload(p) > MaxPlaintext }
 
 // recordOverflow is what crypto/tls answers to a record that is too long, as an alert of its own kind: fatal.
 var recordOverflow = []byte{alertRecord, 3, 1, 0, 2, 2, 22}

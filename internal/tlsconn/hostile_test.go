@@ -2,6 +2,7 @@ package tlsconn_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"testing"
 
@@ -28,6 +29,9 @@ func FuzzHandshake(f *testing.F) {
 			over, err := c.Handshaken()
 			if err == nil && over {
 				t.Fatal("it succeeded")
+			}
+			if panicked := new(tlsconn.PanicError); errors.As(err, &panicked) {
+				t.Fatalf("%v\n%s", err, panicked.Stack)
 			}
 			if len(c.Output()) > 100_000 {
 				t.Fatal("it says too much")
