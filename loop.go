@@ -186,6 +186,9 @@ func (l *loop) workOff() {
 				c.afterOffer()
 			}
 		}
+		if what&todoShake != 0 && c.state == stateHandshaking {
+			c.receiveHandshake(nil)
+		}
 		if what&todoLeave != 0 && c.state == stateOpen {
 			c.leave()
 		}
