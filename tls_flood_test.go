@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,7 +26,6 @@ type flood struct {
 }
 
 func (f *flood) rise(t *testing.T, c *tls.Conn, client bool) {
-	f.wire.(*net.TCPConn).SetReadBuffer(4096) // so that the system takes few answers
 	if err := c.Handshake(); err != nil {
 		t.Error(err)
 		return
@@ -57,7 +57,8 @@ func floodedTLS(s *switchboard.Server) (client *tls.Config) {
 }
 
 // A peer that has answers of TLS's own made, which have no part in what the handler writes, and does not read them, is not
-// read when they have reached the high-water mark, whoever its input goes to. When it reads again it is read again.
+// read when they have reached the high-water mark, whoever its input goes to. When it reads again it is read again. The
+// connections are Unix sockets, as the system holds little for them.
 func TestAnswersOfTLSThatNobodyReadsAreBounded(t *testing.T) {
 	type floods func(t *testing.T, s *switchboard.Server) (flooded *switchboard.Conn, f *flood)
 	client := func(t *testing.T, s *switchboard.Server, h func(c *switchboard.Conn) switchboard.Handler) (*switchboard.Conn, *flood) {
@@ -68,7 +69,8 @@ func TestAnswersOfTLSThatNobodyReadsAreBounded(t *testing.T) {
 		}
 		config, f := floodedTLS(s), new(flood)
 		config.KeyLogWriter = f
-		f.wire = reach(t, start(t, s), net.Dialer{}).Conn
+		address, _ := serveAt(t, s, filepath.Join(t.TempDir(), "s"))
+		f.wire = reach(t, address, net.Dialer{}).Conn
 		go f.rise(t, tls.Client(f.wire, config), true)
 		return next(t, conns), f
 	}
@@ -95,12 +97,22 @@ func TestAnswersOfTLSThatNobodyReadsAreBounded(t *testing.T) {
 			server := serverTLS()
 			server.SessionTicketsDisabled = true
 			floods := make(chan *flood, 1)
-			target := foreign(t, nil, func(c net.Conn) {
+			target := filepath.Join(t.TempDir(), "s")
+			l, err := net.Listen("unix", target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+			go func() {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
 				f := &flood{wire: c}
 				server.KeyLogWriter = f
 				floods <- f
 				f.rise(t, tls.Server(c, server), false)
-			})
+			}()
 			conns := make(chan *switchboard.Conn, 1)
 			s.TLSConfig = nil
 			s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
