@@ -227,7 +227,7 @@ func (c *Conn) finish(err error) {
 	c.state = stateGone
 	c.mu.Lock()
 	lost := c.pendingCipher()
-	t := c.transport()
+	t := c.encryption()
 	if t != nil {
 		lost = t.unsent(lost)
 	}
@@ -239,7 +239,7 @@ func (c *Conn) finish(err error) {
 	c.stop.Store(true)
 	c.dropInput()
 	if t != nil {
-		t.leave()
+		c.leaveHandshake()
 	}
 	l.deadlines.Stop(&c.deadline)
 	c.stopTimers()

@@ -189,6 +189,9 @@ func (l *loop) workOff() {
 			l.call(c, func() { h.Drained(c) })
 			c.flush()
 		}
+		if what&todoShake != 0 && c.state == stateHandshaking {
+			c.receiveHandshake(nil)
+		}
 		if what&todoLeave != 0 && c.state == stateOpen {
 			c.leave()
 		}

@@ -150,7 +150,7 @@ func (c *Conn) isLastGuest() bool {
 	s.mu.Lock()
 	closed := s.state == serverClosed
 	s.mu.Unlock()
-	if closed || s.TLSConfig != nil { // a handshake would not be done in this turn
+	if closed || c.flags&secured != 0 { // a handshake would not be done in this turn
 		return false
 	}
 	c.flags |= leaving
@@ -207,7 +207,7 @@ func (c *Conn) leave() {
 
 // idle tells whether nothing is under way on c.
 func (c *Conn) idle(queued int) bool {
-	if c.flags&secured != 0 && c.state == stateOpen && c.transport().midRecord() {
+	if c.flags&secured != 0 && c.state == stateOpen && c.encryption().conn.MidRecord() {
 		return false
 	}
 	return c.state == stateOpen && c.in == nil && queued == 0 && c.flags&paused == 0 && !c.held()

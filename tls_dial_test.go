@@ -20,7 +20,7 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// foreign serves connections with crypto/tls on goroutines.
+// foreign serves connections with crypto/tls on goroutines, or without TLS if config is nil.
 func foreign(t testing.TB, config *tls.Config, serve func(c net.Conn)) (address string) {
 	t.Helper()
 	l := listen(t)
@@ -32,6 +32,10 @@ func foreign(t testing.TB, config *tls.Config, serve func(c net.Conn)) (address 
 			}
 			go func() {
 				defer c.Close()
+				if config == nil {
+					serve(c)
+					return
+				}
 				over := tls.Server(c, config)
 				if over.Handshake() == nil {
 					serve(over)
