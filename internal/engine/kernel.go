@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"net/netip"
 	"syscall"
 	"time"
@@ -10,11 +11,14 @@ import (
 )
 
 // A Kernel is the seam to the operating system: all that an engine and its loop ask of it, and the clock. System is the
-// real one. Its methods never wait, but for Poller.Select and the ring's Wait and Sleep. Where nothing else is said they
+// real one. Its methods never wait, but for Sleep, Poller.Select and the ring's Wait and Sleep. Where nothing else is said they
 // are package rawio's.
 type Kernel interface {
 	// Now returns the time since some fixed moment. It never goes back.
 	Now() time.Duration
+
+	// Sleep waits.
+	Sleep(d time.Duration)
 
 	// Open opens what a readiness engine waits with (selector.Open).
 	Open(mechanism string) (Poller, error)
@@ -22,7 +26,6 @@ type Kernel interface {
 	Accept(fd int) (int, rawio.Peer, syscall.Errno)
 	Recv(fd int, p []byte) (int, syscall.Errno)
 	Send(fd int, p []byte) (int, syscall.Errno)
-	Sendv(fd int, bufs [][]byte) (int, syscall.Errno)
 	ShutdownWrite(fd int) syscall.Errno
 	Reset(fd int)
 	Close(fd int)
@@ -62,6 +65,22 @@ type Poller interface {
 // System is the operating system's kernel.
 var System Kernel = system{}
 
+// Send is k.Send. The system's is called directly: p does not escape then, so that a handler may write from its stack.
+func Send(k Kernel, fd int, p []byte) (int, syscall.Errno) {
+	if _, ok := k.(system); ok {
+		return rawio.Send(fd, p)
+	}
+	return k.Send(fd, bytes.Clone(p))
+}
+
+// Sendv is k.Sendv likewise.
+func Sendv(k Kernel, fd int, bufs [][]byte) (int, syscall.Errno) {
+	if _, ok := k.(system); ok {
+		return rawio.Sendv(fd, bufs)
+	}
+	return k.Send(fd, bytes.Join(bufs, nil))
+}
+
 // A system has no state: its methods are package rawio's functions.
 type system struct{}
 
@@ -69,16 +88,17 @@ var begun = time.Now()
 
 func (system) Now() time.Duration { return time.Since(begun) }
 
+func (system) Sleep(d time.Duration) { time.Sleep(d) }
+
 func (system) Open(mechanism string) (Poller, error) { return selector.Open(mechanism) }
 
-func (system) Accept(fd int) (int, rawio.Peer, syscall.Errno)   { return rawio.Accept(fd) }
-func (system) Recv(fd int, p []byte) (int, syscall.Errno)       { return rawio.Recv(fd, p) }
-func (system) Send(fd int, p []byte) (int, syscall.Errno)       { return rawio.Send(fd, p) }
-func (system) Sendv(fd int, bufs [][]byte) (int, syscall.Errno) { return rawio.Sendv(fd, bufs) }
-func (system) ShutdownWrite(fd int) syscall.Errno               { return rawio.ShutdownWrite(fd) }
-func (system) Reset(fd int)                                     { rawio.Reset(fd) }
-func (system) Close(fd int)                                     { rawio.Close(fd) }
-func (system) Socket(family int) (int, error)                   { return rawio.Socket(family) }
+func (system) Accept(fd int) (int, rawio.Peer, syscall.Errno) { return rawio.Accept(fd) }
+func (system) Recv(fd int, p []byte) (int, syscall.Errno)     { return rawio.Recv(fd, p) }
+func (system) Send(fd int, p []byte) (int, syscall.Errno)     { return rawio.Send(fd, p) }
+func (system) ShutdownWrite(fd int) syscall.Errno             { return rawio.ShutdownWrite(fd) }
+func (system) Reset(fd int)                                   { rawio.Reset(fd) }
+func (system) Close(fd int)                                   { rawio.Close(fd) }
+func (system) Socket(family int) (int, error)                 { return rawio.Socket(family) }
 
 func (system) ConnectInet(fd int, to netip.AddrPort, scope uint32) syscall.Errno {
 	return rawio.ConnectInet(fd, to, scope)

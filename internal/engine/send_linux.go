@@ -37,7 +37,7 @@ type part struct {
 func (e *completion) Batch(l *Line, queued *buffer.Queue, more []byte) bool {
 	b := &e.batch
 	n := queued.Len() + len(more)
-	if n > batchMost || n > len(b.arena)-b.used || l.state.batched || b.over > 0 || len(b.parts) == ringCompletions {
+	if n > batchMost || n > len(b.arena)-b.used || l.state.batched || b.over > 0 || len(b.parts) == RingCompletions {
 		return false
 	}
 	p := append(queued.AppendTo(b.arena[b.used:b.used:b.used+n], n), more...)
@@ -53,7 +53,7 @@ func (e *completion) Batch(l *Line, queued *buffer.Queue, more []byte) bool {
 
 // Submit has the kernel take the batch now.
 func (e *completion) Submit() bool {
-	err := e.enter(e.submission)
+	err := e.enter(enterSubmit, 0, 0)
 	e.endBatch()
 	return err == nil
 }

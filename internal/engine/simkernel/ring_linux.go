@@ -163,20 +163,13 @@ func (r *ring) post(c uring.CQE) {
 	}
 }
 
-func (r *ring) Completions(yield func(uring.CQE) bool) {
+// Collect implements engine.Ring.
+func (r *ring) Collect(into []uring.CQE) []uring.CQE {
 	r.k.mu.Lock()
-	all := slices.Clone(r.cq)
-	r.k.mu.Unlock()
-	n := 0
-	for _, c := range all {
-		n++
-		if !yield(c) {
-			break
-		}
-	}
-	r.k.mu.Lock()
-	r.cq = r.cq[n:]
-	r.k.mu.Unlock()
+	defer r.k.mu.Unlock()
+	into = append(into, r.cq...)
+	r.cq = r.cq[:0]
+	return into
 }
 
 func (r *ring) Overflowing() bool {

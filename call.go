@@ -2,9 +2,52 @@ package switchboard
 
 import (
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
+
+// call runs f, which is the user's code or calls it, for c, and tells whether f returned. Every call into the user's code
+// goes through here, so that a panic ends there and the loop's own code never sees one: it ends c, and nobody else. After
+// runtime.Goexit, which nothing can stop, the goroutine's frames are left and the loop goes on on another one; c ends then too.
+func (l *loop) call(c *Conn, f func()) (ok bool) {
+	before := l.current.Swap(c)
+	defer func() {
+		if !ok {
+			c.broke(recover())
+		}
+		l.current.Store(before)
+	}()
+	f()
+	return true
+}
+
+// inTurn tells whether c's handler is being called: the loop flushes after that.
+func (c *Conn) inTurn() bool { return c.loop.current.Load() == c }
+
+// broke ends c because code of its handler's panicked with v; nil stands for runtime.Goexit.
+func (c *Conn) broke(v any) {
+	l := c.loop
+	if v == nil {
+		v = "runtime.Goexit in a handler"
+		l.exiting = true
+	}
+	err := l.logPanic(c, v)
+	c.mu.Lock()
+	if c.out&closed == 0 {
+		c.endAs(failure, err)
+		c.later(0)
+	}
+	c.mu.Unlock()
+}
+
+// logPanic makes a PanicError of what a handler panicked with, and logs it.
+func (l *loop) logPanic(c *Conn, v any) *PanicError {
+	err := &PanicError{v, debug.Stack()}
+	l.server.logger().Error("a handler panicked", "handler", fmt.Sprintf("%T", c.handler), "remote", c.RemoteAddr(),
+		"panic", v, "stack", string(err.Stack))
+	return err
+}
 
 // A watch looks at the loops now and then and warns of a handler that holds one: also of a handler that never returns, and
 // at no cost for each call. What it sees at work on one connection in one turn all the time has held the loop, be it in one
@@ -90,5 +133,7 @@ func (w *watch) tell(l *loop, c *Conn, held time.Duration) {
 	c.mu.Unlock()
 	w.server.logger().Warn("a handler holds its loop", "handler", fmt.Sprintf("%T", h), "for", held,
 		"remote", c.RemoteAddr(), "loop", l.number)
-	w.server.trace.slow(c, held)
+	if t := w.server.trace; t != nil && t.Slow != nil {
+		t.Slow(c, held)
+	}
 }
