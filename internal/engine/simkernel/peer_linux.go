@@ -122,6 +122,9 @@ func (p *Peer) Reads() bool {
 	return !p.closed && (p.StopAt < 0 || p.got < p.StopAt || p.ResumeAt > 0 && p.k.now >= p.since+p.ResumeAt)
 }
 
+// Unix tells whether the connection is one of Unix sockets, on which there is no reset.
+func (p *Peer) Unix() bool { return p.sock != nil && p.sock.unix }
+
 // Closed tells whether the peer has closed its end.
 func (p *Peer) Closed() bool { return p.closed }
 
@@ -246,8 +249,10 @@ func (p *Peer) read() {
 	case errno == syscall.EAGAIN:
 	case errno != 0:
 		p.heard = Reset
+		p.k.trace("peer %d hears %v", p.ID, errno)
 	case n == 0:
 		p.heard = Ended
+		p.k.trace("peer %d hears the end", p.ID)
 	default:
 		if i := p.In.Check(buf[:n], p.got); i >= 0 && p.wrong == "" && p.In != Anything {
 			p.wrong = fmt.Sprintf("byte %d of those that it reads is %d and not %d", p.got+int64(i), buf[i], p.In.At(p.got+int64(i)))
