@@ -63,7 +63,7 @@ func (f *life) checkClosed() {
 
 // failure tells whether f's end is one that must not look like success to its peer.
 func (f *life) failure() bool {
-	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded
+	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing
 }
 
 // checkEnd looks at what there is when nothing will ever happen any more.
@@ -100,7 +100,7 @@ func (w *world) checkEnd() {
 // checkPiped looks at one side of a Pipe whose peer has heard an end in order: it must be the other peer's.
 func (f *life) checkPiped() {
 	other := f.piped
-	if other.peer == nil || f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
+	if other.peer == nil || !f.joined || f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
 		return
 	}
 	if f.peer.Got() != other.peer.Sent() && f.w.s.limits.IdleTimeout == 0 {
