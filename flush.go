@@ -140,7 +140,7 @@ func (c *Conn) watch(want engine.Events) {
 		c.loop.count.Pauses++
 	}
 	if err := c.loop.engine.Watch(&c.line, want); err != nil {
-		c.finish(err)
+		c.breakDown(err)
 	}
 }
 

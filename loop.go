@@ -140,7 +140,7 @@ func (l *loop) engineFailed(err error) {
 		l.server.logger().Error("the event loop's engine failed", "engine", l.engine.Name(), "loop", l.number, "error", err)
 	}
 	l.failing = min(max(2*l.failing, time.Millisecond), 100*time.Millisecond)
-	time.Sleep(l.failing)
+	l.kernel.Sleep(l.failing)
 }
 
 // takeGiven does what other goroutines asked for.
