@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ServerOptions change what CreateServer does. The zero value and nil are the usual server.
@@ -74,7 +76,8 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 	if err != nil {
 		return nil, err
 	}
-	if reuseAddrIsSafe {
+	alone := reuseAddrIgnoresWildcard && !options.ReusePort
+	if reuseAddrIsSafe && !alone {
 		err = s.SetReuseAddr(true)
 	}
 	if err == nil && options.ReusePort {
@@ -83,7 +86,11 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 	if err == nil && a.Family() == AF_INET6 {
 		err = s.setDualStack(dualStack)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case alone:
+		err = s.bindAlone(a)
+	default:
 		err = s.Bind(a)
 	}
 	if err == nil {
@@ -94,6 +101,42 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 		return nil, err
 	}
 	return s, nil
+}
+
+// bindAlone is Bind with SO_REUSEADDR for systems where that also takes a port from a server on other addresses. Without the
+// option Bind fails because of such a server, and because of connections of an earlier one; only a server answers.
+func (s *Socket) bindAlone(a Addr) error {
+	err := s.Bind(a)
+	if !errors.Is(err, syscall.EADDRINUSE) || answers(a) {
+		return err
+	}
+	if err := s.SetReuseAddr(true); err != nil {
+		return err
+	}
+	return s.Bind(a)
+}
+
+// answers reports whether a server listens at the address, of those of all addresses at loopback. One with a full backlog
+// may give no answer, and is there.
+func answers(a Addr) bool {
+	if ip := a.AddrPort().Addr(); ip.IsUnspecified() {
+		loopback := netip.IPv6Loopback()
+		if ip.Is4() {
+			loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		a = InetAddr(netip.AddrPortFrom(loopback, uint16(a.Port())))
+	}
+	s, err := New(a.Family(), SOCK_STREAM, 0)
+	if err != nil {
+		return true
+	}
+	defer s.Close()
+	s.SetTimeout(time.Second)
+	err = s.Connect(a)
+	if err == nil {
+		return !s.isItsOwnPeer()
+	}
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (s *Socket) setDualStack(on bool) error {

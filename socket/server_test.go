@@ -254,3 +254,42 @@ func TestAbstractNameLeavesNoFile(t *testing.T) {
 		t.Error(from, err)
 	}
 }
+
+// What CreateServer does where SO_REUSEADDR would take a port from a server on all addresses.
+func TestServerIsAloneAtItsPort(t *testing.T) {
+	for _, c := range []struct{ there, bind string }{
+		{"0.0.0.0", "127.0.0.1"}, {"127.0.0.1", "0.0.0.0"}, {"127.0.0.1", "127.0.0.1"}, {"[::]", "[::1]"}, {"[::1]", "[::]"},
+	} {
+		_, there := listening(t, c.there+":0", nil)
+		a := parsed(t, fmt.Sprintf("%s:%d", c.bind, there.Port()))
+		if err := made(t, a.Family(), SOCK_STREAM).bindAlone(a); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("%s beside %s: %v", c.bind, c.there, err)
+		}
+		if _, err := CreateServer(a.String(), nil); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("a server at %s beside %s: %v", c.bind, c.there, err)
+		}
+		if !answers(there) {
+			t.Error(there, "does not answer")
+		}
+	}
+	if !answers(blackHole(t, "127.0.0.1:0")) {
+		t.Error("a server with a full backlog counts as none")
+	}
+
+	// Connections of an earlier server are in nobody's way.
+	l, to := listening(t, "127.0.0.1:0", nil)
+	x, y := connectedTo(t, to), accepted(t, l)
+	noError(t, y.Close())
+	if _, err := x.Recv(make([]byte, 1)); err != io.EOF {
+		t.Fatal(err)
+	}
+	noError(t, x.Close())
+	noError(t, l.Close())
+	if err := made(t, AF_INET, SOCK_STREAM).Bind(to); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Error("there is no such connection:", err)
+	}
+	s := made(t, AF_INET, SOCK_STREAM)
+	noError(t, s.bindAlone(to))
+	noError(t, s.Listen(1))
+	connectedTo(t, to)
+}
