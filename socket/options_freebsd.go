@@ -8,6 +8,7 @@ const (
 	optKeepIdle     = unix.TCP_KEEPIDLE
 	optKeepInterval = unix.TCP_KEEPINTVL
 	optKeepCount    = unix.TCP_KEEPCNT
+	optExclusive    = lacking
 	optUserTimeout  = lacking
 
 	// hasDualStack: an IPv6 socket can serve IPv4 too.

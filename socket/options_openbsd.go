@@ -8,6 +8,7 @@ const (
 	optKeepIdle     = lacking
 	optKeepInterval = lacking
 	optKeepCount    = lacking
+	optExclusive    = lacking
 	optUserTimeout  = lacking
 
 	// hasDualStack: an IPv6 socket can serve IPv4 too.

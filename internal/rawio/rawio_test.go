@@ -1,5 +1,3 @@
-//go:build unix
-
 package rawio
 
 import (
@@ -9,8 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // open is a socket that is closed when the test ends.
@@ -28,34 +24,19 @@ func open(t *testing.T, family int) int {
 func listening(t *testing.T, family int) (fd int, at netip.AddrPort) {
 	t.Helper()
 	fd = open(t, family)
-	var sa unix.Sockaddr = &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	if family == INET6 {
-		sa = &unix.SockaddrInet6{Addr: netip.IPv6Loopback().As16()}
+		loopback = netip.IPv6Loopback()
 	}
-	if err := unix.Bind(fd, sa); err != nil {
+	if err := bind(fd, netip.AddrPortFrom(loopback, 0)); err != nil {
 		t.Skip(err)
 	}
-	if err := unix.Listen(fd, 10); err != nil {
+	if err := listen(fd); err != nil {
 		t.Fatal(err)
 	}
 	p, _ := LocalName(fd)
 	at, _ = p.AddrPort()
 	return fd, at
-}
-
-// ready waits until fd can be read or written.
-func ready(t *testing.T, fd int, events int16) {
-	t.Helper()
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 10_000)
-		if err == unix.EINTR {
-			continue
-		}
-		if n != 1 || err != nil {
-			t.Fatalf("poll: %d, %v", n, err)
-		}
-		return
-	}
 }
 
 // pair is both ends of a connection to loopback.
@@ -66,11 +47,11 @@ func pair(t *testing.T, family int) (client, server int, peer Peer) {
 	if errno := ConnectInet(client, at, 0); errno != 0 && errno != syscall.EINPROGRESS {
 		t.Fatal(errno)
 	}
-	ready(t, client, unix.POLLOUT)
+	ready(t, client, writable)
 	if errno := SocketError(client); errno != 0 {
 		t.Fatal(errno)
 	}
-	ready(t, l, unix.POLLIN)
+	ready(t, l, readable)
 	server, peer, errno := Accept(l)
 	if errno != 0 {
 		t.Fatal(errno)
@@ -109,8 +90,8 @@ func TestAcceptedAndConnectedSocketsDoNotBlock(t *testing.T) {
 		if n, errno := Recv(fd, make([]byte, 1)); !WouldBlock(errno) {
 			t.Errorf("nothing was read: %d, %v", n, errno)
 		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags&unix.FD_CLOEXEC == 0 {
-			t.Errorf("it stays open on exec: %d, %v", flags, err)
+		if inherited(t, fd) {
+			t.Error("child processes get it")
 		}
 	}
 }
@@ -131,7 +112,7 @@ func TestSendTakesWhatThereIsRoomForAndNoMore(t *testing.T) {
 	}
 	ShutdownWrite(server)
 	for got := 0; ; {
-		ready(t, client, unix.POLLIN)
+		ready(t, client, readable)
 		n, errno := Recv(client, piece)
 		if errno != 0 {
 			t.Fatal(errno)
@@ -158,7 +139,7 @@ func TestSendvSendsSlicesInOrder(t *testing.T) {
 		t.Fatal(n, errno)
 	}
 	got := make([]byte, 1000)
-	ready(t, client, unix.POLLIN)
+	ready(t, client, readable)
 	m, errno := Recv(client, got)
 	if errno != 0 || m != n || !bytes.Equal(got[:m], want[:n]) {
 		t.Errorf("%q came of %q, %v", got[:m], want[:n], errno)
@@ -172,14 +153,14 @@ func TestCloseAfterResetIsAReset(t *testing.T) {
 	l, at := listening(t, INET)
 	client := open(t, INET)
 	ConnectInet(client, at, 0)
-	ready(t, l, unix.POLLIN)
+	ready(t, l, readable)
 	server, _, errno := Accept(l)
 	if errno != 0 {
 		t.Fatal(errno)
 	}
 	Reset(server)
 	Close(server)
-	ready(t, client, unix.POLLIN)
+	ready(t, client, readable)
 	if _, errno := Recv(client, make([]byte, 1)); errno != syscall.ECONNRESET {
 		t.Errorf("read: %v", errno)
 	}
@@ -190,7 +171,7 @@ func TestCloseAfterResetIsAReset(t *testing.T) {
 
 func TestConnectToNobody(t *testing.T) {
 	bound := open(t, INET) // and not listening
-	if err := unix.Bind(bound, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := bind(bound, netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
 		t.Fatal(err)
 	}
 	p, _ := LocalName(bound)
@@ -198,7 +179,7 @@ func TestConnectToNobody(t *testing.T) {
 	fd := open(t, INET)
 	errno := ConnectInet(fd, at, 0)
 	if errno == syscall.EINPROGRESS {
-		ready(t, fd, unix.POLLOUT)
+		ready(t, fd, writable)
 		errno = SocketError(fd)
 	}
 	if errno != syscall.ECONNREFUSED {
@@ -216,10 +197,10 @@ func TestConnectToNobody(t *testing.T) {
 func TestUnixSocketHasAPath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l := open(t, UNIX)
-	if err := unix.Bind(l, &unix.SockaddrUnix{Name: path}); err != nil {
+	if err := bindUnix(l, path); err != nil {
 		t.Fatal(err)
 	}
-	unix.Listen(l, 1)
+	listen(l)
 	fd := open(t, UNIX)
 	if errno := ConnectUnix(fd, path); errno != 0 {
 		t.Fatal(errno)
@@ -245,8 +226,8 @@ func TestOptionsReachTheSocket(t *testing.T) {
 	if err := NoDelay(fd); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); v == 0 {
-		t.Error("TCP_NODELAY is not set", err)
+	if !delaysNot(t, fd) {
+		t.Error("TCP_NODELAY is not set")
 	}
 	if NoDelay(-1) == nil {
 		t.Error("no socket took TCP_NODELAY")
@@ -272,7 +253,7 @@ func TestUntakenIsWhatThePeerHasNotTaken(t *testing.T) {
 	}
 	p := make([]byte, 1<<20)
 	for Untaken(server) == full {
-		ready(t, client, unix.POLLIN)
+		ready(t, client, readable)
 		Recv(client, p)
 	}
 }

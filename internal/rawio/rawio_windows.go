@@ -26,7 +26,7 @@ func Send(fd int, p []byte) (int, syscall.Errno) {
 	return winsock.Send(fd, p[:min(len(p), winsock.MaxSend)], 0)
 }
 
-// Sendv writes the slices one after another in one call (WSASend); of more than 16, the first 16, and 64 KiB at most.
+// Sendv writes the slices one after another in one call (WSASend), of which it takes 64 KiB at most.
 func Sendv(fd int, bufs [][]byte) (int, syscall.Errno) {
 	return winsock.SendBuffers(fd, bufs, winsock.MaxSend, 0, nil)
 }

@@ -53,6 +53,14 @@ func Error(fd int) syscall.Errno {
 	return Errno(syscall.Errno(v))
 }
 
+// Protocol returns the family, the type and the protocol of a socket (SO_PROTOCOL_INFO).
+func Protocol(fd int) (family, typ, proto int, errno syscall.Errno) {
+	const protocolInfo = 0x2005
+	var info windows.WSAProtocolInfo
+	_, errno = Option(fd, windows.SOL_SOCKET, protocolInfo, (*[unsafe.Sizeof(info)]byte)(unsafe.Pointer(&info))[:])
+	return int(info.AddressFamily), int(info.SocketType), int(info.Protocol), errno
+}
+
 // Linger returns whether Close waits for what was not sent, and how many seconds (SO_LINGER).
 func Linger(fd int) (on bool, seconds int, errno syscall.Errno) {
 	var l struct{ on, seconds uint16 }

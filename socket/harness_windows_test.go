@@ -1,0 +1,33 @@
+package socket
+
+import (
+	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/winsock"
+)
+
+const (
+	readable = winsock.POLLIN
+	writable = winsock.POLLOUT
+
+	// waitState is what a stack says of a goroutine that waits in the poller.
+	waitState = "[sync.Cond.Wait"
+)
+
+// ready asks WSAPoll until the socket is ready.
+func ready(t *testing.T, s *Socket, events int16) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		got, errno := winsock.Poll(s.FD(), events)
+		if errno != 0 || time.Now().After(end) {
+			t.Fatal("poll: not ready:", errno)
+		}
+		if got != 0 {
+			return
+		}
+	}
+}
+
+// needRights is for tests of descriptors that travel (SCM_RIGHTS).
+func needRights(t *testing.T) { t.Skip("Windows passes no handles over sockets") }
