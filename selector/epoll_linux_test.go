@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,24 +208,5 @@ func TestWaitingEpollHoldsNoThread(t *testing.T) {
 	for i, s := range all {
 		must(t, s.Wake())
 		<-done[i]
-	}
-}
-
-func TestEventsBeyondTheBufferAreTakenInTurn(t *testing.T) {
-	fds := many(t, 2*mostEvents)
-	s := opened(t, "epoll")
-	for _, fd := range fds {
-		register(t, s, fd, Write, nil)
-	}
-	var seen []int
-	for most := 0; len(seen) < len(fds) || most < mostEvents; {
-		ready, err := s.Select(0)
-		must(t, err)
-		most = max(most, len(ready))
-		for _, r := range ready {
-			if !slices.Contains(seen, r.Key.FD) {
-				seen = append(seen, r.Key.FD)
-			}
-		}
 	}
 }

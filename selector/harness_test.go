@@ -99,7 +99,12 @@ func pair(t testing.TB) (a, b int) {
 // tcp makes a connection over loopback; both ends are the test's to close.
 func tcp(t testing.TB) (client, server int) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return tcpOn(t, "127.0.0.1:0")
+}
+
+func tcpOn(t testing.TB, address string) (client, server int) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	must(t, err)
 	defer l.Close()
 	c, err := net.Dial("tcp", l.Addr().String())

@@ -65,6 +65,9 @@ func (m *kqueue) add(fd int, ev Events, _ uint64) error {
 }
 
 func (m *kqueue) modify(fd int, old, ev Events, _ uint64) error {
+	if err := checkHangup("kqueue", ev, false); err != nil {
+		return err
+	}
 	if ev&Except != 0 && !hasExcept {
 		return fmt.Errorf("kqueue on %s tells nothing of Except, use poll or select: %w", runtime.GOOS, errors.ErrUnsupported)
 	}

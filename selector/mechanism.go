@@ -79,6 +79,14 @@ func Mechanisms() []string {
 	return names
 }
 
+// checkHangup refuses Hangup where the mechanism cannot tell of it.
+func checkHangup(mechanism string, ev Events, can bool) error {
+	if ev&Hangup == 0 || can {
+		return nil
+	}
+	return fmt.Errorf("%s on %s tells nothing of Hangup, use %s: %w", mechanism, runtime.GOOS, Mechanisms()[0], errors.ErrUnsupported)
+}
+
 func lacking(mechanism string) error {
 	here := strings.Join(Mechanisms(), ", ")
 	if here == "" {

@@ -4,12 +4,17 @@ package selector
 
 import (
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const hasPoll = true
+const (
+	hasPoll = true
+	// pollHangs: a poll for nothing tells of a hangup. FreeBSD and NetBSD do not wake it; macOS calls a half-close one.
+	pollHangs = runtime.GOOS == "linux"
+)
 
 // poll hands the kernel the whole list of descriptors at each wait.
 type poll struct {
@@ -36,6 +41,9 @@ func (m *poll) name() string { return "poll" }
 func (m *poll) live() bool   { return false }
 
 func (m *poll) add(fd int, ev Events, _ uint64) error {
+	if err := checkHangup("poll", ev, pollHangs); err != nil {
+		return err
+	}
 	if err := checkOpen(fd); err != nil {
 		return err
 	}
@@ -49,6 +57,9 @@ func (m *poll) add(fd int, ev Events, _ uint64) error {
 }
 
 func (m *poll) modify(fd int, _, ev Events, _ uint64) error {
+	if err := checkHangup("poll", ev, pollHangs); err != nil {
+		return err
+	}
 	m.fds[m.slots[fd]].Events = pollBits(ev)
 	m.fresh = false
 	return nil
@@ -132,7 +143,7 @@ func pollEvents(bits int16, asked Events) (ev Events) {
 		if asked == Except {
 			return Except
 		}
-		ev |= Read | Write
+		ev |= Read | Write | Hangup
 	}
 	return ev & asked
 }

@@ -175,7 +175,7 @@ func TestWrongCallsSayWhatIsWrong(t *testing.T) {
 			{s.Register(r, Read, nil), ErrRegistered, fmt.Sprintf("register %d: already registered", r)},
 			{s.Register(r, Write, nil), ErrRegistered, "register"},
 			{s.Register(w, 0, nil), ErrNoEvents, fmt.Sprintf("register %d: no events", w)},
-			{s.Register(w, 8, nil), syscall.EINVAL, "unknown events 0x8"},
+			{s.Register(w, 16, nil), syscall.EINVAL, "unknown events 0x10"},
 			{s.Register(-1, Read, nil), syscall.EBADF, "register -1: not a descriptor"},
 			{s.Register(math.MaxInt, Read, nil), syscall.EBADF, "register"},
 			{s.Register(ended, Read, nil), syscall.EBADF, fmt.Sprintf("register %d: ", ended)},
@@ -366,7 +366,7 @@ func TestRegularFile(t *testing.T) {
 func TestEventsSayTheirNames(t *testing.T) {
 	for ev, want := range map[Events]string{
 		0: "none", Read: "read", Write: "write", Except: "except", Read | Except: "read|except",
-		Read | Write | Except: "read|write|except", 8: "0x8", Write | 16: "write|0x10",
+		Read | Write | Except: "read|write|except", Read | Hangup: "read|hangup", 16: "0x10", Write | 32: "write|0x20",
 	} {
 		if ev.String() != want {
 			t.Errorf("Events(%d) = %q, want %q", uint32(ev), ev, want)

@@ -31,8 +31,10 @@ func (s *Selector) Select(timeout time.Duration) ([]Ready, error) {
 		return nil, errBusy
 	}
 	defer s.turn.Unlock()
-	clear(s.ready) // lets go of the callers' data
-	s.ready = s.ready[:0]
+	if size := s.room.size(cap(s.ready), len(s.ready)); size < cap(s.ready) {
+		s.ready = make([]Ready, 0, size)
+	}
+	s.foundNothing()
 
 	if s.state.CompareAndSwap(woken, idle) || timeout == 0 {
 		err := s.begin()
@@ -93,6 +95,12 @@ func (s *Selector) current(fd int) *entry {
 		return e
 	}
 	return nil
+}
+
+// foundNothing begins the result anew, and lets go of the callers' data.
+func (s *Selector) foundNothing() {
+	clear(s.ready)
+	s.ready = s.ready[:0]
 }
 
 // found adds to the result that fd, whose entry is e, is ready.

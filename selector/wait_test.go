@@ -322,3 +322,57 @@ func TestResultKeepsNoDataAlive(t *testing.T) {
 		}
 	})
 }
+
+// However many are ready: one Select reports them all, whether it waits or only asks.
+func TestSelectReportsAllThatIsReady(t *testing.T) {
+	fds := many(t, 3000)
+	each(t, func(t *testing.T, s *Selector) {
+		for _, timeout := range []time.Duration{0, -1, time.Hour} {
+			for _, n := range []int{63, 64, 65, 1000, 1024, len(fds)} {
+				s, err := Open(s.Mechanism())
+				must(t, err)
+				for i, fd := range fds[:n] {
+					register(t, s, fd, Read|Write, i)
+				}
+				for range 2 {
+					ready, err := s.Select(timeout)
+					must(t, err)
+					seen := make(map[int]bool)
+					for _, r := range ready {
+						if r.Events != Write || fds[r.Key.Data.(int)] != r.Key.FD || seen[r.Key.FD] {
+							t.Fatalf("reported %v, reported before: %v", r, seen[r.Key.FD])
+						}
+						seen[r.Key.FD] = true
+					}
+					if len(ready) != n {
+						t.Fatalf("Select(%v) with %d ready reported %d", timeout, n, len(ready))
+					}
+				}
+				must(t, s.Close())
+			}
+		}
+	})
+}
+
+func TestRoomForEventsShrinksWhenItIsLongTooLarge(t *testing.T) {
+	b := buffer{}
+	room := 16 * firstEvents
+	for range calmLooks - 1 {
+		if got := b.size(room, firstEvents); got != room {
+			t.Fatalf("shrank to %d", got)
+		}
+	}
+	if got := b.size(room, room/4); got != room { // one look that needs it
+		t.Fatalf("shrank to %d", got)
+	}
+	for looks := 0; room > firstEvents; looks++ {
+		if room = b.size(room, 0); looks > 5*calmLooks {
+			t.Fatalf("still %d", room)
+		}
+	}
+	for range 2 * calmLooks {
+		if got := b.size(firstEvents, 0); got != firstEvents {
+			t.Fatalf("shrank to %d", got)
+		}
+	}
+}
