@@ -119,6 +119,15 @@ func (a Addr) Port() int { return int(a.port) }
 // Path returns the path of a Unix socket, "@name" when it is abstract, and "" for every other address.
 func (a Addr) Path() string { return a.path }
 
+// sunPath is the name of a Unix socket as the system gets it: where there is no room for the "./" that fileAddr puts in
+// front of a path, it goes without.
+func (a Addr) sunPath() string {
+	if len(a.path) > maxPath {
+		return strings.TrimPrefix(a.path, "./")
+	}
+	return a.path
+}
+
 // IsAbstract reports whether a is the name of a Linux abstract Unix socket, which has no file.
 func (a Addr) IsAbstract() bool { return a.path != "" && a.path[0] == '@' }
 
@@ -173,7 +182,7 @@ func (a Addr) unfit(family int) error {
 			"an "+familyName(a.Family())+" address on an "+familyName(family)+" socket")
 	case a.path != "" && !a.IsAbstract() && strings.IndexByte(a.path, 0) >= 0:
 		return invalid(syscall.EINVAL, "a zero byte in a path")
-	case len(strings.TrimPrefix(a.path, "@")) > maxPath:
+	case len(a.sunPath())-number(a.IsAbstract()) > maxPath:
 		return syscall.ENAMETOOLONG
 	}
 	return nil

@@ -105,6 +105,9 @@ func (e *Error) Hint() string {
 	case syscall.EDESTADDRREQ:
 		return "connect the socket first, or name a destination"
 	case syscall.EINVAL:
+		if ip := a.AddrPort().Addr(); ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "" {
+			return "a link-local address needs its interface: [" + ip.String() + "%eth0]"
+		}
 		switch e.Op {
 		case "bind":
 			return "is the socket bound already?"

@@ -9,7 +9,6 @@ import (
 )
 
 const (
-	readable = unix.POLLIN
 	writable = unix.POLLOUT
 
 	// waitState is what a stack says of a goroutine that waits in the poller.

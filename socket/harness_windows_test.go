@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	readable = winsock.POLLIN
 	writable = winsock.POLLOUT
 
 	// waitState is what a stack says of a goroutine that waits in the poller.

@@ -93,7 +93,7 @@ func sysRecvMsg(fd int, buffers [][]byte, control []byte, flags int) (n, control
 		}
 	}
 	from, _ = sa.decode()
-	return n, controlLen, msgFlags, from, nil
+	return n, controlLen, msgFlags &^ (cmsgCloexec &^ flags), from, nil
 }
 
 func sysSendMsg(fd int, buffers [][]byte, control []byte, to Addr, flags int) (int, error) {
@@ -121,7 +121,7 @@ func (sa *sockaddr) encode(a Addr) error {
 		if a.IsAbstract() {
 			return invalid(syscall.EAFNOSUPPORT, "abstract Unix sockets exist on Linux only")
 		}
-		sa.Sockaddr = &unix.SockaddrUnix{Name: a.path}
+		sa.Sockaddr = &unix.SockaddrUnix{Name: a.sunPath()}
 	default:
 		return syscall.EAFNOSUPPORT
 	}

@@ -50,7 +50,7 @@ func (sa *sockaddr) encode(a Addr) error {
 		copy(b[ip6At:], ip[:])
 		binary.NativeEndian.PutUint32(b[scopeAt:], scope)
 	case AF_UNIX:
-		n := copy(b[pathAt:len(b)-1], a.path)
+		n := copy(b[pathAt:len(b)-1], a.sunPath())
 		sa.len = uint32(pathAt + n)
 		if a.IsAbstract() {
 			b[pathAt] = 0

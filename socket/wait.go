@@ -21,9 +21,8 @@ func (s *Socket) SetBlocking(on bool) error {
 }
 
 // SetTimeout says how long a call that follows may wait before it fails with os.ErrDeadlineExceeded: negative, for
-// ever (blocking mode, the default); 0, not at all (non-blocking mode). The time starts when the call first finds
-// nothing to do, not while it waits for its turn behind another call in the same direction; SendAll and SendFile have
-// it once for all they send.
+// ever (blocking mode, the default); 0, not at all (non-blocking mode). The time starts when the call first has to wait,
+// be it for its turn behind another call in the same direction; SendAll and SendFile have it once for all they send.
 func (s *Socket) SetTimeout(d time.Duration) error {
 	if s.closed() {
 		return s.fail("set timeout", errClosed)
@@ -87,6 +86,7 @@ type call struct {
 	// Waiting
 	dir     direction
 	timeout time.Duration
+	until   time.Time // when timeout ends; zero until somebody looked at the clock
 	parking *parking
 	limited bool // whether the poller knows the timeout
 	err     error
@@ -126,7 +126,10 @@ func (c *call) tryAgain(fd uintptr) (done bool) {
 	}
 	if c.timeout > 0 && !c.limited {
 		c.limited = true
-		c.parking.limitTo(c.dir, time.Now().Add(c.timeout))
+		if c.until.IsZero() {
+			c.until = time.Now().Add(c.timeout)
+		}
+		c.parking.limitTo(c.dir, c.until)
 	}
 	return false
 }
@@ -134,9 +137,13 @@ func (c *call) tryAgain(fd uintptr) (done bool) {
 // do makes the call, and waits as long as timeout says.
 func (s *Socket) do(dir direction, c *call, timeout time.Duration) error {
 	c.sock = s
+	c.until = time.Time{}
 	if timeout != 0 {
-		s.turn[dir].Lock()
-		defer s.turn[dir].Unlock()
+		var ok bool
+		if c.until, ok = s.turn[dir].take(timeout); !ok {
+			return os.ErrDeadlineExceeded
+		}
+		defer s.turn[dir].pass()
 	}
 	p := s.parked.Load()
 	if timeout == 0 || p == nil {
