@@ -64,15 +64,19 @@ func TestNetcatIsServed(t *testing.T) {
 		a := echoServer(t, address).AddrPort()
 		wantEcho(t, program(t, "nc", "-N", a.Addr().String(), fmt.Sprint(a.Port())))
 	}
-	wantEcho(t, program(t, "nc", "-N", "-U", echoServer(t, t.TempDir()+"/s.sock").Path()))
+	t.Run("unix", func(t *testing.T) {
+		wantEcho(t, program(t, "nc", "-N", "-U", echoServer(t, t.TempDir()+"/s.sock").Path()))
+	})
 }
 
 func TestSocatIsServed(t *testing.T) {
 	for _, c := range []struct{ address, prefix string }{
 		{"127.0.0.1:0", "TCP4:"}, {"[::1]:0", "TCP6:"}, {t.TempDir() + "/s.sock", "UNIX-CONNECT:"},
 	} {
-		a := echoServer(t, c.address)
-		wantEcho(t, program(t, "socat", "-t", "60", "-", c.prefix+a.String()))
+		t.Run(c.prefix, func(t *testing.T) {
+			a := echoServer(t, c.address)
+			wantEcho(t, program(t, "socat", "-t", "60", "-", c.prefix+a.String()))
+		})
 	}
 	if a := UnixAddr("@switchboard-socat"); exec.Command("test", "-d", "/proc/sys/net/unix").Run() == nil {
 		echoServer(t, a.String())
@@ -87,35 +91,40 @@ func TestSocatServes(t *testing.T) {
 		{"TCP6-LISTEN:0,bind=[::1]", ""},
 		{"UNIX-LISTEN:" + dir + "/s.sock", dir + "/s.sock"},
 	} {
-		// socat says where it listens when it is asked to be talkative.
-		cmd := program(t, "socat", "-d", "-d", c.listen, "EXEC:cat")
-		cmd.Stderr = nil
-		says, err := cmd.StderrPipe()
-		noError(t, err)
-		noError(t, cmd.Start())
-		to := c.connect
-		lines := bufio.NewScanner(says)
-		for lines.Scan() {
-			if _, where, ok := strings.Cut(lines.Text(), "listening on "); ok {
-				if c.connect == "" {
-					to = where[strings.Index(where, " ")+1:]
-				}
-				break
+		t.Run(strings.ToLower(c.listen[:4]), func(t *testing.T) {
+			if strings.HasPrefix(c.listen, "UNIX") {
+				needUnix(t)
 			}
-		}
-		s, err := CreateConnection(context.Background(), to, nil)
-		noError(t, err)
-		s.SendAll([]byte("to socat and back"))
-		s.Shutdown(SHUT_WR)
-		got, err := io.ReadAll(s)
-		if string(got) != "to socat and back" || err != nil {
-			t.Errorf("%s: %q, %v", to, got, err)
-		}
-		s.Close()
-		io.Copy(io.Discard, says)
-		if err := cmd.Wait(); err != nil {
-			t.Error(c.listen, err)
-		}
+			// socat says where it listens when it is asked to be talkative.
+			cmd := program(t, "socat", "-d", "-d", c.listen, "EXEC:cat")
+			cmd.Stderr = nil
+			says, err := cmd.StderrPipe()
+			noError(t, err)
+			noError(t, cmd.Start())
+			to := c.connect
+			lines := bufio.NewScanner(says)
+			for lines.Scan() {
+				if _, where, ok := strings.Cut(lines.Text(), "listening on "); ok {
+					if c.connect == "" {
+						to = where[strings.Index(where, " ")+1:]
+					}
+					break
+				}
+			}
+			s, err := CreateConnection(context.Background(), to, nil)
+			noError(t, err)
+			s.SendAll([]byte("to socat and back"))
+			s.Shutdown(SHUT_WR)
+			got, err := io.ReadAll(s)
+			if string(got) != "to socat and back" || err != nil {
+				t.Errorf("%s: %q, %v", to, got, err)
+			}
+			s.Close()
+			io.Copy(io.Discard, says)
+			if err := cmd.Wait(); err != nil {
+				t.Error(c.listen, err)
+			}
+		})
 	}
 }
 
@@ -140,12 +149,14 @@ print('ok')
 `
 
 func TestPythonIsServed(t *testing.T) {
-	for _, address := range []string{"127.0.0.1:0", "[::1]:0", t.TempDir() + "/s.sock"} {
-		a := echoServer(t, address)
-		out, err := program(t, "python3", "-c", pythonClient, a.Network(), a.String()).Output()
-		if string(out) != "ok\n" || err != nil {
-			t.Errorf("%v: %q, %v", a, out, err)
-		}
+	for name, address := range map[string]string{"v4": "127.0.0.1:0", "v6": "[::1]:0", "unix": t.TempDir() + "/s.sock"} {
+		t.Run(name, func(t *testing.T) {
+			a := echoServer(t, address)
+			out, err := program(t, "python3", "-c", pythonClient, a.Network(), a.String()).Output()
+			if string(out) != "ok\n" || err != nil {
+				t.Errorf("%v: %q, %v", a, out, err)
+			}
+		})
 	}
 }
 
