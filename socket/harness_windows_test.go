@@ -28,5 +28,16 @@ func ready(t *testing.T, s *Socket, events int16) {
 	}
 }
 
+// startPoller starts what this process has once: the goroutine of the poller.
+func startPoller() {
+	a, b, err := Pair(AF_INET, SOCK_STREAM, 0)
+	if err != nil {
+		panic(err)
+	}
+	a.SetDeadline(time.Time{})
+	a.Close()
+	b.Close()
+}
+
 // needRights is for tests of descriptors that travel (SCM_RIGHTS).
 func needRights(t *testing.T) { t.Skip("Windows passes no handles over sockets") }

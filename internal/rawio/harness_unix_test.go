@@ -4,6 +4,7 @@ package rawio
 
 import (
 	"net/netip"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,9 @@ func ready(t *testing.T, fd int, events int16) {
 		return
 	}
 }
+
+// noFile reports whether a connect to a path without a file ended as it should.
+func noFile(errno syscall.Errno) bool { return errno == syscall.ENOENT }
 
 func inherited(t *testing.T, fd int) bool {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)

@@ -2,6 +2,7 @@ package rawio
 
 import (
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,6 +46,9 @@ func ready(t *testing.T, fd int, events int16) {
 		}
 	}
 }
+
+// noFile reports whether a connect to a path without a file ended as it should: Windows versions differ in how it fails.
+func noFile(errno syscall.Errno) bool { return errno != 0 && errno != syscall.EINPROGRESS }
 
 func inherited(t *testing.T, fd int) bool {
 	on, errno := winsock.Inheritable(fd)
