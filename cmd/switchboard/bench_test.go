@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -10,10 +8,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // benchOnce runs bench with --json and returns what it printed.
@@ -134,6 +132,7 @@ func TestBenchEndsEarlyWithWhatThereIsAtAnInterrupt(t *testing.T) {
 	}
 	var out strings.Builder
 	cmd.Stdout = &out
+	systest.Interruptible(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +143,7 @@ func TestBenchEndsEarlyWithWhatThereIsAtAnInterrupt(t *testing.T) {
 			t.Fatalf("%v after %s", err, seen)
 		}
 	}
-	cmd.Process.Signal(syscall.SIGINT)
+	systest.Interrupt(cmd.Process)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v", err)
 	}

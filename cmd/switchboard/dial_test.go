@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -9,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/systest"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -214,7 +214,7 @@ func TestDialEndsWithItsOutput(t *testing.T) {
 	io.ReadFull(out, make([]byte, 1000))
 	out.Close()
 	dial.Wait()
-	if status := dial.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGPIPE {
+	if code := systest.ExitCode(dial.ProcessState); code != 128+int(syscall.SIGPIPE) && (code != exitFailed || runtime.GOOS != "windows") {
 		t.Errorf("when nobody reads: %v", dial.ProcessState)
 	}
 
@@ -236,6 +236,7 @@ func TestDialEndsOnInterrupt(t *testing.T) {
 	connected := make(chan struct{})
 	where := listener(t, func(conn *net.TCPConn) { close(connected); io.Copy(io.Discard, conn) })
 	dial := exec.Command(os.Args[0], "dial", where)
+	systest.Interruptible(dial)
 	if _, err := dial.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -243,9 +244,10 @@ func TestDialEndsOnInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-connected
-	dial.Process.Signal(os.Interrupt)
+	systest.Interrupt(dial.Process)
 	dial.Wait()
-	if status := dial.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGINT {
+	const controlC = 0xC000013A // STATUS_CONTROL_C_EXIT
+	if code := systest.ExitCode(dial.ProcessState); code != 128+int(syscall.SIGINT) && (uint32(code) != controlC || runtime.GOOS != "windows") {
 		t.Errorf("%v", dial.ProcessState)
 	}
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -13,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // A server with few descriptors serves whom it could accept, tells once that it pauses, does not spin, and accepts the
@@ -144,7 +144,7 @@ func TestClientsThatTakeNothingAreResetWhenIdle(t *testing.T) {
 		if reason, _ := s.await("disconnected", 1)["reason"].(string); !strings.Contains(reason, "idle timeout") {
 			t.Errorf("reason %q", reason)
 		}
-		if _, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
+		if _, err := io.Copy(io.Discard, conn); !systest.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the client got %v", err)
 		}
 	})

@@ -1,10 +1,7 @@
-//go:build unix
-
 package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/systest"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -234,7 +232,7 @@ func TestAClientForWhichNoTargetAnswersIsReset(t *testing.T) {
 			_, err = io.ReadAll(conn)
 			conn.Close()
 		}
-		if !errors.Is(err, syscall.ECONNRESET) {
+		if !systest.Is(err, syscall.ECONNRESET) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -371,14 +369,14 @@ func TestAProxyThatShutsDownLetsLinesEndByThemselves(t *testing.T) {
 	conn := client(t, proxy)
 	io.WriteString(conn, "what?")
 	<-asked
-	proxy.cmd.Process.Signal(syscall.SIGTERM)
+	systest.Terminate(proxy.cmd.Process)
 	proxy.await("shutting down", 1)
 	until(t, "connections are refused", func() bool {
 		conn, err := net.Dial("tcp", proxy.addrs[0])
 		if err == nil {
 			conn.Close()
 		}
-		return errors.Is(err, syscall.ECONNREFUSED)
+		return systest.Is(err, syscall.ECONNREFUSED)
 	})
 	close(answer)
 	if got, err := io.ReadAll(conn); err != nil || string(got) != "at last" {

@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -12,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 func TestServeSpeaksTLSWithProgramsThatNobodyHereWrote(t *testing.T) {
@@ -184,7 +184,7 @@ func TestServeOverTLSShutsDownInOrder(t *testing.T) {
 	client(t, s) // has not said hello
 	conn := tls.Client(client(t, s), &tls.Config{InsecureSkipVerify: true})
 	echoes(t, conn, []byte("hello"))
-	s.cmd.Process.Signal(os.Interrupt)
+	systest.Interrupt(s.cmd.Process)
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil || err.Error() != "EOF" { // a close_notify
 		t.Errorf("%d bytes, %v", n, err)
 	}
