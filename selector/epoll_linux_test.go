@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 // A forked child, or a duplicate, keeps an open file alive after its descriptor was closed here, and epoll goes on
@@ -49,7 +51,7 @@ func TestFileHeldElsewhereDoesNotSpeakForItsNumber(t *testing.T) {
 			hold(t, old)
 			_, err := s.Forget(old)
 			must(t, err)
-			unix.Close(old)
+			testsocket.Close(old)
 			r, w2 := old, -1
 			if reused {
 				r, w2 = pipeAt(t, old)
@@ -101,8 +103,8 @@ func TestNumberReusedWithinOneResult(t *testing.T) {
 		}
 		_, err = s.Forget(b)
 		must(t, err)
-		unix.Close(b)
-		unix.Close(wb)
+		testsocket.Close(b)
+		testsocket.Close(wb)
 		pipeAt(t, b)
 		register(t, s, b, Read, "new")
 		for _, r := range ready {
@@ -118,8 +120,8 @@ func TestModifyOfAReusedNumberSaysWhatToDo(t *testing.T) {
 	s := opened(t, "epoll")
 	old, w := pipe(t)
 	register(t, s, old, Read, nil)
-	unix.Close(old)
-	unix.Close(w)
+	testsocket.Close(old)
+	testsocket.Close(w)
 	pipeAt(t, old)
 	if err := s.Modify(old, Write, nil); err == nil || !strings.Contains(err.Error(), "unregister it first") {
 		t.Error(err)

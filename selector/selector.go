@@ -104,7 +104,7 @@ func newSelector(open func() (mechanism, error)) (*Selector, error) {
 	return &Selector{mechanism: m}, nil
 }
 
-// Mechanism names what the Selector uses: "epoll", "kqueue", "poll" or "select".
+// Mechanism names what the Selector uses: "epoll", "kqueue", "afd", "poll" or "select".
 func (s *Selector) Mechanism() string { return s.mechanism.name() }
 
 // Register begins to wait for ev on fd. data comes back in every Key of fd. The descriptor stays the caller's; it

@@ -110,6 +110,25 @@ func (s *Selector) found(fd int, e *entry, ev Events) {
 	}
 }
 
+// places is for a mechanism that tells of each event for itself: by descriptor, where in Selector.ready it may be.
+type places []int32
+
+func (p *places) grow(fd int) {
+	if grow := fd + 1 - len(*p); grow > 0 {
+		*p = append(*p, make([]int32, grow)...)
+	}
+}
+
+// foundAlso is found for such a mechanism.
+func (s *Selector) foundAlso(places places, fd int, e *entry, ev Events) {
+	if at := int(places[fd]); at < len(s.ready) && s.ready[at].Key.FD == fd {
+		s.ready[at].Events |= ev & e.events()
+		return
+	}
+	places[fd] = int32(len(s.ready))
+	s.found(fd, e, ev)
+}
+
 // Wake makes the Select that waits return, or the next one not wait. Any number of Wakes before that are one. It may be
 // called from any goroutine, and costs a system call only while a Select waits.
 func (s *Selector) Wake() error {
