@@ -152,7 +152,7 @@ func TestTraceIsToldOfConnectionsAsTheyComeAndGo(t *testing.T) {
 		address := start(t, s)
 		p := call(t, address)
 		p.says("x")
-		p.hearsEnd("")
+		p.hearsFailure("")
 		p.Close()
 		eventually(t, "it is gone", func() bool { return s.Stats().Active == 0 })
 		call(t, address).hearsEnd("")

@@ -36,7 +36,7 @@ type handshakes struct {
 
 	places, most  int // that have a goroutine, and how many may
 	running, best int // that are in a step, and how many should be at a time
-	last          time.Time
+	last          time.Duration
 }
 
 const (
@@ -59,7 +59,7 @@ func (t *transport) shake() {
 	h := &handshake{t: t, resume: make(chan struct{}, 1)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	t.hand = h
-	h.join(&t.c.loop.shakes.fresh)
+	h.join(&t.c.loop.handshakes.fresh)
 }
 
 // join puts h at the end of a line, or takes it out of its line if that is nil.
@@ -85,8 +85,8 @@ func (c *Conn) receiveHandshake(p []byte) {
 		if greeted(c.in.B) {
 			c.secure(c.loop.server.TLSConfig, false).shake()
 		}
-	case t.hand.line == &c.loop.shakes.silent:
-		t.hand.join(&c.loop.shakes.ready)
+	case t.hand.line == &c.loop.handshakes.silent:
+		t.hand.join(&c.loop.handshakes.ready)
 	}
 }
 
@@ -109,6 +109,9 @@ func (h *handshake) run() {
 	defer func() {
 		if !returned {
 			v := recover()
+			if v == nil {
+				v = "runtime.Goexit in a callback of the tls.Config"
+			}
 			err = h.t.c.loop.logPanic(h.t.c, v)
 		}
 		h.t.c.loop.give(task{f: func() { h.stepped(true, err) }})
@@ -119,8 +122,8 @@ func (h *handshake) run() {
 
 // next returns the handshake whose turn it is, nil if none may go on now. What was begun is ended first. If all places
 // are taken, the one that has waited longest for its peer gives way to a client that is there.
-func (s *handshakes) next() *handshake {
-	if s.within() != 0 {
+func (s *handshakes) next(now func() time.Duration) *handshake {
+	if s.within(now) != 0 {
 		return nil
 	}
 	if e := s.ready.Front(); e != nil {
@@ -140,26 +143,26 @@ func (s *handshakes) wanted() bool {
 }
 
 // within returns how soon the next step should begin: 0 for now, -1 if none is wanted.
-func (s *handshakes) within() time.Duration {
+func (s *handshakes) within(now func() time.Duration) time.Duration {
 	switch {
 	case !s.wanted():
 		return -1
 	case s.running < s.best:
 		return 0
 	}
-	return max(0, unusual-time.Since(s.last))
+	return max(0, unusual-(now()-s.last))
 }
 
-// shakeHands begins one step, if one is wanted, and lets it run.
-func (l *loop) shakeHands() {
-	h := l.shakes.next()
+// stepHandshakes begins one step, if one is wanted, and lets it run.
+func (l *loop) stepHandshakes() {
+	h := l.handshakes.next(l.elapsed)
 	if h == nil {
 		return
 	}
 	h.join(nil)
 	c := h.t.c
-	l.shakes.last = time.Now()
-	l.shakes.running++
+	l.handshakes.last = l.elapsed()
+	l.handshakes.running++
 	h.running = true
 	if c.in != nil {
 		h.input, c.in = c.in, nil
@@ -176,10 +179,10 @@ func (l *loop) shakeHands() {
 		h.resume <- struct{}{}
 	} else {
 		h.begun = true
-		l.shakes.places++
+		l.handshakes.places++
 		go h.run()
 	}
-	l.lent = true
+	l.yield = true
 }
 
 // reframed cuts the record that b begins with, a ClientHello, into short ones, which say the same: how a message is cut
@@ -212,7 +215,7 @@ func reframed(b *buffer.Buffer) *buffer.Buffer {
 
 // stepped takes h back from its goroutine, which waits for the next step or has ended.
 func (h *handshake) stepped(ended bool, err error) {
-	t, c, s := h.t, h.t.c, &h.t.c.loop.shakes
+	t, c, s := h.t, h.t.c, &h.t.c.loop.handshakes
 	if h.running {
 		h.running = false
 		s.running--
@@ -283,15 +286,15 @@ func (c *Conn) handshakeDone(rest []byte) {
 	c.flush()
 }
 
-// shakes tells whether a client has said hello to c, which shall be served though the server stops.
-func (c *Conn) shakes() bool {
+// greeted tells whether a client has said hello to c, which shall be served though the server stops.
+func (c *Conn) greeted() bool {
 	return c.state == stateHandshaking && c.flags&dialled == 0 && c.transport() != nil
 }
 
 // handshakeEnds fails c's handshake if the peer has ended the connection and nothing is left that could complete it.
 func (c *Conn) handshakeEnds() {
 	t := c.transport()
-	if c.flags&inputEnded != 0 && (t == nil || !t.hand.begun || t.hand.line == &c.loop.shakes.silent) {
+	if c.flags&inputEnded != 0 && (t == nil || !t.hand.begun || t.hand.line == &c.loop.handshakes.silent) {
 		c.failHandshake(io.ErrUnexpectedEOF)
 		return
 	}
@@ -306,7 +309,9 @@ func (c *Conn) failHandshake(err error) {
 	} else {
 		err = &net.OpError{Op: "handshake", Net: "tcp", Addr: c.RemoteAddr(), Err: err}
 		l.count.Refused++
-		s.trace.refused(c, err)
+		if s.trace != nil && s.trace.Refused != nil {
+			l.call(c, func() { s.trace.Refused(c, err) })
+		}
 	}
 	if log := s.logger(); log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("a TLS handshake failed", "remote", c.RemoteAddr(), "error", err)
@@ -317,8 +322,12 @@ func (c *Conn) failHandshake(err error) {
 		return
 	}
 	t.leave()
-	c.state = stateOpen // it ends as any other: the peer shall hear the last words before it sees the end
-	c.spoil(err)
+	c.state = stateOpen // it ends as any other: the peer shall hear the last words, which are an alert, before it sees the end
+	c.mu.Lock()
+	t.spoilt = true
+	c.endAs(order, err)
+	c.mu.Unlock()
+	c.flush()
 }
 
 // leave takes the handshake of a connection that is over out of the books. Its goroutine ends by itself.
@@ -327,6 +336,12 @@ func (t *transport) leave() {
 		t.hand.join(nil)
 		t.hand.cancel()
 	}
+}
+
+// handshakeWaitsForUs tells whether c's handshake could go on if its turn came: its peer is not late.
+func (c *Conn) handshakeWaitsForUs() bool {
+	t := c.transport()
+	return t != nil && t.hand != nil && t.hand.line != &c.loop.handshakes.silent
 }
 
 // arrived returns the tick since which c's handshake is awaited.

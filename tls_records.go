@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
 const (
@@ -30,15 +32,16 @@ func (c *Conn) decrypt(p []byte) {
 	for t.in = p; len(t.in) > 0 && err == nil && c.state == stateOpen && !t.spoilt; {
 		plain := l.plain[:0]
 		l.cipher = l.cipher[:0]
-		if c.flags&dialled != 0 {
-			l.begin(c) // a ClientSessionCache is the user's code, and may panic
+		read := func() {
+			for n := 0; len(t.in) > 0 && err == nil && cap(plain)-len(plain) >= maxPlaintext; {
+				n, err = t.tls.Read(plain[len(plain):cap(plain)])
+				plain = plain[:len(plain)+n]
+			}
 		}
-		for n := 0; len(t.in) > 0 && err == nil && cap(plain)-len(plain) >= maxPlaintext; {
-			n, err = t.tls.Read(plain[len(plain):cap(plain)])
-			plain = plain[:len(plain)+n]
-		}
-		if c.flags&dialled != 0 {
-			l.current.Store(nil)
+		if c.flags&dialled == 0 {
+			read()
+		} else if !l.call(c, read) { // a ClientSessionCache is the user's code, and may panic
+			err = c.endedFor()
 		}
 		c.say(l.cipher)
 		if len(plain) == 0 || !c.take(plain) {
@@ -83,8 +86,8 @@ func (c *Conn) say(p []byte) {
 	}
 	t := c.transport()
 	c.mu.Lock()
-	t.tail = min(t.tail, c.queued) + int32(len(p))
-	c.enqueue(p)
+	t.tail = min(t.tail, int32(c.pendingCipher())) + int32(len(p))
+	c.queue.Add(p)
 	if c.pending() >= c.loop.limits.HighWater {
 		c.full.Store(true)
 	}
@@ -97,13 +100,13 @@ func (c *Conn) seal() (errno syscall.Errno) {
 	t, l := c.transport(), c.loop
 	for errno == 0 && c.out&(blocked|inBatch) == 0 {
 		l.cipher = l.cipher[:0]
-		for !t.spoilt && t.hand == nil && t.plain.queued > 0 && len(l.cipher) < sealBatch {
-			p := t.plain.front(l.gather[:0], sealBatch)
+		for !t.spoilt && t.hand == nil && t.plain.Len() > 0 && len(l.cipher) < sealBatch {
+			p := front(&t.plain, l.gather[:0], sealBatch)
 			if _, err := t.tls.Write(p); err != nil {
 				c.giveUpSealing(err)
 				break
 			}
-			t.plain.dequeue(len(p))
+			t.plain.Drop(len(p))
 			t.tail = 0
 		}
 		carries := len(l.cipher)
@@ -111,72 +114,55 @@ func (c *Conn) seal() (errno syscall.Errno) {
 			t.tls.CloseWrite()
 			t.saidEnd = true
 		}
-		if len(l.cipher) == 0 && c.queued == 0 {
+		if len(l.cipher) == 0 && c.pendingCipher() == 0 {
 			break
 		}
-		errno = l.engine.send(c, l.cipher)
-		t.tail = min(t.tail, c.queued) + int32(len(l.cipher)-carries)
+		errno = c.send(l.cipher)
+		t.tail = min(t.tail, int32(c.queue.Len())) + int32(len(l.cipher)-carries)
 	}
 	return errno
 }
 
-// saysEnd tells whether it is time for the close_notify. After a failure at the other end of a Pipe it never is: the peer
-// would take for whole what may not be.
+// saysEnd tells whether it is time for the close_notify. After a failure it never is: the peer would take for whole what may
+// not be.
 func (c *Conn) saysEnd(t *transport) bool {
-	return t.plain.queued == 0 && !t.saidEnd && !t.spoilt && t.up.Load() &&
-		(c.out&noOutput != 0 || c.ending != nil && !c.ending.abort && c.ending.err != ErrPiped)
-}
-
-// lastWords says what there is to say before c is closed, as far as the kernel takes it at once.
-func (c *Conn) lastWords() {
-	c.mu.Lock()
-	c.out |= noOutput
-	c.seal()
-	c.mu.Unlock()
+	return t.plain.Len() == 0 && !t.saidEnd && !t.spoilt && t.up.Load() &&
+		(c.out&noOutput != 0 && (c.ending == nil || c.ending.how == order) || c.ending != nil && c.ending.how == order)
 }
 
 // giveUpSealing ends the connection because crypto/tls takes no more output. mu is held.
 func (c *Conn) giveUpSealing(err error) {
 	c.transport().spoilt = true
-	if c.ending == nil {
-		c.ending = &ending{err: &net.OpError{Op: "write", Net: "tcp", Addr: c.RemoteAddr(), Err: err}}
-		c.stop.Store(true)
-	}
+	c.endAs(failure, &net.OpError{Op: "write", Net: "tcp", Addr: c.RemoteAddr(), Err: err})
 }
 
 // pending returns how many bytes wait to be sent, as far as they can be. mu is held.
 func (c *Conn) pending() int {
-	n := int(c.queued)
+	n := c.pendingCipher()
 	if c.out&sealed != 0 {
 		if t := c.transport(); !t.spoilt {
-			n += int(t.plain.queued)
+			n += t.plain.Len()
 		}
 	}
 	return n
 }
 
-// unsent drops what was not encrypted, and returns how many bytes of what Write took are lost if the queue is too. Those
-// in the queue are counted with their records' headers. mu is held.
-func (t *transport) unsent(queued int32) int {
-	lost := int(t.plain.queued + max(0, queued-t.tail))
-	t.plain.dequeue(int(t.plain.queued))
+// unsent drops what was not encrypted, and returns how many bytes of what Write took are lost if queued bytes of ciphertext
+// are too. Those are counted with their records' headers. mu is held.
+func (t *transport) unsent(queued int) int {
+	lost := t.plain.Len() + max(0, queued-int(t.tail))
+	t.plain.Drop(t.plain.Len())
 	return lost
 }
 
 // front returns the first bytes of q in one piece, at most n: out of its first buffer if that holds a record's worth or
-// is the only one, else gathered into p, a record's worth.
-func (q *queue) front(p []byte, n int) []byte {
-	first := q.head.B[q.headSent:]
-	if len(first) >= maxPlaintext || q.head.Next == nil {
+// all, else gathered into p, a record's worth.
+func front(q *buffer.Queue, p []byte, n int) []byte {
+	first := q.First()
+	if len(first) >= maxPlaintext || len(first) == q.Len() {
 		return first[:min(len(first), n)]
 	}
-	for b := q.head; b != nil && len(p) < maxPlaintext; b = b.Next {
-		p = append(p, first[:min(len(first), maxPlaintext-len(p))]...)
-		if b.Next != nil {
-			first = b.Next.B
-		}
-	}
-	return p
+	return q.AppendTo(p, maxPlaintext)
 }
 
 // makeRoom gives the loop the buffers that its TLS connections share.

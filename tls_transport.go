@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
 // A transport is what crypto/tls takes for its network connection. A handshake reads it on a goroutine of its own, where
@@ -23,10 +25,10 @@ type transport struct {
 	header [5]byte // these
 
 	// Output, under Conn.mu.
-	plain   queue // taken by Write and not yet encrypted; Conn.queue holds what is
-	tail    int32 // the last bytes of that which carry nothing of what Write took
-	saidEnd bool  // the close_notify is made
-	spoilt  bool  // crypto/tls has given up: nothing more can be encrypted
+	plain   buffer.Queue // taken by Write and not yet encrypted; Conn.queue holds what is
+	tail    int32        // the last bytes of that which carry nothing of what Write took
+	saidEnd bool         // the close_notify is made
+	spoilt  bool         // crypto/tls has given up: nothing more can be encrypted
 }
 
 // recordHeader is the size of a TLS record's header: type, version, length (RFC 8446, section 5.1).

@@ -93,23 +93,23 @@ func FuzzReframedHelloSaysTheSame(f *testing.F) {
 }
 
 func TestQueueGivesItsFirstBytesInOnePiece(t *testing.T) {
-	var q queue
+	var q buffer.Queue
 	var all []byte
 	for i := range 200 {
 		p := bytes.Repeat([]byte{byte(i)}, 1+i*37%4000)
-		q.enqueue(p)
+		q.Add(p)
 		all = append(all, p...)
 	}
 	scratch := make([]byte, 0, maxPlaintext)
 	for len(all) > 0 {
-		p := q.front(scratch, sealBatch)
+		p := front(&q, scratch, sealBatch)
 		if len(p) < min(len(all), maxPlaintext) || len(p) > sealBatch || !bytes.Equal(p, all[:len(p)]) {
 			t.Fatalf("%d bytes with %d left", len(p), len(all))
 		}
-		q.dequeue(len(p) - len(p)/3)
+		q.Drop(len(p) - len(p)/3)
 		all = all[len(p)-len(p)/3:]
 	}
-	if q.head != nil || q.queued != 0 {
+	if q.First() != nil || q.Len() != 0 {
 		t.Error("something is left")
 	}
 }

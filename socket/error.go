@@ -71,6 +71,10 @@ func (e *Error) Hint() string {
 	}
 	a, _ := ParseAddr(e.Addr)
 	switch errno {
+	case syscall.ENODEV:
+		if e.Op == "join group" || e.Op == "join source" {
+			return "no interface has a route to this group: name one"
+		}
 	case syscall.EACCES:
 		switch {
 		case e.Op == "bind" && a.Port() > 0 && a.Port() < 1024:
@@ -163,7 +167,7 @@ func cause(err error) error {
 // the only ones without an address.
 var wouldBlock = func() map[string]*Error {
 	m := make(map[string]*Error)
-	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg"} {
+	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg", "recvmmsg", "sendmmsg"} {
 		m[op] = &Error{Op: op, Err: syscall.EAGAIN}
 	}
 	return m

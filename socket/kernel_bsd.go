@@ -112,6 +112,9 @@ func (sa *sockaddr) encode(a Addr) error {
 	case AF_INET:
 		sa.Sockaddr = &unix.SockaddrInet4{Port: a.Port(), Addr: a.ip.As4()}
 	case AF_INET6:
+		if a.flow != 0 {
+			return unsupported()
+		}
 		scope, err := scopeOf(a.ip.Zone())
 		if err != nil {
 			return err

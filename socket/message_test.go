@@ -230,3 +230,45 @@ func TestSendFileWantsAFileAndAStream(t *testing.T) {
 		t.Error("a closed file:", err)
 	}
 }
+
+func TestDescriptorsTravelWithFlagsAndAddress(t *testing.T) {
+	dir := t.TempDir()
+	x, y := made(t, AF_UNIX, SOCK_DGRAM), made(t, AF_UNIX, SOCK_DGRAM)
+	noError(t, x.Bind(UnixAddr(dir+"/x")))
+	noError(t, y.Bind(UnixAddr(dir+"/y")))
+	f, err := os.Open(os.DevNull)
+	noError(t, err)
+	defer f.Close()
+	if n, err := x.SendFDsTo([]byte("to an address"), []int{int(f.Fd())}, UnixAddr(dir+"/y"), MSG_DONTWAIT); n != 13 || err != nil {
+		t.Fatal(n, err)
+	}
+	p := make([]byte, 5)
+	for _, flags := range []int{MSG_PEEK, 0} {
+		n, fds, m, err := y.RecvFDsFrom(p, 1, flags)
+		if string(p[:n]) != "to an" || len(fds) != 1 || m.Addr != UnixAddr(dir+"/x") || m.Flags&MSG_TRUNC == 0 || err != nil {
+			t.Fatalf("%q, %v, %+v, %v", p[:n], fds, m, err)
+		}
+		unix.Close(fds[0])
+	}
+	if _, _, _, err := y.RecvFDsFrom(p, 1, MSG_DONTWAIT); !errors.Is(err, ErrWouldBlock) {
+		t.Error(err)
+	}
+	if _, err := x.SendFDsTo([]byte("x"), nil, parsed(t, "127.0.0.1:7"), 0); !errors.Is(err, syscall.EAFNOSUPPORT) {
+		t.Error(err)
+	}
+	_, err = x.SendFDsTo([]byte("x"), nil, UnixAddr(dir+"/nobody"), 0)
+	if !errors.Is(err, syscall.ENOENT) || !strings.HasPrefix(err.Error(), "send descriptors "+dir+"/nobody: ") {
+		t.Error(err)
+	}
+}
+
+func TestMessageFlagsAreThoseOfTheMessage(t *testing.T) {
+	x, y := unixPair(t, SOCK_DGRAM)
+	x.Send([]byte("x"))
+	x.Send([]byte("longer"))
+	for _, want := range []int{0, MSG_TRUNC} {
+		if _, m, err := y.RecvMsg([][]byte{make([]byte, 1)}, 0, 0); m.Flags != want || err != nil {
+			t.Errorf("%#x, want %#x, %v", m.Flags, want, err)
+		}
+	}
+}

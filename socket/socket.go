@@ -31,7 +31,8 @@ type Socket struct {
 	connected  bool       // a Connect is done
 }
 
-// New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX; the type SOCK_STREAM or SOCK_DGRAM, or
+// New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX, on Linux also AF_VSOCK, AF_NETLINK or
+// AF_PACKET (whose protocol is in network byte order: Htons(ETH_P_ALL)); the type SOCK_STREAM or SOCK_DGRAM, or
 // another that the system knows; proto is 0 for the type's usual protocol. The socket is in blocking mode, or in
 // non-blocking mode with a type such as SOCK_STREAM|SOCK_NONBLOCK, and is not inherited by child processes, with
 // SOCK_CLOEXEC or without.
@@ -105,7 +106,7 @@ func FromFD(fd int) (*Socket, error) {
 	return s, nil
 }
 
-// Family returns AF_INET, AF_INET6 or AF_UNIX.
+// Family returns AF_INET, AF_INET6, AF_UNIX or another family.
 func (s *Socket) Family() int { return s.family }
 
 // Type returns SOCK_STREAM, SOCK_DGRAM or another type.
@@ -211,6 +212,9 @@ func (s *Socket) Inheritable() (on bool, err error) {
 func knownFamily(family int) error {
 	switch family {
 	case AF_INET, AF_INET6, AF_UNIX:
+		return nil
+	}
+	if otherFamily(family) != "" {
 		return nil
 	}
 	return invalid(syscall.EAFNOSUPPORT, "the family must be AF_INET, AF_INET6 or AF_UNIX")

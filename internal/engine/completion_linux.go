@@ -27,6 +27,7 @@ type completion struct {
 
 	backlog []uring.SQE     // operations that did not fit into the submission queue, in their order
 	done    FIFO[uring.CQE] // completions not dealt with
+	fresh   []uring.CQE     // just taken from the ring
 	saved   FIFO[[]byte]    // what the first former of them brought, see Evacuate
 	former  int             // how many of done are of a ring that is gone
 	held    uring.CQE       // whose buffer the owner has
@@ -44,9 +45,9 @@ type completion struct {
 
 // Variables, so that a test can make them small.
 var (
-	ringEntries     = 2048 // operations that one turn may begin before some wait in the backlog
-	ringCompletions = 8192 // and pieces that it may bring; more overflow, which the kernel keeps
-	ringBuffers     = 4    // of ReadBuffer bytes each: so much one connection may bring before it can be stopped
+	RingEntries     = 2048 // operations that one turn may begin before some wait in the backlog
+	RingCompletions = 8192 // and pieces that it may bring; more overflow, which the kernel keeps
+	RingBuffers     = 4    // of ReadBuffer bytes each: so much one connection may bring before it can be stopped
 )
 
 const (
@@ -90,11 +91,11 @@ func newCompletion(k ringKernel, o Owner, c Config) (Engine, error) {
 // open makes the ring.
 func (e *completion) open() (err error) {
 	e.ring, err = e.kernel.OpenRing(uring.Config{
-		Entries:     ringEntries,
-		Completions: ringCompletions,
+		Entries:     RingEntries,
+		Completions: RingCompletions,
 		Flags: uring.IORING_SETUP_R_DISABLED | uring.IORING_SETUP_SINGLE_ISSUER | uring.IORING_SETUP_DEFER_TASKRUN |
 			uring.IORING_SETUP_TASKRUN_FLAG | uring.IORING_SETUP_SUBMIT_ALL | uring.IORING_SETUP_CLAMP,
-	}, ringBuffers, e.config.ReadBuffer, userData(kindBell, 0, 0))
+	}, RingBuffers, e.config.ReadBuffer, userData(kindBell, 0, 0))
 	if err != nil {
 		e.ring = nil
 		return err
@@ -193,6 +194,7 @@ func (e *completion) load() {
 
 func (e *completion) Wait(timeout time.Duration) error {
 	e.letGo()
+	e.endBatch()
 	fed := e.feed()
 	for l, ok := e.again.Next(); ok; l, ok = e.again.Next() {
 		if l.wanted != 0 {
@@ -207,6 +209,7 @@ func (e *completion) Wait(timeout time.Duration) error {
 	e.owner.Rest(restCompletion)
 	err := e.bring(timeout)
 	e.owner.Woken()
+	e.endBatch()
 	e.gather.turn(e.done.Waiting())
 	for cqe, ok := e.done.Next(); ok; cqe, ok = e.done.Next() {
 		e.settle(cqe)
@@ -221,26 +224,21 @@ func (e *completion) bring(timeout time.Duration) error {
 	switch n := e.gather.worth(e.config); {
 	case timeout != 0 && n > 0:
 		before := e.done.Len()
-		err := e.enter(func() error { return e.ring.Wait(n, gatherWait) })
+		err := e.enter(enterWait, n, gatherWait)
 		e.gather.came(e.done.Len()-before >= n)
 		if err != nil {
 			return err
 		}
 	case timeout == 0:
 		if e.pending() > 0 || e.ring == nil || !e.enabled || e.ring.Due() {
-			return e.enter(e.submission)
+			return e.enter(enterSubmit, 0, 0)
 		}
 		return nil
 	}
 	if e.done.Len() > 0 || e.batch.lost {
 		return nil
 	}
-	return e.enter(func() error {
-		if len(e.backlog) > 0 {
-			return e.submission() // there is more to hand over before anybody waits
-		}
-		return e.ring.Sleep(timeout)
-	})
+	return e.enter(enterSleep, 0, timeout)
 }
 
 // pending returns how many operations are begun and not handed over.
@@ -267,17 +265,29 @@ func (e *completion) begin() error {
 	return nil
 }
 
-// submission hands over what the turn has begun.
-func (e *completion) submission() error {
-	if e.ring.Queued() > shortBatch {
-		return e.ring.Wait(0, -1) // does not wait, but is worth a word to the scheduler
+// How enter enters the ring first.
+const (
+	enterSubmit = iota // hand over what the turn has begun
+	enterWait          // and wait for n completions, at most d
+	enterSleep         // and sleep until there is something, at most d
+)
+
+func (e *completion) call(how, n int, d time.Duration) error {
+	switch {
+	case len(e.backlog) > 0 || how == enterSubmit: // there is more to hand over before anybody waits
+		if e.ring.Queued() > shortBatch {
+			return e.ring.Wait(0, -1) // does not wait, but is worth a word to the scheduler
+		}
+		return e.ring.Submit()
+	case how == enterWait:
+		return e.ring.Wait(n, d)
 	}
-	return e.ring.Submit()
+	return e.ring.Sleep(d)
 }
 
-// enter makes the entering call, and then others until all that was begun is handed over and all that overflowed is here.
+// enter enters the ring, and again until all that was begun is handed over and all that overflowed is here.
 // It calls no handler. An error says that the kernel took only a part for now: what is left stays begun.
-func (e *completion) enter(call func() error) error {
+func (e *completion) enter(how, n int, d time.Duration) error {
 	if !e.enabled {
 		if err := e.begin(); err != nil {
 			return err
@@ -286,11 +296,14 @@ func (e *completion) enter(call func() error) error {
 	for {
 		e.load()
 		before, had := e.pending(), e.done.Len()
-		err := call()
+		err := e.call(how, n, d)
 		e.collect()
 		if e.pending() == 0 {
-			e.endBatch()
-			if err != nil || !e.ring.Overflowing() { // what follows must know of every send that failed
+			if !e.ring.Overflowing() { // what follows must know of every send that failed
+				e.batch.over = len(e.batch.parts)
+				return err
+			}
+			if err != nil {
 				return err
 			}
 		} else if err != nil {
@@ -298,13 +311,14 @@ func (e *completion) enter(call func() error) error {
 		} else if e.pending() == before && e.done.Len() == had {
 			return syscall.EAGAIN // the kernel takes nothing and does not say why
 		}
-		call = e.submission
+		how = enterSubmit
 	}
 }
 
 // collect takes what is complete out of the queue.
 func (e *completion) collect() {
-	for cqe := range e.ring.Completions {
+	e.fresh = e.ring.Collect(e.fresh[:0])
+	for _, cqe := range e.fresh {
 		switch kind := cqe.UserData >> kindShift; kind {
 		case kindSend:
 			e.batch.unsent(cqe)
@@ -399,7 +413,7 @@ func (e *completion) Wake() {
 func (e *completion) Close() {
 	if e.ring != nil {
 		if e.pending() > 0 {
-			e.enter(e.submission) // closes what was released last
+			e.enter(enterSubmit, 0, 0) // closes what was released last
 		}
 		e.ring.Close()
 	}

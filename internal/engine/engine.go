@@ -70,7 +70,8 @@ type Owner interface {
 	// Failed is called when the kernel reports an error: of receiving, or the reset of a line that is watched for Hangup.
 	Failed(l *Line, call string, errno syscall.Errno)
 
-	// Sent is called when what Batch took has been handed over. rest is what the kernel did not take, nil mostly. errno is
+	// Sent is called when what Batch took has been handed over, and a wait that handed it over has ended: an owner that has
+	// more to send calls Submit before it waits. rest is what the kernel did not take, nil mostly. errno is
 	// why, or 0 when there was no room.
 	Sent(l *Line, rest []byte, errno syscall.Errno)
 

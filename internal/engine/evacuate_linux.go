@@ -22,7 +22,7 @@ func (e *completion) Evacuate() {
 	}
 	const patience = 1000
 	for range patience {
-		if e.enter(func() error { return e.ring.Wait(min(e.flying, 1), time.Millisecond) }) == nil && e.flying == 0 {
+		if e.enter(enterWait, min(e.flying, 1), time.Millisecond) == nil && e.flying == 0 {
 			break
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"net/netip"
 	"syscall"
 	"time"
@@ -22,7 +23,6 @@ type Kernel interface {
 	Accept(fd int) (int, rawio.Peer, syscall.Errno)
 	Recv(fd int, p []byte) (int, syscall.Errno)
 	Send(fd int, p []byte) (int, syscall.Errno)
-	Sendv(fd int, bufs [][]byte) (int, syscall.Errno)
 	ShutdownWrite(fd int) syscall.Errno
 	Reset(fd int)
 	Close(fd int)
@@ -62,6 +62,22 @@ type Poller interface {
 // System is the operating system's kernel.
 var System Kernel = system{}
 
+// Send is k.Send. The system's is called directly: p does not escape then, so that a handler may write from its stack.
+func Send(k Kernel, fd int, p []byte) (int, syscall.Errno) {
+	if _, ok := k.(system); ok {
+		return rawio.Send(fd, p)
+	}
+	return k.Send(fd, bytes.Clone(p))
+}
+
+// Sendv is k.Sendv likewise.
+func Sendv(k Kernel, fd int, bufs [][]byte) (int, syscall.Errno) {
+	if _, ok := k.(system); ok {
+		return rawio.Sendv(fd, bufs)
+	}
+	return k.Send(fd, bytes.Join(bufs, nil))
+}
+
 // A system has no state: its methods are package rawio's functions.
 type system struct{}
 
@@ -71,14 +87,13 @@ func (system) Now() time.Duration { return time.Since(begun) }
 
 func (system) Open(mechanism string) (Poller, error) { return selector.Open(mechanism) }
 
-func (system) Accept(fd int) (int, rawio.Peer, syscall.Errno)   { return rawio.Accept(fd) }
-func (system) Recv(fd int, p []byte) (int, syscall.Errno)       { return rawio.Recv(fd, p) }
-func (system) Send(fd int, p []byte) (int, syscall.Errno)       { return rawio.Send(fd, p) }
-func (system) Sendv(fd int, bufs [][]byte) (int, syscall.Errno) { return rawio.Sendv(fd, bufs) }
-func (system) ShutdownWrite(fd int) syscall.Errno               { return rawio.ShutdownWrite(fd) }
-func (system) Reset(fd int)                                     { rawio.Reset(fd) }
-func (system) Close(fd int)                                     { rawio.Close(fd) }
-func (system) Socket(family int) (int, error)                   { return rawio.Socket(family) }
+func (system) Accept(fd int) (int, rawio.Peer, syscall.Errno) { return rawio.Accept(fd) }
+func (system) Recv(fd int, p []byte) (int, syscall.Errno)     { return rawio.Recv(fd, p) }
+func (system) Send(fd int, p []byte) (int, syscall.Errno)     { return rawio.Send(fd, p) }
+func (system) ShutdownWrite(fd int) syscall.Errno             { return rawio.ShutdownWrite(fd) }
+func (system) Reset(fd int)                                   { rawio.Reset(fd) }
+func (system) Close(fd int)                                   { rawio.Close(fd) }
+func (system) Socket(family int) (int, error)                 { return rawio.Socket(family) }
 
 func (system) ConnectInet(fd int, to netip.AddrPort, scope uint32) syscall.Errno {
 	return rawio.ConnectInet(fd, to, scope)

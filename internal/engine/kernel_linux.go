@@ -31,7 +31,10 @@ type Ring interface {
 	Queued() int
 	Submit() error
 	Wait(n int, d time.Duration) error
-	Completions(yield func(uring.CQE) bool)
+
+	// Collect takes the completions out of the queue and appends them to into.
+	Collect(into []uring.CQE) []uring.CQE
+
 	Overflowing() bool
 	Due() bool
 
@@ -77,6 +80,13 @@ func (r *systemRing) Enable() error {
 		return err
 	}
 	return r.RegisterFD()
+}
+
+func (r *systemRing) Collect(into []uring.CQE) []uring.CQE {
+	for c := range r.Completions {
+		into = append(into, c)
+	}
+	return into
 }
 
 func (r *systemRing) Receive(e *uring.SQE, fd int, user uint64) { e.RecvMultishot(fd, r.buffers, user) }

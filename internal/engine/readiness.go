@@ -18,8 +18,6 @@ type readiness struct {
 	hangups bool             // the mechanism can wait for Hangup
 }
 
-const selectorHangup selector.Events = 0
-
 const restReadiness = time.Millisecond
 
 func newReadiness(k Kernel, o Owner, c Config, mechanism string) (Engine, error) {
@@ -27,7 +25,7 @@ func newReadiness(k Kernel, o Owner, c Config, mechanism string) (Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	return &readiness{owner: o, kernel: k, poller: poller, buf: make([]byte, c.ReadBuffer), hangups: false}, nil
+	return &readiness{owner: o, kernel: k, poller: poller, buf: make([]byte, c.ReadBuffer), hangups: poller.Mechanism() != "select"}, nil
 }
 
 func (e *readiness) Name() string { return e.poller.Mechanism() }
@@ -62,7 +60,7 @@ func (e *readiness) selects(ev Events) (s selector.Events) {
 		s |= selector.Write
 	}
 	if ev&Hangup != 0 && e.hangups {
-		s |= selectorHangup
+		s |= selector.Hangup
 	}
 	return s
 }
@@ -112,7 +110,7 @@ func (e *readiness) settle(l *Line, events selector.Events) {
 	switch {
 	case events&selector.Read != 0 && l.Watches(Read):
 		e.owner.Readable(l, e.buf)
-	case events&selectorHangup != 0 && l.wanted == Hangup:
+	case events&selector.Hangup != 0 && l.wanted == Hangup:
 		hungUp(e.owner, e.kernel, l)
 	}
 }

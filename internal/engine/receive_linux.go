@@ -91,6 +91,7 @@ func (e *completion) received(l *Line, cqe uring.CQE, p []byte) {
 	case cqe.Res > 0:
 		e.bound(l, cqe)
 		e.owner.Received(l, p)
+	case cqe.Res == 0 && e.broken(l):
 	case cqe.Res == 0:
 		l.state.ended = true
 		e.owner.InputEnded(l)
@@ -117,7 +118,7 @@ func (e *completion) goOn(l *Line) {
 func (e *completion) looked(l *Line) {
 	l.state.input, l.state.cancelling = inputQuiet, false
 	defer e.goOn(l)
-	if l.Watches(Read) && e.owner.Readable(l, e.spare) < len(e.spare) && l.state.serialised {
+	if l.Watches(Read) && !e.broken(l) && e.owner.Readable(l, e.spare) < len(e.spare) && l.state.serialised {
 		l.state.flooding = false
 	}
 }
@@ -148,7 +149,9 @@ func (e *completion) feed() bool {
 		l.state.input = inputQuiet
 		if l.Watches(Read) {
 			e.again.Push(l) // before the owner, who may not return
-			e.owner.Readable(l, e.spare)
+			if !e.broken(l) {
+				e.owner.Readable(l, e.spare)
+			}
 		}
 	}
 	return true

@@ -20,6 +20,8 @@ type batch struct {
 	parts []part
 	arena []byte // its bytes: memory that the collector knows nothing of
 	used  int
+	over  int  // of parts, those whose outcome is known, which is none or all of them
+	told  int  // of these, those whose owner has been told
 	lost  bool // the kernel did not take all of some part of the batch that was handed over last
 }
 
@@ -35,7 +37,7 @@ type part struct {
 func (e *completion) Batch(l *Line, queued *buffer.Queue, more []byte) bool {
 	b := &e.batch
 	n := queued.Len() + len(more)
-	if n > batchMost || n > len(b.arena)-b.used || l.state.batched || len(b.parts) == ringCompletions {
+	if n > batchMost || n > len(b.arena)-b.used || l.state.batched || b.over > 0 || len(b.parts) == RingCompletions {
 		return false
 	}
 	p := append(queued.AppendTo(b.arena[b.used:b.used:b.used+n], n), more...)
@@ -50,7 +52,11 @@ func (e *completion) Batch(l *Line, queued *buffer.Queue, more []byte) bool {
 }
 
 // Submit has the kernel take the batch now.
-func (e *completion) Submit() bool { return e.enter(e.submission) == nil }
+func (e *completion) Submit() bool {
+	err := e.enter(enterSubmit, 0, 0)
+	e.endBatch()
+	return err == nil
+}
 
 // unsent remembers what the kernel did not take of a part.
 func (b *batch) unsent(cqe uring.CQE) {
@@ -62,6 +68,21 @@ func (b *batch) unsent(cqe uring.CQE) {
 	}
 }
 
+// broken tells l's owner if the kernel has said that sending failed, and the rest of the batch is still to be handed over. A
+// socket tells its error once: whoever reads it next finds what looks like the end in order.
+func (e *completion) broken(l *Line) bool {
+	if !l.state.batched {
+		return false
+	}
+	for i := range e.batch.parts {
+		if s := &e.batch.parts[i]; s.line == l && s.errno != 0 {
+			e.owner.Failed(l, "write", s.errno)
+			return true
+		}
+	}
+	return false
+}
+
 // forget has nobody told of l's part.
 func (b *batch) forget(l *Line) {
 	for i := range b.parts {
@@ -71,16 +92,21 @@ func (b *batch) forget(l *Line) {
 	}
 }
 
-// endBatch tells the owners what became of their parts. All of it is handed over.
+// endBatch tells the owners what became of their parts, once all of it is handed over. An owner who does not return leaves
+// the others to the next call.
 func (e *completion) endBatch() {
 	b := &e.batch
-	for i := range b.parts {
-		s := &b.parts[i]
+	if b.over == 0 {
+		return
+	}
+	for b.told < b.over {
+		s := &b.parts[b.told]
+		b.told++
 		if l := s.line; l != nil {
 			l.state.batched = false
 			e.owner.Sent(l, s.rest, s.errno)
 		}
 	}
 	clear(b.parts)
-	b.parts, b.used = b.parts[:0], 0
+	b.parts, b.used, b.over, b.told = b.parts[:0], 0, 0, 0
 }
