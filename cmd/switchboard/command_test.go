@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/systest"
+	"github.com/switchboard-go/switchboard/socket"
 )
 
 // patience is how long a test waits for what must happen. It is far more than a working command needs.
@@ -219,6 +220,16 @@ func once(t testing.TB, input string, args ...string) (stdout, stderr string, co
 		t.Fatal(err)
 	}
 	return out.String(), complaint.String(), cmd.ProcessState.ExitCode()
+}
+
+// needUnix skips the test if the system has no Unix sockets, as Windows before 2018.
+func needUnix(t testing.TB) {
+	t.Helper()
+	if s, err := socket.New(socket.AF_UNIX, socket.SOCK_STREAM, 0); err == nil {
+		s.Close()
+	} else if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
 }
 
 // client connects to a server.

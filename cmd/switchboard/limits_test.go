@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,8 +18,7 @@ import (
 // others as descriptors become free.
 func TestRunningOutOfDescriptorsPausesAcceptingOnly(t *testing.T) {
 	inModes(t, append([]string{"goroutines", "processes"}, eventModes...), func(t *testing.T, mode string) {
-		limited := []string{"-c", `ulimit -n 64 && exec "$@"`, "sh", os.Args[0]}
-		s := start(t, exec.Command("sh", append(limited, serveArgs([]string{"echo", "--mode", mode})...)...))
+		s := start(t, limited(t, serveArgs([]string{"echo", "--mode", mode})...))
 		const clients = 200 // for 64 descriptors in each of two processes
 		conns := make([]*net.TCPConn, clients)
 		for i := range conns {

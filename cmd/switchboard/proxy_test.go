@@ -98,6 +98,7 @@ func refusing(t testing.TB) string {
 
 func TestTheProxyPassesOnProgramsThatNobodyHereWrote(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "echo.sock")
+	needUnix(t)
 	echo := serve(t, "echo", "--listen=127.0.0.1:0", "--listen=[::1]:0", "--listen=unix:"+path)
 	for _, to := range []string{echo.addrs[0], echo.addrs[1], "unix:" + path} {
 		front := filepath.Join(t.TempDir(), "front.sock")
@@ -391,8 +392,7 @@ func TestAProxyThatShutsDownLetsLinesEndByThemselves(t *testing.T) {
 // With 64 descriptors a proxy has room for few clients at once. The others wait, and each is served.
 func TestAProxyWithFewDescriptorsServesEverybodyInTurn(t *testing.T) {
 	echo := serve(t, "echo")
-	limited := []string{"-c", `ulimit -n 64 && exec "$@"`, "sh", os.Args[0]}
-	proxy := start(t, exec.Command("sh", append(limited, serveArgs([]string{"proxy", "--to", echo.addrs[0]})...)...))
+	proxy := start(t, limited(t, serveArgs([]string{"proxy", "--to", echo.addrs[0]})...))
 	const clients = 200
 	var conns []*net.TCPConn
 	for range clients {

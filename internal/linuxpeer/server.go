@@ -62,7 +62,9 @@ func serveClient(conn net.Conn) {
 		exit(err.Error())
 		return
 	}
+	gone := make(chan struct{})
 	go func() {
+		defer close(gone)
 		feed(conn, input)
 		cmd.Process.Kill() // the client is gone, or was killed
 	}()
@@ -70,9 +72,10 @@ func serveClient(conn net.Conn) {
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {
 		exit(err.Error())
-		return
+	} else {
+		exit(strconv.Itoa(cmd.ProcessState.ExitCode()))
 	}
-	exit(strconv.Itoa(cmd.ProcessState.ExitCode()))
+	<-gone // input that nobody has read would make the close a reset, and lose the exit code
 }
 
 // feed passes standard input on, and returns when the client has gone.
