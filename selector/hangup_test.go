@@ -180,3 +180,27 @@ func TestMechanismWithoutHangupSaysSo(t *testing.T) {
 		selects(t, s, -1, Ready{Key{a, Read, nil}, Read})
 	})
 }
+
+// What was forgotten and not closed leaves nothing behind that changes how the next registration is served.
+func TestForgottenHangupIsHarmless(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		if !s.hangs() {
+			t.Skip("it says so to whoever registers it")
+		}
+		a, b := pair(t)
+		owned(t, a, b)
+		write(t, a, "x")
+		for range 2 {
+			register(t, s, b, Hangup, nil)
+			quiet(t, s, b, Hangup)
+			_, err := s.Forget(b)
+			must(t, err)
+			register(t, s, b, Read, nil)
+			for range 3 {
+				selects(t, s, -1, Ready{Key{b, Read, nil}, Read})
+			}
+			_, err = s.Forget(b)
+			must(t, err)
+		}
+	})
+}
