@@ -204,3 +204,22 @@ func TestForgottenHangupIsHarmless(t *testing.T) {
 		}
 	})
 }
+
+// A mechanism that is told of an end once must not lose it to a change of the registration that comes between.
+func TestHangupIsNotLostToAChange(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		if !s.hangs() || s.excepts() == 0 {
+			t.Skip("it has not both")
+		}
+		a, b := tcp(t)
+		owned(t, b)
+		register(t, s, b, Hangup, nil)
+		inner := s.mechanism
+		s.mechanism = &actsAfterWait{inner, func() {
+			s.mechanism = inner
+			must(t, s.Modify(b, Hangup|Except, nil))
+		}}
+		must(t, testsocket.Reset(a))
+		selects(t, s, -1, Ready{Key{b, Hangup | Except, nil}, Hangup})
+	})
+}

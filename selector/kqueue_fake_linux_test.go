@@ -34,6 +34,7 @@ type fakeKqueue struct {
 	knotes []*knote // those told last are last
 	index  map[knoteKey]*knote
 	free   []*knote
+	urgent map[fileID]bool // an urgent byte has come
 	polls  []unix.PollFd
 }
 
@@ -44,10 +45,9 @@ type knoteKey struct {
 
 type knote struct {
 	kevent
-	file   fileID
-	urgent bool      // an urgent byte has come
-	told   condition // when it was last told; for EV_CLEAR
-	tells  bool      // told is of something
+	file  fileID
+	told  condition // when it was last told; for EV_CLEAR
+	tells bool      // told is of something
 }
 
 // A fileID tells open files apart, as far as the tests use a number again.
@@ -60,7 +60,7 @@ type condition struct {
 }
 
 func newFakeKqueue(excepts bool) *fakeKqueue {
-	return &fakeKqueue{excepts: excepts, index: make(map[knoteKey]*knote)}
+	return &fakeKqueue{excepts: excepts, index: make(map[knoteKey]*knote), urgent: make(map[fileID]bool)}
 }
 
 func (k *fakeKqueue) kqueue() (int, error) { return 1 << 20, nil }
@@ -161,7 +161,10 @@ func (k *fakeKqueue) look(events []kevent) (n int) {
 	told := 0 // of knotes, those that were told are moved behind the others
 	for i := range k.polls {
 		note := k.knotes[i-told]
-		c := note.look(k.polls[i].Revents)
+		if k.polls[i].Revents&unix.POLLPRI != 0 {
+			k.urgent[note.file] = true
+		}
+		c := note.look(k.polls[i].Revents, k.urgent[note.file])
 		if !c.active {
 			note.tells = false
 			continue
@@ -193,12 +196,11 @@ func (k *fakeKqueue) dropClosed() {
 }
 
 // look finds the condition, given what poll(2) says.
-func (n *knote) look(bits int16) (c condition) {
+func (n *knote) look(bits int16, urgent bool) (c condition) {
 	const gone = unix.POLLERR | unix.POLLHUP
 	switch n.filter {
 	case Except:
-		n.urgent = n.urgent || bits&unix.POLLPRI != 0
-		return condition{active: n.urgent}
+		return condition{active: urgent}
 	case Read:
 		if size, offset, regular := regularFile(n.fd); regular {
 			return condition{active: offset < size}
