@@ -24,7 +24,7 @@ func TestErrorsOfListeningSayWhatToDo(t *testing.T) {
 		"unix:" + precious:                  "a file that is not a socket",
 		"unix:/nonexistent/a.sock":          "no such file or directory",
 		"unix:/" + strings.Repeat("a", 200): "at most",
-		"fd://99":                           "bad file descriptor",
+		"fd://99":                           noDescriptor,
 		"fd://0":                            "fd://0: ",
 		"no-such-host.invalid:7007":         "no-such-host.invalid",
 	} {

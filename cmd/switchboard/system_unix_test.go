@@ -14,6 +14,9 @@ import (
 // noFile is what errors say of a file that is not there.
 const noFile = "no such file"
 
+// noDescriptor is what errors say of a descriptor that is not open.
+const noDescriptor = "bad file descriptor"
+
 // noConnect is what dial says when a server whose backlog is full lets it wait.
 const noConnect = "connect"
 

@@ -10,6 +10,9 @@ import (
 // noFile is what errors say of a file that is not there: the path, in words that depend on the system's language.
 const noFile = ""
 
+// noDescriptor is what errors say of a descriptor that is not open.
+const noDescriptor = "non-socket"
+
 // noConnect is what dial says when a server whose backlog is full lets it wait. Wine connects all the same.
 const noConnect = ""
 
