@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -21,6 +22,7 @@ type listener struct {
 	server *Server
 	loop   *loop
 	addr   net.Addr
+	tls    *tls.Config  // nil: its connections speak no TLS
 	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of
 	failed chan error   // why serve returns
 
@@ -79,7 +81,7 @@ func (s *Server) serve(ln *listener) error {
 	if s.Accept == nil {
 		return errors.New("switchboard: Server.Accept is nil: nobody to serve connections")
 	}
-	if err := checkTLS(s.TLSConfig); err != nil {
+	if err := checkTLS(ln.tls); err != nil {
 		return err
 	}
 	loops, err := s.run()
@@ -307,7 +309,14 @@ func (ln *listener) admit(fd int, peer rawio.Peer) *Conn {
 		ln.loop.setOptions(fd)
 	}
 	ln.loop.count.Accepted++
-	return newConn(ln.server.quietest(ln.loop), fd, peer)
+	c := newConn(ln.server.quietest(ln.loop), fd, peer)
+	if ln.tls != nil {
+		c.flags |= secured
+		if ln.tls != ln.server.TLSConfig {
+			c.extra().config = ln.tls
+		}
+	}
+	return c
 }
 
 // hand gives a new connection to its loop.
@@ -336,8 +345,7 @@ func (c *Conn) open() {
 		return
 	}
 	c.state = stateHandshaking
-	if l.server.TLSConfig != nil {
-		c.flags |= secured
+	if c.flags&secured != 0 {
 		c.schedule()
 	} else {
 		c.welcome()

@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -73,9 +74,10 @@ type extra struct {
 	stream  *stream                  // of Blocking
 	timers  *Timer                   // of After, that run
 	inflow  atomic.Pointer[inflow]
-	tls     atomic.Pointer[transport] // nil without TLS, and before a client has begun it
-	holds   atomic.Int32              // of Hold, that are not released
-	looks   int                       // how often it was looked for input before a timeout
+	config  *tls.Config                // of an accepted connection, if it is not Server.TLSConfig
+	tls     atomic.Pointer[encryption] // nil without TLS, and before a client has begun it
+	holds   atomic.Int32               // of Hold, that are not released
+	looks   int                        // how often it was looked for input before a timeout
 
 	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
 	heard int64 // the tick of the last input after it failed, -1 for none
@@ -89,8 +91,9 @@ func (more *extra) setRemote(a net.Addr) { more.remote.Store(&a) }
 //	state         meaning                                       goes to
 //	new           accepted or dialled, not yet on its loop      connecting, handshaking, open, gone
 //	connecting    dialled, not yet there                        handshaking, open: connected. gone: giveUp
-//	handshaking   TLS is, or Accept is asked: it has no handler open: opened. gone: failHandshake, turnAway
-//	open          its handler serves it                         lingering, resetting, gone: depart
+//	handshaking   TLS is, or Accept is asked: its handler, if   open: opened, handshakeDone. gone: failHandshake, turnAway
+//	              it has one, hears nothing
+//	open          its handler serves it                         handshaking: StartTLS. lingering, resetting, gone: depart
 //	lingering     all is sent and ended: the peer's end is      gone: depart
 //	              awaited, and what it still says is dropped
 //	resetting     it failed: until the peer has acknowledged    gone: checkReset
@@ -108,7 +111,7 @@ const (
 	stateGone
 )
 
-type flags uint16
+type flags uint32
 
 const (
 	paused      flags = 1 << iota // by Pause
@@ -125,6 +128,9 @@ const (
 	turnedAway                    // Accept refused it: it has no handler to tell
 	suspected                     // a timeout is over unless input has come
 	endsFree                      // it ends in order when it is held no longer
+	readsOnce                     // its queue has drained since it was read: it is read once though the queue be full again
+	upgraded                      // by StartTLS: its handler is there before the handshake is done
+	unanswered                    // so much of TLS's own waits for its peer that it is not read
 )
 
 type outFlags uint16
@@ -148,6 +154,7 @@ const (
 	todoOffer todo = 1 << iota // offer the handler again what it left
 	todoDrain                  // tell it that its queue has drained
 	todoLeave                  // look whether it can go
+	todoShake                  // begin the handshake that StartTLS asked for
 	listed                     // it is on the loop's list
 )
 

@@ -341,10 +341,10 @@ func (c *Conn) connected(errno syscall.Errno) {
 	c.mu.Lock()
 	c.out &^= blocked
 	c.mu.Unlock()
-	if t := c.transport(); t != nil {
+	if c.encryption() != nil {
 		c.state = stateHandshaking
 		c.schedule()
-		t.shake()
+		c.shake()
 	} else {
 		c.dialDone()
 	}

@@ -235,7 +235,7 @@ func (c *Conn) finish(err error) {
 	c.state = stateGone
 	c.mu.Lock()
 	lost := c.pendingCipher()
-	t := c.transport()
+	t := c.encryption()
 	if t != nil {
 		lost = t.unsent(lost)
 	}
@@ -247,7 +247,7 @@ func (c *Conn) finish(err error) {
 	c.stop.Store(true)
 	c.dropInput()
 	if t != nil {
-		t.leave()
+		c.leaveHandshake()
 	}
 	l.deadlines.Stop(&c.deadline)
 	c.stopTimers()

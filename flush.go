@@ -29,6 +29,9 @@ func (c *Conn) flush() {
 		c.loop.count.BytesOut += c.sent - before
 	}
 	queued := c.pending()
+	if c.flags&unanswered != 0 && c.encryption().unread(c.pendingCipher()) <= c.loop.limits.LowWater {
+		c.flags &^= unanswered
+	}
 	drained := c.full.Load() && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
 	if drained {
 		c.full.Store(false)
@@ -52,8 +55,10 @@ func (c *Conn) flush() {
 		return
 	}
 	if drained {
+		c.flags |= readsOnce
 		c.later(todoDrain | todoOffer)
 	}
+	c.tidyInflow()
 	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.line.Watches(engine.Write)) {
 		more := c.extra()
 		more.since = c.loop.clock()
@@ -117,7 +122,7 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 		if c.flags&(inputFull|inputEnded) == 0 {
 			ev = engine.Read
 		}
-	case c.flags&(paused|inputFull|inputEnded) == 0 && (!c.full.Load() || c.flags&freeRunning != 0) && !c.stop.Load():
+	case c.flags&(paused|inputFull|inputEnded|unanswered) == 0 && (!c.full.Load() || c.flags&(freeRunning|readsOnce) != 0) && !c.stop.Load():
 		ev = engine.Read
 	}
 	if out&blocked != 0 {

@@ -7,6 +7,7 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
 // Pause stops reading: the handler gets no Data until Resume, and the peer is slowed down by the system's own buffers. What
@@ -57,7 +58,7 @@ func (l *loop) Readable(line *engine.Line, buf []byte) int {
 	if c.in != nil {
 		least := 1
 		if c.flags&secured != 0 {
-			least = maxRecord // a record is not known before it is whole
+			least = tlsconn.MaxRecord // a record is not known before it is whole
 		}
 		room = min(room, max(l.limits.InputLimit-len(c.in.B), least))
 	}
@@ -94,6 +95,10 @@ func (l *loop) Received(line *engine.Line, p []byte) {
 		return
 	}
 	c.touch()
+	if c.flags&readsOnce != 0 {
+		c.flags &^= readsOnce
+		defer c.flush()
+	}
 	switch {
 	case c.flags&secured == 0:
 		c.take(p)
@@ -142,7 +147,7 @@ func (c *Conn) offer(p []byte) {
 			n, err = 0, ErrBadCount
 		}
 		used += n
-		if err != nil || c.stopped() {
+		if err != nil || c.stopped() || c.state != stateOpen { // StartTLS: the rest is not for the handler
 			break
 		}
 		if n == 0 {

@@ -121,6 +121,8 @@ type Server struct {
 	accepted  atomic.Int64  // those of them that were not dialled
 	paused    atomic.Int64  // listeners that wait for connections to go
 	stopping  atomic.Bool
+	running   atomic.Int64  // loops
+	ended     chan struct{} // closed when the last loop has ended; nil before there are any
 	idle      chan struct{} // made by Shutdown or Close, closed when the last connection is gone
 	isIdle    bool
 	splices   splices
@@ -153,22 +155,28 @@ func ListenAndServe(address string, h Handler) error {
 // ErrServerClosed, while Shutdown may still be waiting. One server may listen on several addresses, each call on a
 // goroutine of its own.
 func (s *Server) ListenAndServe(address string) error {
+	return s.listenAndServe(address, s.TLSConfig)
+}
+
+func (s *Server) listenAndServe(address string, config *tls.Config) error {
 	l, err := socket.CreateServer(address, nil)
 	if err != nil {
 		return err
 	}
-	return s.ServeSocket(l)
+	return s.serveSocket(l, config)
 }
 
 // ServeSocket serves what connects to a listening stream socket as ListenAndServe does. It takes l over: nobody else may
 // use it, and it is closed when ServeSocket returns.
-func (s *Server) ServeSocket(l *socket.Socket) error {
+func (s *Server) ServeSocket(l *socket.Socket) error { return s.serveSocket(l, s.TLSConfig) }
+
+func (s *Server) serveSocket(l *socket.Socket, config *tls.Config) error {
 	defer l.Close()
 	addr, err := l.LocalAddr()
 	if err != nil {
 		return err
 	}
-	ln := &listener{line: engine.Listener{FD: l.FD()}, addr: &net.UnixAddr{Name: addr.Path(), Net: "unix"}}
+	ln := &listener{line: engine.Listener{FD: l.FD()}, addr: &net.UnixAddr{Name: addr.Path(), Net: "unix"}, tls: config}
 	if addr.Family() != socket.AF_UNIX {
 		ln.addr = net.TCPAddrFromAddrPort(addr.AddrPort())
 	}
@@ -180,13 +188,16 @@ func (s *Server) ServeSocket(l *socket.Socket) error {
 // a second; the connections live on.
 //
 // The options that accepted connections inherit are set on l: TCP_NODELAY, and SO_KEEPALIVE with its times.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.serveListener(l, s.TLSConfig) }
+
+func (s *Server) serveListener(l net.Listener, config *tls.Config) error {
 	defer l.Close()
 	ln, err := copyOf(l)
 	if err != nil {
 		return err
 	}
 	defer rawio.Close(ln.line.FD)
+	ln.tls = config
 	return s.serve(ln)
 }
 
@@ -222,6 +233,8 @@ func (s *Server) run() ([]*loop, error) {
 	s.tellEngine()
 	s.listeners = map[*listener]struct{}{}
 	s.state = serverRunning
+	s.running.Store(int64(len(s.loops)))
+	s.ended = make(chan struct{})
 	for _, l := range s.loops {
 		go l.run()
 	}

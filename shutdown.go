@@ -43,14 +43,18 @@ const closeGrace = 50 * time.Millisecond
 
 // awaitLoops waits until all loops have ended, and tells whether they did before ctx.
 func (s *Server) awaitLoops(ctx context.Context) bool {
-	for _, l := range s.loops {
-		select {
-		case <-l.done:
-		case <-ctx.Done():
-			return false
-		}
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if ended == nil { // there never were any
+		return true
 	}
-	return true
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Close ends the server and all its connections at once, with ErrServerClosed for their handlers. It does not wait for
@@ -146,7 +150,7 @@ func (c *Conn) isLastGuest() bool {
 	s.mu.Lock()
 	closed := s.state == serverClosed
 	s.mu.Unlock()
-	if closed || s.TLSConfig != nil { // a handshake would not be done in this turn
+	if closed || c.flags&secured != 0 { // a handshake would not be done in this turn
 		return false
 	}
 	c.flags |= leaving
@@ -203,7 +207,7 @@ func (c *Conn) leave() {
 
 // idle tells whether nothing is under way on c.
 func (c *Conn) idle(queued int) bool {
-	if c.flags&secured != 0 && c.state == stateOpen && c.transport().midRecord() {
+	if c.flags&secured != 0 && c.state == stateOpen && c.encryption().conn.MidRecord() {
 		return false
 	}
 	return c.state == stateOpen && c.in == nil && queued == 0 && c.flags&paused == 0 && !c.held()

@@ -128,7 +128,7 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 	case stateConnecting:
 		first(c.extra().since, lim.DialTimeout, (*Conn).dialTooLong)
 	case stateHandshaking:
-		first(c.arrived(), lim.HandshakeTimeout, (*Conn).handshakeTooLong)
+		first(c.awaited(), lim.HandshakeTimeout, (*Conn).handshakeTooLong)
 	case stateLingering:
 		first(c.extra().since, lim.LingerTimeout, (*Conn).lingerTooLong)
 	case stateResetting:
@@ -215,14 +215,7 @@ func (c *Conn) expire() {
 
 func (c *Conn) dialTooLong() { c.connected(syscall.ETIMEDOUT) }
 
-// handshakeTooLong fails c's handshake, unless what its client has sent waits for its turn.
-func (c *Conn) handshakeTooLong() {
-	if c.handshakeWaitsForUs() {
-		c.loop.deadlines.Start(&c.deadline, c.loop.tick+10)
-		return
-	}
-	c.failHandshake(ErrHandshakeTimeout)
-}
+func (c *Conn) handshakeTooLong() { c.failHandshake(ErrHandshakeTimeout) }
 
 func (c *Conn) lingerTooLong() { c.finish(c.endedFor()) }
 

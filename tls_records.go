@@ -3,22 +3,14 @@ package switchboard
 import (
 	"fmt"
 	"io"
-	"net"
 	"syscall"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
-const (
-	// maxPlaintext is how many bytes a TLS record may carry (RFC 8446, section 5.1).
-	maxPlaintext = 16 << 10
-
-	// maxRecord is how long a record can be, with all that encryption adds (RFC 5246, section 6.2.3).
-	maxRecord = recordHeader + maxPlaintext + 2048
-
-	// sealBatch is how many bytes of records are made before the kernel is offered them.
-	sealBatch = 64 << 10
-)
+// sealBatch is how many bytes of records are made before the kernel is offered them.
+const sealBatch = 64 << 10
 
 // errCutOff is the end of input without a close_notify: somebody between may have ended it.
 var errCutOff = fmt.Errorf("the peer ended the TLS connection without saying so, what it sent may be incomplete: %w",
@@ -27,20 +19,15 @@ var errCutOff = fmt.Errorf("the peer ended the TLS connection without saying so,
 // decrypt takes ciphertext from the engine and offers the handler what it says. All of it is decrypted, even if the
 // handler pauses in between: plaintext is never longer, so the limit on input holds for both.
 func (c *Conn) decrypt(p []byte) {
-	t, l := c.transport(), c.loop
+	t, l := c.encryption(), c.loop
 	var err error
-	for t.in = p; len(t.in) > 0 && err == nil && c.state == stateOpen && !t.spoilt; {
+	for len(p) > 0 && err == nil && c.state == stateOpen && !t.spoilt {
 		plain := l.plain[:0]
 		l.cipher = l.cipher[:0]
-		read := func() {
-			for n := 0; len(t.in) > 0 && err == nil && cap(plain)-len(plain) >= maxPlaintext; {
-				n, err = t.tls.Read(plain[len(plain):cap(plain)])
-				plain = plain[:len(plain)+n]
-			}
-		}
+		read := func() { plain, p, l.cipher, err = t.conn.Decrypt(plain, p, l.cipher) }
 		if c.flags&dialled == 0 {
 			read()
-		} else if !l.call(c, read) { // a ClientSessionCache is the user's code, and may panic
+		} else if !l.call(c, read) { // a ClientSessionCache is the user's code, which runtime.Goexit can leave
 			err = c.endedFor()
 		}
 		c.say(l.cipher)
@@ -48,20 +35,19 @@ func (c *Conn) decrypt(p []byte) {
 			c.flush()
 		}
 	}
-	t.in = nil
 	switch {
-	case err == nil || err == errDry || c.state != stateOpen:
+	case err == nil || c.state != stateOpen:
 	case err == io.EOF:
 		c.endInput()
 	default:
-		c.spoil(&net.OpError{Op: "read", Net: "tcp", Addr: c.RemoteAddr(), Err: err})
+		c.spoil(c.tlsError("read", l.callbackError(c, err)))
 	}
 }
 
 // spoil ends a connection on which TLS has failed, with the last words of crypto/tls.
 func (c *Conn) spoil(err error) {
 	c.mu.Lock()
-	c.transport().spoilt = true
+	c.encryption().spoilt = true
 	c.mu.Unlock()
 	c.end(err)
 	c.flush()
@@ -79,30 +65,47 @@ func (c *Conn) hangUp() {
 	}
 }
 
-// say queues bytes of crypto/tls's own: of the handshake, an alert, the answer to a KeyUpdate.
+// say queues bytes of crypto/tls's own: of the handshake, an alert, the answer to a KeyUpdate. A peer can have as many
+// answers made as it likes, also on a connection that is read whatever its queue holds because its input goes to another
+// one (Pipe). So from the high-water mark on it is not read, until it has read most of them.
 func (c *Conn) say(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	t := c.transport()
+	t, lim := c.encryption(), c.loop.limits
 	c.mu.Lock()
-	t.tail = min(t.tail, int32(c.pendingCipher())) + int32(len(p))
+	defer c.mu.Unlock()
+	queued := c.pendingCipher()
+	t.tail = min(t.tail, int32(queued)) + int32(len(p))
+	t.answers = int32(t.unread(queued) + len(p))
 	c.queue.Add(p)
-	if c.pending() >= c.loop.limits.HighWater {
+	if c.pending() >= lim.HighWater {
 		c.full.Store(true)
 	}
-	c.mu.Unlock()
+	if t.up && int(t.answers) >= lim.HighWater {
+		c.flags |= unanswered
+	}
+	if t.up && int(t.answers) > lim.QueueLimit {
+		c.endAs(abort, c.tlsError("read", errAnswers))
+	}
 }
+
+// errAnswers ends a connection whose peer has more answers of TLS's own made than it reads.
+var errAnswers = fmt.Errorf("it asks for answers of TLS and does not read them: %w", ErrQueueFull)
+
+// unread returns how many bytes of TLS's own are among queued bytes of ciphertext, at most.
+func (t *encryption) unread(queued int) int { return min(int(t.answers), queued) }
 
 // seal encrypts what Write took and offers it to the kernel, batch after batch until the kernel takes no more. Then what
 // is left waits as it was written: there is never more than a batch of ciphertext. It runs on the loop; mu is held.
 func (c *Conn) seal() (errno syscall.Errno) {
-	t, l := c.transport(), c.loop
+	t, l := c.encryption(), c.loop
 	for errno == 0 && c.out&(blocked|inBatch) == 0 {
 		l.cipher = l.cipher[:0]
-		for !t.spoilt && t.hand == nil && t.plain.Len() > 0 && len(l.cipher) < sealBatch {
+		for t.up && !t.spoilt && t.plain.Len() > 0 && len(l.cipher) < sealBatch {
 			p := front(&t.plain, l.gather[:0], sealBatch)
-			if _, err := t.tls.Write(p); err != nil {
+			var err error
+			if l.cipher, err = t.conn.Encrypt(l.cipher, p); err != nil {
 				c.giveUpSealing(err)
 				break
 			}
@@ -111,7 +114,7 @@ func (c *Conn) seal() (errno syscall.Errno) {
 		}
 		carries := len(l.cipher)
 		if c.saysEnd(t) {
-			t.tls.CloseWrite()
+			l.cipher, _ = t.conn.CloseNotify(l.cipher)
 			t.saidEnd = true
 		}
 		if len(l.cipher) == 0 && c.pendingCipher() == 0 {
@@ -125,22 +128,22 @@ func (c *Conn) seal() (errno syscall.Errno) {
 
 // saysEnd tells whether it is time for the close_notify. After a failure it never is: the peer would take for whole what may
 // not be.
-func (c *Conn) saysEnd(t *transport) bool {
-	return t.plain.Len() == 0 && !t.saidEnd && !t.spoilt && t.up.Load() &&
+func (c *Conn) saysEnd(t *encryption) bool {
+	return t.plain.Len() == 0 && !t.saidEnd && !t.spoilt && t.up &&
 		(c.out&noOutput != 0 && (c.ending == nil || c.ending.how == order) || c.ending != nil && c.ending.how == order)
 }
 
 // giveUpSealing ends the connection because crypto/tls takes no more output. mu is held.
 func (c *Conn) giveUpSealing(err error) {
-	c.transport().spoilt = true
-	c.endAs(failure, &net.OpError{Op: "write", Net: "tcp", Addr: c.RemoteAddr(), Err: err})
+	c.encryption().spoilt = true
+	c.endAs(failure, c.tlsError("write", err))
 }
 
 // pending returns how many bytes wait to be sent, as far as they can be. mu is held.
 func (c *Conn) pending() int {
 	n := c.pendingCipher()
 	if c.out&sealed != 0 {
-		if t := c.transport(); !t.spoilt {
+		if t := c.encryption(); !t.spoilt {
 			n += t.plain.Len()
 		}
 	}
@@ -149,7 +152,7 @@ func (c *Conn) pending() int {
 
 // unsent drops what was not encrypted, and returns how many bytes of what Write took are lost if queued bytes of ciphertext
 // are too. Those are counted with their records' headers. mu is held.
-func (t *transport) unsent(queued int) int {
+func (t *encryption) unsent(queued int) int {
 	lost := t.plain.Len() + max(0, queued-int(t.tail))
 	t.plain.Drop(t.plain.Len())
 	return lost
@@ -159,16 +162,16 @@ func (t *transport) unsent(queued int) int {
 // all, else gathered into p, a record's worth.
 func front(q *buffer.Queue, p []byte, n int) []byte {
 	first := q.First()
-	if len(first) >= maxPlaintext || len(first) == q.Len() {
+	if len(first) >= tlsconn.MaxPlaintext || len(first) == q.Len() {
 		return first[:min(len(first), n)]
 	}
-	return q.AppendTo(p, maxPlaintext)
+	return q.AppendTo(p, tlsconn.MaxPlaintext)
 }
 
 // makeRoom gives the loop the buffers that its TLS connections share.
 func (l *loop) makeRoom() {
 	if l.plain == nil {
-		l.plain = make([]byte, 0, max(l.limits.ReadBuffer, maxPlaintext)+maxPlaintext)
-		l.gather = make([]byte, 0, maxPlaintext)
+		l.plain = make([]byte, 0, max(l.limits.ReadBuffer, tlsconn.MaxPlaintext)+tlsconn.MaxPlaintext)
+		l.gather = make([]byte, 0, tlsconn.MaxPlaintext)
 	}
 }

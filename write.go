@@ -75,7 +75,7 @@ func (c *Conn) writeUnlock(bufs [][]byte, size int, now bool) error {
 	// loop is spared the waking.
 	if c.out&sealed != 0 {
 		for _, p := range bufs {
-			c.transport().plain.Add(p)
+			c.encryption().plain.Add(p)
 		}
 	} else if !waits && (now || inTurn && c.queue.Len()+size >= prompt || !inTurn && c.loop.asleep.Load()) {
 		before := c.sent
