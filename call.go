@@ -56,7 +56,7 @@ type watch struct {
 	server *Server
 	limit  time.Duration
 	parked atomic.Bool
-	kick   chan struct{} // a loop has woken, or the server is over
+	kick   chan struct{} // a loop has woken
 }
 
 func newWatch(s *Server, limit time.Duration) *watch {
@@ -82,15 +82,9 @@ func (w *watch) run() {
 	tick := time.NewTicker(max(w.limit/4, time.Millisecond))
 	defer tick.Stop()
 	for {
-		alive, awake := false, false
+		awake := false
 		for i, l := range w.server.loops {
-			select {
-			case <-l.done:
-				continue
-			default:
-				alive = true
-			}
-			if l.asleep.Load() {
+			if l.asleep.Load() || l.isDone() {
 				continue
 			}
 			awake = true
@@ -103,14 +97,19 @@ func (w *watch) run() {
 				w.tell(l, c, now.Sub(seen[i].since))
 			}
 		}
-		if !alive {
-			return
-		}
 		if !awake && w.park() {
-			<-w.kick
+			select {
+			case <-w.kick:
+			case <-w.server.ended:
+				return
+			}
 			w.parked.Store(false)
 		}
-		<-tick.C
+		select {
+		case <-tick.C:
+		case <-w.server.ended:
+			return
+		}
 	}
 }
 
@@ -118,7 +117,7 @@ func (w *watch) run() {
 func (w *watch) park() bool {
 	w.parked.Store(true)
 	for _, l := range w.server.loops {
-		if !l.asleep.Load() {
+		if !l.asleep.Load() && !l.isDone() {
 			w.parked.Store(false)
 			return false
 		}
@@ -134,6 +133,11 @@ func (w *watch) tell(l *loop, c *Conn, held time.Duration) {
 	w.server.logger().Warn("a handler holds its loop", "handler", fmt.Sprintf("%T", h), "for", held,
 		"remote", c.RemoteAddr(), "loop", l.number)
 	if t := w.server.trace; t != nil && t.Slow != nil {
+		defer func() {
+			if v := recover(); v != nil {
+				l.logPanic(c, v)
+			}
+		}()
 		t.Slow(c, held)
 	}
 }

@@ -128,6 +128,7 @@ const (
 	turnedAway                    // Accept refused it: it has no handler to tell
 	suspected                     // a timeout is over unless input has come
 	endsFree                      // it ends in order when it is held no longer
+	readsOnce                     // its queue has drained since it was read: it is read once though the queue be full again
 	upgraded                      // by StartTLS: its handler is there before the handshake is done
 	unanswered                    // so much of TLS's own waits for its peer that it is not read
 )

@@ -117,7 +117,7 @@ func (c *Conn) endOutput(out outFlags) (gone bool) {
 		c.mu.Unlock()
 		errno := c.loop.kernel.ShutdownWrite(int(c.line.FD))
 		if errno != 0 && errno != syscall.ENOTCONN { // not connected: the peer has reset, which reading will tell
-			c.finish(callError("shutdown", c.RemoteAddr(), errno))
+			c.breakDown(callError("shutdown", c.RemoteAddr(), errno))
 			return true
 		}
 	}
@@ -205,11 +205,19 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 		e, queued := c.ending, c.pending()
 		c.mu.Unlock()
 		if e != nil && (e.err != nil || queued == 0) { // it was on its way out, with nothing left to lose or for a reason of its own
-			c.finish(e.err)
+			c.breakDown(e.err)
 			return
 		}
-		c.finish(callError(call, c.RemoteAddr(), errno))
+		c.breakDown(callError(call, c.RemoteAddr(), errno))
 	}
+}
+
+// breakDown is finish for a failure of the system's: the peer, if it is there still, is not to take it for the end in order.
+func (c *Conn) breakDown(err error) {
+	if c.line.FD >= 0 {
+		c.loop.kernel.Reset(int(c.line.FD))
+	}
+	c.finish(err)
 }
 
 // finish ends c: the descriptor is given back, the memory let go, and the handler told.

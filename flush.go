@@ -55,8 +55,10 @@ func (c *Conn) flush() {
 		return
 	}
 	if drained {
+		c.flags |= readsOnce
 		c.later(todoDrain | todoOffer)
 	}
+	c.tidyInflow()
 	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.line.Watches(engine.Write)) {
 		more := c.extra()
 		more.since = c.loop.clock()
@@ -120,7 +122,7 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 		if c.flags&(inputFull|inputEnded) == 0 {
 			ev = engine.Read
 		}
-	case c.flags&(paused|inputFull|inputEnded|unanswered) == 0 && (!c.full.Load() || c.flags&freeRunning != 0) && !c.stop.Load():
+	case c.flags&(paused|inputFull|inputEnded|unanswered) == 0 && (!c.full.Load() || c.flags&(freeRunning|readsOnce) != 0) && !c.stop.Load():
 		ev = engine.Read
 	}
 	if out&blocked != 0 {
@@ -138,7 +140,7 @@ func (c *Conn) watch(want engine.Events) {
 		c.loop.count.Pauses++
 	}
 	if err := c.loop.engine.Watch(&c.line, want); err != nil {
-		c.finish(err)
+		c.breakDown(err)
 	}
 }
 

@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -15,7 +13,6 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
-	"golang.org/x/sys/unix"
 )
 
 func TestMaxConnsMakesFurtherClientsWait(t *testing.T) {
@@ -235,7 +232,7 @@ func TestWriteTimeoutSparesWhoReadsSlowly(t *testing.T) {
 		h := watch(nil)
 		conns := accepted(s, h)
 		p := callWith(t, start(t, s), net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-			return raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) })
+			return raw.Control(func(fd uintptr) { smallReceiveBuffer(fd) })
 		}})
 		c := next(t, conns)
 		c.Write(make([]byte, 8<<20))

@@ -111,6 +111,9 @@ func (l *loop) close() {
 	l.closeSpares()
 	l.engine.Close()
 	close(l.done)
+	if l.server.running.Add(-1) == 0 {
+		close(l.server.ended)
+	}
 }
 
 // turn does one turn and tells whether there is to be another.
@@ -137,7 +140,7 @@ func (l *loop) engineFailed(err error) {
 		l.server.logger().Error("the event loop's engine failed", "engine", l.engine.Name(), "loop", l.number, "error", err)
 	}
 	l.failing = min(max(2*l.failing, time.Millisecond), 100*time.Millisecond)
-	time.Sleep(l.failing)
+	l.kernel.Sleep(l.failing)
 }
 
 // takeGiven does what other goroutines asked for.
@@ -175,16 +178,16 @@ func (l *loop) workOff() {
 	for c, ok := l.due.Next(); ok; c, ok = l.due.Next() {
 		what := c.todo
 		c.todo = 0
-		if h, ok := c.handler.(Drainer); ok && what&todoDrain != 0 && c.state == stateOpen {
-			l.call(c, func() { h.Drained(c) })
-			c.flush()
-		}
-		if what&todoOffer != 0 && c.state == stateOpen {
+		if what&todoOffer != 0 && c.state == stateOpen { // before Drained, which may fill the queue again and again
 			if c.in != nil && !c.stopped() {
 				c.offer(c.in.B)
 			} else {
 				c.afterOffer()
 			}
+		}
+		if h, ok := c.handler.(Drainer); ok && what&todoDrain != 0 && c.state == stateOpen && !c.full.Load() {
+			l.call(c, func() { h.Drained(c) })
+			c.flush()
 		}
 		if what&todoShake != 0 && c.state == stateHandshaking {
 			c.receiveHandshake(nil)
@@ -328,6 +331,16 @@ func (l *loop) isEnded() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ended && len(l.given) == 0 && len(l.posted) == 0 && len(l.list) == 0 && !l.left() && l.conns.Len() == 0
+}
+
+// isDone tells whether the loop has ended. Any goroutine may call it.
+func (l *loop) isDone() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // forget takes a connection that is gone out of the books.

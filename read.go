@@ -95,6 +95,10 @@ func (l *loop) Received(line *engine.Line, p []byte) {
 		return
 	}
 	c.touch()
+	if c.flags&readsOnce != 0 {
+		c.flags &^= readsOnce
+		defer c.flush()
+	}
 	switch {
 	case c.flags&secured == 0:
 		c.take(p)

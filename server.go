@@ -121,6 +121,8 @@ type Server struct {
 	accepted  atomic.Int64  // those of them that were not dialled
 	paused    atomic.Int64  // listeners that wait for connections to go
 	stopping  atomic.Bool
+	running   atomic.Int64  // loops
+	ended     chan struct{} // closed when the last loop has ended; nil before there are any
 	idle      chan struct{} // made by Shutdown or Close, closed when the last connection is gone
 	isIdle    bool
 	splices   splices
@@ -231,6 +233,8 @@ func (s *Server) run() ([]*loop, error) {
 	s.tellEngine()
 	s.listeners = map[*listener]struct{}{}
 	s.state = serverRunning
+	s.running.Store(int64(len(s.loops)))
+	s.ended = make(chan struct{})
 	for _, l := range s.loops {
 		go l.run()
 	}

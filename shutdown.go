@@ -43,14 +43,18 @@ const closeGrace = 50 * time.Millisecond
 
 // awaitLoops waits until all loops have ended, and tells whether they did before ctx.
 func (s *Server) awaitLoops(ctx context.Context) bool {
-	for _, l := range s.loops {
-		select {
-		case <-l.done:
-		case <-ctx.Done():
-			return false
-		}
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if ended == nil { // there never were any
+		return true
 	}
-	return true
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Close ends the server and all its connections at once, with ErrServerClosed for their handlers. It does not wait for

@@ -140,6 +140,15 @@ func (c *Conn) giveBackInflow() {
 	}
 }
 
+// tidyInflow gives back c's kernel pipe once it is empty and nothing is spliced into it any more.
+func (c *Conn) tidyInflow() {
+	if f := c.inflowNow(); f != nil && f.holds == 0 {
+		if p, ok := c.handler.(*pipe); !ok || p.to.loop != c.loop || p.to.flags&spliced == 0 {
+			c.giveBackInflow()
+		}
+	}
+}
+
 // inflowNow returns c's kernel pipe, nil if it has none.
 func (c *Conn) inflowNow() *inflow {
 	if more := c.more.Load(); more != nil {

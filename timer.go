@@ -133,6 +133,9 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 		first(c.extra().since, lim.LingerTimeout, (*Conn).lingerTooLong)
 	case stateResetting:
 		at, over, ok = c.loop.tick, (*Conn).checkReset, true
+		if c.deadline.Running() { // checkReset says when it looks again
+			at = c.deadline.When()
+		}
 	case stateOpen:
 		if c.waitsForPeer() {
 			first(c.extra().since, lim.WriteTimeout, (*Conn).stall)

@@ -224,6 +224,9 @@ func (l *loop) Sent(line *engine.Line, rest []byte, errno syscall.Errno) {
 		c.sent -= int64(len(rest))
 		l.count.BytesOut -= int64(len(rest))
 		c.queue.PutBack(rest)
+		if c.pending() >= l.limits.HighWater {
+			c.full.Store(true)
+		}
 		if errno != 0 {
 			c.breakOff("write", errno)
 		} else {

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -114,18 +113,6 @@ func TestNumberReusedWithinOneResult(t *testing.T) {
 		}
 		selects(t, s, 0, Ready{Key{a, Read, "a"}, Read})
 	})
-}
-
-func TestModifyOfAReusedNumberSaysWhatToDo(t *testing.T) {
-	s := opened(t, "epoll")
-	old, w := pipe(t)
-	register(t, s, old, Read, nil)
-	testsocket.Close(old)
-	testsocket.Close(w)
-	pipeAt(t, old)
-	if err := s.Modify(old, Write, nil); err == nil || !strings.Contains(err.Error(), "unregister it first") {
-		t.Error(err)
-	}
 }
 
 func TestSignalsDoNotEndTheWait(t *testing.T) {

@@ -180,3 +180,46 @@ func TestMechanismWithoutHangupSaysSo(t *testing.T) {
 		selects(t, s, -1, Ready{Key{a, Read, nil}, Read})
 	})
 }
+
+// What was forgotten and not closed leaves nothing behind that changes how the next registration is served.
+func TestForgottenHangupIsHarmless(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		if !s.hangs() {
+			t.Skip("it says so to whoever registers it")
+		}
+		a, b := pair(t)
+		owned(t, a, b)
+		write(t, a, "x")
+		for range 2 {
+			register(t, s, b, Hangup, nil)
+			quiet(t, s, b, Hangup)
+			_, err := s.Forget(b)
+			must(t, err)
+			register(t, s, b, Read, nil)
+			for range 3 {
+				selects(t, s, -1, Ready{Key{b, Read, nil}, Read})
+			}
+			_, err = s.Forget(b)
+			must(t, err)
+		}
+	})
+}
+
+// A mechanism that is told of an end once must not lose it to a change of the registration that comes between.
+func TestHangupIsNotLostToAChange(t *testing.T) {
+	each(t, func(t *testing.T, s *Selector) {
+		if !s.hangs() || s.excepts() == 0 {
+			t.Skip("it has not both")
+		}
+		a, b := tcp(t)
+		owned(t, b)
+		register(t, s, b, Hangup, nil)
+		inner := s.mechanism
+		s.mechanism = &actsAfterWait{inner, func() {
+			s.mechanism = inner
+			must(t, s.Modify(b, Hangup|Except, nil))
+		}}
+		must(t, testsocket.Reset(a))
+		selects(t, s, -1, Ready{Key{b, Hangup | Except, nil}, Hangup})
+	})
+}

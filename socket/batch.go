@@ -37,16 +37,14 @@ func (s *Socket) SendBatch(list []Datagram) (n int, err error) {
 	if err := s.unfitBatch(); err != nil {
 		return 0, s.fail(op, err)
 	}
-	for i := range list {
-		if err := list[i].unfit(s.family); err != nil {
-			return 0, failed(op, list[i].Addr.String(), err)
-		}
-	}
 	b := batches.Get().(*batch)
 	defer b.free()
 	for n < len(list) {
 		b.list, b.n = list[n:min(len(list), n+MaxBatch)], 0
-		if err = b.prepareSend(); err == nil {
+		if err = b.fit(s.family); err == nil {
+			err = b.prepareSend()
+		}
+		if err == nil {
 			c := newCall(b.trySend)
 			err = s.do(writing, c, s.Timeout())
 			c.free()
@@ -99,6 +97,25 @@ func (s *Socket) unfitBatch() error {
 	if s.endsWithZero() {
 		return invalid(syscall.EINVAL, "only a datagram socket has batches")
 	}
+	return nil
+}
+
+// fit leaves of the list what stands before a datagram that cannot be sent; its error, when it is the first.
+func (b *batch) fit(family int) error {
+	for i := range b.list {
+		if err := b.list[i].unfit(family); err != nil {
+			return b.endBefore(i, err)
+		}
+	}
+	return nil
+}
+
+// endBefore leaves the first i datagrams of the list: the error of the next comes when it is the first.
+func (b *batch) endBefore(i int, err error) error {
+	if i == 0 {
+		return err
+	}
+	b.list = b.list[:i]
 	return nil
 }
 

@@ -18,10 +18,12 @@ type messages struct {
 	vectors  []unix.Iovec
 	names    []sockaddr
 	controls [][controlRoom]byte
+	used     int // how many the list needs
 }
 
 // grow makes room for n messages, and links what belongs together.
 func (m *messages) grow(n int) {
+	m.used = n
 	if len(m.headers) >= n {
 		return
 	}
@@ -42,9 +44,7 @@ func (b *batch) put(i int) *unix.Msghdr {
 
 // forget lets go of the caller's buffers.
 func (b *batch) forget() {
-	for i := range b.list {
-		b.vectors[i].Base = nil
-	}
+	clear(b.vectors[:b.used])
 }
 
 func (b *batch) prepareSend() error {
@@ -54,7 +54,7 @@ func (b *batch) prepareSend() error {
 		h.Name, h.Namelen = nil, 0
 		if d.Addr.IsValid() {
 			if err := b.names[i].encode(d.Addr); err != nil {
-				return err
+				return b.endBefore(i, err)
 			}
 			h.Name, h.Namelen = &b.names[i].raw[0], b.names[i].len
 		}

@@ -149,10 +149,11 @@ func TestBatchNamesTheDatagramThatFailed(t *testing.T) {
 		text  string
 	}{
 		{Datagram{Data: make([]byte, 70_000), Addr: ya}, 2, syscall.EMSGSIZE, "sendmmsg " + ya.String() + ": message too long"},
-		{Datagram{Addr: parsed(t, "[::1]:7")}, 0, syscall.EAFNOSUPPORT, "sendmmsg [::1]:7: an AF_INET6 address on an AF_INET"},
+		{Datagram{Addr: parsed(t, "[::1]:7")}, 2, syscall.EAFNOSUPPORT, "sendmmsg [::1]:7: an AF_INET6 address on an AF_INET"},
 		{Datagram{Data: []byte("x")}, 2, syscall.EDESTADDRREQ, "sendmmsg "},
-		{Datagram{Data: []byte("x"), Segment: -1, Addr: ya}, 0, syscall.EINVAL, "sendmmsg " + ya.String() + ": the segment"},
-		{Datagram{Data: []byte("x"), Segment: 65536, Addr: ya}, 0, syscall.EINVAL, "sendmmsg " + ya.String() + ": the segment"},
+		{Datagram{Data: []byte("x"), Segment: -1, Addr: ya}, 2, syscall.EINVAL, "sendmmsg " + ya.String() + ": the segment"},
+		{Datagram{Addr: Addr{}, Data: []byte("x"), Segment: 65536}, 2, syscall.EINVAL, "sendmmsg "},
+		{Datagram{Data: []byte("x"), Segment: 65536, Addr: ya}, 2, syscall.EINVAL, "sendmmsg " + ya.String() + ": the segment"},
 	} {
 		good := Datagram{Data: []byte("good"), Addr: ya}
 		n, err := x.SendBatch([]Datagram{good, good, c.bad, good})

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -147,60 +146,6 @@ func TestWaitAllLosesNoDescriptors(t *testing.T) {
 			t.Fatalf("%q, %v, %+v, %v", p[:n], fds, m, err)
 		}
 		unix.Close(fds[0])
-	}
-}
-
-func TestEachWaitingCallHasItsOwnTimeout(t *testing.T) {
-	l, _ := listening(t, "127.0.0.1:0", nil)
-	forever := in(func() error { _, _, err := l.Accept(); return err })
-	waitParked(t, "Accept", 1)
-	const timeout = 200 * time.Millisecond
-	noError(t, l.SetTimeout(timeout))
-	var done sync.WaitGroup
-	for range 5 {
-		done.Go(func() {
-			start := time.Now()
-			_, _, err := l.Accept()
-			if d := time.Since(start); d < timeout || !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Error("after", d, err)
-			}
-		})
-	}
-	done.Wait() // although one goes on waiting, whose turn it is
-	noError(t, l.Close())
-	if err := <-forever; !errors.Is(err, net.ErrClosed) {
-		t.Error(err)
-	}
-}
-
-func TestTurnsPassInOrder(t *testing.T) {
-	x, y := unixPair(t, SOCK_STREAM)
-	var got [4]byte
-	var done sync.WaitGroup
-	for i := range got {
-		done.Go(func() {
-			if _, err := y.Recv(got[i : i+1]); err != nil {
-				t.Error(err)
-			}
-		})
-		if !settled(func() bool {
-			turn := &y.turn[reading]
-			turn.mu.Lock()
-			defer turn.mu.Unlock()
-			return turn.taken && len(turn.queue) == i
-		}) {
-			t.Fatal("call", i, "does not wait")
-		}
-	}
-	// In the middle of the queue one gives up.
-	y.SetTimeout(time.Millisecond)
-	if _, err := y.Recv(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Error(err)
-	}
-	x.Send([]byte("abcd"))
-	done.Wait()
-	if string(got[:]) != "abcd" {
-		t.Errorf("%q", got)
 	}
 }
 

@@ -115,8 +115,8 @@ func (s *Socket) sendMsg(op string, buffers [][]byte, control []byte, to Addr, f
 }
 
 func (s *Socket) recvMsg(buffers [][]byte, controlSize, flags int) (n int, control []byte, m Message, err error) {
-	stream := s.endsWithZero() && flags&errorQueue == 0
-	if stream && controlSize <= 0 && !room(buffers) {
+	ends := s.endsWithZero() && flags&errorQueue == 0
+	if ends && s.typ == SOCK_STREAM && controlSize <= 0 && !room(buffers) {
 		return 0, nil, m, s.open()
 	}
 	space := make([]byte, max(controlSize, 0))
@@ -130,7 +130,7 @@ func (s *Socket) recvMsg(buffers [][]byte, controlSize, flags int) (n int, contr
 			if err != nil {
 				return err
 			}
-			ended := got == 0 && size == 0 && stream && room(buffers)
+			ended := got == 0 && size == 0 && ends && room(buffers)
 			if !ended || n == 0 {
 				n, control, m.Flags, m.Addr = n+got, space[:size], msgFlags, from
 			}

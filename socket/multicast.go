@@ -2,6 +2,7 @@ package socket
 
 import (
 	"net/netip"
+	"strconv"
 	"syscall"
 )
 
@@ -117,6 +118,11 @@ func groupInterface(name string) (index int, err error) {
 	if name == "" {
 		return 0, nil
 	}
-	id, err := scopeOf(name)
-	return int(id), err
+	if index, err = interfaceIndex(name); err == nil {
+		return index, nil
+	}
+	if n, parseErr := strconv.ParseUint(name, 10, 31); parseErr == nil {
+		return int(n), nil
+	}
+	return 0, err
 }

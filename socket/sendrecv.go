@@ -39,7 +39,7 @@ func (s *Socket) RecvFrom(p []byte) (int, Addr, error) { return s.RecvFromFlags(
 
 // RecvFromFlags is RecvFrom with flags as RecvFlags has them.
 func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
-	if len(p) == 0 && s.endsWithZero() {
+	if len(p) == 0 && s.typ == SOCK_STREAM {
 		return 0, Addr{}, s.fail("recvfrom", s.open())
 	}
 	try := tryRecvFrom
@@ -53,7 +53,7 @@ func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
 	var from Addr
 	if err == nil {
 		from, _ = c.addr.decode()
-		if n == 0 && s.endsWithZero() && flags&errorQueue == 0 {
+		if n == 0 && len(p) > 0 && s.endsWithZero() && flags&errorQueue == 0 {
 			err = io.EOF
 		}
 	}
@@ -120,7 +120,7 @@ func (s *Socket) SendToFlags(p []byte, to Addr, flags int) (int, error) {
 }
 
 func (s *Socket) recv(p []byte, flags int) (int, error) {
-	if len(p) == 0 && (flags == 0 || s.endsWithZero()) {
+	if len(p) == 0 && (flags == 0 || s.typ == SOCK_STREAM) {
 		return 0, s.fail("recv", s.open())
 	}
 	c := newCall(tryRecv)
@@ -128,7 +128,7 @@ func (s *Socket) recv(p []byte, flags int) (int, error) {
 	err := s.do(reading, c, s.patience(flags))
 	n := c.n
 	c.free()
-	if err == nil && n == 0 && s.endsWithZero() && flags&errorQueue == 0 {
+	if err == nil && n == 0 && len(p) > 0 && s.endsWithZero() && flags&errorQueue == 0 {
 		err = io.EOF
 	}
 	return n, s.failRecv("recv", err)

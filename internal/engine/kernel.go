@@ -11,11 +11,14 @@ import (
 )
 
 // A Kernel is the seam to the operating system: all that an engine and its loop ask of it, and the clock. System is the
-// real one. Its methods never wait, but for Poller.Select and the ring's Wait and Sleep. Where nothing else is said they
+// real one. Its methods never wait, but for Sleep, Poller.Select and the ring's Wait and Sleep. Where nothing else is said they
 // are package rawio's.
 type Kernel interface {
 	// Now returns the time since some fixed moment. It never goes back.
 	Now() time.Duration
+
+	// Sleep waits.
+	Sleep(d time.Duration)
 
 	// Open opens what a readiness engine waits with (selector.Open).
 	Open(mechanism string) (Poller, error)
@@ -84,6 +87,8 @@ type system struct{}
 var begun = time.Now()
 
 func (system) Now() time.Duration { return time.Since(begun) }
+
+func (system) Sleep(d time.Duration) { time.Sleep(d) }
 
 func (system) Open(mechanism string) (Poller, error) { return selector.Open(mechanism) }
 

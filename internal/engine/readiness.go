@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
@@ -25,7 +26,12 @@ func newReadiness(k Kernel, o Owner, c Config, mechanism string) (Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	return &readiness{owner: o, kernel: k, poller: poller, buf: make([]byte, c.ReadBuffer), hangups: poller.Mechanism() != "select"}, nil
+	return &readiness{owner: o, kernel: k, poller: poller, buf: make([]byte, c.ReadBuffer), hangups: tellsHangup(poller.Mechanism())}, nil
+}
+
+// tellsHangup reports whether a mechanism can wait for Hangup alone.
+func tellsHangup(mechanism string) bool {
+	return mechanism != "select" && (mechanism != "poll" || runtime.GOOS == "linux")
 }
 
 func (e *readiness) Name() string { return e.poller.Mechanism() }

@@ -3,6 +3,7 @@
 package testsocket
 
 import (
+	"io"
 	"net"
 	"syscall"
 	"testing"
@@ -131,7 +132,7 @@ func ReadUrgent(fd int) (b byte, err error) {
 	var p [1]byte
 	n, _, err := unix.Recvfrom(fd, p[:], unix.MSG_OOB)
 	if err == nil && n != 1 {
-		err = unix.ENODATA
+		err = io.ErrUnexpectedEOF
 	}
 	return p[0], err
 }

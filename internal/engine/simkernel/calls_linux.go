@@ -91,18 +91,12 @@ func (k *Kernel) send(fd int, p []byte) (int, syscall.Errno) {
 	return s.send(p)
 }
 
-// Sendv implements engine.Kernel.
-func (k *Kernel) Sendv(fd int, bufs [][]byte) (int, syscall.Errno) {
-	k.call("sendmsg")
+// Sleep implements engine.Kernel.
+func (k *Kernel) Sleep(d time.Duration) {
+	k.call("sleep of a thread")
 	defer k.mu.Unlock()
-	var all []byte
-	for i, b := range bufs {
-		if i == 16 {
-			break
-		}
-		all = append(all, b...)
-	}
-	return k.send(fd, all)
+	k.advance(k.now + d)
+	k.waits++
 }
 
 // ShutdownWrite implements engine.Kernel.

@@ -119,8 +119,7 @@ func (k *Kernel) conclude(s *sock, outcome Outcome) {
 			}
 		})
 	default:
-		p := k.newPeer()
-		p.Dialled = true
+		p := k.newPeer(s.remote.String())
 		k.after(k.latency(), func() {
 			if s.orphan {
 				return
@@ -158,8 +157,7 @@ func (k *Kernel) ConnectUnix(fd int, path string) syscall.Errno {
 	}
 	switch k.outcome(path) {
 	case Accepts:
-		p := k.newPeer()
-		p.Dialled = true
+		p := k.newPeer(path)
 		p.sock = k.newSock(true)
 		p.sock.owner = p
 		join(s, p.sock)

@@ -12,6 +12,7 @@ type Stream uint32
 // At returns the byte at a position.
 func (s Stream) At(at int64) byte {
 	x := (uint64(s)<<40 ^ uint64(at)) * 0x9e3779b97f4a7c15
+	x = (x ^ x>>32) * 0xbf58476d1ce4e5b9
 	return byte(x >> 56)
 }
 
@@ -68,6 +69,7 @@ type Peer struct {
 	In      Stream // what it is to read
 	Echo    bool   // it writes what it has read, and nothing else
 	Dialled bool   // the program has called it
+	At      string // at this address
 
 	k       *Kernel
 	sock    *sock
@@ -84,6 +86,7 @@ type Peer struct {
 	closed  bool
 	since   time.Duration
 	last    time.Duration
+	took    time.Duration
 }
 
 // A PeerEnd is how the connection has ended, as the peer sees it.
@@ -111,6 +114,20 @@ func (p *Peer) HasEnded() bool { return p.ended || p.closed }
 // LastSent returns when the peer has last written something.
 func (p *Peer) LastSent() time.Duration { return p.last }
 
+// LastRead returns when the peer has last read something.
+func (p *Peer) LastRead() time.Duration { return p.took }
+
+// Reads tells whether the peer goes on reading what there is.
+func (p *Peer) Reads() bool {
+	return !p.closed && (p.StopAt < 0 || p.got < p.StopAt || p.ResumeAt > 0 && p.k.now >= p.since+p.ResumeAt)
+}
+
+// Unix tells whether the connection is one of Unix sockets, on which there is no reset.
+func (p *Peer) Unix() bool { return p.sock != nil && p.sock.unix }
+
+// Closed tells whether the peer has closed its end.
+func (p *Peer) Closed() bool { return p.closed }
+
 func (p *Peer) String() string {
 	return fmt.Sprintf("peer %d (%+v): sent %d, got %d, ended %v, closed %v, heard %v", p.ID, p.Plan, p.sent, p.got, p.ended, p.closed, p.heard)
 }
@@ -122,9 +139,9 @@ func (k *Kernel) Peers() []*Peer {
 	return k.peers
 }
 
-func (k *Kernel) newPeer() *Peer {
+func (k *Kernel) newPeer(at string) *Peer {
 	id := Stream(len(k.peers) + 1)
-	p := &Peer{k: k, ID: id, Out: 2 * id, In: 2*id + 1, Plan: k.plan()}
+	p := &Peer{k: k, ID: id, Out: 2 * id, In: 2*id + 1, Plan: k.plan(), Dialled: at != "", At: at}
 	k.peers = append(k.peers, p)
 	if k.Play != nil {
 		k.Play(p)
@@ -168,7 +185,7 @@ func (k *Kernel) Call(listening int, d time.Duration) *Peer {
 	if !ok {
 		panic("simkernel: Call: not a listener")
 	}
-	p := k.newPeer()
+	p := k.newPeer("")
 	s := k.newSock(ln.unix)
 	s.owner, s.local, s.remote, s.state = p, k.localPort(), ln.address, stateConnecting
 	p.sock = s
@@ -180,7 +197,7 @@ func (k *Kernel) Call(listening int, d time.Duration) *Peer {
 func (p *Peer) Address() string { return p.sock.local.String() }
 
 func (p *Peer) begin() {
-	p.since, p.last = p.k.now, p.k.now
+	p.since, p.last, p.took = p.k.now, p.k.now, p.k.now
 	if p.ResumeAt > 0 {
 		p.k.after(p.ResumeAt, p.wake)
 	}
@@ -232,13 +249,16 @@ func (p *Peer) read() {
 	case errno == syscall.EAGAIN:
 	case errno != 0:
 		p.heard = Reset
+		p.k.trace("peer %d hears %v", p.ID, errno)
 	case n == 0:
 		p.heard = Ended
+		p.k.trace("peer %d hears the end", p.ID)
 	default:
 		if i := p.In.Check(buf[:n], p.got); i >= 0 && p.wrong == "" && p.In != Anything {
 			p.wrong = fmt.Sprintf("byte %d of those that it reads is %d and not %d", p.got+int64(i), buf[i], p.In.At(p.got+int64(i)))
 		}
 		p.got += int64(n)
+		p.took = p.k.now
 		if p.Echo {
 			p.echo = append(p.echo, buf[:n]...)
 		}

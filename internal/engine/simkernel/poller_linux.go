@@ -99,6 +99,9 @@ func (r *registration) events() (ev selector.Events) {
 	if broken || m&pollOut != 0 {
 		ev |= selector.Write
 	}
+	if broken {
+		ev |= selector.Hangup
+	}
 	return ev & r.key.Events
 }
 
@@ -140,7 +143,7 @@ func (p *poller) Select(timeout time.Duration) ([]selector.Ready, error) {
 		}
 		ev := r.events()
 		if p.k.chance(p.k.Faults.Spurious / 10) {
-			ev = r.key.Events
+			ev |= r.key.Events &^ selector.Hangup
 		}
 		if ev == 0 || len(p.ready) > 0 && p.k.chance(p.k.Faults.Later) {
 			continue

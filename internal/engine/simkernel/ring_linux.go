@@ -163,11 +163,12 @@ func (r *ring) post(c uring.CQE) {
 	}
 }
 
+// Collect implements engine.Ring.
 func (r *ring) Collect(into []uring.CQE) []uring.CQE {
 	r.k.mu.Lock()
 	defer r.k.mu.Unlock()
 	into = append(into, r.cq...)
-	r.cq = r.cq[:0:0]
+	r.cq = r.cq[:0]
 	return into
 }
 

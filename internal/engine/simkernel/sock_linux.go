@@ -363,16 +363,24 @@ func (ln *listener) release() {
 	ln.waiting = nil
 }
 
-// arrive puts a connection of client into the backlog, or later if that is full.
-func (ln *listener) arrive(client *sock, established func()) {
+// arrive puts a connection of client into the backlog. If that is full the client tries again, later each time, and gives up
+// in the end.
+func (ln *listener) arrive(client *sock, established func()) { ln.try(client, established, time.Millisecond) }
+
+func (ln *listener) try(client *sock, established func(), pause time.Duration) {
+	const patience = 30 * time.Second
 	switch {
 	case ln.closed:
 		client.reset()
 		return
-	case len(ln.waiting) >= ln.backlog:
-		ln.k.after(time.Duration(1+ln.k.rng.IntN(50))*time.Millisecond, func() { ln.arrive(client, established) })
-		return
 	case client.orphan:
+		return
+	case len(ln.waiting) >= ln.backlog && pause > patience:
+		client.err, client.state, client.noMore, client.shut = syscall.ETIMEDOUT, stateDead, true, true
+		client.wake()
+		return
+	case len(ln.waiting) >= ln.backlog:
+		ln.k.after(pause+time.Duration(ln.k.rng.Int64N(int64(pause))), func() { ln.try(client, established, 2*pause) })
 		return
 	}
 	s := ln.k.newSock(ln.unix)
