@@ -169,9 +169,11 @@ func (d *dialing) parse() error {
 	return d.add(ip, uint16(number))
 }
 
-// isPath tells whether the address is that of a Unix socket: a path has a slash, an abstract name begins with "@".
+// isPath tells whether the address is that of a Unix socket: a path has a slash, or on Windows a backslash; an abstract name
+// begins with "@".
 func (d *dialing) isPath() bool {
-	return strings.HasPrefix(d.address, "@") || strings.Contains(d.address, "/")
+	slash := func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }
+	return strings.HasPrefix(d.address, "@") || strings.ContainsFunc(d.address, slash)
 }
 
 // add puts an address at the end of those to try.
