@@ -1,7 +1,6 @@
 package switchboard_test
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/seccomp"
+	"github.com/switchboard-go/switchboard/internal/systest"
 	"golang.org/x/sys/unix"
 )
 
@@ -111,7 +111,7 @@ func TestKilledServerListensNoMore(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if c, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+				if c, err := net.Dial("tcp", address); !systest.Is(err, syscall.ECONNREFUSED) {
 					t.Fatalf("connecting to the dead: %v, %v", c, err)
 				}
 			}

@@ -21,10 +21,11 @@ import (
 type dialing struct {
 	ctx     context.Context
 	address string
-	known   bool     // it needs nobody to resolve it
-	left    []target // addresses not yet tried
-	selves  int      // times that a socket was connected to itself
-	err     error    // of those tried
+	known   bool          // it needs nobody to resolve it
+	left    []target      // addresses not yet tried
+	selves  int           // times that a socket was connected to itself
+	short   syscall.Errno // what this system is short of, while that is waited for
+	err     error         // of those tried
 	stop    func() bool
 }
 
@@ -168,9 +169,11 @@ func (d *dialing) parse() error {
 	return d.add(ip, uint16(number))
 }
 
-// isPath tells whether the address is that of a Unix socket: a path has a slash, an abstract name begins with "@".
+// isPath tells whether the address is that of a Unix socket: a path has a slash, or on Windows a backslash; an abstract name
+// begins with "@".
 func (d *dialing) isPath() bool {
-	return strings.HasPrefix(d.address, "@") || strings.Contains(d.address, "/")
+	slash := func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }
+	return strings.HasPrefix(d.address, "@") || strings.ContainsFunc(d.address, slash)
 }
 
 // add puts an address at the end of those to try.
@@ -269,12 +272,16 @@ func (c *Conn) connect(t target) error {
 	}
 	switch {
 	case errno == 0, errno == syscall.EINPROGRESS:
+		c.extra().dial.short = 0
 		c.mu.Lock()
 		c.line.FD = int32(fd)
 		c.mu.Unlock()
 		c.watch(engine.Write)
 		return nil
 	case short(errno, t):
+		if errno == syscall.EADDRNOTAVAIL {
+			c.extra().dial.short = errno
+		}
 		k.Close(fd)
 		c.After(retry, func() { c.tryAgain(t) })
 		return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // names has every name stand for the given addresses until the test ends, by way of a name server on loopback (RFC 1035).
@@ -95,7 +95,7 @@ func TestDialOfANameSaysWhatEachAddressSaid(t *testing.T) {
 		h := newDialler()
 		dial(t, s, "several.switchboard.test:"+port, h)
 		err := next(t, h.ended)
-		if !errors.Is(err, syscall.ECONNREFUSED) {
+		if !systest.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("ended with %v", err)
 		}
 		for _, part := range []string{"several.switchboard.test:" + port, "127.0.0.2:" + port, "127.0.0.3:" + port} {

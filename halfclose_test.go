@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // An ender is a Handler that is told of the end of input.
@@ -268,7 +269,7 @@ func TestCloseOnUnreadInputCostsThePeerNothing(t *testing.T) {
 				t.Fatalf("%d bytes of %d, %v", len(got), len(goodbye), err)
 			}
 			p.Close()
-			if err := next(t, h.ended); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			if err := next(t, h.ended); err != nil && !systest.Is(err, syscall.ECONNRESET) {
 				t.Errorf("ended with %v", err)
 			}
 		}

@@ -27,7 +27,9 @@ func TestProgramsThatNobodyHereWroteAreServed(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "s")
 		tcp := start(t, s)
 		tcp6, _ := serveAt(t, s, "[::1]:0")
-		serveAt(t, s, path)
+		if hasUnix() {
+			serveAt(t, s, path)
+		}
 		host, port, _ := net.SplitHostPort(tcp)
 		_, port6, _ := net.SplitHostPort(tcp6)
 		said := noise(1, 1_000_000)
@@ -39,6 +41,9 @@ func TestProgramsThatNobodyHereWroteAreServed(t *testing.T) {
 			{"socat", "-t30", "-", "TCP6:" + tcp6},
 			{"socat", "-t30", "-", "UNIX-CONNECT:" + path},
 		} {
+			if strings.Contains(command[len(command)-1], path) && !hasUnix() {
+				continue
+			}
 			if heard := run(t, said, command[0], command[1:]...); heard != said {
 				t.Errorf("%v: %d bytes came back of %d", command, len(heard), len(said))
 			}

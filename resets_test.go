@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 func TestAbortResetsThePeer(t *testing.T) {
@@ -49,7 +50,7 @@ func TestPeerThatResetsIsToldToCloseWithTheErrno(t *testing.T) {
 				p.resets()
 				err := next(t, h.ended)
 				var op *net.OpError
-				if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+				if !systest.Is(err, syscall.ECONNRESET) && !systest.Is(err, syscall.EPIPE) {
 					t.Errorf("ended with %v", err)
 				} else if !errors.As(err, &op) || op.Addr.String() != p.LocalAddr().String() {
 					t.Errorf("ended with %v, which does not name the peer %v", err, p.LocalAddr())
@@ -72,7 +73,7 @@ func TestResetBeforeEverythingIsSentIsNotAnOrderlyEnd(t *testing.T) {
 		p.hears(strings.Repeat("\x00", 1000))
 		p.resets()
 		err := next(t, h.ended)
-		if !errors.Is(err, switchboard.ErrUnsent) || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		if !errors.Is(err, switchboard.ErrUnsent) || !systest.Is(err, syscall.ECONNRESET) && !systest.Is(err, syscall.EPIPE) {
 			t.Errorf("ended with %v", err)
 		}
 	})

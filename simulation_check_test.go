@@ -10,6 +10,16 @@ import (
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
 )
 
+// before remembers what the turn that is to begin must know.
+func (w *world) before() {
+	w.begun = w.k.Now()
+	for _, f := range w.lives {
+		if f.peer != nil && f.closed == 0 {
+			f.heard = f.peer.LastSent()
+		}
+	}
+}
+
 // mostQueued is how many bytes a queue can have: what was in a batch comes back on top of what was written meanwhile.
 func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
 
@@ -23,7 +33,7 @@ func (w *world) check() {
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
 			w.fault("%d bytes are queued, with a QueueLimit of %d", n, w.s.limits.QueueLimit)
 		}
-		if n := c.Buffered(); n > w.s.limits.InputLimit+4*w.s.limits.ReadBuffer {
+		if n := c.Buffered(); n > w.s.limits.InputLimit+4*w.s.limits.ReadBuffer && w.prompt {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
@@ -43,8 +53,8 @@ func (f *life) checkIdle() {
 	if f.peer == nil || f.piped != nil || f.paused || f.c.Full() {
 		return
 	}
-	if d := f.w.k.Now() - f.peer.LastSent(); d < f.w.s.limits.IdleTimeout-slack {
-		f.w.fault("%v: it is idle, and its peer sent something %v ago", f, d)
+	if d := f.w.begun - f.heard; d < f.w.s.limits.IdleTimeout-slack && f.w.begun-f.resumed > f.w.s.limits.IdleTimeout { // as it was when the turn began
+		f.w.fault("%v: it is idle, and its peer sent something %v ago; flags %b, %d bytes kept, waits for %d", f, d, f.c.flags, f.c.Buffered(), f.least)
 	}
 }
 
@@ -63,7 +73,7 @@ func (f *life) checkClosed() {
 
 // failure tells whether f's end is one that must not look like success to its peer.
 func (f *life) failure() bool {
-	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing
+	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut
 }
 
 // checkEnd looks at what there is when nothing will ever happen any more.

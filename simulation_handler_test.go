@@ -46,8 +46,10 @@ type life struct {
 	closed     int
 	err        error
 	closedAt   time.Duration
-	timedOut   bool // its idle timeout is over, and was looked at
-	unfilled   bool // Write has refused some: it waits for Drained
+	timedOut   bool          // its idle timeout is over, and was looked at
+	heard      time.Duration // when its peer had last sent something, as the turn began
+	resumed    time.Duration // when it was paused last
+	unfilled   bool          // Write has refused some: it waits for Drained
 }
 
 var errSim = errors.New("the handler's own error")
@@ -436,7 +438,7 @@ func (f *life) act() {
 
 func (f *life) resume() {
 	if f.closed == 0 {
-		f.paused = false
+		f.paused, f.resumed = false, f.w.k.Now()
 		f.c.Resume()
 	}
 }

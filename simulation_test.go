@@ -70,10 +70,11 @@ type world struct {
 	breaks    float64          // the chance of a panic or a Goexit in user code
 	ports     uint16
 	turns     int
+	begun     time.Duration // the turn
 	faults    []string
 	over      bool
-	shutting  bool
 	calm      bool // nothing new is begun
+	prompt    bool // the ring does at once what it is asked for
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -109,6 +110,7 @@ func simulate(name string, seed uint64) error {
 		return err
 	}
 	w.k.Faults = faults
+	w.prompt = faults.LateCancel+faults.Part+faults.Refused == 0
 	w.k.Play = w.play
 	w.k.Between = w.between
 	for range 1 + w.rng.IntN(12) {
@@ -225,6 +227,7 @@ func (w *world) run() {
 		w.outside()
 		waits, progress, disturbed := w.k.Waits(), w.k.Progress(), w.k.Disturbed()
 		w.log("turn %d", w.turns)
+		w.before()
 		w.l.turn()
 		w.check()
 		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.k.Quiet() {

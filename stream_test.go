@@ -56,7 +56,7 @@ func TestDeadlinesOfABlockingHandler(t *testing.T) {
 			if !errors.Is(r.err, os.ErrDeadlineExceeded) || !errors.As(r.err, &timeout) || !timeout.Timeout() {
 				t.Errorf("%s: %v", r.what, r.err)
 			}
-			if r.took < 20*time.Millisecond && r.what != "read after it" {
+			if r.took < 15*time.Millisecond && r.what != "read after it" {
 				t.Errorf("%s: after %v", r.what, r.took)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // A client may say nothing at all, and end: in order, without a word, or in place of its hello.
@@ -142,7 +143,7 @@ func TestPipeOverTLSPassesOnThatItWasCutOff(t *testing.T) {
 		cut := make(chan bool, 1)
 		p := tls.Client(&watchedEnd{conn, cut}, client)
 		heard, err := io.ReadAll(p)
-		if string(heard) != "half of it" || !errors.Is(err, syscall.ECONNRESET) {
+		if string(heard) != "half of it" || !systest.Is(err, syscall.ECONNRESET) {
 			t.Errorf("heard %q, %v", heard, err)
 		}
 	})

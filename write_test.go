@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systest"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -233,7 +234,7 @@ func TestWriteToAPeerThatResetSaysSo(t *testing.T) {
 		p := call(t, start(t, s))
 		p.hears("hello")
 		p.resets()
-		if err := next(t, ended); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		if err := next(t, ended); !systest.Is(err, syscall.ECONNRESET) && !systest.Is(err, syscall.EPIPE) {
 			t.Errorf("the end was %v", err)
 		}
 	})

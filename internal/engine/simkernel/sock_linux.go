@@ -365,7 +365,9 @@ func (ln *listener) release() {
 
 // arrive puts a connection of client into the backlog. If that is full the client tries again, later each time, and gives up
 // in the end.
-func (ln *listener) arrive(client *sock, established func()) { ln.try(client, established, time.Millisecond) }
+func (ln *listener) arrive(client *sock, established func()) {
+	ln.try(client, established, time.Millisecond)
+}
 
 func (ln *listener) try(client *sock, established func(), pause time.Duration) {
 	const patience = 30 * time.Second
