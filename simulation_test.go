@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -149,7 +150,7 @@ func (w *world) build(name string) error {
 	s.InputLimit = s.ReadBuffer * (1 + w.rng.IntN(4))
 	s.QueueLimit = s.HighWater * (1 + w.rng.IntN(4))
 	s.LowWater = 1 + w.rng.IntN(s.HighWater-1)
-	s.IdleTimeout = w.among(0, 0, 50*time.Millisecond, time.Second)
+	s.IdleTimeout = w.among(0, 0, 50*time.Millisecond, time.Second, math.MaxInt64)
 	s.WriteTimeout = w.among(-1, 0, 100*time.Millisecond, 2*time.Second)
 	s.LingerTimeout = w.among(-1, 0, 0, 100*time.Millisecond)
 	s.HalfCloseTimeout = w.among(0, 0, 500*time.Millisecond)
@@ -238,13 +239,16 @@ func (w *world) run() {
 		if w.turns++; w.turns > 300_000 {
 			w.fault("it does not end")
 		}
-		w.over = w.k.Quiet() && !w.l.left() && len(w.l.list) == 0
+		w.over = w.k.Quiet() && !w.l.left() && len(w.l.list) == 0 || w.k.Now() > never
 	}
 	if len(w.faults) == 0 {
 		w.checkEnd()
 	}
 	w.finish()
 }
+
+// never is when a run ends that waits for a timeout of centuries.
+const never = 10_000 * time.Hour
 
 // finish closes the server and looks whether all is given back.
 func (w *world) finish() {
