@@ -23,7 +23,7 @@ import (
 
 var (
 	simSeed = flag.Uint64("seed", 0, "TestSimulation plays only this seed")
-	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 2000, or 200 with -short")
+	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 2000, and fewer with -short or -race")
 	simFor  = flag.Duration("play", 0, "TestSimulation plays for so long on each engine, seeds that it has not played before")
 	simLog  = flag.Bool("log", false, "TestSimulation prints what happens")
 )
@@ -33,7 +33,7 @@ func TestSimulation(t *testing.T) {
 	for _, name := range []string{"epoll", "uring"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			first, n := uint64(1), uint64(2000)
+			first, n := uint64(1), uint64(usualSeeds)
 			switch begun := time.Now(); {
 			case *simSeed != 0:
 				first, n = *simSeed, 1
@@ -42,7 +42,7 @@ func TestSimulation(t *testing.T) {
 			case *simMany > 0:
 				n = *simMany
 			case testing.Short():
-				n = 200
+				n = usualSeeds / 10
 			}
 			begun := time.Now()
 			for seed := first; seed < first+n; seed++ {
