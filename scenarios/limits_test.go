@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -226,6 +227,9 @@ func TestWriteTimeoutEndsWhatDoesNotRead(t *testing.T) {
 
 // It is not how long all of it takes, nor how little the peer takes at once.
 func TestWriteTimeoutSparesWhoReadsSlowly(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Winsock tells nothing of what the peer takes before it has taken the 64 KiB of one send")
+	}
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 		s.WriteTimeout = 100 * time.Millisecond
 		s.QueueLimit = 64 << 20
