@@ -21,6 +21,8 @@ type dialing struct {
 	ctx     context.Context
 	address string
 	known   bool     // it needs nobody to resolve it
+	adopted bool     // it is connected already
+	ahead   []byte   // and this has been read from it
 	left    []target // addresses not yet tried
 	err     error    // of those tried
 	stop    func() bool
@@ -98,6 +100,10 @@ func (c *Conn) beginDial() {
 	c.state = stateConnecting
 	if c.Server().stopping.Load() {
 		c.finish(ErrServerClosed)
+		return
+	}
+	if d.adopted {
+		c.watch(selector.Write)
 		return
 	}
 	d.stop = context.AfterFunc(d.ctx, func() { c.Do(func() { c.giveUp(context.Cause(d.ctx)) }) })
@@ -298,7 +304,9 @@ func (c *Conn) connected(errno syscall.Errno) {
 		return
 	}
 	open := &extra{since: c.loop.tick}
-	if peer, path := rawio.PeerName(int(c.fd)); more.dial.isPath() {
+	if peer, path := rawio.PeerName(int(c.fd)); more.dial.adopted {
+		open.remote = more.remote
+	} else if more.dial.isPath() {
 		open.remote = &net.UnixAddr{Name: path, Net: "unix"}
 	} else {
 		open.remote = netAddr(peer, "")
@@ -320,6 +328,9 @@ func (c *Conn) connected(errno syscall.Errno) {
 		t.shake()
 	} else {
 		c.dialDone()
+		if len(more.dial.ahead) > 0 && c.state == stateOpen {
+			c.receive(more.dial.ahead)
+		}
 	}
 	c.flush()
 }
