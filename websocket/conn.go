@@ -145,11 +145,10 @@ func (c *Conn) Abort() {
 
 // abort is Abort. mu is held.
 func (c *Conn) abort() {
-	if c.conn == nil { // whoever connects will see it
-		c.sending.Store(c.sending.Load() | sendClosed)
-		return
+	c.sending.Store(c.sending.Load() | sendClosed)
+	if c.conn != nil { // else whoever connects will see it
+		c.conn.Abort()
 	}
-	c.conn.Abort()
 }
 
 // extra belongs to the loop.

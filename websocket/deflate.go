@@ -15,7 +15,8 @@ import (
 // compresses and inflates is borrowed for one message.
 type Deflate struct {
 	// Level is 1 (fast) to 9 (small). Each level needs about 1 MB for each message that is compressed at the same time.
-	// Zero means the fastest way, which needs nothing but the stack.
+	// Zero means the fastest way, which needs nothing but the stack. A peer that asks for a window of less than 15 bits
+	// gets a level of its own.
 	Level int
 
 	// Threshold is the size in bytes below which a message is sent as it is. Zero means 512; a negative value means that
@@ -43,75 +44,63 @@ const (
 // an inflater ends.
 var deflateTail = []byte{0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff}
 
-// A deflation is what a message is compressed with.
+// A deflation is how a message is compressed.
 type deflation struct {
-	level  int
-	window int // bytes
+	level int // without effect for a window of less than 15 bits
+	bits  int // base-2 logarithm of the window
 }
 
-// A sink takes what a compressor writes.
-type sink struct{ buf *buffer.Buffer }
+// A compressor is borrowed for a message. It is the sink of its writer.
+type compressor struct {
+	writer *flate.Writer // nil for level 0
+	out    *buffer.Buffer
+}
 
-func (s *sink) Write(p []byte) (int, error) {
-	s.buf = buffer.Append(s.buf, p)
+func (z *compressor) Write(p []byte) (int, error) {
+	z.out = buffer.Append(z.out, p)
 	return len(p), nil
 }
 
-// A compressor is borrowed for a message. Its writer is nil for level 0.
-type compressor struct {
-	sink   sink
-	writer *flate.Writer
-}
-
-var compressors [10]sync.Pool // by level
+var (
+	byLevel [10]sync.Pool            // of compressors with the largest window
+	byBits  [maxWindowBits]sync.Pool // of those with a smaller one
+)
 
 // compress returns p compressed, in a borrowed buffer. history is what was compressed before it and the peer still
 // remembers, or nothing; then what is sent makes sense on its own.
 func (d deflation) compress(p, history []byte) *buffer.Buffer {
-	level := d.level
 	if len(history) > 0 {
-		level = max(level, 1) // level 0 would allocate
+		d.level = max(d.level, 1) // level 0 would allocate
 	}
-	z, _ := compressors[level].Get().(*compressor)
-	if z == nil {
-		z = new(compressor)
-		if level > 0 {
-			z.writer, _ = flate.NewWriter(nil, level) // the level was checked
-		}
+	pool := &byLevel[d.level]
+	if d.bits < maxWindowBits {
+		pool = &byBits[d.bits]
 	}
-	z.sink.buf = buffer.Get(min(len(p)/2, 64<<10))
-	for first := true; first || len(p) > 0; first = false {
-		chunk := p
-		// No compressor here takes a smaller window than its own. One that begins anew cannot look back any further.
-		if d.window < 1<<maxWindowBits {
-			history = history[max(0, len(history)-d.window/2):]
-			chunk = p[:min(len(p), d.window-len(history))]
-		}
-		z.deflate(chunk, history)
-		if len(history) > 0 {
-			history = chunk // whole windows, but for the last
-		}
-		p = p[len(chunk):]
-	}
-	out := z.sink.buf
-	out.B = bytes.TrimSuffix(out.B, deflateTail[:4])
-	z.sink.buf = nil
-	compressors[level].Put(z)
-	return out
-}
-
-func (z *compressor) deflate(p, history []byte) {
+	z, _ := pool.Get().(*compressor)
 	switch {
-	case z.writer == nil:
-		flate.StatelessDeflate(&z.sink, p, false, nil)
-		return
-	case len(history) > 0:
-		z.writer.ResetDict(&z.sink, history)
+	case z != nil:
+	case d.bits < maxWindowBits:
+		z = new(compressor)
+		z.writer, _ = flate.NewWriterWindow(z, 1<<d.bits) // an error would be that of a window out of range
 	default:
-		z.writer.ResetDict(&z.sink, nil)
+		z = new(compressor)
+		if d.level > 0 {
+			z.writer, _ = flate.NewWriter(z, d.level)
+		}
 	}
-	z.writer.Write(p)
-	z.writer.Flush()
+	z.out = buffer.Get(min(len(p)/2, 64<<10))
+	if z.writer == nil {
+		flate.StatelessDeflate(z, p, false, nil)
+	} else {
+		z.writer.ResetDict(z, history)
+		z.writer.Write(p)
+		z.writer.Flush()
+	}
+	out := z.out
+	out.B = bytes.TrimSuffix(out.B, deflateTail[:4])
+	z.out = nil
+	pool.Put(z)
+	return out
 }
 
 // An inflater is borrowed for a message.
@@ -127,9 +116,7 @@ var inflaters = sync.Pool{New: func() any {
 	return z
 }}
 
-var (
-	errNotDeflate = &ProtocolError{CodeInvalidData, "a compressed message cannot be inflated"}
-)
+var errNotDeflate = &ProtocolError{CodeInvalidData, "a compressed message cannot be inflated"}
 
 // inflate returns what p was compressed from, in a borrowed buffer, or an error as soon as that is longer than limit or is
 // a text that is not valid. history is what p may refer to.

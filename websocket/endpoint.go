@@ -11,13 +11,27 @@ import (
 // An endpoint is a Conn as its switchboard.Conn sees it, once the opening handshake is done: a switchboard.Handler.
 type endpoint Conn
 
-// Data implements switchboard.Handler. It takes one frame a call: its loop comes back for the next one unless the handler
-// has stopped it.
-func (e *endpoint) Data(_ *switchboard.Conn, p []byte) (int, error) {
+// Data implements switchboard.Handler. It takes every frame that is there, unless the handler stops it.
+func (e *endpoint) Data(_ *switchboard.Conn, p []byte) (n int, err error) {
 	c := (*Conn)(e)
-	if c.has(closeReceived) {
-		return len(p), nil
+	for n < len(p) && err == nil {
+		if c.has(closeReceived) {
+			return len(p), nil
+		}
+		used := 0
+		if used, err = c.frame(p[n:]); used == 0 {
+			break
+		}
+		n += used
+		if c.has(paused) || c.conn.Full() {
+			break
+		}
 	}
+	return n, err
+}
+
+// frame takes the frame that p begins with, or what is there of it.
+func (c *Conn) frame(p []byte) (int, error) {
 	var fresh *incoming
 	in := &fresh
 	if c.more != nil {

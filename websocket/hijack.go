@@ -92,18 +92,20 @@ func fromHTTP(r *http.Request, s *settings) (asked request, err error) {
 	return asked, nil
 }
 
-// A handOverer is a hijacked connection that is on a loop, as those of package web are. HandOver ends the net.Conn and has
-// the connection served by h, as switchboard.Server.Adopt does: Opened, if h is an Opener, then ahead, which was read and
-// not handled, and then what comes. It returns when that is sure to happen.
-type handOverer interface {
-	HandOver(ahead []byte, h switchboard.Handler) (*switchboard.Conn, error)
+// A looper is a hijacked connection that is on a loop, as those of package web are. Loop ends the net.Conn, and has the
+// connection served by the handler that begin returns on the loop: it is offered ahead first, which was read and not
+// handled, and then what comes.
+type looper interface {
+	Loop(ahead []byte, begin func(sc *switchboard.Conn) (switchboard.Handler, error)) error
 }
 
 // handOver gives a hijacked connection to the loop.
 func (u *Upgrader) handOver(nc net.Conn, ahead []byte, h *upgrading) error {
-	if on, ok := nc.(handOverer); ok {
-		_, err := on.HandOver(ahead, h)
-		return err
+	if on, ok := nc.(looper); ok {
+		return on.Loop(ahead, func(sc *switchboard.Conn) (switchboard.Handler, error) {
+			err := h.Opened(sc)
+			return (*endpoint)(h.c), err
+		})
 	}
 	server := u.Server
 	if server == nil {

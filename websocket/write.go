@@ -131,12 +131,10 @@ func appendMasked(b []byte, h header, p []byte) []byte {
 
 // writeDeflated sends a message compressed, unless it would not become shorter. mu is held.
 func (c *Conn) writeDeflated(kind Kind, p []byte) error {
-	d := deflation{c.loop.Deflate.Level, 1 << (c.deflates & deflateBits)}
-	var ctx *contexts
+	d := deflation{c.loop.Deflate.Level, int(c.deflates & deflateBits)}
 	var history []byte
 	if c.deflates&deflateContexts != 0 {
-		ctx = c.more.contexts
-		history = ctx.sent
+		history = c.more.contexts.sent
 	}
 	z := d.compress(p, history)
 	defer buffer.Put(z)
@@ -144,10 +142,20 @@ func (c *Conn) writeDeflated(kind Kind, p []byte) error {
 		return c.send(header{op: opcode(kind), fin: true, length: uint64(len(p))}, p)
 	}
 	err := c.send(header{op: opcode(kind), fin: true, compressed: true, length: uint64(len(z.B))}, z.B)
-	if err == nil && ctx != nil && ctx.keepSent > 0 {
-		ctx.sent = remember(ctx.sent, p, ctx.keepSent)
+	if err == nil {
+		c.remember(p)
 	}
 	return err
+}
+
+// remember keeps what was sent compressed, if the next message may refer to it. mu is held.
+func (c *Conn) remember(p []byte) {
+	if c.deflates&deflateContexts == 0 {
+		return
+	}
+	if ctx := c.more.contexts; ctx.keepSent > 0 {
+		ctx.sent = remember(ctx.sent, p, ctx.keepSent)
+	}
 }
 
 // remember appends p to history, of which the last bytes are kept.

@@ -1,0 +1,5 @@
+package websocket
+
+import "log/slog"
+
+var quiet = slog.New(slog.DiscardHandler)
