@@ -79,7 +79,7 @@ func TestCompressionKeepsToTheWindow(t *testing.T) {
 }
 
 func TestInflatingStopsAtTheLimit(t *testing.T) {
-	const limit = 1 << 20
+	const limit = 1 << 16
 	for _, c := range []struct {
 		size int
 		ok   bool

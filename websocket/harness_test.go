@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +23,8 @@ const patience = 20 * time.Second // for what must come, on a machine that is bu
 const askLines = "Host: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
 	"Sec-WebSocket-Version: 13\r\n"
 
+var quiet = slog.New(slog.DiscardHandler)
+
 // engines runs a test on every engine of this system.
 func engines(t *testing.T, f func(t *testing.T, engine string)) {
 	for _, engine := range switchboard.Engines() {
@@ -36,6 +39,9 @@ func serve(t testing.TB, u *Upgrader, s *switchboard.Server) (address string) {
 		s = &switchboard.Server{}
 	}
 	s.Accept = u.Accept
+	if s.Logger == nil {
+		s.Logger = quiet
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

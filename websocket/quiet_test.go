@@ -1,5 +1,0 @@
-package websocket
-
-import "log/slog"
-
-var quiet = slog.New(slog.DiscardHandler)
