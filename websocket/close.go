@@ -40,8 +40,8 @@ func (c *Conn) Close(code int, reason string) error {
 func (c *Conn) sendClose(code int, reason string) {
 	var payload [maxControl]byte
 	p := appendClose(payload[:0], code, reason)
+	c.sending.Store(c.sending.Load() | sendClosed) // first: the answer may come at once
 	err := c.send(header{op: opClose, fin: true, length: uint64(len(p))}, p)
-	c.sending.Store(c.sending.Load() | sendClosed)
 	if err == switchboard.ErrQueueFull {
 		due := append([]byte{}, p...)
 		c.conn.Do(func() {
