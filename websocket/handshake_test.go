@@ -133,8 +133,8 @@ func TestASlowRequestIsGivenUp(t *testing.T) {
 	io.Copy(io.Discard, r.head.Body)
 	r.wantsEnd()
 	// Who is done in time stays.
-	r = dialRaw(t, serve(t, &Upgrader{Handler: echo, Options: Options{HandshakeTimeout: 300 * time.Millisecond}}, nil))
-	time.Sleep(400 * time.Millisecond)
+	r = dialRaw(t, serve(t, &Upgrader{Handler: echo, Options: Options{HandshakeTimeout: time.Second}}, nil))
+	time.Sleep(1200 * time.Millisecond)
 	r.write(frame(0x81, true, "hello"))
 	r.wants(opText, "hello")
 }

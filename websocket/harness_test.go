@@ -25,9 +25,10 @@ const askLines = "Host: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// engines runs a test on every engine of this system.
+// engines runs a test on the two best engines of this system: one of completion and one of readiness, where there are both.
 func engines(t *testing.T, f func(t *testing.T, engine string)) {
-	for _, engine := range switchboard.Engines() {
+	all := switchboard.Engines()
+	for _, engine := range all[:min(2, len(all))] {
 		t.Run(engine, func(t *testing.T) { f(t, engine) })
 	}
 }

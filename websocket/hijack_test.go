@@ -1,13 +1,11 @@
 package websocket
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/switchboard-go/switchboard"
 )
@@ -136,19 +134,3 @@ func (l *lender) Data(c *switchboard.Conn, p []byte) (int, error) {
 }
 
 func (l *lender) Closed(*switchboard.Conn, error) {}
-
-func TestASlowHandshakeOfAHijackedConnectionHoldsNothing(t *testing.T) {
-	// The request was whole when net/http read it, so there is no handshake that could be slow: it opens at once.
-	w := newWitness(nil)
-	web := httptest.NewServer(&Upgrader{Handler: w, Server: loops(t, ""), Options: Options{HandshakeTimeout: 30 * time.Millisecond}})
-	defer web.Close()
-	r := dialRaw(t, web.Listener.Addr().String())
-	time.Sleep(60 * time.Millisecond)
-	w.conn(t).Write(Text, []byte("still here"))
-	r.wants(opText, "still here")
-	r.conn.Close()
-	if err := w.end(t); err != ErrNoClose {
-		t.Errorf("told %v", err)
-	}
-	_ = io.EOF
-}

@@ -22,9 +22,13 @@ func TestVeryLargeMessages(t *testing.T) {
 	engines(t, func(t *testing.T, engine string) {
 		const size = 16 << 20
 		options := Options{MaxMessage: size}
+		fragments := []int{64, 4096, 65535, 1 << 20, size}
+		if raceEnabled {
+			fragments = []int{4096, size}
+		}
 		address := serve(t, &Upgrader{Handler: echo, Options: options}, &switchboard.Server{Engine: engine, QueueLimit: size + 1<<20, Logger: quiet})
 		message := bytes.Repeat([]byte("0123456789abcdeé"), size/17+1)[:size-1]
-		for _, fragment := range []int{64, 4096, 65535, 1 << 20, size} {
+		for _, fragment := range fragments {
 			r := dialRaw(t, address)
 			go func() {
 				var b bytes.Buffer
@@ -141,7 +145,7 @@ func TestThousandsReconnectAtOnce(t *testing.T) {
 		s := &switchboard.Server{Engine: engine, Logger: quiet}
 		u := &Upgrader{Handler: h, Options: Options{PingInterval: time.Minute}}
 		address := serve(t, u, s)
-		const clients, rounds = 300, 5
+		const clients, rounds = 200, 3
 		var group sync.WaitGroup
 		for i := range clients {
 			group.Go(func() {
@@ -200,11 +204,11 @@ func TestSoak(t *testing.T) {
 						scheme, config = "wss://", &tls.Config{InsecureSkipVerify: true}
 						server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{own}}
 					}
-					options := Options{Deflate: d, PingInterval: 50 * time.Millisecond}
+					options := Options{Deflate: d, PingInterval: patience}
 					address := serve(t, &Upgrader{Handler: echo, Options: options}, server)
 					dialer := &Dialer{Server: loops(t, engine), Options: options, TLSConfig: config}
 					var group sync.WaitGroup
-					for i := range 12 {
+					for i := range 8 {
 						group.Go(func() { anything(t, dialer, scheme+address, uint64(i)) })
 					}
 					group.Wait()
@@ -217,7 +221,7 @@ func TestSoak(t *testing.T) {
 // anything does what a client may do, for some connections.
 func anything(t *testing.T, d *Dialer, at string, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 5))
-	for range 4 {
+	for range 3 {
 		got := make(chan string, 100)
 		w := newWitness(nil)
 		w.do = func(_ *Conn, kind Kind, p []byte) error {
