@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/binary"
 	"math/bits"
 	"sync"
@@ -11,15 +12,23 @@ import (
 // the rest of the payload goes on.
 func mask(p []byte, key uint32) uint32 {
 	k := uint64(key)<<32 | uint64(key)
-	for len(p) >= 64 {
-		q := (*[64]byte)(p)
-		for i := 0; i < 64; i += 32 {
-			binary.LittleEndian.PutUint64(q[i:], binary.LittleEndian.Uint64(q[i:])^k)
-			binary.LittleEndian.PutUint64(q[i+8:], binary.LittleEndian.Uint64(q[i+8:])^k)
-			binary.LittleEndian.PutUint64(q[i+16:], binary.LittleEndian.Uint64(q[i+16:])^k)
-			binary.LittleEndian.PutUint64(q[i+24:], binary.LittleEndian.Uint64(q[i+24:])^k)
+	if len(p) >= 4*maskBlock {
+		var block [maskBlock]byte // the key over and over, which XORBytes applies with vector instructions
+		for i := 0; i < maskBlock; i += 8 {
+			binary.LittleEndian.PutUint64(block[i:], k)
 		}
-		p = p[64:]
+		for len(p) >= maskBlock {
+			subtle.XORBytes(p, p[:maskBlock], block[:])
+			p = p[maskBlock:]
+		}
+	}
+	for len(p) >= 32 {
+		q := (*[32]byte)(p)
+		binary.LittleEndian.PutUint64(q[:], binary.LittleEndian.Uint64(q[:])^k)
+		binary.LittleEndian.PutUint64(q[8:], binary.LittleEndian.Uint64(q[8:])^k)
+		binary.LittleEndian.PutUint64(q[16:], binary.LittleEndian.Uint64(q[16:])^k)
+		binary.LittleEndian.PutUint64(q[24:], binary.LittleEndian.Uint64(q[24:])^k)
+		p = p[32:]
 	}
 	for len(p) >= 8 {
 		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^k)
@@ -35,6 +44,8 @@ func mask(p []byte, key uint32) uint32 {
 	}
 	return key
 }
+
+const maskBlock = 256 // bytes
 
 // keys are random bytes for masking keys. A key must be unpredictable (RFC 6455, section 10.3); one read of the system's
 // source serves many.
