@@ -12,7 +12,7 @@ import (
 // the rest of the payload goes on.
 func mask(p []byte, key uint32) uint32 {
 	k := uint64(key)<<32 | uint64(key)
-	if len(p) >= 4*maskBlock {
+	if len(p) >= 8*maskBlock {
 		var block [maskBlock]byte // the key over and over, which XORBytes applies with vector instructions
 		for i := 0; i < maskBlock; i += 8 {
 			binary.LittleEndian.PutUint64(block[i:], k)

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"encoding/binary"
 	"sync"
 	"unicode/utf8"
 
@@ -46,6 +47,11 @@ var incomings = sync.Pool{New: func() any { return new(incoming) }}
 // beginning and between messages. Whoever has dealt with a message calls release.
 func next(in **incoming, p []byte, r *rules) (n int, found part, err error) {
 	m := *in
+	if m == nil && r.masked && len(p) >= shortHeader {
+		if n, found, err = short(p, r); n > 0 || err != nil {
+			return n, found, err
+		}
+	}
 	if m != nil && m.left > 0 {
 		return m.resume(p, r)
 	}
@@ -104,6 +110,24 @@ func next(in **incoming, p []byte, r *rules) (n int, found part, err error) {
 	m.size += int64(h.length)
 	n, found, err = m.resume(p[size:], r)
 	return size + n, found, err
+}
+
+const shortHeader = 6 // bytes of the header of a masked frame of up to 125 bytes
+
+// short is next for the usual frame: a client's whole message of up to 125 bytes, all there. It leaves everything else.
+func short(p []byte, r *rules) (n int, found part, err error) {
+	op, length := opcode(p[0]&^bitFin), int(p[1]&^bitMasked)
+	n = shortHeader + length
+	if p[0]&bitFin == 0 || op != opText && op != opBinary || p[1]&bitMasked == 0 || length > maxControl || n > len(p) ||
+		int64(length) > r.maxMessage {
+		return 0, part{}, nil
+	}
+	body := p[shortHeader:n]
+	mask(body, binary.LittleEndian.Uint32(p[2:]))
+	if op == opText && !utf8.Valid(body) {
+		return 0, part{}, errNotUTF8
+	}
+	return n, part{op: op, first: true, last: true, payload: body}, nil
 }
 
 var errNotUTF8 = &ProtocolError{CodeInvalidData, "a text is not UTF-8"}
