@@ -62,6 +62,7 @@ type conn struct {
 	state state
 	again bool // it has been served before
 	quick bool // its requests follow each other quickly
+	late  bool // the time for its request is over
 	left  bool // Leaving was told; the loop's
 }
 
@@ -160,6 +161,9 @@ func (c *conn) Close() error {
 		}
 		s.closed = true
 		s.rouse()
+	}
+	if c.state == parked || c.state == returning {
+		c.depart()
 	}
 	c.mu.Unlock()
 	return c.sc.Close()

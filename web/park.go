@@ -39,7 +39,7 @@ func (l lines) InputEnded(sc *switchboard.Conn, rest []byte) error {
 		}
 	case len(rest) == 0 || c.again && len(rest) < peeked:
 		return io.EOF
-	default: // net/http knows what to say to the half of a request
+	default: // as in gather
 		c.wakeUp(rest, len(rest))
 		c.s.ended = true
 	}
@@ -67,7 +67,7 @@ func (l lines) Leaving(sc *switchboard.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state == parked && (sc.Buffered() == 0 || l.server.refuses.Load()) {
-		sc.Close()
+		c.hangUp()
 	}
 }
 
@@ -87,9 +87,23 @@ func (l lines) Closed(sc *switchboard.Conn, err error) {
 		s.err = err
 		s.rouse()
 	}
+	if was == parked || was == returning {
+		c.depart()
+	}
 	c.mu.Unlock()
 	l.server.forget(c)
-	if (was == parked || was == returning) && l.server.next.state != nil {
+}
+
+// hangUp closes a connection that net/http does not know. mu is held.
+func (c *conn) hangUp() {
+	c.depart()
+	c.sc.Close()
+}
+
+// depart has the hook told that a connection is closed that net/http does not know. mu is held.
+func (c *conn) depart() {
+	c.drop()
+	if c.from.server.next.state != nil {
 		c.from.tell(c.shown(), departed)
 	}
 }
@@ -107,6 +121,9 @@ func (c *conn) gather(p []byte) int {
 	}
 	server := c.from.server
 	size, ready := c.scan.look(p, server.headerLimit)
+	if c.late { // net/http knows what to say to the half of a request
+		size, ready = len(p), true
+	}
 	if ready {
 		c.wakeUp(p, size)
 		return skipped + len(p)
@@ -140,24 +157,33 @@ func (c *conn) wakeUp(p []byte, size int) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
+	c.late = false
 	c.quick = c.again && time.Since(epoch)-c.since < server.parkAfter
 	c.s, c.state, c.began, c.scan = s, serving, 0, headerScan{}
 	c.from.tell(c.shown(), woken)
 }
 
-// expireAfter closes the connection in d unless it is woken before. It runs on the loop.
+// expireAfter ends the time of the request that is awaited, or has begun, in d. It runs on the loop.
 func (c *conn) expireAfter(d time.Duration) {
-	if c.timer != nil {
+	if c.timer == nil {
+		c.timer = c.sc.After(d, c.expire)
+	} else {
 		c.timer.Reset(d)
+	}
+}
+
+func (c *conn) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != parked {
 		return
 	}
-	c.timer = c.sc.After(d, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.state == parked {
-			c.sc.Close()
-		}
-	})
+	if c.began == 0 || c.sc.Buffered() == 0 {
+		c.hangUp()
+		return
+	}
+	c.late = true
+	c.sc.Resume() // Data is offered what has come
 }
 
 // answered is told that net/http has answered a request and keeps the connection alive.
@@ -232,7 +258,7 @@ func (c *conn) settle() {
 	if len(s.unread()) > 0 || s.ended {
 		c.sc.Unread(s.unread())
 	} else if c.from.server.leaves.Load() {
-		c.sc.Close()
+		c.hangUp()
 	}
 	s.release()
 }
@@ -246,7 +272,7 @@ func (s *Server) closeIdle() {
 		c.mu.Lock()
 		switch c.state {
 		case parked, returning:
-			c.sc.Close()
+			c.hangUp()
 		case parking: // http.Server may know it no more
 			c.s.closes++
 		}

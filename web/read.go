@@ -41,7 +41,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		switch {
 		case s.closed:
 			return 0, c.failure("read", net.ErrClosed)
-		case expired(s.readUntil):
+		case s.header == 0 && expired(s.readUntil): // a header was received in time
 			if len(p) == 1 {
 				return 0, errAborted
 			}
@@ -136,7 +136,7 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 
 // firstWait is the part of Server.ParkAfter that a connection waits whose requests have not followed each other within it
 // so far: one that asks once in a while is parked early, one that is busy is parked needlessly once at most.
-const firstWait = 10
+const firstWait = 50
 
 // peeked is for how many bytes of a request net/http waits with its idle timeout; then its header timeout begins.
 const peeked = 4

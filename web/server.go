@@ -218,7 +218,7 @@ func (s *Server) prepare(cert *certificate) error {
 	s.headerLimit = min(s.headerLimit, s.Loops.InputLimit)
 	s.highWater = cmp.Or(s.Loops.HighWater, 64<<10)
 	s.queueLimit = cmp.Or(s.Loops.QueueLimit, max(1<<20, 4*s.highWater))
-	s.parkAfter = max(0, cmp.Or(s.ParkAfter, 50*time.Millisecond))
+	s.parkAfter = max(0, cmp.Or(s.ParkAfter, 250*time.Millisecond))
 	if err := parkingAssumption(); err != nil && s.parkAfter > 0 {
 		s.parkAfter = 0
 		cmp.Or(s.Loops.Logger, slog.Default()).Warn("idle connections keep their goroutines: "+
