@@ -270,10 +270,10 @@ func (s *Server) closeIdle() {
 	defer s.mu.Unlock()
 	for c := s.conns.first; c != nil; c = c.after {
 		c.mu.Lock()
-		switch c.state {
-		case parked, returning:
+		switch {
+		case (c.state == parked || c.state == returning) && c.scan.searched == 0:
 			c.hangUp()
-		case parking: // http.Server may know it no more
+		case c.state == parking: // http.Server may know it no more
 			c.s.closes++
 		}
 		c.mu.Unlock()
