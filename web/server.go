@@ -26,7 +26,9 @@ type Server struct {
 
 	// Loops accepts the connections and carries their bytes. Its Accept must be nil: every connection is HTTP. Leave its
 	// IdleTimeout at 0 and set that of HTTP: it would end a connection whose handler takes longer for an answer. An
-	// InputLimit of 0 becomes what HTTP.MaxHeaderBytes needs. nil means a zero switchboard.Server.
+	// InputLimit of 0 becomes what HTTP.MaxHeaderBytes needs. An Engine of "" becomes the first that waits for readiness:
+	// it passes the processor on to the goroutines of net/http with less work than "uring". nil means a zero
+	// switchboard.Server.
 	Loops *switchboard.Server
 
 	// ParkAfter is how long a connection that was served waits for the next request on its goroutine, with its buffers,
@@ -208,6 +210,9 @@ func (s *Server) prepare(cert *certificate) error {
 		return err
 	}
 	s.Loops.Accept = s.accept
+	if s.Loops.Engine == "" {
+		s.Loops.Engine = readiness()
+	}
 	s.headerLimit = slop + http.DefaultMaxHeaderBytes
 	if s.HTTP.MaxHeaderBytes > 0 {
 		s.headerLimit = slop + s.HTTP.MaxHeaderBytes
@@ -226,6 +231,16 @@ func (s *Server) prepare(cert *certificate) error {
 	}
 	s.wrapHooks()
 	return nil
+}
+
+// readiness returns the name of the best engine that is not a completion engine.
+func readiness() string {
+	for _, name := range switchboard.Engines() {
+		if name != "uring" {
+			return name
+		}
+	}
+	return ""
 }
 
 // slop is how many bytes more than MaxHeaderBytes net/http reads of a header before it is too long.

@@ -149,6 +149,10 @@ func (b *benching) show(result *bench.Result, page *reportFile) error {
 
 // configure turns what was typed into the run's settings.
 func (b *benching) configure(flags *pflag.FlagSet, target string) error {
+	target, err := b.byURL(flags, target)
+	if err != nil {
+		return err
+	}
 	callees, err := b.tls.parse(target)
 	if err != nil {
 		return err
