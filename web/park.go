@@ -59,9 +59,7 @@ func (l lines) Drained(sc *switchboard.Conn) {
 // Leaving implements switchboard.Leaver: the loops are being shut down. What is idle is closed, a request that has begun
 // is served, and its answer is the connection's last: http.Server says so in its header.
 func (l lines) Leaving(sc *switchboard.Conn) {
-	if !l.server.leaves.Swap(true) {
-		l.server.HTTP.SetKeepAlivesEnabled(false)
-	}
+	l.server.leave()
 	c := sc.Value().(*conn)
 	c.left = true
 	c.mu.Lock()
@@ -69,6 +67,12 @@ func (l lines) Leaving(sc *switchboard.Conn) {
 	if c.state == parked && (sc.Buffered() == 0 || l.server.refuses.Load()) {
 		c.hangUp()
 	}
+}
+
+// leave has every answer be its connection's last, because the loops are being shut down.
+func (s *Server) leave() {
+	s.leaves.Store(true)
+	s.lastOnce.Do(func() { s.HTTP.SetKeepAlivesEnabled(false) })
 }
 
 // Closed implements switchboard.Handler.

@@ -52,6 +52,7 @@ type Server struct {
 
 	refuses  atomic.Bool // http.Server serves no more requests
 	leaves   atomic.Bool // the loops are being shut down, or http.Server is
+	lastOnce sync.Once   // has every answer be its connection's last
 	shutOnce sync.Once
 	probe    atomic.Pointer[probe]
 
@@ -142,7 +143,7 @@ func (s *Server) serve(l net.Listener, accept func() error) error {
 	s.startProbe(ln)
 	err := accept()
 	if err == switchboard.ErrServerClosed {
-		s.leaves.Store(true)
+		s.leave()
 		err = http.ErrServerClosed
 	}
 	s.mu.Lock()
