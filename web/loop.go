@@ -43,6 +43,9 @@ func (c *conn) handOver(begin func(*switchboard.Conn) (switchboard.Handler, erro
 	if s.paused {
 		sc.Resume()
 	}
+	if s.letGo != nil {
+		s.letGo()
+	}
 	if len(s.unread()) > 0 || s.ended {
 		sc.Unread(s.unread())
 	}

@@ -150,6 +150,9 @@ func (c *conn) wakeUp(p []byte, size int) {
 	s := sessions.Get().(*session)
 	s.put(p)
 	s.header = size
+	if loops := server.Loops; loops.IdleTimeout > 0 || loops.HalfCloseTimeout > 0 {
+		s.letGo = c.sc.Hold() // a handler takes its time
+	}
 	if c.began > 0 {
 		if d := server.headerTimeout(); d > 0 {
 			s.headerUntil = epoch.Add(c.began + d)

@@ -56,6 +56,18 @@ func TestWhatIsIdleHasNoGoroutine(t *testing.T) {
 	})
 }
 
+func TestTheLoopsIdleTimeoutDoesNotEndARequest(t *testing.T) {
+	parking(t, func(t *testing.T, s server) {
+		s.loops.IdleTimeout = 50 * time.Millisecond
+		c := dial(t, s.start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(150 * time.Millisecond)
+			hello(w, r)
+		})}))
+		c.asks(get("/"), "hello")
+		c.hearsEnd("") // but what is idle it ends
+	})
+}
+
 func TestEmptyLinesBeforeARequestAreSkipped(t *testing.T) {
 	onTheLoops(t, func(t *testing.T, s server) {
 		if s.park < 0 {

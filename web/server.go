@@ -24,8 +24,8 @@ type Server struct {
 	// means a zero http.Server.
 	HTTP *http.Server
 
-	// Loops accepts the connections and carries their bytes. Its Accept must be nil: every connection is HTTP. Leave its
-	// IdleTimeout at 0 and set that of HTTP: it would end a connection whose handler takes longer for an answer. An
+	// Loops accepts the connections and carries their bytes. Its Accept must be nil: every connection is HTTP. Its
+	// IdleTimeout and HalfCloseTimeout do not count while a request is served; those of HTTP are kept as well. An
 	// InputLimit of 0 becomes what HTTP.MaxHeaderBytes needs. An Engine of "" becomes the first that waits for readiness:
 	// it passes the processor on to the goroutines of net/http with less work than "uring". nil means a zero
 	// switchboard.Server.
