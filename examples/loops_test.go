@@ -97,3 +97,12 @@ func TestEchoOverTLSMakesUpACertificate(t *testing.T) {
 		t.Errorf("openssl heard %s", out)
 	}
 }
+
+func TestWebhelloAnswersCurl(t *testing.T) {
+	server := start(t, example("webhello"), "-listen", "127.0.0.1:0")
+	url := "http://" + server.address + "/"
+	out, errs, code := run(t, "", peer(t, "curl"), "-sS", url, url+"any")
+	if out != "Hello, world!\nHello, world!\n" || code != 0 {
+		t.Errorf("curl heard %q, %s, and ended with %d", out, errs, code)
+	}
+}
