@@ -196,7 +196,15 @@ func (ln *listener) close() {
 		}
 	}
 	ln.l.Close()
-	<-ln.done
+	c := ln.s.ctx
+	c.mu.Lock()
+	if c.listeners[ln.key] == ln {
+		delete(c.listeners, ln.key)
+	}
+	c.mu.Unlock()
+	if ln.l.Addr().Network() == "tcp" { // the path of a Unix socket is gone already
+		<-ln.done
+	}
 }
 
 // Unbind stops accepting at an endpoint that Bind returned. Peers that came by it stay.
