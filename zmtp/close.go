@@ -80,11 +80,11 @@ func (s *Socket) sendAll(ctx context.Context) {
 
 // unsentNow returns how many messages are queued and not written. s.mu is held.
 func (s *Socket) unsentNow() int {
-	n := s.backlog.n
+	n := int(s.backlog.n)
 	for _, p := range s.peers {
-		n += p.out.n
+		n += int(p.out.n)
 		if p.cur != nil {
-			n += p.cur.n
+			n += int(p.cur.n)
 		}
 	}
 	return n
@@ -133,7 +133,7 @@ func (s *Socket) endAll() int {
 		}
 	}
 	left += int(s.stats.Lost - lost)
-	if n := s.backlog.n; n > left {
+	if n := int(s.backlog.n); n > left {
 		left = n
 	}
 	s.backlog.clear()

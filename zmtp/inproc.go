@@ -189,7 +189,7 @@ func (p *peer) takeOver(c *chunk) bool {
 	if p.state != stateReady || p.paused {
 		return false
 	}
-	n := c.n
+	n := int(c.n)
 	if s.opt.Conflate {
 		for ; c.n > 1; c.n-- {
 			c.at += messageSize(c.bytes())
@@ -199,7 +199,7 @@ func (p *peer) takeOver(c *chunk) bool {
 		n = 1
 	}
 	if size := len(c.bytes()); size < alone {
-		p.in.addRaw(c.bytes(), n)
+		p.in.addRaw(c.bytes(), int32(n))
 		c.free()
 	} else {
 		p.in.push(c)
@@ -219,8 +219,8 @@ func (p *peer) handleAll() {
 	s.mu.Lock()
 	for p.in.n > 0 && !s.closing {
 		c := p.in.shift()
-		s.waiting -= c.n
-		wake := p.paused && p.in.n <= s.opt.RecvHighWater/2
+		s.waiting -= int(c.n)
+		wake := p.paused && int(p.in.n) <= s.opt.RecvHighWater/2
 		if wake {
 			p.paused = false
 		}

@@ -20,18 +20,19 @@ type Options struct {
 	// HighWaterBytes counts.
 	SendHighWater, RecvHighWater int
 
-	// HighWaterBytes is how many bytes may wait for each peer, and from each peer, whatever their number. 0: 64 MiB.
+	// HighWaterBytes is how many bytes may wait for each peer, and from each peer, whatever their number. 0: 64 MiB. At most 1 GiB.
 	HighWaterBytes int
 
 	// MaxMessageSize is how many bytes a message may have, all parts together; a peer that begins a longer one is ended
-	// before memory is taken for it. MaxParts is how many parts. 0: 64 MiB, and 1024.
+	// before memory is taken for it. MaxParts is how many parts. 0: 64 MiB,
+	// and 1024. At most 1 GiB.
 	MaxMessageSize, MaxParts int
 
 	// MaxPeers is how many accepted connections the socket has at most; others are refused. 0: no limit.
 	MaxPeers int
 
 	// SubscriptionLimit is how much one peer may subscribe to, in bytes: each subscription counts as its length and 128
-	// more. A peer that goes over it is ended. 0: 16 MiB.
+	// more. A peer that goes over it is ended. 0: 16 MiB. At most 1 GiB.
 	SubscriptionLimit int
 
 	// Linger is how long Close waits for messages that were not sent. 0: 30 seconds. Less than 0: not at all.
@@ -108,7 +109,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-const unlimited = 1 << 62
+const unlimited = 1<<31 - 1
 
 // resolve puts the zero values into words and checks the rest.
 func (o Options) resolve(t Type) (Options, error) {
@@ -135,6 +136,9 @@ func (o Options) resolve(t Type) (Options, error) {
 	o.HandshakeTimeout = cmp.Or(o.HandshakeTimeout, 30*time.Second)
 	o.HeartbeatTimeout = cmp.Or(o.HeartbeatTimeout, o.HeartbeatInterval)
 	o.ReqCorrelate = o.ReqCorrelate || o.ReqRelaxed
+	o.MaxMessageSize = min(o.MaxMessageSize, 1<<30)
+	o.HighWaterBytes = min(o.HighWaterBytes, 1<<30)
+	o.SubscriptionLimit = min(o.SubscriptionLimit, 1<<30)
 	switch {
 	case len(o.Identity) > 255:
 		return o, fmt.Errorf("Options.Identity has %d bytes: at most 255", len(o.Identity))
@@ -167,5 +171,5 @@ func highWater(n int) int {
 	if n < 0 {
 		return unlimited
 	}
-	return cmp.Or(n, 1000)
+	return min(cmp.Or(n, 1000), unlimited)
 }

@@ -31,9 +31,9 @@ type peer struct {
 	in, out   queue
 	cur       *chunk // of out, being written
 	curAt     int    // how much of it was
-	subs      []*node
-	written   int64 // bytes given to the connection
-	lastWrite int64 // when the queue was last written, in nanoseconds since the socket was made
+	sub       *node  // its first subscription
+	written   int64  // bytes given to the connection
+	lastWrite int64  // when the queue was last written, in nanoseconds since the socket was made
 	subBytes  int32
 	again     int32 // subscriptions that it had already
 	index     int32 // in Socket.peers
@@ -75,7 +75,8 @@ type extra struct {
 	pulse    *pulse
 	timer    *switchboard.Timer // of the handshake
 	err      error              // why we ended it
-	subs     map[*node]struct{} // in place of peer.subs, when they are many
+	subs     []*node            // its other subscriptions, and when those are many
+	manySubs map[*node]struct{} // the rest
 	running  bool               // a goroutine calls the handler, of an inproc peer
 }
 

@@ -105,5 +105,5 @@ func (s *Socket) canSend() bool {
 		return true
 	}
 	return !s.opt.Immediate && len(s.peers) == 0 && len(s.dialers) > 0 &&
-		s.backlog.n < s.opt.SendHighWater && s.backlog.size < s.opt.HighWaterBytes
+		int(s.backlog.n) < s.opt.SendHighWater && int(s.backlog.size) < s.opt.HighWaterBytes
 }

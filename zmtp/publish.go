@@ -276,42 +276,44 @@ func (s *Socket) subscriptionLocked(p *peer, on bool, topic []byte) (news bool, 
 	return first || o.XPubVerbose || o.XPubVerboser, nil
 }
 
-// fewSubs is up to how many subscriptions a peer's are kept in a list.
+// fewSubs is up to how many subscriptions a peer's are kept in a list. Most peers have one.
 const fewSubs = 64
 
 // remember notes that p has subscribed to n, forget that it has not.
 func (p *peer) remember(n *node) {
-	switch x := p.more; {
-	case x != nil && x.subs != nil:
-		x.subs[n] = struct{}{}
-	case p.subs == nil:
-		p.subs = []*node{n}
-	case len(p.subs) < fewSubs:
-		p.subs = append(p.subs, n)
-	default:
-		x = p.extra()
-		x.subs = map[*node]struct{}{n: {}}
-		for _, n := range p.subs {
-			x.subs[n] = struct{}{}
-		}
-		p.subs = nil
+	if p.sub == nil {
+		p.sub = n
+		return
 	}
+	x := p.extra()
+	if x.manySubs == nil && len(x.subs) < fewSubs {
+		x.subs = append(x.subs, n)
+		return
+	}
+	if x.manySubs == nil {
+		x.manySubs = map[*node]struct{}{}
+	}
+	x.manySubs[n] = struct{}{}
 }
 
 func (p *peer) forget(n *node) {
-	if p.more != nil && p.more.subs != nil {
-		delete(p.more.subs, n)
-	} else if at := slices.Index(p.subs, n); at >= 0 {
-		p.subs = slices.Delete(p.subs, at, at+1)
+	if p.sub == n {
+		p.sub = nil
+		return
 	}
+	if at := slices.Index(p.more.subs, n); at >= 0 {
+		p.more.subs = slices.Delete(p.more.subs, at, at+1)
+		return
+	}
+	delete(p.more.manySubs, n)
 }
 
 func (p *peer) has(n *node) bool {
-	if p.more != nil && p.more.subs != nil {
-		_, yes := p.more.subs[n]
-		return yes
+	if p.sub == n || p.more == nil {
+		return p.sub == n
 	}
-	return slices.Contains(p.subs, n)
+	_, yes := p.more.manySubs[n]
+	return yes || slices.Contains(p.more.subs, n)
 }
 
 // unsubscribeAll takes the subscriptions of a peer that is gone away, which an XPUB hears of. s.mu is held.
@@ -319,14 +321,18 @@ func (s *Socket) unsubscribeAll(p *peer) {
 	if s.typ != PUB && s.typ != XPUB && s.typ != RADIO {
 		return
 	}
-	nodes := p.subs
-	if p.more != nil {
-		for n := range p.more.subs {
+	var nodes []*node
+	if p.sub != nil {
+		nodes = append(nodes, p.sub)
+	}
+	if x := p.more; x != nil {
+		nodes = append(nodes, x.subs...)
+		for n := range x.manySubs {
 			nodes = append(nodes, n)
 		}
-		p.more.subs = nil
+		x.subs, x.manySubs = nil, nil
 	}
-	p.subs = nil
+	p.sub = nil
 	for _, n := range nodes {
 		if !n.remove(p) {
 			continue

@@ -12,7 +12,7 @@ type chunk struct {
 	b      *buffer.Buffer
 	shared *share // other chunks hold b too; nil: none do
 	at     int    // bytes of b that were consumed
-	n      int    // messages left
+	n      int32  // messages left
 	end    int64  // of a chunk that was written: how many bytes the connection has sent when all of it is
 	next   *chunk
 }
@@ -59,8 +59,8 @@ func (c *chunk) split() *chunk {
 // A queue holds messages in chunks. The zero value is an empty queue, which holds no memory.
 type queue struct {
 	head, tail *chunk
-	n          int // messages
-	size       int // bytes
+	n          int32 // messages
+	size       int32 // bytes
 }
 
 // extend returns the chunk that the next size bytes go to, with room for them.
@@ -97,7 +97,7 @@ func (q *queue) push(c *chunk) {
 	}
 	q.tail = c
 	q.n += c.n
-	q.size += len(c.b.B) - c.at
+	q.size += int32(len(c.b.B) - c.at)
 }
 
 // unshift puts a chunk at the beginning.
@@ -108,7 +108,7 @@ func (q *queue) unshift(c *chunk) {
 		q.tail = c
 	}
 	q.n += c.n
-	q.size += len(c.b.B) - c.at
+	q.size += int32(len(c.b.B) - c.at)
 }
 
 // shift takes the first chunk, nil if there is none.
@@ -123,7 +123,7 @@ func (q *queue) shift() *chunk {
 	}
 	c.next = nil
 	q.n -= c.n
-	q.size -= len(c.b.B) - c.at
+	q.size -= int32(len(c.b.B) - c.at)
 	return c
 }
 
@@ -135,16 +135,16 @@ func (q *queue) add(parts [][]byte, size int) {
 }
 
 // addRaw appends n messages as they are on the wire.
-func (q *queue) addRaw(p []byte, n int) {
+func (q *queue) addRaw(p []byte, n int32) {
 	c := q.extend(len(p))
 	c.b.B = append(c.b.B, p...)
 	q.grew(c, n, len(p))
 }
 
-func (q *queue) grew(c *chunk, n, size int) {
+func (q *queue) grew(c *chunk, n int32, size int) {
 	c.n += n
 	q.n += n
-	q.size += size
+	q.size += int32(size)
 }
 
 // consumed takes the first message, of size bytes, off the first chunk. It returns the chunk if that was its last, for the
@@ -157,13 +157,13 @@ func (q *queue) consumed(size int) (empty *chunk) {
 	c.at += size
 	c.n--
 	q.n--
-	q.size -= size
+	q.size -= int32(size)
 	return nil
 }
 
 // clear drops everything and returns how many messages that was.
 func (q *queue) clear() (n int) {
-	n = q.n
+	n = int(q.n)
 	for c := q.shift(); c != nil; c = q.shift() {
 		c.free()
 	}

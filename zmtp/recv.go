@@ -99,7 +99,7 @@ func (s *Socket) nextMessage(m *Message) (resume *peer, err error) {
 		} else {
 			p.inbox = false
 		}
-		if p.paused && p.in.n <= s.opt.RecvHighWater/2 && p.in.size <= s.opt.HighWaterBytes/2 {
+		if p.paused && int(p.in.n) <= s.opt.RecvHighWater/2 && int(p.in.size) <= s.opt.HighWaterBytes/2 {
 			p.paused = false
 			if resume != nil {
 				resume.c.Do(resume.c.Resume)
@@ -196,7 +196,7 @@ func (p *peer) deliver(b []byte, n int) {
 		}
 		s.conflate(p)
 	}
-	p.in.addRaw(b, n)
+	p.in.addRaw(b, int32(n))
 	s.arrived(p, n)
 	s.mu.Unlock()
 }
@@ -233,7 +233,7 @@ func (s *Socket) arrived(p *peer, n int) {
 		p.inbox = true
 		s.inbox.push(p)
 	}
-	if !p.paused && (p.in.n >= s.opt.RecvHighWater || p.in.size >= s.opt.HighWaterBytes) {
+	if !p.paused && (int(p.in.n) >= s.opt.RecvHighWater || int(p.in.size) >= s.opt.HighWaterBytes) {
 		p.paused = true
 		if p.c != nil {
 			p.c.Pause()

@@ -57,6 +57,9 @@ func (s *Socket) transfer(ctx context.Context, m *Message, wait bool) error {
 			err = ErrClosed
 			break
 		}
+		if size >= alone && traits[s.typ].balance && s.typ != REQ && s.writeThrough(m.Parts, size) {
+			break
+		}
 		if wait && s.sendDeadline.over() {
 			// A deadline that is past holds even for what would not wait, as net's.
 			err = s.wait(ctx, &s.senders, &s.sendDeadline)
@@ -129,7 +132,7 @@ func (s *Socket) balance(parts [][]byte, size int) (*peer, error) {
 		if s.opt.Conflate {
 			s.stats.Dropped += int64(s.backlog.clear())
 		}
-		if s.backlog.n >= s.opt.SendHighWater || s.backlog.size >= s.opt.HighWaterBytes {
+		if int(s.backlog.n) >= s.opt.SendHighWater || int(s.backlog.size) >= s.opt.HighWaterBytes {
 			return nil, ErrWouldBlock
 		}
 		s.backlog.add(parts, size)

@@ -113,6 +113,14 @@ func (s *Socket) begin(p *peer) {
 	s.shaking[p] = struct{}{}
 }
 
+// shaken takes back what begin noted, and gives the memory of a rush of connections back when it is over.
+func (s *Socket) shaken(p *peer) {
+	delete(s.shaking, p)
+	if len(s.shaking) == 0 {
+		s.shaking = nil
+	}
+}
+
 // join makes p, which is of the type named, one of the peers, or tells why it cannot be.
 func (s *Socket) join(p *peer, typ string) error {
 	s.mu.Lock()
@@ -137,7 +145,7 @@ func (s *Socket) join(p *peer, typ string) error {
 		s.served[p.routing] = p
 	}
 	p.state = stateReady
-	delete(s.shaking, p)
+	s.shaken(p)
 	p.index = int32(len(s.peers))
 	s.peers = append(s.peers, p)
 	if traits[s.typ].balance {
@@ -168,7 +176,7 @@ func (s *Socket) leave(p *peer) {
 		return
 	}
 	s.open--
-	delete(s.shaking, p)
+	s.shaken(p)
 	if p.accepted {
 		s.accepted--
 	}
@@ -296,13 +304,13 @@ func (s *Socket) unload(p *peer) {
 // roomy tells whether p's queue takes another message. s.mu is held.
 func (p *peer) roomy() bool {
 	o := &p.s.opt
-	return p.out.n < o.SendHighWater && p.out.size < o.HighWaterBytes
+	return int(p.out.n) < o.SendHighWater && int(p.out.size) < o.HighWaterBytes
 }
 
 // relieved tells whether p's queue has drained so far that a sender may be woken. s.mu is held.
 func (p *peer) relieved() bool {
 	o := &p.s.opt
-	return p.out.n <= o.SendHighWater/2 && p.out.size <= o.HighWaterBytes/2
+	return int(p.out.n) <= o.SendHighWater/2 && int(p.out.size) <= o.HighWaterBytes/2
 }
 
 // hasRoom puts p among the peers that have room, and noRoom takes it from there. s.mu is held.

@@ -177,12 +177,75 @@ func (p *peer) wrote() {
 		c.free()
 		return
 	}
+	p.retain(c)
+}
+
+// retain keeps a chunk until the connection has sent it.
+func (p *peer) retain(c *chunk) {
 	x := p.extra()
 	x.sent.push(c)
 	if !x.settling {
 		x.settling = true
 		p.c.Do(p.settle)
 	}
+}
+
+// writeThrough writes a long message without queueing it, if nothing is queued for the peer whose turn it is. It tells whether
+// it did. s.mu is held, but not while it writes.
+func (s *Socket) writeThrough(parts [][]byte, size int) bool {
+	if s.room == 0 || len(parts) > 8 || s.opt.Conflate {
+		return false
+	}
+	p := s.ready[s.next%s.room]
+	if p.c == nil || p.writing || p.scheduled || p.out.n > 0 || p.cur != nil || size > writeAhead || p.c.Full() ||
+		p.more != nil && (p.more.cipher != nil || len(p.more.commands) > 0) {
+		return false
+	}
+	s.next = s.next%s.room + 1
+	p.writing = true
+	s.mu.Unlock()
+	var headers [8 * longestHeader]byte
+	var room [16][]byte
+	at, bufs := headers[:0], room[:0]
+	for i, part := range parts {
+		flags := byte(flagMore)
+		if i == len(parts)-1 {
+			flags = 0
+		}
+		begin := len(at)
+		at = appendHeader(at, flags, len(part))
+		bufs = append(bufs, at[begin:], part)
+	}
+	_, err := p.c.Writev(bufs...)
+	s.mu.Lock()
+	p.lastWrite = s.now()
+	c := chunks.Get().(*chunk)
+	c.n = 1
+	if err == nil {
+		p.written += int64(size)
+		s.stats.Sent++
+		c.end = p.written
+		p.settled(p.c.Sent())
+	}
+	if err != nil || p.c.Sent() < c.end {
+		c.b = buffer.Get(size)
+		c.b.B = appendParts(c.b.B, parts)
+		if err != nil { // the connection is about to end, and another may have the message
+			p.out.push(c)
+		} else {
+			p.retain(c)
+		}
+	} else {
+		*c = chunk{}
+		chunks.Put(c)
+	}
+	p.writing = false
+	if p.state == stateGone {
+		s.reclaim(p)
+	} else if p.rewrite {
+		s.schedule(p)
+	}
+	return true
 }
 
 // settled lets go of what the connection has sent.
