@@ -144,7 +144,7 @@ func (p *peer) endInproc(err error) {
 func (p *peer) handOver() {
 	s, to := p.s, p.other
 	for p.state == stateReady {
-		if x := p.more; x != nil && len(x.commands) > 0 {
+		if x := p.more.Load(); x != nil && len(x.commands) > 0 {
 			b := x.commands
 			x.commands = nil
 			s.mu.Unlock()
@@ -206,7 +206,7 @@ func (p *peer) takeOver(c *chunk) bool {
 	}
 	s.arrived(p, n)
 	if s.opt.Handler != nil && !p.extra().running {
-		p.more.running = true
+		p.more.Load().running = true
 		go p.handleAll()
 	}
 	return true
@@ -248,6 +248,6 @@ func (p *peer) handleAll() {
 		c.free()
 		s.mu.Lock()
 	}
-	p.more.running = false
+	p.more.Load().running = false
 	s.mu.Unlock()
 }

@@ -72,7 +72,7 @@ func (p *peer) counts(h header, t *tally) (whole bool, err error) {
 
 // input takes bytes of frames.
 func (p *peer) input(b []byte) (err error) {
-	if p.more != nil && p.more.cipher != nil {
+	if p.more.Load() != nil && p.more.Load().cipher != nil {
 		return p.inputSealed(b)
 	}
 	for len(b) > 0 && err == nil && p.state == stateReady {
@@ -264,7 +264,7 @@ func (p *peer) inputSealed(b []byte) error {
 // openFrame decrypts a frame and takes it.
 func (p *peer) openFrame(body []byte) error {
 	r := p.run
-	flags, plain, err := p.more.cipher.open(r.scratch, body)
+	flags, plain, err := p.more.Load().cipher.open(r.scratch, body)
 	if err != nil {
 		return err
 	}

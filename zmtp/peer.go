@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
@@ -17,14 +18,14 @@ import (
 // come, stateShaking until both sides have agreed, stateReady while messages flow, stateGone.
 type peer struct {
 	s      *Socket
-	c      *switchboard.Conn // nil: inproc
-	run    *run              // of its loop
-	other  *peer             // the other end of an inproc pair
-	origin *listener         // that it came by
-	dialer *dialer           // that it was dialled by
-	hs     *handshake        // until it is ready
-	asm    *assembly         // a message that has come in part
-	more   *extra            // what few peers have
+	c      *switchboard.Conn     // nil: inproc
+	run    *run                  // of its loop
+	other  *peer                 // the other end of an inproc pair
+	origin *listener             // that it came by
+	dialer *dialer               // that it was dialled by
+	hs     *handshake            // until it is ready
+	asm    *assembly             // a message that has come in part
+	more   atomic.Pointer[extra] // what few peers have
 
 	// Under the socket's mu.
 	identity  string // by which a ROUTER addresses it
@@ -80,11 +81,13 @@ type extra struct {
 	running  bool               // a goroutine calls the handler, of an inproc peer
 }
 
+// extra returns what few peers have, which is made when it is first needed.
 func (p *peer) extra() *extra {
-	if p.more == nil {
-		p.more = new(extra)
+	if x := p.more.Load(); x != nil {
+		return x
 	}
-	return p.more
+	p.more.CompareAndSwap(nil, new(extra))
+	return p.more.Load()
 }
 
 // address returns the peer's address, in words.
@@ -204,7 +207,7 @@ func (p *peer) end(err error) {
 		return
 	}
 	if p.extra().err == nil {
-		p.more.err = err
+		p.more.Load().err = err
 	}
 	p.c.Abort()
 }
@@ -220,8 +223,8 @@ func (p *peer) evict(err error) {
 
 // Closed tells that the connection is gone.
 func (p *peer) Closed(c *switchboard.Conn, err error) {
-	if p.more != nil && p.more.err != nil {
-		err = p.more.err
+	if p.more.Load() != nil && p.more.Load().err != nil {
+		err = p.more.Load().err
 	}
 	if err == io.EOF {
 		err = nil
@@ -384,11 +387,11 @@ func (p *peer) answered(user string, err error) {
 // join makes the peer one of its socket's.
 func (p *peer) join() error {
 	h := p.hs
-	if p.more != nil && p.more.timer != nil {
-		p.more.timer.Stop()
-		p.more.timer = nil
-		if p.more.err == nil {
-			p.more = nil
+	if p.more.Load() != nil && p.more.Load().timer != nil {
+		p.more.Load().timer.Stop()
+		p.more.Load().timer = nil
+		if p.more.Load().err == nil {
+			p.more.Store(nil)
 		}
 	}
 	if h.cipher != nil || h.user != "" || h.metadata != nil {

@@ -301,19 +301,19 @@ func (p *peer) forget(n *node) {
 		p.sub = nil
 		return
 	}
-	if at := slices.Index(p.more.subs, n); at >= 0 {
-		p.more.subs = slices.Delete(p.more.subs, at, at+1)
+	if at := slices.Index(p.more.Load().subs, n); at >= 0 {
+		p.more.Load().subs = slices.Delete(p.more.Load().subs, at, at+1)
 		return
 	}
-	delete(p.more.manySubs, n)
+	delete(p.more.Load().manySubs, n)
 }
 
 func (p *peer) has(n *node) bool {
-	if p.sub == n || p.more == nil {
+	if p.sub == n || p.more.Load() == nil {
 		return p.sub == n
 	}
-	_, yes := p.more.manySubs[n]
-	return yes || slices.Contains(p.more.subs, n)
+	_, yes := p.more.Load().manySubs[n]
+	return yes || slices.Contains(p.more.Load().subs, n)
 }
 
 // unsubscribeAll takes the subscriptions of a peer that is gone away, which an XPUB hears of. s.mu is held.
@@ -325,7 +325,7 @@ func (s *Socket) unsubscribeAll(p *peer) {
 	if p.sub != nil {
 		nodes = append(nodes, p.sub)
 	}
-	if x := p.more; x != nil {
+	if x := p.more.Load(); x != nil {
 		nodes = append(nodes, x.subs...)
 		for n := range x.manySubs {
 			nodes = append(nodes, n)

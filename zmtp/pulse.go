@@ -38,7 +38,7 @@ func (p *peer) beat() {
 	if p.state != stateReady {
 		return
 	}
-	o, u := &p.s.opt, p.more.pulse
+	o, u := &p.s.opt, p.more.Load().pulse
 	if p.c.Received() != u.heard {
 		u.awaiting = false
 	}
@@ -81,10 +81,9 @@ func (p *peer) pinged(data []byte) error {
 			x.pulse.ttl.Reset(x.pulse.ttlFor)
 		}
 	}
-	if p.more != nil && len(p.more.commands) > mostCommands {
+	if p.say("PONG", context) > mostCommands {
 		return overLimit("the peer sends PINGs and takes no PONGs")
 	}
-	p.say("PONG", context)
 	return nil
 }
 
@@ -93,7 +92,7 @@ func (p *peer) ttlOver() {
 	if p.state != stateReady {
 		return
 	}
-	u := p.more.pulse
+	u := p.more.Load().pulse
 	if heard := p.c.Received(); heard != u.ttlHeard {
 		u.ttlHeard = heard
 		u.ttl.Reset(u.ttlFor)
@@ -102,11 +101,12 @@ func (p *peer) ttlOver() {
 	p.end(ErrHeartbeat)
 }
 
-// say queues a command.
-func (p *peer) say(name string, data []byte) {
+// say queues a command, and returns how many bytes of commands are queued.
+func (p *peer) say(name string, data []byte) int {
 	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
 	x := p.extra()
 	x.commands = appendCommand(x.commands, name, data)
 	p.s.schedule(p)
-	p.s.mu.Unlock()
+	return len(x.commands)
 }

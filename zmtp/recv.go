@@ -147,8 +147,8 @@ func (s *Socket) takeFrom(p *peer, m *Message) (empty *chunk) {
 // interpret turns a message that came from p into what the program is given, and tells whether it is for the program.
 func (s *Socket) interpret(p *peer, m *Message) bool {
 	m.from = p
-	if p.more != nil {
-		m.UserID = p.more.user
+	if p.more.Load() != nil {
+		m.UserID = p.more.Load().user
 	}
 	switch s.typ {
 	case SUB:

@@ -223,7 +223,7 @@ func (s *Socket) reclaim(p *peer) {
 		return
 	}
 	var kept queue
-	if x := p.more; x != nil {
+	if x := p.more.Load(); x != nil {
 		sent := int64(0)
 		if p.c != nil {
 			sent = p.c.Sent()
@@ -276,7 +276,7 @@ func (p *peer) unsent(c *chunk, sent int64) bool {
 
 // wireSize returns how long whole frames are on p's connection.
 func (p *peer) wireSize(frames []byte) (n int) {
-	if p.more.cipher == nil {
+	if p.more.Load().cipher == nil {
 		return len(frames)
 	}
 	for len(frames) > 0 {

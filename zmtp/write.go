@@ -99,7 +99,7 @@ func (p *peer) write() {
 // writeConn writes to a connection. s.mu is held, but not while it writes.
 func (p *peer) writeConn() {
 	for p.state == stateReady {
-		x := p.more
+		x := p.more.Load()
 		if p.cur == nil && x != nil && len(x.commands) > 0 {
 			if p.c.Full() {
 				return
@@ -161,9 +161,9 @@ func (p *peer) wrote() {
 	s, c := p.s, p.cur
 	p.cur, p.curAt = nil, 0
 	s.stats.Sent += int64(c.n)
-	if p.more != nil && p.more.sealed != nil {
-		buffer.Put(p.more.sealed)
-		p.more.sealed = nil
+	if p.more.Load() != nil && p.more.Load().sealed != nil {
+		buffer.Put(p.more.Load().sealed)
+		p.more.Load().sealed = nil
 	}
 	if !traits[s.typ].balance {
 		c.free()
@@ -198,7 +198,7 @@ func (s *Socket) writeThrough(parts [][]byte, size int) bool {
 	}
 	p := s.ready[s.next%s.room]
 	if p.c == nil || p.writing || p.scheduled || p.out.n > 0 || p.cur != nil || size > writeAhead || p.c.Full() ||
-		p.more != nil && (p.more.cipher != nil || len(p.more.commands) > 0) {
+		p.more.Load() != nil && (p.more.Load().cipher != nil || len(p.more.Load().commands) > 0) {
 		return false
 	}
 	s.next = s.next%s.room + 1
@@ -250,10 +250,10 @@ func (s *Socket) writeThrough(parts [][]byte, size int) bool {
 
 // settled lets go of what the connection has sent.
 func (p *peer) settled(sent int64) {
-	if p.more == nil {
+	if p.more.Load() == nil {
 		return
 	}
-	for q := &p.more.sent; q.head != nil && q.head.end <= sent; {
+	for q := &p.more.Load().sent; q.head != nil && q.head.end <= sent; {
 		q.shift().free()
 	}
 }
@@ -263,8 +263,8 @@ func (p *peer) settle() {
 	s := p.s
 	s.mu.Lock()
 	p.settled(p.c.Sent())
-	more := p.more.sent.head != nil && p.state == stateReady
-	p.more.settling = more
+	more := p.more.Load().sent.head != nil && p.state == stateReady
+	p.more.Load().settling = more
 	s.mu.Unlock()
 	if more {
 		p.c.After(settle, p.settle)

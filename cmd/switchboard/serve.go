@@ -75,6 +75,7 @@ func serveCommand() *cobra.Command {
 		})
 	}
 	serve.AddCommand(linesCommand(&s), proxyCommand(&s))
+	serve.AddCommand(zmqCommands(&s)...)
 	return serve
 }
 
