@@ -93,6 +93,7 @@ func (s *Socket) unsentNow() int {
 // endAll ends the dialers and the peers, waits until they are gone, and returns how many messages were not sent.
 func (s *Socket) endAll() int {
 	s.mu.Lock()
+	s.ended = true
 	left := s.unsentNow()
 	lost := s.stats.Lost
 	dialers := s.dialers

@@ -241,3 +241,30 @@ func TestCloseTellsWhatWasNotSent(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Close waits for a peer that is not there yet.
+func TestCloseLingersForAPeerThatComesLate(t *testing.T) {
+	for _, sec := range securities(t) {
+		if sec.name == "PLAIN" {
+			continue
+		}
+		c := newContext(t)
+		hold := socketOf(t, c, zmtp.PULL, nil)
+		at := bind(t, hold, "tcp://127.0.0.1:*")
+		hold.Close()
+		o := sec.ours(false)
+		push := socketOf(t, c, zmtp.PUSH, &o)
+		connect(t, push, at)
+		send(t, push, "late")
+		closed := make(chan error, 1)
+		go func() { closed <- push.Close() }()
+		eventually(t, "it closes", func() bool { return errors.Is(push.TrySend(&zmtp.Message{Parts: [][]byte{nil}}), zmtp.ErrClosed) })
+		o = sec.ours(true)
+		pull := socketOf(t, c, zmtp.PULL, &o)
+		bind(t, pull, at)
+		expect(t, pull, "late")
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type Socket struct {
 	mu        sync.Mutex
 	stats     Stats
 	closing   bool // Close was called
+	ended     bool // and does not wait for messages to be sent any more
 	peers     []*peer
 	dialers   map[string][]*dialer
 	bound     map[string]*listener
@@ -125,7 +126,7 @@ func (s *Socket) shaken(p *peer) {
 func (s *Socket) join(p *peer, typ string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.ended {
 		return ErrClosed
 	}
 	if s.typ == PAIR && len(s.peers) > 0 {

@@ -116,14 +116,16 @@ func (z *dialZMQ) run() error {
 		}
 		o.Security = zmtp.CurveClient{ServerKey: key}
 	}
-	var failed sync.Once
-	var reason error
+	var mu sync.Mutex
+	var reason error // why the last handshake failed
 	o.Monitor = func(e zmtp.Event) {
 		if z.verbose {
 			fmt.Fprintln(os.Stderr, describe(e))
 		}
 		if e.Kind == zmtp.HandshakeFailed && e.Err != nil {
-			failed.Do(func() { reason = e.Err })
+			mu.Lock()
+			reason = e.Err
+			mu.Unlock()
 		}
 	}
 	c := &zmtp.Context{Loops: 1}
@@ -154,14 +156,16 @@ func (z *dialZMQ) run() error {
 	if told.Err() != nil {
 		err = nil // a signal ends it in order
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) && reason != nil {
-		err = fmt.Errorf("%w (the last handshake failed: %w)", err, reason)
-	}
 	if closed := s.Close(); err == nil && closed != nil {
 		err = closed
 		if z.timeout > 0 {
 			err = fmt.Errorf("%w within %v: %w", closed, z.timeout, os.ErrDeadlineExceeded)
 		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if errors.Is(err, os.ErrDeadlineExceeded) && reason != nil {
+		err = fmt.Errorf("%w (the last handshake failed: %w)", err, reason)
 	}
 	return z.failure(err)
 }
