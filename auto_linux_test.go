@@ -37,7 +37,7 @@ func init() {
 // loggedBy serves with the engine "auto" and returns what it logged meanwhile.
 func loggedBy(t *testing.T, loops int) string {
 	var log strings.Builder
-	s := &switchboard.Server{Loops: loops, Accept: everyone(echo), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	s := &switchboard.Server{Loops: loops, Accept: everyone(echo), Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	address, served := serveAt(t, s, "127.0.0.1:0")
 	p := call(t, address)
 	p.says("hello")

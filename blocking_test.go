@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -185,7 +183,7 @@ func TestPanicOfABlockingHandlerEndsItsConnectionOnly(t *testing.T) {
 				q.says("hello\n")
 				q.hears("hello\n")
 				p.says("harm\n")
-				p.hearsEnd("")
+				p.hearsFailure("")
 				p.Close()
 				var panicked *switchboard.PanicError
 				if err := next(t, ends); !errors.As(err, &panicked) {

@@ -118,7 +118,7 @@ func serveAsChild() {
 		}
 	}
 	s := &switchboard.Server{Engine: os.Getenv(engineVariable), Loops: 2, Accept: everyone(echo),
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	l, err := socket.CreateServer("127.0.0.1:0", nil)
 	check(err)
 	a, err := l.LocalAddr()

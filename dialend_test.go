@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -147,6 +145,7 @@ func TestDialsRaceWithTheServersEnd(t *testing.T) {
 			eventually(t, "some have dialled", func() bool { return took.Load() > 10 })
 			stop(s)
 			wg.Wait()
+			eventually(t, "each has ended", func() bool { return len(h.ended) >= int(took.Load())+1 })
 			if n := len(h.ended); n != int(took.Load())+1 {
 				t.Fatalf("%d ends of %d dials", n, took.Load()+1)
 			}

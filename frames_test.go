@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -126,7 +124,7 @@ func TestErrorsOfFramesEndTheConnection(t *testing.T) {
 				s.Accept = everyone(h)
 				p := call(t, start(t, s))
 				p.says("some words ")
-				p.hearsEnd(c.hears)
+				p.hearsEndFor(c.want, c.hears)
 				p.Close()
 				if err := next(t, h.ended); !errors.Is(err, c.want) {
 					t.Errorf("ended with %v, want %v", err, c.want)
@@ -143,7 +141,7 @@ func TestSplitThatFindsMessagesInNothingIsStopped(t *testing.T) {
 		s.Accept = everyone(h)
 		p := call(t, start(t, s))
 		p.says("x")
-		p.hearsEnd("")
+		p.hearsFailure("")
 		p.Close()
 		if err := next(t, h.ended); err == nil || !strings.Contains(err.Error(), "without end") {
 			t.Errorf("ended with %v", err)
@@ -161,7 +159,7 @@ func TestFramesEndInTheMiddleOfAMessage(t *testing.T) {
 		p := call(t, start(t, s))
 		p.says("5:whole,5:hal")
 		p.endsOutput()
-		p.hearsEnd("whole")
+		p.hearsFailure("whole")
 		if err := next(t, h.ended); !errors.Is(err, frame.ErrTruncated) {
 			t.Errorf("ended with %v", err)
 		}

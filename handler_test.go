@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -101,7 +99,7 @@ func TestErrorOfDataEndsTheConnectionOnceEverythingIsSent(t *testing.T) {
 		for said, want := range map[string]error{"EOF": nil, "x": enough} {
 			p := call(t, address)
 			p.says(said)
-			p.hearsEnd("goodbye")
+			p.hearsEndFor(want, "goodbye")
 			p.Close()
 			if err := next(t, h.ended); err != want {
 				t.Errorf("the end after %q was %v, want %v", said, err, want)

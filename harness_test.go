@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -186,6 +184,39 @@ func (p peer) hearsEnd(want string) {
 	p.t.Helper()
 	if got, err := io.ReadAll(p); err != nil || string(got) != want {
 		p.t.Fatalf("heard %q before the end, %v; want %q", got, err, want)
+	}
+}
+
+// visit connects to a server that may reset the connection at any time, also while it is being made, and waits for the end.
+func visit(s *switchboard.Server, address string) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	if s.TLSConfig != nil {
+		over := tls.Client(c, clientTLS())
+		over.Handshake()
+		c = over
+	}
+	io.Copy(io.Discard, c)
+}
+
+// hearsFailure reads all that comes before a reset, which must be want.
+func (p peer) hearsFailure(want string) {
+	p.t.Helper()
+	if got, err := io.ReadAll(p); !errors.Is(err, syscall.ECONNRESET) || string(got) != want {
+		p.t.Fatalf("heard %q before %v; want %q before a reset", got, err, want)
+	}
+}
+
+// hearsEndFor reads all that comes before the end that a connection has because of err: of input without one, else a reset.
+func (p peer) hearsEndFor(err error, want string) {
+	p.t.Helper()
+	if err == nil {
+		p.hearsEnd(want)
+	} else {
+		p.hearsFailure(want)
 	}
 }
 

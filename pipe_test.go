@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -9,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -152,7 +151,7 @@ func TestPipePassesOnThatOneSideFailed(t *testing.T) {
 		one.says("last word")
 		other.hears("last word")
 		one.resets()
-		other.hearsEnd("")
+		other.hearsFailure("")
 		other.Close()
 		piped := 0
 		for range 2 {
@@ -179,7 +178,7 @@ func TestPipeSendsWhatCameBeforeTheFailure(t *testing.T) {
 		}
 		a.Abort()
 		got, err := io.ReadAll(other)
-		if err != nil || len(got) < came || string(got) != all[:len(got)] {
+		if !errors.Is(err, syscall.ECONNRESET) || len(got) < came || string(got) != all[:len(got)] {
 			t.Errorf("%d bytes of the %d that came before, %v", len(got), came, err)
 		}
 	})
@@ -246,10 +245,7 @@ func TestPipeToNobodyEndsTheClient(t *testing.T) {
 			})
 			return client, nil
 		}
-		p := call(t, start(t, s))
-		p.says("hello")
-		p.hearsEnd("")
-		p.Close()
+		visit(s, start(t, s))
 		if err := next(t, client.ended); !errors.Is(err, switchboard.ErrPiped) {
 			t.Errorf("the client's ended with %v", err)
 		}
@@ -278,5 +274,162 @@ func TestPipeResumesWhatWasPaused(t *testing.T) {
 		other.hears("hello")
 		other.says("hello")
 		one.hears("hello")
+	})
+}
+
+// What is longer than the queue's limit goes through in pieces, and nothing is lost.
+func TestPipePassesOnMoreThanAQueueHolds(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		s.ReadBuffer, s.InputLimit = 2<<20, 4<<20
+		one, other, _, _, _ := joined(t, s)
+		all := noise(31, 16_000_000)
+		go func() {
+			io.WriteString(one, all)
+			one.endsOutput()
+		}()
+		other.hearsEnd(all)
+	})
+}
+
+// What a handler kept until its target was there is sent first, however much it is.
+func TestPipeBeginsWithMoreThanAQueueHolds(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		s.InputLimit, s.QueueLimit = 4<<20, 1<<20
+		pair := accepted(s, watch(func(c *switchboard.Conn, p []byte) (int, error) { return 0, nil }))
+		address := start(t, s)
+		one, other := call(t, address), call(t, address)
+		a, b := next(t, pair), next(t, pair)
+		if a.RemoteAddr().String() != one.LocalAddr().String() {
+			a, b = b, a
+		}
+		all := noise(32, 3_500_000)
+		go io.WriteString(one, all)
+		kept := 0
+		eventually(t, "it is kept", func() bool {
+			onLoop(t, a, func() { kept = a.Buffered() })
+			return kept == len(all)
+		})
+		onLoop(t, a, func() { switchboard.Pipe(a, b) })
+		one.endsOutput()
+		other.hearsEnd(all)
+	})
+}
+
+// Either connection may be gone before they are joined: the other ends, and its peer sees that something failed.
+func TestPipeWithAConnectionThatIsGone(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		for _, first := range []bool{true, false} {
+			s := newServer(t, s.Engine)
+			h := watch((*switchboard.Conn).Write)
+			pair := accepted(s, h)
+			address := start(t, s)
+			gone, stays := call(t, address), peer{}
+			a := next(t, pair)
+			stays = call(t, address)
+			b := next(t, pair)
+			gone.resets()
+			next(t, h.ended)
+			onLoop(t, b, func() {
+				if first {
+					switchboard.Pipe(a, b)
+				} else {
+					switchboard.Pipe(b, a)
+				}
+			})
+			stays.hearsFailure("")
+			if err := next(t, h.ended); !errors.Is(err, switchboard.ErrPiped) {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}
+
+// Pipe may be called in Accept, whose handler is told of the end all the same.
+func TestPipeInAccept(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		target := listen(t)
+		go func() {
+			for {
+				c, err := target.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					io.Copy(c, c)
+					c.Close()
+				}()
+			}
+		}()
+		mine, back := watch(nil), watch(nil)
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			to, err := c.Dial(context.Background(), target.Addr().String(), back)
+			if err == nil {
+				switchboard.Pipe(c, to)
+			}
+			return mine, err
+		}
+		p := call(t, start(t, s))
+		p.says("there and back")
+		p.endsOutput()
+		p.hearsEnd("there and back")
+		for _, h := range []*watched{mine, back} {
+			if err := next(t, h.ended); err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}
+
+// Two that splice may be joined again: nothing is lost, and no kernel pipe is left behind.
+func TestPipeAgainWhileItSplices(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.Loops, s.ReadBuffer = 1, 4<<10
+		one, other, a, b, _ := joined(t, s)
+		before := 0
+		onLoop(t, a, func() { before = openDescriptors() })
+		all := noise(33, 20_000_000)
+		go func() {
+			io.WriteString(one, all)
+			one.endsOutput()
+		}()
+		heard := make(chan string, 1)
+		go func() {
+			got, _ := io.ReadAll(other)
+			heard <- string(got)
+		}()
+		for range 50 {
+			onLoop(t, a, func() { switchboard.Pipe(a, b) })
+			time.Sleep(time.Millisecond)
+		}
+		if n := openDescriptors(); n > before+10 {
+			t.Errorf("%d descriptors are open, %d were", n, before)
+		}
+		if got := next(t, heard); got != all {
+			t.Errorf("%d bytes of %d, or others", len(got), len(all))
+		}
+	})
+}
+
+// A proxied client that reads slowly but steadily is not idle, and neither is the target behind it.
+func TestSlowReaderIsNotIdle(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.IdleTimeout = 700 * time.Millisecond
+		one, other, _, _, ended := joined(t, s)
+		all := noise(34, 6_000_000)
+		go func() {
+			io.WriteString(one, all)
+			one.endsOutput()
+		}()
+		var got strings.Builder
+		for p := make([]byte, 50_000); ; time.Sleep(15 * time.Millisecond) {
+			n, err := other.Read(p)
+			got.Write(p[:n])
+			if err != nil {
+				break
+			}
+		}
+		if got.String() != all {
+			t.Errorf("%d bytes of %d: %v", got.Len(), len(all), next(t, ended))
+		}
 	})
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -152,7 +150,7 @@ func TestTraceIsToldOfConnectionsAsTheyComeAndGo(t *testing.T) {
 		address := start(t, s)
 		p := call(t, address)
 		p.says("x")
-		p.hearsEnd("")
+		p.hearsFailure("")
 		p.Close()
 		eventually(t, "it is gone", func() bool { return s.Stats().Active == 0 })
 		call(t, address).hearsEnd("")

@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (
@@ -20,7 +18,7 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// foreign serves connections with crypto/tls on goroutines.
+// foreign serves connections with crypto/tls on goroutines, or without TLS if config is nil.
 func foreign(t testing.TB, config *tls.Config, serve func(c net.Conn)) (address string) {
 	t.Helper()
 	l := listen(t)
@@ -32,6 +30,10 @@ func foreign(t testing.TB, config *tls.Config, serve func(c net.Conn)) (address 
 			}
 			go func() {
 				defer c.Close()
+				if config == nil {
+					serve(c)
+					return
+				}
 				over := tls.Server(c, config)
 				if over.Handshake() == nil {
 					serve(over)

@@ -77,5 +77,6 @@
 //   - A descriptor that is closed while registered is never heard of again with epoll and kqueue. With poll and select
 //     it is ready for all that was asked, and the next call on it says EBADF.
 //   - poll and select round a timeout up to a millisecond and a microsecond; epoll and kqueue take it as it is.
+//   - Hangup is epoll's and kqueue's, and poll's on Linux. select has no list for it.
 //   - kqueue knows Except on macOS, OpenBSD and DragonFly BSD only. On macOS select takes descriptors below 1024.
 package selector
