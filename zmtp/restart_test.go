@@ -52,7 +52,7 @@ func TestPushLosesNothingThatAKilledPeerHadNotTaken(t *testing.T) {
 			their.bind(endpoint)
 			send(t, push, "end ")
 			got := second.do(question{Op: "drain", Name: their.name, Timeout: 3000}).Parts
-			if len(got) < 900 || got[len(got)-1] != "end" {
+			if len(got) < 400 || got[len(got)-1] != "end" {
 				t.Fatalf("%d messages came", len(got))
 			}
 			begin, _ := strconv.Atoi(got[0])
