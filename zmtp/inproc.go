@@ -141,9 +141,9 @@ func (p *peer) endInproc(err error) {
 
 // handOver moves what is queued to the other end of an inproc pair, as far as there is room. s.mu is held, but not while
 // the other socket's is.
-func (p *peer) handOver() {
+func (p *peer) handOver(budget *int) {
 	s, to := p.s, p.other
-	for p.state == stateReady {
+	for p.state == stateReady && *budget > 0 {
 		if x := p.more.Load(); x != nil && len(x.commands) > 0 {
 			b := x.commands
 			x.commands = nil
@@ -161,6 +161,7 @@ func (p *peer) handOver() {
 		c := p.out.shift()
 		n := c.n
 		p.cur = c
+		*budget -= len(c.bytes())
 		s.mu.Unlock()
 		taken := to.takeOver(c)
 		s.mu.Lock()

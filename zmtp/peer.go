@@ -124,6 +124,7 @@ func (p *peer) Opened(c *switchboard.Conn) error {
 // begin sends the greeting.
 func (p *peer) begin(c *switchboard.Conn) {
 	o := &p.s.opt
+	c.KeepReading() // receiving has a high-water mark of its own
 	p.state = stateGreeting
 	p.hs = &handshake{p: p, accepted: p.accepted}
 	if o.HandshakeTimeout > 0 {

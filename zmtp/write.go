@@ -13,6 +13,9 @@ const sparse = 50 * time.Microsecond
 // piece is how much of a long message is given to the connection at once.
 const piece = 128 << 10
 
+// turn is how much is written for one peer before others have their turn.
+const turn = 512 << 10
+
 // settle is how soon the socket looks whether a connection has sent what it was given.
 const settle = 50 * time.Millisecond
 
@@ -63,16 +66,20 @@ func (p *peer) write() {
 		return
 	}
 	p.writing = true
-	for again := true; again; again = p.rewrite && p.state == stateReady {
+	budget := turn
+	for again := true; again; again = p.rewrite && p.state == stateReady && budget > 0 {
 		p.rewrite = false
 		if p.c == nil {
-			p.handOver()
+			p.handOver(&budget)
 		} else {
-			p.writeConn()
+			p.writeConn(&budget)
 		}
 	}
 	p.writing = false
 	p.lastWrite = s.now()
+	if budget <= 0 {
+		s.schedule(p)
+	}
 	if p.state == stateGone {
 		s.reclaim(p)
 		return
@@ -97,8 +104,8 @@ func (p *peer) write() {
 }
 
 // writeConn writes to a connection. s.mu is held, but not while it writes.
-func (p *peer) writeConn() {
-	for p.state == stateReady {
+func (p *peer) writeConn(budget *int) {
+	for p.state == stateReady && *budget > 0 {
 		x := p.more.Load()
 		if p.cur == nil && x != nil && len(x.commands) > 0 {
 			if p.c.Full() {
@@ -109,6 +116,7 @@ func (p *peer) writeConn() {
 			if x.cipher != nil {
 				b = x.cipher.seal(nil, b)
 			}
+			*budget -= len(b)
 			p.give(b)
 			continue
 		}
@@ -138,6 +146,7 @@ func (p *peer) writeConn() {
 		if !p.give(part) {
 			return
 		}
+		*budget -= len(part)
 		if p.curAt += len(part); len(part) == len(left) {
 			p.wrote()
 		}
