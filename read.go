@@ -24,6 +24,14 @@ func (c *Conn) Resume() {
 	c.later(todoOffer)
 }
 
+// KeepReading has c be read while its output queue is full as well. It is for protocols in which the two directions have
+// little to do with each other, so that two peers that both send a lot do not wait for each other for ever: the handler
+// then bounds what the input makes it write. It belongs to the loop.
+func (c *Conn) KeepReading() {
+	c.flags |= freeRunning
+	c.later(0)
+}
+
 // Buffered returns how many received bytes the handler has not consumed. It belongs to the loop, and during Data it does
 // not count what is offered.
 func (c *Conn) Buffered() int {
