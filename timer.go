@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"cmp"
 	"math"
 	"syscall"
 	"time"
@@ -213,7 +214,8 @@ func (c *Conn) expire() {
 	}
 }
 
-func (c *Conn) dialTooLong() { c.connected(syscall.ETIMEDOUT) }
+// dialTooLong gives up the address that c connects to, because it does not answer or this system is short of ports.
+func (c *Conn) dialTooLong() { c.connected(cmp.Or(c.extra().dial.short, syscall.ETIMEDOUT)) }
 
 func (c *Conn) handshakeTooLong() { c.failHandshake(ErrHandshakeTimeout) }
 
