@@ -27,9 +27,10 @@ type Server struct {
 	// Loops is the number of event loops. 0: as many as GOMAXPROCS says.
 	Loops int
 
-	// TLSConfig has every accepted connection speak TLS, as crypto/tls does it with this configuration. Its handshake runs
-	// beside the loop; then Accept is called, and the handler serves plain bytes. It needs a certificate: package certs
-	// reads them from files. nil: no TLS.
+	// TLSConfig has every accepted connection speak TLS, as crypto/tls does it with this configuration. The handshake runs
+	// beside the loop. Then Accept is called, and the handler serves plain bytes. The configuration needs a certificate:
+	// package certs reads them from files. nil: no TLS, but on the listeners of ListenAndServeTLS and ServeTLS and for
+	// connections that StartTLS.
 	TLSConfig *tls.Config
 
 	// Handshakes is how many TLS handshakes may be under way at once on each loop. Each costs a goroutine and about 30 KB
@@ -38,8 +39,9 @@ type Server struct {
 	// order of their arrival. 0: 1024.
 	Handshakes int
 
-	// HandshakeTimeout is how long a client may take from its connection to the end of its TLS handshake, and Dial from
-	// the connection's. 0: 10 seconds. Less than 0: as long as it likes.
+	// HandshakeTimeout limits for how long a TLS handshake waits for the peer, in all. It begins when the connection is
+	// accepted, connected by Dial, or by StartTLS. While input of the peer's waits for its turn it stands still. Callbacks
+	// of the tls.Config have as much time. 0: 10 seconds. Less than 0: no limit.
 	HandshakeTimeout time.Duration
 
 	// Engine carries the loops: one of what Engines returns. "epoll" on Linux, "kqueue" on macOS and the BSDs, "poll" and
