@@ -43,22 +43,24 @@ func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler)
 	if err != nil {
 		return nil, err
 	}
-	if remote.Network() == "tcp" {
-		s.setOptions(fd)
-	}
 	l := s.quietest(nil)
+	if remote.Network() == "tcp" {
+		l.setOptions(fd)
+	}
 	c := newConn(l, fd, rawio.Peer{})
 	c.handler = h
 	c.flags |= dialled
 	c.out |= blocked
 	d := &dialing{ctx: context.Background(), address: remote.String(), known: true, adopted: true}
 	d.ahead = append(d.ahead, ahead...)
-	c.more.Store(&extra{dial: d, remote: remote})
+	more := &extra{dial: d, untaken: -1}
+	more.setRemote(remote)
+	c.more.Store(more)
 	if config != nil {
 		c.secure(config, true)
 	}
 	if !l.adopt(c) {
-		rawio.Close(fd)
+		l.kernel.Close(fd)
 		s.departed()
 		return nil, ErrServerClosed
 	}

@@ -19,8 +19,14 @@ const patience = 30 * time.Second // for anything that should come at once
 
 var programs string // the directory of the built examples
 
+// built tells a process that a test starts of itself where the examples are.
+const built = "SWITCHBOARD_EXAMPLES_BUILT"
+
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		if programs = os.Getenv(built); programs != "" {
+			return m.Run()
+		}
 		var err error
 		if programs, err = os.MkdirTemp("", "examples"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -31,6 +37,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintf(os.Stderr, "build the examples: %v\n%s", err, out)
 			return 1
 		}
+		os.Setenv(built, programs)
 		return m.Run()
 	}())
 }
@@ -164,6 +171,14 @@ func TestWrongUseGivesOneClearLine(t *testing.T) {
 		{"datagramserver", "-listen nowhere", "datagramserver: parse nowhere: "},
 		{"datagramclient", "", "datagramclient: no message to send"},
 		{"datagramclient", "-to 127.0.0.1:1 hello", "connection refused"},
+		{"ping", "", "ping: 0 arguments: give one host"},
+		{"ping", "a b", "ping: 2 arguments: give one host"},
+		{"ping", "nosuch.invalid", "ping: getaddrinfo nosuch.invalid:: "},
+		{"multicast", "", "multicast: no group: give one"},
+		{"multicast", "nowhere", "multicast: parse nowhere: "},
+		{"multicast", "127.0.0.1:7007", "multicast: join group 127.0.0.1: the address is not a multicast group"},
+		{"multicast", "-interface nosuch 239.7.7.7:0", "multicast: join group 239.7.7.7%nosuch: no such network interface"},
+		{"multicast", "-interface nosuch 239.7.7.7:1 hello", "multicast: set multicast interface: no such network interface"},
 	} {
 		t.Run(c.name+" "+c.args, func(t *testing.T) {
 			stdout, stderr, code := run(t, "", example(c.name), strings.Fields(c.args)...)

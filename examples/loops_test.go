@@ -122,3 +122,12 @@ asyncio.run(main())`, server.address)
 		t.Errorf("python heard %q", out)
 	}
 }
+
+func TestWebhelloAnswersCurl(t *testing.T) {
+	server := start(t, example("webhello"), "-listen", "127.0.0.1:0")
+	url := "http://" + server.address + "/"
+	out, errs, code := run(t, "", peer(t, "curl"), "-sS", url, url+"any")
+	if out != "Hello, world!\nHello, world!\n" || code != 0 {
+		t.Errorf("curl heard %q, %s, and ended with %d", out, errs, code)
+	}
+}

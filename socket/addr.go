@@ -3,18 +3,21 @@ package socket
 import (
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// An Addr is the address of one end of a socket: an IPv4 or IPv6 address with a port, or a Unix socket's name.
-// It is a value: compare with ==, use it as a map key. An IP address costs no allocation.
+// An Addr is the address of one end of a socket: an IPv4 or IPv6 address with a port, or a Unix socket's name; on Linux
+// also one of VsockAddr, NetlinkAddr or PacketAddr. It is a value: compare with ==, use it as a map key. An IP address costs no allocation.
 //
 // The zero Addr is no address; SendTo and SendMsg take it to mean "the connected peer".
 type Addr struct {
-	path   string // AF_UNIX: a path, or @name
+	path   string // AF_UNIX: a path, or @name; families other than IP: the kernel's structure behind the family
 	ip     netip.Addr
+	flow   uint32 // AF_INET6
 	port   uint16
 	family uint16
 }
@@ -50,17 +53,18 @@ func UnixAddr(path string) Addr {
 
 // fileAddr is UnixAddr for what is known to be a file's name, even when it starts with "@".
 func fileAddr(path string) Addr {
-	if path[0] != '/' && path[0] != '.' {
+	if !os.IsPathSeparator(path[0]) && path[0] != '.' && filepath.VolumeName(path) == "" {
 		path = "./" + path
 	}
 	return Addr{family: AF_UNIX, path: path}
 }
 
-// ParseAddr reads an address as Addr.String writes it. It looks nothing up: hosts and ports are numbers.
+// ParseAddr reads an IP address or a Unix socket's as Addr.String writes it. It looks nothing up: hosts and ports are numbers.
 //
 //	127.0.0.1:7  [::1]:7  [fe80::1%eth0]:7     IP address and port
 //	/tmp/s.sock  ./s.sock  run/s.sock           path of a Unix socket: whatever has a slash
 //	@name                                       Linux abstract Unix socket
+//	C:\run\s.sock  run\s.sock                   path of a Unix socket, on Windows
 func ParseAddr(s string) (Addr, error) {
 	bad := func(why string) (Addr, error) {
 		return Addr{}, &Error{Op: "parse", Addr: s, Err: invalid(syscall.EINVAL, why)}
@@ -72,14 +76,14 @@ func ParseAddr(s string) (Addr, error) {
 		return UnixAddr(s), nil
 	case strings.IndexByte(s, 0) >= 0:
 		return bad("a zero byte in an address")
-	case s[0] == '/' || s[0] == '.':
+	case os.IsPathSeparator(s[0]) || s[0] == '.':
 		return fileAddr(s), nil
 	}
 	ap, err := netip.ParseAddrPort(s)
 	if err == nil {
 		return InetAddr(ap), nil
 	}
-	if strings.Contains(s, "/") {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }) {
 		return fileAddr(s), nil
 	}
 	host, port, ok := cutPort(s)
@@ -96,7 +100,21 @@ func ParseAddr(s string) (Addr, error) {
 	return bad(quote(strings.TrimSuffix(s, ":"+port)) + " is not an IP address")
 }
 
-// Family returns AF_INET, AF_INET6 or AF_UNIX, and AF_UNSPEC for the zero Addr.
+// WithFlowInfo returns the IPv6 address with flow information: sin6_flowinfo of ipv6(7), in host byte order. It holds the
+// flow label in its low 20 bits, and above it the traffic class. Linux sends it when IPV6_FLOWINFO_SEND is on; other
+// systems do not take it. Other addresses are returned as they are.
+func (a Addr) WithFlowInfo(flow uint32) Addr {
+	if a.family == AF_INET6 {
+		a.flow = flow
+	}
+	return a
+}
+
+// FlowInfo returns the flow information of an IPv6 address; String does not show it. PeerAddr gives it when
+// IPV6_FLOWINFO_SEND is on.
+func (a Addr) FlowInfo() uint32 { return a.flow }
+
+// Family returns AF_INET, AF_INET6, AF_UNIX or another family, and AF_UNSPEC for the zero Addr.
 func (a Addr) Family() int { return int(a.family) }
 
 // IsValid reports whether a is an address at all: whether it is not the zero Addr.
@@ -114,10 +132,24 @@ func (a Addr) AddrPort() netip.AddrPort {
 func (a Addr) Port() int { return int(a.port) }
 
 // Path returns the path of a Unix socket, "@name" when it is abstract, and "" for every other address.
-func (a Addr) Path() string { return a.path }
+func (a Addr) Path() string {
+	if a.family != AF_UNIX {
+		return ""
+	}
+	return a.path
+}
+
+// sunPath is the name of a Unix socket as the system gets it: where there is no room for the "./" that fileAddr puts in
+// front of a path, it goes without.
+func (a Addr) sunPath() string {
+	if len(a.path) > maxPath {
+		return strings.TrimPrefix(a.path, "./")
+	}
+	return a.path
+}
 
 // IsAbstract reports whether a is the name of a Linux abstract Unix socket, which has no file.
-func (a Addr) IsAbstract() bool { return a.path != "" && a.path[0] == '@' }
+func (a Addr) IsAbstract() bool { return a.family == AF_UNIX && a.path != "" && a.path[0] == '@' }
 
 // Network returns "tcp" for an IP address and "unix" for a Unix socket: the network to give to [net.Dial] for a
 // stream socket.
@@ -132,14 +164,17 @@ func (a Addr) Network() string {
 }
 
 // String returns the address as ParseAddr reads it; "(unnamed)" for a Unix socket without a name, "" for the zero Addr.
+// Those of other families are for people: "vsock:2:1024", "netlink:1234:0", "packet:eth0:0x0800".
 func (a Addr) String() string {
 	switch {
 	case a.ip.IsValid():
 		return a.AddrPort().String()
 	case a.family == AF_UNIX && a.path == "":
 		return "(unnamed)"
+	case a.family == AF_UNIX:
+		return a.path
 	}
-	return a.path
+	return a.otherString()
 }
 
 // cutPort splits s at its last colon outside brackets.
@@ -168,9 +203,10 @@ func (a Addr) unfit(family int) error {
 	case a.Family() != family:
 		return invalid(syscall.EAFNOSUPPORT,
 			"an "+familyName(a.Family())+" address on an "+familyName(family)+" socket")
-	case a.path != "" && !a.IsAbstract() && strings.IndexByte(a.path, 0) >= 0:
+	case family != AF_UNIX:
+	case !a.IsAbstract() && strings.IndexByte(a.path, 0) >= 0:
 		return invalid(syscall.EINVAL, "a zero byte in a path")
-	case len(strings.TrimPrefix(a.path, "@")) > maxPath:
+	case len(a.sunPath())-number(a.IsAbstract()) > maxPath:
 		return syscall.ENAMETOOLONG
 	}
 	return nil
@@ -184,6 +220,9 @@ func familyName(family int) string {
 		return "AF_INET6"
 	case AF_UNIX:
 		return "AF_UNIX"
+	}
+	if name := otherFamily(family); name != "" {
+		return name
 	}
 	return "unknown-family"
 }

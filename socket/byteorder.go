@@ -56,5 +56,15 @@ func InetNtop(family int, packed []byte) (string, error) {
 	if !ok || len(packed) != size {
 		return "", failed("inet_ntop", "", invalid(syscall.EINVAL, "not the bytes of an "+familyName(family)+" address"))
 	}
+	if family == AF_INET6 && isV4Compatible([16]byte(packed)) {
+		v4 := netip.AddrFrom4([4]byte(packed[12:]))
+		return "::" + v4.String(), nil
+	}
 	return ip.String(), nil
+}
+
+// isV4Compatible reports whether 96 zero bits stand before an IPv4 address (RFC 4291, section 2.5.5.1). Like
+// inet_ntop(3) it does not count an IPv6 address for one that ends in a single group, such as ::1.
+func isV4Compatible(ip [16]byte) bool {
+	return [12]byte(ip[:12]) == [12]byte{} && ip[12]|ip[13] != 0
 }

@@ -70,4 +70,12 @@ func tame(fd int) (int, error) {
 	return fd, nil
 }
 
-func sysNoSigpipe(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NOSIGPIPE, 1) }
+// sysNoSigpipe sets the option. On a socket that is shut down in both directions macOS refuses every option with EINVAL:
+// a client that sent a reset while it waited in the backlog. ECONNABORTED is what that is, and Accept passes it over.
+func sysNoSigpipe(fd int) error {
+	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NOSIGPIPE, 1)
+	if err == unix.EINVAL {
+		return unix.ECONNABORTED
+	}
+	return err
+}

@@ -8,7 +8,8 @@ import (
 
 // Connect connects the socket with a peer: connect(2). A datagram socket then sends to this peer, and receives from
 // it alone. In non-blocking mode the error is ErrInProgress as a rule: when the socket has become writable,
-// SocketError tells how it went. After a timeout the system goes on trying: Close the socket.
+// SocketError tells how it went; to connect again before that is EALREADY. In blocking mode Connect waits for one that
+// has begun. After a timeout the system goes on trying: Close the socket.
 func (s *Socket) Connect(to Addr) error {
 	if err := to.unfit(s.family); err != nil {
 		return failed("connect", to.String(), err)
@@ -36,6 +37,9 @@ func (s *Socket) connect(to Addr) error {
 			return connected(fd)
 		}
 		err := sysConnect(fd, to)
+		if err == syscall.EALREADY && timeout == 0 {
+			return err
+		}
 		switch err {
 		// An interrupted connect goes on by itself; asking for it again would be an error (POSIX, connect).
 		case syscall.EINPROGRESS, syscall.EALREADY, syscall.EINTR:
@@ -76,17 +80,28 @@ func (s *Socket) connectUnix(c *call, timeout time.Duration) error {
 
 // connected tells how a connect that was begun stands: EAGAIN while it goes on.
 func connected(fd int) error {
-	// Only a peer's address tells that it is done: the absence of an error may also be a wake-up without a reason.
-	_, _, err := sysPeerAddr(fd)
-	if err != syscall.ENOTCONN {
-		return nil
-	}
 	errno, err := sysOption(fd, SOL_SOCKET, SO_ERROR)
+	if err == nil && errno == 0 {
+		// Only a peer's address tells that it is done: the absence of an error may also be a wake-up without a reason.
+		_, _, err = sysPeerAddr(fd)
+	}
+	return connectOutcome(errno, err)
+}
+
+// connectOutcome is what a connect has come to: errno is what SO_ERROR told, and err what that or the question for the
+// peer's address failed with.
+//
+// SO_ERROR must be asked first. After a refused connect the question for the peer is ENOTCONN on Linux, and EINVAL on
+// macOS, where the socket counts as shut down: taken alone, neither tells a refusal from a connect that goes on.
+func connectOutcome(errno int, err error) error {
 	switch {
-	case err != nil:
-		return err
 	case errno != 0:
 		return syscall.Errno(errno)
+	case err == syscall.ENOTCONN:
+		return syscall.EAGAIN
+	case err == syscall.EINVAL:
+		// macOS: shut down already, and somebody else took the reason.
+		return syscall.ECONNABORTED
 	}
-	return syscall.EAGAIN
+	return err
 }

@@ -4,8 +4,8 @@ package socket
 
 import "golang.org/x/sys/unix"
 
-// The constants of the Berkeley calls, spelled as in C. Those that only one system has are in golang.org/x/sys/unix and
-// can be given to every method here.
+// The constants of the Berkeley calls, spelled as in C. Those that one system alone has are in the file of that system;
+// others, of golang.org/x/sys/unix, can be given to every method here too.
 const (
 	AF_UNSPEC = unix.AF_UNSPEC
 	AF_UNIX   = unix.AF_UNIX
@@ -29,6 +29,7 @@ const (
 	MSG_CTRUNC    = unix.MSG_CTRUNC    // the control data was longer
 	MSG_DONTROUTE = unix.MSG_DONTROUTE // past the gateways
 	MSG_EOR       = unix.MSG_EOR       // end of a record
+	MSG_NOSIGNAL  = unix.MSG_NOSIGNAL  // always so here: no SIGPIPE
 
 	SOL_SOCKET   = unix.SOL_SOCKET
 	IPPROTO_IP   = unix.IPPROTO_IP
@@ -45,23 +46,46 @@ const (
 	SO_OOBINLINE  = unix.SO_OOBINLINE
 	SO_RCVBUF     = unix.SO_RCVBUF
 	SO_RCVLOWAT   = unix.SO_RCVLOWAT
+	SO_RCVTIMEO   = unix.SO_RCVTIMEO // see Socket.SetTimeout
 	SO_REUSEADDR  = unix.SO_REUSEADDR
 	SO_REUSEPORT  = unix.SO_REUSEPORT
 	SO_SNDBUF     = unix.SO_SNDBUF
 	SO_SNDLOWAT   = unix.SO_SNDLOWAT
+	SO_SNDTIMEO   = unix.SO_SNDTIMEO // see Socket.SetTimeout
+	SO_TIMESTAMP  = unix.SO_TIMESTAMP
 	SO_TYPE       = unix.SO_TYPE
 
 	TCP_MAXSEG  = unix.TCP_MAXSEG
 	TCP_NODELAY = unix.TCP_NODELAY
 
-	IP_ADD_MEMBERSHIP = unix.IP_ADD_MEMBERSHIP
-	IP_MULTICAST_LOOP = unix.IP_MULTICAST_LOOP
-	IP_MULTICAST_TTL  = unix.IP_MULTICAST_TTL
-	IP_TOS            = unix.IP_TOS
-	IP_TTL            = unix.IP_TTL
-	IPV6_UNICAST_HOPS = unix.IPV6_UNICAST_HOPS
-	IPV6_V6ONLY       = unix.IPV6_V6ONLY
+	IP_ADD_MEMBERSHIP  = unix.IP_ADD_MEMBERSHIP
+	IP_DROP_MEMBERSHIP = unix.IP_DROP_MEMBERSHIP
+	IP_HDRINCL         = unix.IP_HDRINCL
+	IP_MULTICAST_IF    = unix.IP_MULTICAST_IF
+	IP_MULTICAST_LOOP  = unix.IP_MULTICAST_LOOP
+	IP_MULTICAST_TTL   = unix.IP_MULTICAST_TTL
+	IP_OPTIONS         = unix.IP_OPTIONS
+	IP_RECVTTL         = unix.IP_RECVTTL
+	IP_TOS             = unix.IP_TOS
+	IP_TTL             = unix.IP_TTL
 
-	SCM_RIGHTS = unix.SCM_RIGHTS
-	SOMAXCONN  = unix.SOMAXCONN
+	IPV6_CHECKSUM       = unix.IPV6_CHECKSUM
+	IPV6_DONTFRAG       = unix.IPV6_DONTFRAG
+	IPV6_HOPLIMIT       = unix.IPV6_HOPLIMIT
+	IPV6_JOIN_GROUP     = unix.IPV6_JOIN_GROUP
+	IPV6_LEAVE_GROUP    = unix.IPV6_LEAVE_GROUP
+	IPV6_MULTICAST_HOPS = unix.IPV6_MULTICAST_HOPS
+	IPV6_MULTICAST_IF   = unix.IPV6_MULTICAST_IF
+	IPV6_MULTICAST_LOOP = unix.IPV6_MULTICAST_LOOP
+	IPV6_PKTINFO        = unix.IPV6_PKTINFO
+	IPV6_RECVHOPLIMIT   = unix.IPV6_RECVHOPLIMIT
+	IPV6_RECVPKTINFO    = unix.IPV6_RECVPKTINFO
+	IPV6_RECVTCLASS     = unix.IPV6_RECVTCLASS
+	IPV6_TCLASS         = unix.IPV6_TCLASS
+	IPV6_UNICAST_HOPS   = unix.IPV6_UNICAST_HOPS
+	IPV6_V6ONLY         = unix.IPV6_V6ONLY
+
+	SCM_TIMESTAMP = unix.SCM_TIMESTAMP
+	SCM_RIGHTS    = unix.SCM_RIGHTS
+	SOMAXCONN     = unix.SOMAXCONN
 )

@@ -1,5 +1,3 @@
-//go:build unix
-
 package socket
 
 import (
@@ -153,7 +151,7 @@ func TestGetAddrInfo(t *testing.T) {
 		{"127.0.0.1", "80", stream, []string{"127.0.0.1:80"}},
 		{"127.0.0.1", "http", stream, []string{"127.0.0.1:80"}},
 		{"127.0.0.1", "domain", &AddrInfo{Type: SOCK_DGRAM}, []string{"127.0.0.1:53"}},
-		{"127.0.0.1", "80", nil, []string{"127.0.0.1:80", "127.0.0.1:80"}},
+		{"127.0.0.1", "80", nil, []string{"127.0.0.1:80", "127.0.0.1:80", "127.0.0.1:80"}},
 		{"::1", "80", stream, []string{"[::1]:80"}},
 		{"", "80", &AddrInfo{Type: SOCK_STREAM, Family: AF_INET}, []string{"127.0.0.1:80"}},
 		{"", "80", stream, []string{"[::1]:80", "127.0.0.1:80"}},

@@ -69,8 +69,41 @@ func CreateConnection(ctx context.Context, address string, options *ConnectOptio
 	return s, failed("connect", address, err)
 }
 
+// selfConnectTries is how often attempt gets a new port of its own when that was the server's. The system chooses
+// another each time, unless it has no other.
+const selfConnectTries = 3
+
 // attempt connects with one address. The error is the bare cause.
+//
+// Where nobody listens on a port of the range that the system chooses own ports from, it may choose just that port, and
+// TCP connects the socket with itself (a simultaneous open, RFC 9293, section 3.5). That is a refused connection: its
+// owner would hear its own words, and keep the port from the server that it waits for.
 func (o *ConnectOptions) attempt(ctx context.Context, a Addr) (*Socket, error) {
+	for range selfConnectTries {
+		s, err := o.attemptOnce(ctx, a)
+		if err != nil || !s.isItsOwnPeer() {
+			return s, err
+		}
+		s.SetLinger(0) // a reset: TIME_WAIT would keep the port as well
+		s.Close()
+	}
+	return nil, invalid(syscall.ECONNREFUSED, "connection refused: nobody listens, and the socket was its own peer")
+}
+
+// isItsOwnPeer reports whether the socket was connected with itself.
+func (s *Socket) isItsOwnPeer() bool {
+	if s.family == AF_UNIX {
+		return false
+	}
+	own, err := s.LocalAddr()
+	if err != nil {
+		return false
+	}
+	peer, err := s.PeerAddr()
+	return err == nil && own == peer
+}
+
+func (o *ConnectOptions) attemptOnce(ctx context.Context, a Addr) (*Socket, error) {
 	if o.Source.IsValid() && o.Source.Family() != a.Family() {
 		return nil, o.otherFamily()
 	}
@@ -120,7 +153,12 @@ func (o *ConnectOptions) lookup(ctx context.Context, network, host string, port 
 	if network == "ip4" {
 		ips[0] = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	if host != "" {
+	if v4, ok := parseAton(host); ok {
+		if network == "ip6" {
+			return nil, &net.AddrError{Err: "an IPv4 address", Addr: host}
+		}
+		ips[0] = v4
+	} else if host != "" {
 		var err error
 		if ips, err = o.Resolver.LookupNetIP(ctx, network, host); err != nil {
 			return nil, err

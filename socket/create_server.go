@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ServerOptions change what CreateServer does. The zero value and nil are the usual server.
@@ -26,7 +28,8 @@ type ServerOptions struct {
 // A host that is a name stands for its first IPv4 address, or its first IPv6 address when it has no other. Without a
 // host (":7007") the server listens on all addresses, IPv4 and IPv6 where the system can; "0.0.0.0:7007" is IPv4 alone
 // and "[::]:7007" is IPv6 alone, unless DualStack is set. Port 0 lets the system choose; LocalAddr tells which.
-// A server can be started again while connections of the one before are in TIME_WAIT (SO_REUSEADDR).
+// A server can be started again while connections of the one before are in TIME_WAIT (SO_REUSEADDR). On Windows no other
+// program can take the port over (SO_EXCLUSIVEADDRUSE).
 //
 // A socket file that no server answers at is replaced; one that is in use, or a file that is not a
 // socket, is left alone, and the error is EADDRINUSE. Close removes the file.
@@ -74,8 +77,11 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 	if err != nil {
 		return nil, err
 	}
-	if reuseAddrIsSafe {
+	alone := reuseAddrIgnoresWildcard && !options.ReusePort
+	if reuseAddrIsSafe && !alone {
 		err = s.SetReuseAddr(true)
+	} else { // nobody else may take the port over
+		err = s.setOption("set exclusive address use", SOL_SOCKET, optExclusive, 1)
 	}
 	if err == nil && options.ReusePort {
 		err = s.SetReusePort(true)
@@ -83,7 +89,11 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 	if err == nil && a.Family() == AF_INET6 {
 		err = s.setDualStack(dualStack)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case alone:
+		err = s.bindAlone(a)
+	default:
 		err = s.Bind(a)
 	}
 	if err == nil {
@@ -94,6 +104,42 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 		return nil, err
 	}
 	return s, nil
+}
+
+// bindAlone is Bind with SO_REUSEADDR for systems where that also takes a port from a server on other addresses. Without the
+// option Bind fails because of such a server, and because of connections of an earlier one; only a server answers.
+func (s *Socket) bindAlone(a Addr) error {
+	err := s.Bind(a)
+	if !errors.Is(err, syscall.EADDRINUSE) || answers(a) {
+		return err
+	}
+	if err := s.SetReuseAddr(true); err != nil {
+		return err
+	}
+	return s.Bind(a)
+}
+
+// answers reports whether a server listens at the address, of those of all addresses at loopback. One with a full backlog
+// may give no answer, and is there.
+func answers(a Addr) bool {
+	if ip := a.AddrPort().Addr(); ip.IsUnspecified() {
+		loopback := netip.IPv6Loopback()
+		if ip.Is4() {
+			loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		a = InetAddr(netip.AddrPortFrom(loopback, uint16(a.Port())))
+	}
+	s, err := New(a.Family(), SOCK_STREAM, 0)
+	if err != nil {
+		return true
+	}
+	defer s.Close()
+	s.SetTimeout(time.Second)
+	err = s.Connect(a)
+	if err == nil {
+		return !s.isItsOwnPeer()
+	}
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (s *Socket) setDualStack(on bool) error {

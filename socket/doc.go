@@ -1,6 +1,6 @@
 // Package socket is the Berkeley socket calls, with the meaning that C and Python programmers know and the manners of
 // Go: bind, listen, accept, connect, send and recv on IPv4, IPv6 and Unix sockets, every option, messages with control
-// data, descriptors passed between processes.
+// data, descriptors passed between processes, multicast, raw sockets, and datagrams in batches.
 //
 // It is for those who want the calls that package net hides, for whatever waits with package selector, and for learning. A
 // server that says everything back, and its client:
@@ -84,27 +84,37 @@
 //	Python                        here                          what differs
 //	----------------------------  ----------------------------  ---------------------------------------------------
 //	socket(family, type, proto)   New                           no defaults: name the family and the type
+//	SOCK_NONBLOCK, SOCK_CLOEXEC   New, Pair                     on every system; Type does not show them, as there
 //	socketpair()                  Pair
 //	socket(fileno=fd)             FromFD                        takes the descriptor over, as there
 //	fromfd(fd, …)                 FromFD of a duplicate
 //	create_connection             CreateConnection              tries addresses at the same time (RFC 8305); its
-//	                                                            timeout does not stay with the socket
+//	                                                            timeout does not stay with the socket; refuses to
+//	                                                            connect a socket with itself
 //	create_server                 CreateServer                  also Unix sockets; without a host IPv4 and IPv6 at once
 //	s.bind((host, port))          s.Bind(Addr)                  an Addr is numeric: ParseAddr, GetAddrInfo
+//	(host, port, flow, scope)     Addr.WithFlowInfo, FlowInfo   the scope is the zone: [fe80::1%eth0]:7
+//	(cid, port), (pid, groups),   VsockAddr, NetlinkAddr,       Linux
+//	(ifname, proto, …)            PacketAddr
 //	s.listen()                    s.Listen(backlog)
 //	s.accept()                    s.Accept
 //	s.connect, s.connect_ex       s.Connect                     the errno is in the error
 //	s.send, s.sendall             s.Send, s.SendAll             SendAll also tells how many bytes went
+//	s.sendall(data, flags)        s.SendAllFlags
 //	s.recv(n)                     s.Recv(p)                     into a buffer; the end is io.EOF, not an empty result
 //	s.recv_into                   s.Recv, s.RecvFlags
 //	s.recv(n, MSG_PEEK)           s.RecvFlags(p, MSG_PEEK)
+//	s.recv(n, MSG_WAITALL)        s.RecvFlags(p, MSG_WAITALL)   also with a timeout, and in every receiving call; when
+//	                                                            the stream ends first, n with io.EOF
 //	s.sendto, s.recvfrom          s.SendTo, s.RecvFrom          flags: s.SendToFlags, s.RecvFromFlags
 //	s.recvfrom_into               s.RecvFrom
 //	s.sendmsg, s.recvmsg          s.SendMsg, s.RecvMsg
 //	s.recvmsg_into                s.RecvMsg
 //	CMSG_LEN, CMSG_SPACE          ControlLen, ControlSpace
 //	send_fds, recv_fds            s.SendFDs, s.RecvFDs          lost descriptors are an error, and never leak
+//	… with flags and address      s.SendFDsTo, s.RecvFDsFrom
 //	s.sendfile(file)              s.SendFile                    leaves the file's own position alone
+//	none                          s.SendBatch, s.RecvBatch      many datagrams in one call, on Linux
 //	s.shutdown(SHUT_WR)           s.Shutdown(SHUT_WR)
 //	s.close, with s:              s.Close, defer s.Close()      wakes who waits; a second Close is an error
 //	s.detach()                    s.Detach                      the number may be new
@@ -121,16 +131,34 @@
 //	s.getsockopt, s.setsockopt    s.Option, s.SetOption         also …Bool and …Bytes, s.SetLinger, and a method for
 //	                                                            each usual option: s.SetReuseAddr, s.SetNoDelay, …
 //	getsockopt(…, SO_ERROR)       s.SocketError                 an error or nil
+//	… SO_RCVTIMEO, SO_SNDTIMEO    s.SetTimeout                  the options are refused: they would have no effect
+//	… IP_ADD_MEMBERSHIP, mreq     s.JoinGroup, s.LeaveGroup     an interface by its name, IPv4 and IPv6 alike
+//	… IP_ADD_SOURCE_MEMBERSHIP    s.JoinSource, s.LeaveSource   also s.BlockSource, s.UnblockSource
+//	… IP_MULTICAST_IF, _TTL,      s.SetMulticastInterface,      IPV6_MULTICAST_… too
+//	_LOOP                         s.SetMulticastTTL, …Loop
+//	… TCP_INFO                    s.TCPInfo                     a structure, not bytes; Linux
+//	… SO_PEERCRED                 s.PeerCredentials             not on OpenBSD and Windows
+//	… SO_PASSCRED                 s.SetPassCredentials          then Message.Credentials; Linux
 //	s.family, s.type, s.proto     s.Family, s.Type, s.Proto
 //	s.set_inheritable             s.SetInheritable, Inheritable off at first, as there
-//	getaddrinfo                   GetAddrInfo
+//	getaddrinfo                   GetAddrInfo                   flags are ours, not the system's numbers
+//	gaierror, herror              EAI_NONAME, …                 with errors.Is
+//	getnameinfo                   GetNameInfo
 //	gethostname                   GetHostName
-//	gethostbyname, getnameinfo    net.LookupHost, net.LookupAddr
+//	getfqdn                       GetFQDN
+//	gethostbyname, …_ex           GetHostByName
+//	gethostbyaddr                 GetHostByAddr
+//	getservbyname, getservbyport  GetServByName, GetServByPort
+//	getprotobyname                GetProtoByName
 //	htons, htonl, ntohs, ntohl    Htons, Htonl, Ntohs, Ntohl    or better, encoding/binary
 //	inet_pton, inet_ntop          InetPton, InetNtop            or better, net/netip
-//	inet_aton, inet_ntoa          InetPton, InetNtop
-//	if_nametoindex                net.InterfaceByName
+//	inet_aton, inet_ntoa          InetAton, InetNtoa            GetAddrInfo and CreateConnection read "127.1" too
+//	if_nameindex                  IfNameIndex                   or better, net.Interfaces
+//	if_nametoindex, …indextoname  IfNameToIndex, IfIndexToName
 //	ssl.wrap_socket               s.Conn, then crypto/tls
+//
+// Receiving into an empty buffer is no end of a stream: it returns 0 at once. Of datagrams RecvFrom and RecvMsg take one
+// all the same.
 //
 // # Platforms
 //

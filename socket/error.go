@@ -46,9 +46,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is makes an exceeded deadline also context.DeadlineExceeded, as package net does.
+// Is makes an exceeded deadline also context.DeadlineExceeded, as package net does, and on Windows an errno also the
+// error of Winsock that it was (windows.WSAECONNRESET for syscall.ECONNRESET), and EAGAIN also EWOULDBLOCK.
 func (e *Error) Is(target error) bool {
-	return target == context.DeadlineExceeded && errors.Is(e.Err, os.ErrDeadlineExceeded)
+	return target == context.DeadlineExceeded && errors.Is(e.Err, os.ErrDeadlineExceeded) || e.isWinsock(target)
 }
 
 // Timeout reports whether time ran out: a timeout or deadline of ours (os.ErrDeadlineExceeded) or the system's own
@@ -70,6 +71,10 @@ func (e *Error) Hint() string {
 	}
 	a, _ := ParseAddr(e.Addr)
 	switch errno {
+	case syscall.ENODEV:
+		if e.Op == "join group" || e.Op == "join source" {
+			return "no interface has a route to this group: name one"
+		}
 	case syscall.EACCES:
 		switch {
 		case e.Op == "bind" && a.Port() > 0 && a.Port() < 1024:
@@ -104,6 +109,9 @@ func (e *Error) Hint() string {
 	case syscall.EDESTADDRREQ:
 		return "connect the socket first, or name a destination"
 	case syscall.EINVAL:
+		if ip := a.AddrPort().Addr(); ip.Is6() && ip.IsLinkLocalUnicast() && ip.Zone() == "" {
+			return "a link-local address needs its interface: [" + ip.String() + "%eth0]"
+		}
 		switch e.Op {
 		case "bind":
 			return "is the socket bound already?"
@@ -159,7 +167,7 @@ func cause(err error) error {
 // the only ones without an address.
 var wouldBlock = func() map[string]*Error {
 	m := make(map[string]*Error)
-	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg"} {
+	for _, op := range []string{"accept", "recv", "recvfrom", "recvmsg", "send", "sendto", "sendmsg", "recvmmsg", "sendmmsg"} {
 		m[op] = &Error{Op: op, Err: syscall.EAGAIN}
 	}
 	return m

@@ -93,7 +93,7 @@ func sysRecvMsg(fd int, buffers [][]byte, control []byte, flags int) (n, control
 		}
 	}
 	from, _ = sa.decode()
-	return n, controlLen, msgFlags, from, nil
+	return n, controlLen, msgFlags &^ (cmsgCloexec &^ flags), from, nil
 }
 
 func sysSendMsg(fd int, buffers [][]byte, control []byte, to Addr, flags int) (int, error) {
@@ -112,6 +112,9 @@ func (sa *sockaddr) encode(a Addr) error {
 	case AF_INET:
 		sa.Sockaddr = &unix.SockaddrInet4{Port: a.Port(), Addr: a.ip.As4()}
 	case AF_INET6:
+		if a.flow != 0 {
+			return unsupported()
+		}
 		scope, err := scopeOf(a.ip.Zone())
 		if err != nil {
 			return err
@@ -121,7 +124,7 @@ func (sa *sockaddr) encode(a Addr) error {
 		if a.IsAbstract() {
 			return invalid(syscall.EAFNOSUPPORT, "abstract Unix sockets exist on Linux only")
 		}
-		sa.Sockaddr = &unix.SockaddrUnix{Name: a.path}
+		sa.Sockaddr = &unix.SockaddrUnix{Name: a.sunPath()}
 	default:
 		return syscall.EAFNOSUPPORT
 	}

@@ -121,7 +121,7 @@ func sysRecvMsg(fd int, buffers [][]byte, control []byte, flags int) (n, control
 	}
 	sa.len = msg.Namelen
 	from, _ = sa.decode()
-	return int(r), int(msg.Controllen), int(msg.Flags), from, nil
+	return int(r), int(msg.Controllen), withoutOwn(int(msg.Flags), flags), from, nil
 }
 
 func sysSendMsg(fd int, buffers [][]byte, control []byte, to Addr, flags int) (int, error) {
@@ -140,6 +140,9 @@ func sysSendMsg(fd int, buffers [][]byte, control []byte, to Addr, flags int) (i
 	}
 	return int(n), nil
 }
+
+// withoutOwn takes away what the kernel repeats of the flags that the caller did not ask for.
+func withoutOwn(msgFlags, asked int) int { return msgFlags &^ (unix.MSG_CMSG_CLOEXEC &^ asked) }
 
 func header(buffers [][]byte, control []byte) *unix.Msghdr {
 	msg := new(unix.Msghdr)

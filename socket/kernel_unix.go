@@ -8,6 +8,9 @@ import "golang.org/x/sys/unix"
 
 func sysListen(fd, backlog int) error { return unix.Listen(fd, backlog) }
 
+// shutdownWakes: a call that waits to receive is woken by SHUT_RD.
+const shutdownWakes = true
+
 func sysShutdown(fd, how int) error { return unix.Shutdown(fd, how) }
 
 func sysClose(fd int) error { return unix.Close(fd) }
@@ -48,7 +51,7 @@ func sysSetOptionBytes(fd, level, name int, value []byte) error {
 }
 
 func sysLinger(fd int) (on bool, seconds int, err error) {
-	l, err := unix.GetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER)
+	l, err := unix.GetsockoptLinger(fd, unix.SOL_SOCKET, optLinger)
 	if err != nil {
 		return false, 0, err
 	}
@@ -60,7 +63,7 @@ func sysSetLinger(fd int, on bool, seconds int) error {
 	if on {
 		l.Onoff = 1
 	}
-	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l)
+	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, optLinger, &l)
 }
 
 func sysSendFile(fd, file int, offset int64, count int) (int, error) {

@@ -38,21 +38,23 @@ func (s *Socket) SendMsg(buffers [][]byte, control []Control, to Addr, flags int
 
 // RecvMsg receives a message into the buffers, one after the other, and returns how many bytes that was: recvmsg(2).
 // At most controlSize bytes of control data are received: see ControlSpace. At the end of a stream the error is io.EOF.
+// Flags are as in RecvFlags; MSG_WAITALL stops where descriptors were received. With no room for bytes or control data
+// a stream gives 0 at once.
 // Received descriptors (SCM_RIGHTS) are not inherited by child processes, and are the caller's to close;
 // RecvFDs is made for them.
 func (s *Socket) RecvMsg(buffers [][]byte, controlSize, flags int) (int, Message, error) {
 	n, raw, m, err := s.recvMsg(buffers, controlSize, flags)
-	if err != nil {
-		return n, m, s.failRecv("recvmsg", err)
-	}
 	m.Control = decodeControl(raw)
-	return n, m, nil
+	return n, m, s.failRecv("recvmsg", err)
 }
 
 // SendFDs sends open descriptors along with the bytes of p, of which there must be at least one, over a Unix socket
 // to another process. It returns how many bytes went; the descriptors go with the first. The receiver gets
 // duplicates: the caller's stay open.
-func (s *Socket) SendFDs(p []byte, fds ...int) (int, error) {
+func (s *Socket) SendFDs(p []byte, fds ...int) (int, error) { return s.SendFDsTo(p, fds, Addr{}, 0) }
+
+// SendFDsTo is SendFDs with a destination and flags, as SendMsg has them.
+func (s *Socket) SendFDsTo(p []byte, fds []int, to Addr, flags int) (int, error) {
 	const op = "send descriptors"
 	switch {
 	case s.family != AF_UNIX:
@@ -60,31 +62,44 @@ func (s *Socket) SendFDs(p []byte, fds ...int) (int, error) {
 	case len(p) == 0:
 		return 0, s.fail(op, invalid(syscall.EINVAL, "descriptors travel with data: give at least one byte"))
 	}
-	return s.sendMsg(op, [][]byte{p}, encodeFDs(fds), Addr{}, 0)
+	if to.IsValid() {
+		if err := to.unfit(s.family); err != nil {
+			return 0, failed(op, to.String(), err)
+		}
+	}
+	return s.sendMsg(op, [][]byte{p}, encodeFDs(fds), to, flags)
 }
 
 // RecvFDs receives bytes into p, and with them at most limit descriptors. They are not inherited by child processes and
 // are the caller's to close. When descriptors were lost, because more came than limit or because this process may not
 // have so many, those that arrived are closed and the error (EMSGSIZE) says so; the n bytes are valid still.
 func (s *Socket) RecvFDs(p []byte, limit int) (n int, fds []int, err error) {
+	n, fds, _, err = s.RecvFDsFrom(p, limit, 0)
+	return n, fds, err
+}
+
+// RecvFDsFrom is RecvFDs with flags as RecvMsg has them. It also returns the sender's address and the flags of the
+// message, of which MSG_TRUNC says that the datagram was longer than p. After MSG_PEEK the descriptors are duplicates,
+// and come again with the message.
+func (s *Socket) RecvFDsFrom(p []byte, limit, flags int) (n int, fds []int, m Message, err error) {
 	const op = "receive descriptors"
 	if s.family != AF_UNIX {
-		return 0, nil, s.fail(op, invalid(syscall.EAFNOSUPPORT, "only a Unix socket can receive descriptors"))
+		return 0, nil, m, s.fail(op, invalid(syscall.EAFNOSUPPORT, "only a Unix socket can receive descriptors"))
 	}
 	// The padding that ControlSpace adds would let one descriptor too many in.
-	n, raw, m, err := s.recvMsg([][]byte{p}, ControlLen(4*max(limit, 0)), 0)
-	if err != nil {
-		return n, nil, s.failRecv(op, err)
-	}
+	n, raw, m, err := s.recvMsg([][]byte{p}, ControlLen(4*max(limit, 0)), flags)
 	fds = decodeFDs(raw)
-	if m.Flags&MSG_CTRUNC != 0 || len(fds) > limit {
-		for _, fd := range fds {
-			sysClose(fd)
-		}
-		return n, nil, s.fail(op, invalid(syscall.EMSGSIZE,
-			"more came than asked for, or than this process may have: all that came are closed"))
+	if err == nil && m.Flags&MSG_CTRUNC == 0 && len(fds) <= limit {
+		return n, fds, m, nil
 	}
-	return n, fds, nil
+	for _, fd := range fds {
+		sysClose(fd)
+	}
+	if err == nil {
+		err = invalid(syscall.EMSGSIZE,
+			"more came than asked for, or than this process may have: all that came are closed")
+	}
+	return n, nil, m, s.failRecv(op, err)
 }
 
 func (s *Socket) sendMsg(op string, buffers [][]byte, control []byte, to Addr, flags int) (n int, err error) {
@@ -100,23 +115,50 @@ func (s *Socket) sendMsg(op string, buffers [][]byte, control []byte, to Addr, f
 }
 
 func (s *Socket) recvMsg(buffers [][]byte, controlSize, flags int) (n int, control []byte, m Message, err error) {
-	control = make([]byte, max(controlSize, 0))
-	c := newCall(func(_ *call, fd int) (err error) {
-		var size int
-		n, size, m.Flags, m.Addr, err = sysRecvMsg(fd, buffers, control, flags)
-		if err == nil {
-			control = control[:size]
+	ends := s.endsWithZero() && flags&errorQueue == 0
+	if ends && s.typ == SOCK_STREAM && controlSize <= 0 && !room(buffers) {
+		return 0, nil, m, s.open()
+	}
+	space := make([]byte, max(controlSize, 0))
+	all := s.fills(flags)
+	c := newCall(func(_ *call, fd int) error {
+		for {
+			if s.closed() {
+				return errClosed
+			}
+			got, size, msgFlags, from, err := sysRecvMsg(fd, buffers, space, flags&^MSG_WAITALL)
+			if err != nil {
+				return err
+			}
+			ended := got == 0 && size == 0 && ends && room(buffers)
+			if !ended || n == 0 {
+				n, control, m.Flags, m.Addr = n+got, space[:size], msgFlags, from
+			}
+			if ended {
+				return io.EOF
+			}
+			buffers = behind(buffers, got)
+			// The next part may bring descriptors too, and these would be overwritten. Linux stops here as well.
+			if !all || !room(buffers) || s.family == AF_UNIX && size > 0 {
+				return nil
+			}
 		}
-		return err
 	})
 	defer c.free()
-	if err = s.do(reading, c, s.patience(flags)); err != nil {
-		return 0, nil, m, err
-	}
-	if n == 0 && len(control) == 0 && s.endsWithZero() && room(buffers) {
-		err = io.EOF
-	}
+	err = s.do(reading, c, s.patience(flags))
 	return n, control, m, err
+}
+
+// behind returns what is left of the buffers behind their first n bytes. The caller's own list stays as it is.
+func behind(buffers [][]byte, n int) [][]byte {
+	for len(buffers) > 0 && n >= len(buffers[0]) {
+		n -= len(buffers[0])
+		buffers = buffers[1:]
+	}
+	if n == 0 {
+		return buffers
+	}
+	return append([][]byte{buffers[0][n:]}, buffers[1:]...)
 }
 
 func room(buffers [][]byte) bool {

@@ -20,6 +20,9 @@ func (s *Socket) Option(level, name int) (value int, err error) {
 
 // SetOption sets an option that is a number: setsockopt(2).
 func (s *Socket) SetOption(level, name, value int) error {
+	if err := withoutEffect(level, name); err != nil {
+		return s.fail("setsockopt", err)
+	}
 	return s.setOption("setsockopt", level, name, value)
 }
 
@@ -50,7 +53,25 @@ func (s *Socket) OptionBytes(level, name, size int) (value []byte, err error) {
 
 // SetOptionBytes sets an option that is a structure or a text.
 func (s *Socket) SetOptionBytes(level, name int, value []byte) error {
+	if err := withoutEffect(level, name); err != nil {
+		return s.fail("setsockopt", err)
+	}
 	return s.fail("setsockopt", s.use(func(fd int) error { return sysSetOptionBytes(fd, level, name, value) }))
+}
+
+// withoutEffect refuses the options that the system would take and nobody would see: a descriptor of this package is
+// non-blocking, and so the system never waits for it.
+func withoutEffect(level, name int) error {
+	if level != SOL_SOCKET {
+		return nil
+	}
+	switch name {
+	case SO_RCVTIMEO:
+		return invalid(syscall.EOPNOTSUPP, "SO_RCVTIMEO would have no effect: use SetTimeout or SetReadDeadline")
+	case SO_SNDTIMEO:
+		return invalid(syscall.EOPNOTSUPP, "SO_SNDTIMEO would have no effect: use SetTimeout or SetWriteDeadline")
+	}
+	return nil
 }
 
 // SocketError returns the pending error of the socket and clears it (SO_ERROR): nil when there is none. After a
@@ -74,7 +95,12 @@ func (s *Socket) SocketError() error {
 }
 
 // SetReuseAddr lets Bind take an address that connections of an earlier server still have in TIME_WAIT (SO_REUSEADDR).
+// On Windows, where every Bind may, it leaves a stream socket as it is: the option of this name would let other programs
+// take the port over.
 func (s *Socket) SetReuseAddr(on bool) error {
+	if !reuseAddrIsSafe && s.typ == SOCK_STREAM {
+		return s.fail("set reuse-address", s.use(func(int) error { return nil }))
+	}
 	return s.setOption("set reuse-address", SOL_SOCKET, SO_REUSEADDR, number(on))
 }
 

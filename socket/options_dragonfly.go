@@ -8,10 +8,13 @@ const (
 	optKeepIdle     = unix.TCP_KEEPIDLE
 	optKeepInterval = unix.TCP_KEEPINTVL
 	optKeepCount    = unix.TCP_KEEPCNT
+	optExclusive    = lacking
+	optLinger       = unix.SO_LINGER
 	optUserTimeout  = lacking
 
-	// hasDualStack: an IPv6 socket can serve IPv4 too.
-	hasDualStack = true
+	// hasDualStack: an IPv6 socket can serve IPv4 too. DragonFly took IPv4-mapped addresses out of its kernel: IPV6_V6ONLY
+	// can be set to 0 and serves no IPv4.
+	hasDualStack = false
 
 	// reuseAddrIsSafe: SO_REUSEADDR forgives TIME_WAIT, and does not let another program take a port over.
 	reuseAddrIsSafe = true

@@ -8,6 +8,8 @@ const (
 	optKeepIdle     = lacking
 	optKeepInterval = lacking
 	optKeepCount    = lacking
+	optExclusive    = lacking
+	optLinger       = unix.SO_LINGER
 	optUserTimeout  = lacking
 
 	// hasDualStack: an IPv6 socket can serve IPv4 too.

@@ -147,10 +147,8 @@ func (r *race) abandon(ctx context.Context) error {
 }
 
 func (r *race) failure() error {
-	var notFound *net.DNSError
 	for _, err := range r.lookupErrs {
-		// A host need not have addresses of both families.
-		if r.errs == nil || !errors.As(err, &notFound) || !notFound.IsNotFound {
+		if r.errs == nil || !lacksFamily(err) {
 			r.errs = append(r.errs, err)
 		}
 	}
@@ -161,4 +159,12 @@ func (r *race) failure() error {
 		return invalid(syscall.EADDRNOTAVAIL, "no address to connect with")
 	}
 	return r.errs[len(r.errs)-1]
+}
+
+// lacksFamily reports whether an error of a lookup says no more than that the host has no address of the family: it need
+// not have both. It is an AddrError when the name is in the hosts file.
+func lacksFamily(err error) bool {
+	var notFound *net.DNSError
+	var unfit *net.AddrError
+	return errors.As(err, &notFound) && notFound.IsNotFound || errors.As(err, &unfit)
 }

@@ -7,16 +7,18 @@ import (
 )
 
 // Recv receives what there is, at most len(p) bytes, into p and returns how many: recv(2). At the end of a stream the
-// error is io.EOF. Of a datagram longer than p the rest is lost; one of 0 bytes is not an end.
+// error is io.EOF. Of a datagram longer than p the rest is lost; one of 0 bytes is not an end. With an empty p it returns
+// 0 at once, and receives nothing.
 func (s *Socket) Recv(p []byte) (int, error) { return s.recv(p, 0) }
 
 // RecvFlags is Recv with flags: MSG_PEEK, MSG_OOB, MSG_WAITALL, MSG_DONTWAIT, or any other the system knows.
 //
 // MSG_DONTWAIT makes this one call non-blocking. MSG_WAITALL has no effect in non-blocking calls, on datagrams and
 // with MSG_PEEK; else it fills p, unless the stream ends or an error comes before: then n says how much of p was
-// filled. With MSG_TRUNC, on Linux, n is the length that the datagram had.
+// filled. With MSG_TRUNC, on Linux, n is the length that the datagram had. MSG_ERRQUEUE never waits. Of a stream an
+// empty p receives nothing and returns 0 at once; of datagrams it takes, or with MSG_PEEK sees, one.
 func (s *Socket) RecvFlags(p []byte, flags int) (int, error) {
-	if flags&MSG_WAITALL == 0 || flags&MSG_PEEK != 0 || s.typ != SOCK_STREAM || s.patience(flags) == 0 {
+	if !s.fills(flags) || len(p) == 0 {
 		return s.recv(p, flags&^MSG_WAITALL)
 	}
 	c := newCall(tryRecvAll)
@@ -31,19 +33,27 @@ func (s *Socket) RecvFlags(p []byte, flags int) (int, error) {
 func (s *Socket) Read(p []byte) (int, error) { return s.recv(p, 0) }
 
 // RecvFrom is Recv that also returns the sender's address: recvfrom(2). Where the system names none, on a connected
-// stream and for a Unix socket without a name, it is the zero Addr or UnixAddr("").
+// stream and for a Unix socket without a name, it is the zero Addr or UnixAddr(""). With an empty p it takes a datagram
+// all the same, and from a stream returns 0 at once.
 func (s *Socket) RecvFrom(p []byte) (int, Addr, error) { return s.RecvFromFlags(p, 0) }
 
 // RecvFromFlags is RecvFrom with flags as RecvFlags has them.
 func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
-	c := newCall(tryRecvFrom)
-	c.buf, c.flags = p, flags
+	if len(p) == 0 && s.typ == SOCK_STREAM {
+		return 0, Addr{}, s.fail("recvfrom", s.open())
+	}
+	try := tryRecvFrom
+	if s.fills(flags) {
+		try = tryRecvAllFrom
+	}
+	c := newCall(try)
+	c.buf, c.flags = p, flags&^MSG_WAITALL
 	err := s.do(reading, c, s.patience(flags))
 	n := c.n
 	var from Addr
 	if err == nil {
 		from, _ = c.addr.decode()
-		if n == 0 && len(p) > 0 && s.endsWithZero() {
+		if n == 0 && len(p) > 0 && s.endsWithZero() && flags&errorQueue == 0 {
 			err = io.EOF
 		}
 	}
@@ -68,10 +78,14 @@ func (s *Socket) SendFlags(p []byte, flags int) (int, error) {
 // SendAll sends all of p. When it fails, n says how many bytes went. Other calls that send on this Socket do not come
 // between the bytes, unless they are non-blocking. In non-blocking mode it sends what the system takes and fails with
 // ErrWouldBlock if that is not all.
-func (s *Socket) SendAll(p []byte) (int, error) {
+func (s *Socket) SendAll(p []byte) (int, error) { return s.SendAllFlags(p, 0) }
+
+// SendAllFlags is SendAll with flags as SendFlags has them. Each system call gets them, so that what MSG_OOB makes
+// urgent is the last byte of what goes at once. MSG_DONTWAIT makes this one call non-blocking.
+func (s *Socket) SendAllFlags(p []byte, flags int) (int, error) {
 	c := newCall(trySendAll)
-	c.buf = p
-	err := s.do(writing, c, s.Timeout())
+	c.buf, c.flags = p, flags
+	err := s.do(writing, c, s.patience(flags))
 	n := c.n
 	c.free()
 	return n, s.fail("send", err)
@@ -106,20 +120,37 @@ func (s *Socket) SendToFlags(p []byte, to Addr, flags int) (int, error) {
 }
 
 func (s *Socket) recv(p []byte, flags int) (int, error) {
+	if len(p) == 0 && (flags == 0 || s.typ == SOCK_STREAM) {
+		return 0, s.fail("recv", s.open())
+	}
 	c := newCall(tryRecv)
 	c.buf, c.flags = p, flags
 	err := s.do(reading, c, s.patience(flags))
 	n := c.n
 	c.free()
-	if err == nil && n == 0 && len(p) > 0 && s.endsWithZero() {
+	if err == nil && n == 0 && len(p) > 0 && s.endsWithZero() && flags&errorQueue == 0 {
 		err = io.EOF
 	}
 	return n, s.failRecv("recv", err)
 }
 
+// open is errClosed after Close.
+func (s *Socket) open() error {
+	if s.closed() {
+		return errClosed
+	}
+	return nil
+}
+
+// fills reports whether a call with the flags fills its buffer. The kernel cannot see to that: each call that it gets
+// has MSG_DONTWAIT.
+func (s *Socket) fills(flags int) bool {
+	return flags&MSG_WAITALL != 0 && flags&MSG_PEEK == 0 && s.typ == SOCK_STREAM && s.patience(flags) != 0
+}
+
 // patience is how long a call with the flags may wait.
 func (s *Socket) patience(flags int) time.Duration {
-	if flags&MSG_DONTWAIT != 0 {
+	if flags&(MSG_DONTWAIT|errorQueue) != 0 {
 		return 0
 	}
 	return s.Timeout()
@@ -160,6 +191,24 @@ func tryRecvAll(c *call, fd int) error {
 func tryRecvFrom(c *call, fd int) (err error) {
 	c.n, err = sysRecvFrom(fd, c.buf, c.flags, &c.addr)
 	return err
+}
+
+// tryRecvAllFrom is tryRecvAll for RecvFrom.
+func tryRecvAllFrom(c *call, fd int) error {
+	for c.n < len(c.buf) {
+		if c.sock.closed() {
+			return errClosed
+		}
+		n, err := sysRecvFrom(fd, c.buf[c.n:], c.flags, &c.addr)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return io.EOF
+		}
+		c.n += n
+	}
+	return nil
 }
 
 func trySend(c *call, fd int) (err error) {

@@ -15,6 +15,7 @@ const maxPath = 107
 const (
 	portAt  = 2
 	ip4At   = 4
+	flowAt  = 4
 	ip6At   = 8
 	scopeAt = 24
 	pathAt  = 2
@@ -45,12 +46,12 @@ func (sa *sockaddr) encode(a Addr) error {
 		}
 		sa.len = unix.SizeofSockaddrInet6
 		binary.BigEndian.PutUint16(b[portAt:], a.port)
-		clear(b[ip4At:ip6At])
+		binary.BigEndian.PutUint32(b[flowAt:], a.flow)
 		ip := a.ip.As16()
 		copy(b[ip6At:], ip[:])
 		binary.NativeEndian.PutUint32(b[scopeAt:], scope)
 	case AF_UNIX:
-		n := copy(b[pathAt:len(b)-1], a.path)
+		n := copy(b[pathAt:len(b)-1], a.sunPath())
 		sa.len = uint32(pathAt + n)
 		if a.IsAbstract() {
 			b[pathAt] = 0
@@ -59,7 +60,10 @@ func (sa *sockaddr) encode(a Addr) error {
 			sa.len++
 		}
 	default:
-		return syscall.EAFNOSUPPORT
+		if otherFamily(a.Family()) == "" {
+			return syscall.EAFNOSUPPORT
+		}
+		sa.len = uint32(familySize + copy(b[familySize:], a.path))
 	}
 	return nil
 }
@@ -82,12 +86,18 @@ func (sa *sockaddr) decode() (Addr, error) {
 			if scope := binary.NativeEndian.Uint32(b[scopeAt:]); scope != 0 {
 				ip = ip.WithZone(zoneOf(scope))
 			}
-			return Addr{family: AF_INET6, ip: ip, port: binary.BigEndian.Uint16(b[portAt:])}, nil
+			return Addr{
+				family: AF_INET6, ip: ip, port: binary.BigEndian.Uint16(b[portAt:]),
+				flow: binary.BigEndian.Uint32(b[flowAt:]),
+			}, nil
 		}
 	case AF_UNIX:
 		return decodePath(b[pathAt:]), nil
 	default:
-		return Addr{}, syscall.EAFNOSUPPORT
+		if otherFamily(sa.family()) == "" {
+			return Addr{}, syscall.EAFNOSUPPORT
+		}
+		return decodeOther(sa.family(), b), nil
 	}
 	return Addr{}, syscall.EINVAL
 }

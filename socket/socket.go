@@ -21,7 +21,7 @@ type Socket struct {
 
 	// Waiting
 	timeout atomic.Int64            // of a call, in nanoseconds: negative waits for ever, 0 never
-	turn    [2]sync.Mutex           // held by the blocking call of a direction
+	turn    [2]turn                 // taken by the blocking call of a direction
 	parked  atomic.Pointer[parking] // nil until a call first has to wait
 
 	mu         sync.Mutex // guards what follows
@@ -31,10 +31,13 @@ type Socket struct {
 	connected  bool       // a Connect is done
 }
 
-// New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX; the type SOCK_STREAM or SOCK_DGRAM, or
-// another that the system knows; proto is 0 for the type's usual protocol. The socket is in blocking mode and is
-// not inherited by child processes.
+// New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX, on Linux also AF_VSOCK, AF_NETLINK or
+// AF_PACKET (whose protocol is in network byte order: Htons(ETH_P_ALL)); the type SOCK_STREAM or SOCK_DGRAM, or
+// another that the system knows; proto is 0 for the type's usual protocol. The socket is in blocking mode, or in
+// non-blocking mode with a type such as SOCK_STREAM|SOCK_NONBLOCK, and is not inherited by child processes, with
+// SOCK_CLOEXEC or without.
 func New(family, typ, proto int) (*Socket, error) {
+	typ, blocking := splitType(typ)
 	if err := knownFamily(family); err != nil {
 		return nil, failed("socket", "", err)
 	}
@@ -42,11 +45,15 @@ func New(family, typ, proto int) (*Socket, error) {
 	if err != nil {
 		return nil, failed("socket", "", err)
 	}
-	return adopt(fd, family, typ, proto), nil
+	s := adopt(fd, family, typ, proto)
+	s.SetBlocking(blocking)
+	return s, nil
 }
 
-// Pair makes two sockets that are connected with each other: socketpair(2). The family is AF_UNIX as a rule.
+// Pair makes two sockets that are connected with each other: socketpair(2). The family is AF_UNIX as a rule. The type
+// may have flags as in New.
 func Pair(family, typ, proto int) (a, b *Socket, err error) {
+	typ, blocking := splitType(typ)
 	if err := knownFamily(family); err != nil {
 		return nil, nil, failed("socketpair", "", err)
 	}
@@ -56,7 +63,14 @@ func Pair(family, typ, proto int) (a, b *Socket, err error) {
 	}
 	a, b = adopt(fds[0], family, typ, proto), adopt(fds[1], family, typ, proto)
 	a.name, b.name = UnixAddr(""), UnixAddr("")
+	a.SetBlocking(blocking)
+	b.SetBlocking(blocking)
 	return a, b, nil
+}
+
+// splitType takes the flags off a type.
+func splitType(typ int) (bare int, blocking bool) {
+	return typ &^ (SOCK_NONBLOCK | SOCK_CLOEXEC), typ&SOCK_NONBLOCK == 0
 }
 
 // FromFD makes a Socket of a descriptor that is one already, inherited for instance, and finds its family and type
@@ -92,7 +106,7 @@ func FromFD(fd int) (*Socket, error) {
 	return s, nil
 }
 
-// Family returns AF_INET, AF_INET6 or AF_UNIX.
+// Family returns AF_INET, AF_INET6, AF_UNIX or another family.
 func (s *Socket) Family() int { return s.family }
 
 // Type returns SOCK_STREAM, SOCK_DGRAM or another type.
@@ -142,7 +156,11 @@ func (s *Socket) Listen(backlog int) error {
 // Shutdown ends one or both directions: shutdown(2), with SHUT_RD, SHUT_WR or SHUT_RDWR. After SHUT_WR the peer reads
 // to the end of the stream and can still reply. Unlike Close it also holds for duplicates of the descriptor.
 func (s *Socket) Shutdown(how int) error {
-	return s.fail("shutdown", s.use(func(fd int) error { return sysShutdown(fd, how) }))
+	err := s.use(func(fd int) error { return sysShutdown(fd, how) })
+	if p := s.parked.Load(); !shutdownWakes && err == nil && how != SHUT_WR && p != nil {
+		p.endReading()
+	}
+	return s.fail("shutdown", err)
 }
 
 // LocalAddr returns the socket's own address: getsockname(2).
@@ -194,6 +212,9 @@ func (s *Socket) Inheritable() (on bool, err error) {
 func knownFamily(family int) error {
 	switch family {
 	case AF_INET, AF_INET6, AF_UNIX:
+		return nil
+	}
+	if otherFamily(family) != "" {
 		return nil
 	}
 	return invalid(syscall.EAFNOSUPPORT, "the family must be AF_INET, AF_INET6 or AF_UNIX")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,9 +21,8 @@ func (s *Socket) SetBlocking(on bool) error {
 }
 
 // SetTimeout says how long a call that follows may wait before it fails with os.ErrDeadlineExceeded: negative, for
-// ever (blocking mode, the default); 0, not at all (non-blocking mode). The time starts when the call first finds
-// nothing to do, not while it waits for its turn behind another call in the same direction; SendAll and SendFile have
-// it once for all they send.
+// ever (blocking mode, the default); 0, not at all (non-blocking mode). The time starts when the call first has to wait,
+// be it for its turn behind another call in the same direction; SendAll and SendFile have it once for all they send.
 func (s *Socket) SetTimeout(d time.Duration) error {
 	if s.closed() {
 		return s.fail("set timeout", errClosed)
@@ -86,6 +86,7 @@ type call struct {
 	// Waiting
 	dir     direction
 	timeout time.Duration
+	until   time.Time // when timeout ends; zero until somebody looked at the clock
 	parking *parking
 	limited bool // whether the poller knows the timeout
 	err     error
@@ -125,7 +126,10 @@ func (c *call) tryAgain(fd uintptr) (done bool) {
 	}
 	if c.timeout > 0 && !c.limited {
 		c.limited = true
-		c.parking.limitTo(c.dir, time.Now().Add(c.timeout))
+		if c.until.IsZero() {
+			c.until = time.Now().Add(c.timeout)
+		}
+		c.parking.limitTo(c.dir, c.until)
 	}
 	return false
 }
@@ -133,9 +137,13 @@ func (c *call) tryAgain(fd uintptr) (done bool) {
 // do makes the call, and waits as long as timeout says.
 func (s *Socket) do(dir direction, c *call, timeout time.Duration) error {
 	c.sock = s
+	c.until = time.Time{}
 	if timeout != 0 {
-		s.turn[dir].Lock()
-		defer s.turn[dir].Unlock()
+		var ok bool
+		if c.until, ok = s.turn[dir].take(timeout); !ok {
+			return os.ErrDeadlineExceeded
+		}
+		defer s.turn[dir].pass()
 	}
 	p := s.parked.Load()
 	if timeout == 0 || p == nil {
@@ -158,17 +166,16 @@ func (s *Socket) do(dir direction, c *call, timeout time.Duration) error {
 	return p.wait(c)
 }
 
-// A parking is a descriptor in the runtime's poller, where goroutines wait without a thread. A descriptor goes there
-// when a call first has to wait, so that the sockets of an event loop never do: there each of their
-// events would also wake the runtime.
+// A parking is a descriptor in a poller, where goroutines wait without a thread. A descriptor goes there when a call first
+// has to wait, so that the sockets of an event loop never do: there each of their events would also wake the poller.
 type parking struct {
-	file *os.File
-	raw  syscall.RawConn
+	fd *poller.FD
 
 	mu       sync.Mutex
 	deadline [2]time.Time // of SetDeadline
 	limit    [2]time.Time // of the call that waits
 	applied  [2]time.Time // what the poller was told
+	ended    atomic.Bool  // endReading was called
 }
 
 // parking must be called between acquire and release.
@@ -184,18 +191,15 @@ func (s *Socket) parking() (*parking, error) {
 	if s.closed() {
 		return nil, errClosed
 	}
-	if err := poller.Open(); err != nil {
-		return nil, err
-	}
 	// Someone who shares the socket may have made it blocking.
 	if err := sysSetNonblock(s.fd, true); err != nil {
 		return nil, err
 	}
-	p := &parking{file: os.NewFile(uintptr(s.fd), "socket")}
-	var err error
-	if p.raw, err = p.file.SyscallConn(); err != nil {
+	fd, err := poller.NewFD(s.fd)
+	if err != nil {
 		return nil, err
 	}
+	p := &parking{fd: fd}
 	s.parked.Store(p)
 	return p, nil
 }
@@ -203,9 +207,9 @@ func (s *Socket) parking() (*parking, error) {
 // wait makes the call, and again each time the descriptor has become ready, until it is done.
 func (p *parking) wait(c *call) (err error) {
 	if c.dir == reading {
-		err = p.raw.Read(c.step)
+		err = p.fd.Read(c.step)
 	} else {
-		err = p.raw.Write(c.step)
+		err = p.fd.Write(c.step)
 	}
 	if c.limited {
 		p.limitTo(c.dir, time.Time{})
@@ -215,10 +219,18 @@ func (p *parking) wait(c *call) (err error) {
 		return c.err
 	case c.sock.closed():
 		return errClosed
+	case c.dir == reading && p.ended.Load():
+		return c.sock.use(c.attempt)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return os.ErrDeadlineExceeded
 	}
 	return err
+}
+
+// endReading wakes the call that waits to receive, and has it and every later one find the end of the stream.
+func (p *parking) endReading() {
+	p.ended.Store(true)
+	p.fd.SetReadDeadline(time.Unix(1, 0))
 }
 
 func (p *parking) limitTo(dir direction, t time.Time) {
@@ -240,9 +252,9 @@ func (p *parking) apply(dir direction) {
 	p.applied[dir] = t
 	// An error says that the file is closed, and whoever waits learns that by itself.
 	if dir == reading {
-		p.file.SetReadDeadline(t)
+		p.fd.SetReadDeadline(t)
 	} else {
-		p.file.SetWriteDeadline(t)
+		p.fd.SetWriteDeadline(t)
 	}
 }
 

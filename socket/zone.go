@@ -50,12 +50,12 @@ func zoneOf(id uint32) string {
 	if name, ok := zones.names[id]; ok {
 		return name
 	}
-	name := strconv.FormatUint(uint64(id), 10)
-	if i, err := net.InterfaceByIndex(int(id)); err == nil {
-		name = i.Name
+	i, err := net.InterfaceByIndex(int(id))
+	if err != nil {
+		return strconv.FormatUint(uint64(id), 10) // not kept: the interface may get its name, or come, any time
 	}
-	zones.names[id] = name
-	return name
+	zones.names[id] = i.Name
+	return i.Name
 }
 
 func forgetOldZones() {

@@ -154,6 +154,10 @@ func (b *benching) show(result *bench.Result, page *reportFile) error {
 
 // configure turns what was typed into the run's settings.
 func (b *benching) configure(flags *pflag.FlagSet, target string) error {
+	target, err := b.byURL(flags, target)
+	if err != nil {
+		return err
+	}
 	to, err := b.callee(target)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 type guest struct {
 	name    string
 	prepare func(server *switchboard.Server) // sets Accept, and whatever else
+	serve   func(l *socket.Socket) error     // serves a listener; nil: ServeSocket of the server
 
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
@@ -53,17 +54,21 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
-	if err := s.serveUntil(s.announce(log, listeners, g.name, about...), server, listeners); err != nil {
+	if err := s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners); err != nil {
 		return failure{exitFailed, err}
 	}
 	return nil
 }
 
 // serveUntil serves until ctx is done or a listener fails, and then shuts the server down.
-func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, listeners []*socket.Socket) error {
+func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, serve func(*socket.Socket) error,
+	listeners []*socket.Socket) error {
+	if serve == nil {
+		serve = server.ServeSocket
+	}
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { ended <- server.ServeSocket(l) }()
+		go func() { ended <- serve(l) }()
 	}
 	left, failed := len(listeners), error(nil)
 	select {

@@ -1,0 +1,128 @@
+package socket
+
+import (
+	"net/netip"
+	"strconv"
+	"syscall"
+)
+
+// JoinGroup has the socket receive what is sent to a multicast group on an interface: IP_ADD_MEMBERSHIP,
+// IPV6_JOIN_GROUP. Without a name of an interface ("eth0") the system takes the one with the route to the group, and
+// fails with ENODEV when there is none. The socket must be bound to the port: to the group itself, or to every address
+// of the machine, where it also hears other groups that other sockets have joined. Close leaves all groups.
+func (s *Socket) JoinGroup(group netip.Addr, interfaceName string) error {
+	return s.changeGroup("join group", joinGroup, group, netip.Addr{}, interfaceName)
+}
+
+// LeaveGroup ends JoinGroup, with the same arguments.
+func (s *Socket) LeaveGroup(group netip.Addr, interfaceName string) error {
+	return s.changeGroup("leave group", leaveGroup, group, netip.Addr{}, interfaceName)
+}
+
+// JoinSource is JoinGroup for what one source alone sends (source-specific multicast, RFC 3678): MCAST_JOIN_SOURCE_GROUP.
+// Several sources can be joined. DragonFly, NetBSD and OpenBSD do not have it.
+func (s *Socket) JoinSource(group, source netip.Addr, interfaceName string) error {
+	return s.changeGroup("join source", joinSource, group, source, interfaceName)
+}
+
+// LeaveSource ends JoinSource, with the same arguments.
+func (s *Socket) LeaveSource(group, source netip.Addr, interfaceName string) error {
+	return s.changeGroup("leave source", leaveSource, group, source, interfaceName)
+}
+
+// BlockSource has the socket no longer receive what one source sends to a group that JoinGroup joined:
+// MCAST_BLOCK_SOURCE. It is on the systems that have JoinSource.
+func (s *Socket) BlockSource(group, source netip.Addr, interfaceName string) error {
+	return s.changeGroup("block source", blockSource, group, source, interfaceName)
+}
+
+// UnblockSource ends BlockSource, with the same arguments.
+func (s *Socket) UnblockSource(group, source netip.Addr, interfaceName string) error {
+	return s.changeGroup("unblock source", unblockSource, group, source, interfaceName)
+}
+
+// SetMulticastInterface says on which interface the socket sends to multicast groups: IP_MULTICAST_IF,
+// IPV6_MULTICAST_IF. The empty name leaves it to the routes.
+func (s *Socket) SetMulticastInterface(name string) error {
+	const op = "set multicast interface"
+	index, err := groupInterface(name)
+	if err == nil {
+		err = s.use(func(fd int) error { return sysMulticastInterface(fd, s.family, index) })
+	}
+	return s.fail(op, err)
+}
+
+// SetMulticastTTL says through how many routers what the socket sends to a group may go, less one: IP_MULTICAST_TTL,
+// IPV6_MULTICAST_HOPS. 0 does not leave the machine; 1, the default, not its network.
+func (s *Socket) SetMulticastTTL(hops int) error {
+	const op = "set multicast ttl"
+	if hops < 0 || hops > 255 {
+		return s.fail(op, invalid(syscall.EINVAL, "the number must be from 0 to 255"))
+	}
+	return s.fail(op, s.use(func(fd int) error { return sysMulticastTTL(fd, s.family, hops) }))
+}
+
+// SetMulticastLoop says whether what the socket sends to a group also comes to sockets of this machine that have joined
+// it: IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP. It does at first.
+func (s *Socket) SetMulticastLoop(on bool) error {
+	return s.fail("set multicast loop", s.use(func(fd int) error { return sysMulticastLoop(fd, s.family, on) }))
+}
+
+type groupChange int
+
+const (
+	joinGroup groupChange = iota
+	leaveGroup
+	joinSource
+	leaveSource
+	blockSource
+	unblockSource
+)
+
+func (s *Socket) changeGroup(op string, change groupChange, group, source netip.Addr, name string) error {
+	group, source = group.Unmap(), source.Unmap()
+	if name == "" {
+		name = group.Zone()
+	}
+	group, source = group.WithZone(""), source.WithZone("")
+	err := unfitGroup(change, group, source)
+	if err == nil {
+		var index int
+		if index, err = groupInterface(name); err == nil {
+			err = s.use(func(fd int) error { return sysChangeGroup(fd, change, group, source, index) })
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	where := group.String()
+	if name != "" {
+		where += "%" + name
+	}
+	return failed(op, where, err)
+}
+
+func unfitGroup(change groupChange, group, source netip.Addr) error {
+	switch {
+	case !group.IsMulticast():
+		return invalid(syscall.EINVAL, "the address is not a multicast group")
+	case change == joinGroup || change == leaveGroup:
+		return nil
+	case !source.IsValid() || source.Is4() != group.Is4():
+		return invalid(syscall.EINVAL, "the source must be an address of the same family as the group")
+	}
+	return nil
+}
+
+func groupInterface(name string) (index int, err error) {
+	if name == "" {
+		return 0, nil
+	}
+	if index, err = interfaceIndex(name); err == nil {
+		return index, nil
+	}
+	if n, parseErr := strconv.ParseUint(name, 10, 31); parseErr == nil {
+		return int(n), nil
+	}
+	return 0, err
+}
