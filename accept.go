@@ -1,14 +1,16 @@
 package switchboard
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
@@ -16,10 +18,11 @@ import (
 // even: with a listening socket for each loop (SO_REUSEPORT) it is chance that spreads connections, and long-lived ones
 // stay where they fell.
 type listener struct {
+	line   engine.Listener // the first field, see listenerOf; its descriptor is in nobody's poller but ours
 	server *Server
 	loop   *loop
-	fd     int // non-blocking, and in nobody's poller but ours
 	addr   net.Addr
+	tls    *tls.Config  // nil: its connections speak no TLS
 	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of
 	failed chan error   // why serve returns
 
@@ -27,13 +30,16 @@ type listener struct {
 	burst  int
 	bare   int // connections still to come that lack its options
 	closed bool
-	waits  bool      // accepting is paused until connections go or the timer fires
-	short  bool      // the log knows that descriptors are out
-	told   time.Time // when it last said so
+	waits  bool          // accepting is paused until connections go or the timer fires
+	short  bool          // the log knows that descriptors are out
+	told   time.Duration // when it last said so
 	again  *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
 }
+
+// listenerOf returns the listener that ln is the engine's part of.
+func listenerOf(ln *engine.Listener) *listener { return (*listener)(unsafe.Pointer(ln)) }
 
 const (
 	// retry is how long accepting pauses at the end of descriptors when no connection of our own goes meanwhile: somebody
@@ -61,7 +67,7 @@ func copyOf(l net.Listener) (*listener, error) {
 	}
 	ln := &listener{addr: l.Addr(), check: func() error { return raw.Control(func(uintptr) {}) }}
 	var inner error
-	if err := raw.Control(func(fd uintptr) { ln.fd, inner = rawio.Dup(int(fd)) }); err != nil {
+	if err := raw.Control(func(fd uintptr) { ln.line.FD, inner = rawio.Dup(int(fd)) }); err != nil {
 		return nil, err
 	}
 	if inner != nil {
@@ -75,7 +81,7 @@ func (s *Server) serve(ln *listener) error {
 	if s.Accept == nil {
 		return errors.New("switchboard: Server.Accept is nil: nobody to serve connections")
 	}
-	if err := checkTLS(s.TLSConfig); err != nil {
+	if err := checkTLS(ln.tls); err != nil {
 		return err
 	}
 	loops, err := s.run()
@@ -86,8 +92,8 @@ func (s *Server) serve(ln *listener) error {
 	ln.burst, ln.failed = 1, make(chan error, 1)
 	ln.again = &Timer{l: ln.loop, f: ln.look}
 	if ln.tcp() {
-		s.setOptions(ln.fd)
-		ln.bare = rawio.Uninherited(ln.fd)
+		ln.loop.setOptions(ln.line.FD)
+		ln.bare = ln.loop.kernel.Uninherited(ln.line.FD)
 	}
 	s.mu.Lock()
 	running := s.state == serverRunning
@@ -120,10 +126,10 @@ func (s *Server) serve(ln *listener) error {
 }
 
 // setOptions prepares a TCP socket.
-func (s *Server) setOptions(fd int) {
-	rawio.NoDelay(fd)
-	if s.limits.KeepAlive > 0 {
-		rawio.KeepAlive(fd, s.limits.KeepAlive)
+func (l *loop) setOptions(fd int) {
+	l.kernel.NoDelay(fd)
+	if l.limits.KeepAlive > 0 {
+		l.kernel.KeepAlive(fd, l.limits.KeepAlive)
 	}
 }
 
@@ -140,7 +146,7 @@ func (ln *listener) end(err error) {
 // stop accepts no more. It runs on the loop.
 func (ln *listener) stop() {
 	if !ln.waits {
-		ln.loop.engine.unlisten(ln)
+		ln.loop.engine.Unlisten(&ln.line)
 	} else {
 		ln.server.paused.Add(-1)
 	}
@@ -159,7 +165,7 @@ func (ln *listener) resume() {
 		ln.server.paused.Add(-1)
 	}
 	ln.watch()
-	if err := ln.loop.engine.listen(ln); err != nil {
+	if err := ln.loop.engine.Listen(&ln.line); err != nil {
 		ln.server.logger().Error("cannot accept", "address", ln.addr, "error", err)
 		ln.pause(retry)
 	}
@@ -167,7 +173,7 @@ func (ln *listener) resume() {
 
 // pause stops accepting until a connection goes, or for the time given if that is not 0.
 func (ln *listener) pause(d time.Duration) {
-	ln.loop.engine.unlisten(ln)
+	ln.loop.engine.Unlisten(&ln.line)
 	ln.waits = true
 	ln.server.paused.Add(1)
 	ln.loop.count.AcceptPauses++
@@ -221,7 +227,7 @@ func (ln *listener) acceptReady() {
 			ln.pause(0)
 			return
 		}
-		fd, peer, errno := rawio.Accept(ln.fd)
+		fd, peer, errno := ln.loop.kernel.Accept(ln.line.FD)
 		if errno != 0 {
 			ln.server.unclaim()
 		}
@@ -263,11 +269,12 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 	switch {
 	case errno == 0:
 	case rawio.NoDescriptors(errno):
-		if !ln.short && time.Since(ln.told) >= tellAgain {
-			ln.short, ln.told = true, time.Now()
+		if !ln.short && (ln.told == 0 || ln.loop.kernel.Now()-ln.told >= tellAgain) {
+			ln.short, ln.told = true, ln.loop.kernel.Now()
 			s.logger().Error("accepting pauses: "+errno.Error()+" (raise the limit with ulimit -n, or set MaxConns below it)",
 				"address", ln.addr, "active", s.active.Load())
 		}
+		s.giveUpSplicing(ln.loop.kernel.Now())
 		ln.pause(retry)
 		return false
 	case errno == syscall.ECONNABORTED: // the client went while it waited in the backlog
@@ -299,23 +306,30 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 func (ln *listener) admit(fd int, peer rawio.Peer) *Conn {
 	if ln.bare > 0 {
 		ln.bare--
-		ln.server.setOptions(fd)
+		ln.loop.setOptions(fd)
 	}
 	ln.loop.count.Accepted++
-	return newConn(ln.server.quietest(ln.loop), fd, peer)
+	c := newConn(ln.server.quietest(ln.loop), fd, peer)
+	if ln.tls != nil {
+		c.flags |= secured
+		if ln.tls != ln.server.TLSConfig {
+			c.extra().config = ln.tls
+		}
+	}
+	return c
 }
 
 // hand gives a new connection to its loop.
 func (ln *listener) hand(c *Conn) {
 	if !c.loop.adopt(c) {
-		rawio.Close(int(c.fd))
+		ln.loop.kernel.Close(int(c.line.FD))
 		ln.server.unclaim()
 		ln.server.departed()
 	}
 }
 
 func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
-	c := &Conn{loop: l, fd: int32(fd), peer: peer, born: l.clock()}
+	c := &Conn{loop: l, line: engine.Line{FD: int32(fd)}, peer: peer, born: l.clock()}
 	c.active.Store(c.born)
 	l.active.Add(1)
 	l.server.active.Add(1)
@@ -325,14 +339,13 @@ func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
 // open begins an accepted connection on its loop.
 func (c *Conn) open() {
 	l := c.loop
-	l.conns.add(c)
+	l.conns.Add(&c.line)
 	if l.server.stopping.Load() && !c.isLastGuest() {
 		c.finish(ErrServerClosed)
 		return
 	}
-	if l.server.TLSConfig != nil {
-		c.flags |= secured
-		c.state = stateHandshaking
+	c.state = stateHandshaking
+	if c.flags&secured != 0 {
 		c.schedule()
 	} else {
 		c.welcome()
@@ -340,46 +353,64 @@ func (c *Conn) open() {
 	c.flush()
 }
 
-// welcome asks Accept for c's handler.
+// welcome asks Accept for c's handler, and tells that it is there.
 func (c *Conn) welcome() {
 	l := c.loop
-	l.begin(c)
-	h, err := l.server.Accept(c)
-	l.current.Store(nil)
-	if h == nil && err == nil {
+	var h Handler
+	var err error
+	c.flags |= turnedAway // if Accept does not return
+	if !l.call(c, func() { h, err = l.server.Accept(c) }) {
+		err = c.endedFor() // it panicked
+	} else if h == nil && err == nil {
 		err = errors.New("switchboard: Server.Accept returned no handler")
 	}
 	if err != nil {
-		l.count.Refused++
-		l.server.trace.refused(c, err)
-		if c.flags&secured != 0 {
-			c.lastWords()
-		} else {
-			c.mu.Lock()
-			c.transmit(nil)
-			c.mu.Unlock()
-		}
-		c.finish(err)
+		c.turnAway(err)
 		return
 	}
-	c.handler = h
-	c.state = stateOpen
-	l.server.trace.opened(c)
-	c.schedule()
+	c.flags &^= turnedAway
+	if p, ok := c.handler.(*pipe); !ok {
+		c.handler = h
+	} else if h != Handler(p) { // Accept has joined it with another connection
+		p.before = h
+	}
+	c.opened()
 }
 
-// failed ends c for what the system said.
-func (c *Conn) failed(call string, errno syscall.Errno) {
-	if c.state == stateLingering { // everything was sent and ended: how the peer goes does not matter
-		c.mu.Lock()
-		err := c.ending.err
-		c.mu.Unlock()
+// opened has c served by its handler from here on.
+func (c *Conn) opened() {
+	l := c.loop
+	c.state = stateOpen
+	c.touch()
+	if t := l.server.trace; t != nil && t.Opened != nil {
+		l.call(c, func() { t.Opened(c) })
+	}
+	c.schedule()
+	if h, ok := c.handler.(Opener); ok && !c.stop.Load() {
+		var err error
+		l.call(c, func() { err = h.Opened(c) })
+		if err != nil {
+			c.end(orderly(err))
+		}
+	}
+}
+
+// turnAway ends c, which Accept has refused for err. What Accept wrote to it is sent first: a refusal ends in order, though the
+// peer may have sent something already, unless Accept panicked.
+func (c *Conn) turnAway(err error) {
+	l := c.loop
+	l.count.Refused++
+	if t := l.server.trace; t != nil && t.Refused != nil {
+		l.call(c, func() { t.Refused(c, err) })
+	}
+	c.mu.Lock()
+	c.endAs(order, err)
+	silent := c.sent == 0 && c.pending() == 0 && c.out&(inBatch|sealed) == 0 && c.ending.how == order
+	c.mu.Unlock()
+	if silent {
 		c.finish(err)
 		return
 	}
-	if c.state == stateHandshaking {
-		c.failHandshake(os.NewSyscallError(call, errno))
-		return
-	}
-	c.finish(callError(call, c.RemoteAddr(), errno))
+	c.state = stateOpen // it ends as any other
+	c.schedule()
 }

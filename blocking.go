@@ -6,30 +6,42 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
 // Blocking returns a Handler for ordinary code that waits: f reads and writes conn as any net.Conn, deadlines included,
-// on a goroutine of its own. The goroutine exists only while f runs, so f had best return when it has answered what came:
+// on a goroutine of its own. The goroutine exists only while f runs, so f should return when it has answered what came:
 // with nil, it is called again when there is more input; any error ends the connection as one of Handler.Data does.
 //
 // r reads conn with a buffer, for bufio, net/textproto or http.ReadRequest. What f leaves in r is there at its next
-// call. Reading conn reads r. (A json.Decoder reads ahead into a buffer of its own: keep it to a loop in f that ends
-// with the connection, or read lines and use json.Unmarshal.)
+// call, in another r: after f has returned, r gives errors. Reading conn reads r. (A json.Decoder reads ahead into a buffer of
+// its own: keep it to a loop in f that ends with the connection, or read lines and use json.Unmarshal.)
 //
 // A Read waits for input, and at the end of input returns io.EOF. A Write waits while the output queue is full. If f
-// returns nil without having consumed anything, it is called again only when there is more than it has seen. One Handler
-// serves any number of connections.
-func Blocking(f func(conn net.Conn, r *bufio.Reader) error) Handler { return blocking(f) }
+// returns nil without having consumed anything, it is called again only when there is more than it has seen. While f runs the
+// connection is held (Conn.Hold), except that Server.IdleTimeout counts while f waits for input. One Handler serves any number
+// of connections.
+func Blocking(f func(conn net.Conn, r *bufio.Reader) error) *BlockingHandler {
+	return &BlockingHandler{f: f}
+}
 
-type blocking func(conn net.Conn, r *bufio.Reader) error
+// A BlockingHandler is what Blocking returns.
+type BlockingHandler struct {
+	// AtOpen has the function called when the connection opens: to speak first, or to set a deadline for a client that says
+	// nothing. It must be set before the handler serves. By default the function is first called when there is input, so
+	// that a silent client costs no goroutine.
+	AtOpen bool
+
+	f func(conn net.Conn, r *bufio.Reader) error
+}
 
 // A stream is a connection as the goroutine of a blocking handler sees it: a net.Conn.
 type stream struct {
 	c *Conn
-	f blocking
+	h *BlockingHandler
 
 	mu       sync.Mutex
 	in       *buffer.Buffer // received and not read
@@ -38,28 +50,48 @@ type stream struct {
 	taken    int64          // bytes that f consumed in all
 	seen     bool           // f has seen all of in, and consumed none of it
 	running  bool           // there is a goroutine
-	over     bool           // f has returned, and a Read that it left behind must too
+	holds    bool           // the connection is held
 	paused   bool           // the connection is not read, because nobody reads here
 	inputEnd bool
-	err      error // the connection is gone
+	closed   bool          // by Close
+	err      error         // the connection is gone, or to be served no longer
+	reader   *bufio.Reader // of the call of f that runs
+	source   *input        // below it
 
 	reading, writing      sync.Mutex    // held by the one Read and the one Write at a time, before mu
 	input, room           chan struct{} // a token each, when a waiting Read or Write should look again
 	readUntil, writeUntil time.Time
-	reader                *bufio.Reader
+	waits                 atomic.Bool // f waits for input
 }
 
-var readers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
-
-// Data implements Handler.
-func (f blocking) Data(c *Conn, p []byte) (int, error) {
+// stream returns c's stream, and makes it if there is none. It belongs to the loop.
+func (h *BlockingHandler) stream(c *Conn) *stream {
 	more := c.extra()
 	if more.stream == nil {
-		more.stream = &stream{c: c, f: f, input: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+		more.stream = &stream{c: c, h: h, input: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	}
-	st := more.stream
+	return more.stream
+}
+
+// Opened implements Opener.
+func (h *BlockingHandler) Opened(c *Conn) error {
+	if h.AtOpen {
+		st := h.stream(c)
+		st.mu.Lock()
+		st.rouse()
+		st.mu.Unlock()
+	}
+	return nil
+}
+
+// Data implements Handler.
+func (h *BlockingHandler) Data(c *Conn, p []byte) (int, error) {
+	st := h.stream(c)
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.err != nil {
+		return len(p), nil // nobody will read it: the connection ends
+	}
 	if st.in != nil && len(st.in.B)+len(p) > cap(st.in.B) { // what is read makes room before a larger buffer is taken
 		st.in.B, st.at = st.in.B[:copy(st.in.B, st.in.B[st.at:])], 0
 	}
@@ -75,7 +107,7 @@ func (f blocking) Data(c *Conn, p []byte) (int, error) {
 }
 
 // InputEnded implements InputEnder.
-func (f blocking) InputEnded(c *Conn, rest []byte) error {
+func (h *BlockingHandler) InputEnded(c *Conn, rest []byte) error {
 	more := c.more.Load()
 	if more == nil || more.stream == nil {
 		return io.EOF
@@ -92,14 +124,14 @@ func (f blocking) InputEnded(c *Conn, rest []byte) error {
 }
 
 // Drained implements Drainer.
-func (f blocking) Drained(c *Conn) {
+func (h *BlockingHandler) Drained(c *Conn) {
 	if more := c.more.Load(); more != nil && more.stream != nil {
 		token(more.stream.room)
 	}
 }
 
-// Close implements Handler.
-func (f blocking) Closed(c *Conn, err error) {
+// Closed implements Handler.
+func (h *BlockingHandler) Closed(c *Conn, err error) {
 	more := c.more.Load()
 	if more == nil || more.stream == nil {
 		return
@@ -109,7 +141,9 @@ func (f blocking) Closed(c *Conn, err error) {
 		err = net.ErrClosed
 	}
 	st.mu.Lock()
-	st.err = err
+	if st.err == nil {
+		st.err = err
+	}
 	if !st.running {
 		st.drop()
 	}
@@ -125,25 +159,22 @@ func token(ch chan struct{}) {
 	}
 }
 
-// rouse has f look at the input. mu is held.
+// rouse has f look at the input. It runs on the loop, mu is held.
 func (st *stream) rouse() {
 	switch {
 	case st.running:
 		token(st.input)
 	case st.err == nil:
 		st.running = true
+		if !st.holds {
+			st.holds = true
+			st.c.extra().holds.Add(1)
+		}
 		go st.run()
 	default:
 		return
 	}
-	st.c.loop.lent = true
-}
-
-// busy tells whether f runs or has input that it will be called for.
-func (st *stream) busy() bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.running || st.in != nil
+	st.c.loop.yield = true
 }
 
 // run calls f for as long as there is input for it.
@@ -174,21 +205,27 @@ func (st *stream) settle(err error) (again bool) {
 	if st.err != nil {
 		st.drop()
 	}
+	free := st.in == nil && st.holds // unconsumed input is a message that is under way
+	if free {
+		st.holds = false
+	}
 	st.mu.Unlock()
 	if err != nil {
 		st.c.end(orderly(err))
-	} else if st.c.Server().stopping.Load() {
-		st.c.Do(func() { st.c.later(todoLeave) })
+	}
+	if free {
+		st.c.extra().holds.Add(-1)
+		st.c.loop.give(task{f: st.c.released})
 	}
 	return false
 }
 
 // call calls f once, and puts back what was read ahead for it.
 func (st *stream) call() (err error) {
-	r := readers.Get().(*bufio.Reader)
-	r.Reset(input{st})
+	source := &input{st: st}
+	r := bufio.NewReader(source)
 	st.mu.Lock()
-	st.reader, st.over = r, false
+	st.reader, st.source = r, source
 	arrived, taken := st.arrived, st.taken
 	st.mu.Unlock()
 	returned := false
@@ -198,24 +235,22 @@ func (st *stream) call() (err error) {
 			v = recover()
 			err = st.panicked(v)
 		}
-		st.mu.Lock()
-		st.reader, st.over = nil, true
-		st.mu.Unlock()
+		source.over.Store(true)
 		token(st.input)
-		st.reading.Lock()
+		st.reading.Lock() // a Read that f left behind ends first
 		ahead, _ := r.Peek(r.Buffered())
 		st.mu.Lock()
+		st.reader, st.source = nil, nil
 		st.putBack(ahead)
 		st.seen = st.arrived == arrived && st.taken == taken
 		st.mu.Unlock()
-		r.Reset(nil)
-		readers.Put(r)
+		r.Discard(len(ahead))
 		st.reading.Unlock()
 		if !returned && v == nil { // this goroutine ends here
 			st.settle(err)
 		}
 	}()
-	err = st.f(st, r)
+	err = st.h.f(st, r)
 	returned = true
 	return err
 }
@@ -234,7 +269,7 @@ func (st *stream) panicked(v any) error {
 // putBack makes p, which was read last, unread again. mu is held.
 func (st *stream) putBack(p []byte) {
 	st.taken -= int64(len(p))
-	if len(p) == 0 {
+	if len(p) == 0 || st.err != nil {
 		return
 	}
 	again := buffer.Append(nil, p)

@@ -1,13 +1,19 @@
 package switchboard
 
 import (
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
 	"github.com/switchboard-go/switchboard/internal/wheel"
 )
@@ -15,7 +21,8 @@ import (
 // A Conn is one connection of a Server. Its methods may be called from any goroutine where they say so; the others
 // belong to the connection's loop: to the Handler's methods, and to functions given to Do and After.
 type Conn struct {
-	deadline wheel.Timer // fires when the first of its timeouts may be over; the first field, see loop.advance
+	line     engine.Line // the first field, see connOf
+	deadline wheel.Timer // fires when the first of its timeouts may be over; the second, see connOfTimer
 
 	loop    *loop
 	handler Handler
@@ -27,23 +34,18 @@ type Conn struct {
 
 	// Counted by one side, read by any.
 	received atomic.Int64
-	active   atomic.Int64 // the tick of the last byte either way, if there is an idle timeout
+	active   atomic.Int64 // the tick of the last byte either way, if there is a timeout that asks for it
 
 	// Write state, under mu.
 	mu     sync.Mutex
-	queue          // taken by Write and not yet by the kernel
-	sent   int64   // bytes the kernel took
-	ending *ending // why it ends, once that is decided
+	queue  buffer.Queue // taken by Write and not yet by the kernel
+	sent   int64        // bytes the kernel took
+	ending *ending      // why it ends, once that is decided
 
-	// The loop's own, but for fd and out, which are changed under mu.
-	index   int32  // in its table
-	counted int32  // bytes of the queue that its figures hold
-	serial  uint32 // the engine's
-	fd      int32
+	// The loop's own, but for out, and the line's descriptor, which are changed under mu.
+	counted int32 // bytes of the queue that its figures hold
 	out     outFlags
 	flags   flags
-	ring    ringFlags // the engine's
-	wanted  uint8     // the selector.Events that the engine was last told to watch for
 	state   state
 	todo    todo
 
@@ -55,38 +57,61 @@ type Conn struct {
 	more atomic.Pointer[extra]
 }
 
+// connOf returns the connection that l is the line of.
+func connOf(l *engine.Line) *Conn { return (*Conn)(unsafe.Pointer(l)) }
+
+// connOfTimer returns the connection that t is the deadline of.
+func connOfTimer(t *wheel.Timer) *Conn {
+	return (*Conn)(unsafe.Add(unsafe.Pointer(t), -int(unsafe.Offsetof(Conn{}.deadline))))
+}
+
 // extra is what few connections have, made when the first of it is needed.
 type extra struct {
-	remote  net.Addr // of a dialled connection; never changed in place, for RemoteAddr reads it
-	untaken int      // bytes that the kernel held for the peer at since
-	dial    *dialing // nil once connected
-	current target   // that dial is connecting to
-	stream  *stream  // of Blocking
+	remote  atomic.Pointer[net.Addr] // of a dialled connection
+	untaken int                      // bytes that the kernel held for the peer when that was last looked at
+	dial    *dialing                 // nil once connected
+	current target                   // that dial is connecting to
+	stream  *stream                  // of Blocking
+	timers  *Timer                   // of After, that run
 	inflow  atomic.Pointer[inflow]
-	tls     atomic.Pointer[transport] // nil without TLS, and before a client has begun it
+	config  *tls.Config                // of an accepted connection, if it is not Server.TLSConfig
+	tls     atomic.Pointer[encryption] // nil without TLS, and before a client has begun it
+	holds   atomic.Int32               // of Hold, that are not released
+	looks   int                        // how often it was looked for input before a timeout
 
 	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
+	heard int64 // the tick of the last input after it failed, -1 for none
+	pause int64 // ticks until it is looked again whether the peer has acknowledged all
 }
 
-// ending is how a connection will end, once its queue is empty.
-type ending struct {
-	err   error
-	abort bool // at once, the queue dropped
-}
+func (more *extra) setRemote(a net.Addr) { more.remote.Store(&a) }
 
 // A state is a part of a connection's life, as the loop sees it.
+//
+//	state         meaning                                       goes to
+//	new           accepted or dialled, not yet on its loop      connecting, handshaking, open, gone
+//	connecting    dialled, not yet there                        handshaking, open: connected. gone: giveUp
+//	handshaking   TLS is, or Accept is asked: its handler, if   open: opened, handshakeDone. gone: failHandshake, turnAway
+//	              it has one, hears nothing
+//	open          its handler serves it                         handshaking: StartTLS. lingering, resetting, gone: depart
+//	lingering     all is sent and ended: the peer's end is      gone: depart
+//	              awaited, and what it still says is dropped
+//	resetting     it failed: until the peer has acknowledged    gone: checkReset
+//	              what was sent, then comes the reset
+//	gone          the descriptor is given back
 type state uint8
 
 const (
-	stateNew         state = iota // accepted, not yet on its loop
-	stateConnecting               // dialled, not yet there
-	stateHandshaking              // of TLS: its handler is not there yet, or not told
+	stateNew state = iota
+	stateConnecting
+	stateHandshaking
 	stateOpen
-	stateLingering // everything is sent and ended: only the peer's end is awaited
+	stateLingering
+	stateResetting
 	stateGone
 )
 
-type flags uint16
+type flags uint32
 
 const (
 	paused      flags = 1 << iota // by Pause
@@ -100,6 +125,12 @@ const (
 	secured                       // by TLS
 	cutOff                        // its input ended without the close_notify of TLS
 	freeRunning                   // reading goes on though the queue is full: what it brings goes elsewhere
+	turnedAway                    // Accept refused it: it has no handler to tell
+	suspected                     // a timeout is over unless input has come
+	endsFree                      // it ends in order when it is held no longer
+	readsOnce                     // its queue has drained since it was read: it is read once though the queue be full again
+	upgraded                      // by StartTLS: its handler is there before the handshake is done
+	unanswered                    // so much of TLS's own waits for its peer that it is not read
 )
 
 type outFlags uint16
@@ -116,18 +147,6 @@ const (
 	inBatch                         // what was queued leaves with the engine's next system call
 )
 
-// ringFlags are what the completion engine does for a connection.
-type ringFlags uint8
-
-const (
-	receiving  ringFlags = 1 << iota // an operation of the ring receives
-	cancelling                       // and is being cancelled
-	polling                          // one waits for room for output
-	serialised                       // it has a serial number
-	flooding                         // it brings more than is good for the others: it is read once a turn
-	looking                          // receiving is only a poll
-)
-
 // A todo is what the loop owes a connection later in a turn.
 type todo uint8
 
@@ -135,6 +154,7 @@ const (
 	todoOffer todo = 1 << iota // offer the handler again what it left
 	todoDrain                  // tell it that its queue has drained
 	todoLeave                  // look whether it can go
+	todoShake                  // begin the handshake that StartTLS asked for
 	listed                     // it is on the loop's list
 )
 
@@ -146,8 +166,10 @@ func (c *Conn) Loop() int { return c.loop.number }
 
 // RemoteAddr returns the peer's address. Any goroutine may call it, after the connection's end as well.
 func (c *Conn) RemoteAddr() net.Addr {
-	if more := c.more.Load(); more != nil && more.remote != nil {
-		return more.remote
+	if more := c.more.Load(); more != nil {
+		if remote := more.remote.Load(); remote != nil {
+			return *remote
+		}
 	}
 	return netAddr(c.peer, "")
 }
@@ -156,10 +178,10 @@ func (c *Conn) RemoteAddr() net.Addr {
 func (c *Conn) LocalAddr() net.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out&closed != 0 || c.fd < 0 {
+	if c.out&closed != 0 || c.line.FD < 0 {
 		return nil
 	}
-	return netAddr(rawio.LocalName(int(c.fd)))
+	return netAddr(c.loop.kernel.LocalName(int(c.line.FD)))
 }
 
 func netAddr(p rawio.Peer, path string) net.Addr {
@@ -186,7 +208,7 @@ func (c *Conn) Handler() Handler { return c.handler }
 // SetHandler puts another handler in charge of what follows: a protocol that changes to another one in the middle, or
 // Pipe. What the one before left unconsumed is offered to the new one. It belongs to the loop.
 func (c *Conn) SetHandler(h Handler) {
-	if p, ok := c.handler.(*pipe); ok {
+	if p, ok := c.handler.(*pipe); ok && c.flags&spliced != 0 {
 		p.endSplice(c)
 	}
 	c.mu.Lock() // for the watch; whoever else looks is on the loop
@@ -219,9 +241,9 @@ func (c *Conn) Full() bool { return c.full.Load() }
 // Age returns how long ago c began. Any goroutine may call it.
 func (c *Conn) Age() time.Duration { return time.Duration(c.loop.clock()-c.born) * time.Millisecond }
 
-// Do runs f on c's loop, soon and never before Do returns on the loop itself; what f writes to c leaves in one system
-// call. It returns an error that is net.ErrClosed if c is gone already; if c is gone when f's turn comes, f does not
-// run. Any goroutine may call it.
+// Do schedules f to run on the loop of c. It does not wait for f. Called on the loop, it returns before f runs. What f
+// writes to c leaves in one system call. Do returns an error that is net.ErrClosed if c is gone; if c is gone when its turn
+// comes, f does not run. Functions that wait are not bounded: Stats.Waiting counts them. Any goroutine may call it.
 func (c *Conn) Do(f func()) error {
 	c.mu.Lock()
 	gone := c.out&closed != 0
@@ -232,12 +254,87 @@ func (c *Conn) Do(f func()) error {
 	return nil
 }
 
-// extra belongs to the loop.
+// extra returns c's extra, and makes it first if there is none. Any goroutine may call it.
 func (c *Conn) extra() *extra {
-	more := c.more.Load()
-	if more == nil {
-		more = new(extra)
-		c.more.Store(more)
+	if more := c.more.Load(); more != nil {
+		return more
 	}
-	return more
+	c.more.CompareAndSwap(nil, &extra{untaken: -1})
+	return c.more.Load()
+}
+
+// Hold keeps c for an answer that is still to come: until release is called, c is neither idle, nor closed because its peer
+// has ended its output, nor closed by Shutdown before its context ends. Close, Abort and a failure end it all the same. Every
+// Hold must be released; only the first call of release counts. Any goroutine may call both; after the first Hold of a
+// connection another one on the loop is cheap.
+func (c *Conn) Hold() (release func()) {
+	more := c.extra()
+	more.holds.Add(1)
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			if more := c.extra(); more.holds.Add(-1) == 0 {
+				c.loop.give(task{f: c.released})
+			}
+		})
+	}
+}
+
+// held tells whether answers are still to come.
+func (c *Conn) held() bool {
+	more := c.more.Load()
+	return more != nil && more.holds.Load() > 0
+}
+
+// released goes on with what waited for the last Hold. It runs on the loop.
+func (c *Conn) released() {
+	if c.state == stateGone || c.held() {
+		return
+	}
+	if c.state == stateOpen {
+		c.touch() // the silence begins here
+	}
+	if c.flags&endsFree != 0 {
+		c.flags &^= endsFree
+		c.end(nil)
+	}
+	if c.flags&leaving != 0 {
+		c.later(todoLeave)
+	}
+	c.flush()
+}
+
+// SyscallConn returns access to the descriptor of c, for options and peer credentials. The descriptor must not be read,
+// written or closed. Any goroutine may call it; the functions given to its methods must not wait. Read and Write are not
+// supported.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out&closed != 0 || c.line.FD < 0 {
+		return nil, c.closedError("syscallconn")
+	}
+	return rawConn{c}, nil
+}
+
+type rawConn struct{ c *Conn }
+
+// Control implements syscall.RawConn.
+func (r rawConn) Control(f func(fd uintptr)) error {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	if r.c.out&closed != 0 || r.c.line.FD < 0 {
+		return r.c.closedError("control")
+	}
+	f(uintptr(r.c.line.FD))
+	return nil
+}
+
+// Read implements syscall.RawConn.
+func (r rawConn) Read(func(uintptr) bool) error {
+	return fmt.Errorf("switchboard: reading the descriptor of a Conn: %w", errors.ErrUnsupported)
+}
+
+// Write implements syscall.RawConn.
+func (r rawConn) Write(func(uintptr) bool) error {
+	return fmt.Errorf("switchboard: writing the descriptor of a Conn: %w", errors.ErrUnsupported)
 }

@@ -11,18 +11,21 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
-	"github.com/switchboard-go/switchboard/selector"
 )
 
 // dialing is an outgoing connection on its way.
 type dialing struct {
 	ctx     context.Context
 	address string
-	known   bool     // it needs nobody to resolve it
-	left    []target // addresses not yet tried
-	err     error    // of those tried
+	known   bool          // it needs nobody to resolve it
+	left    []target      // addresses not yet tried
+	selves  int           // times that a socket was connected to itself
+	short   syscall.Errno // what this system is short of, while that is waited for
+	err     error         // of those tried
 	stop    func() bool
 }
 
@@ -43,8 +46,9 @@ func (t target) String() string {
 // Dial connects to an address ("example.com:80", "[::1]:7", "/run/s.sock", "@abstract") and serves the connection with h
 // on the quietest loop. It does not wait for the connection: it returns at once, what is written is
 // queued until it is there, and h, if it is an Opener, is told. If it does not come about, h.Closed is told why; the same
-// when ctx ends before it is there. If a name has several addresses, they are tried one after another, each for
-// Server.DialTimeout.
+// when ctx ends before it is there. Close before that delivers what was written first, as it does after. If a name has several
+// addresses, they are tried one after another, each for Server.DialTimeout. When the system is out of ports, or the backlog of
+// a Unix socket is full, the same address is tried again until then.
 //
 // Dial starts the loops if the server does not serve yet. It returns an error, and no connection, for what can be known
 // at once: an address that cannot be one, a server that is closed, no descriptors. Any goroutine may call it.
@@ -80,7 +84,9 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 	c.handler = h
 	c.flags |= dialled
 	c.out |= blocked
-	c.more.Store(&extra{dial: d, remote: d})
+	more := &extra{dial: d, untaken: -1}
+	more.setRemote(d)
+	c.more.Store(more)
 	if config != nil {
 		c.secure(config, true)
 	}
@@ -94,7 +100,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 // beginDial begins a dialled connection on its loop, before anything else that the loop is told of it.
 func (c *Conn) beginDial() {
 	d := c.extra().dial
-	c.loop.conns.add(c)
+	c.loop.conns.Add(&c.line)
 	c.state = stateConnecting
 	if c.Server().stopping.Load() {
 		c.finish(ErrServerClosed)
@@ -163,9 +169,11 @@ func (d *dialing) parse() error {
 	return d.add(ip, uint16(number))
 }
 
-// isPath tells whether the address is that of a Unix socket: a path has a slash, an abstract name begins with "@".
+// isPath tells whether the address is that of a Unix socket: a path has a slash, or on Windows a backslash; an abstract name
+// begins with "@".
 func (d *dialing) isPath() bool {
-	return strings.HasPrefix(d.address, "@") || strings.Contains(d.address, "/")
+	slash := func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }
+	return strings.HasPrefix(d.address, "@") || strings.ContainsFunc(d.address, slash)
 }
 
 // add puts an address at the end of those to try.
@@ -233,95 +241,144 @@ func (d *dialing) tried(t target, err error) {
 	d.err = err
 }
 
+// connect begins to connect to t. An error says that it cannot be.
 func (c *Conn) connect(t target) error {
+	k := c.loop.kernel
 	family := rawio.INET6
 	if t.path != "" {
 		family = rawio.UNIX
 	} else if t.ap.Addr().Is4() {
 		family = rawio.INET
 	}
-	fd, err := rawio.Socket(family)
+	fd, err := k.Socket(family)
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
 	if control := c.loop.server.DialControl; control != nil {
-		if err := control(fd); err != nil {
-			rawio.Close(fd)
+		if err := c.control(control, fd); err != nil {
 			return err
 		}
 	}
 	var errno syscall.Errno
 	if t.path != "" {
-		errno = rawio.ConnectUnix(fd, t.path)
+		errno = k.ConnectUnix(fd, t.path)
 	} else {
-		c.loop.server.setOptions(fd)
-		errno = rawio.ConnectInet(fd, t.ap, t.scope)
-	}
-	full := errno == syscall.EAGAIN && t.path != ""
-	if errno != 0 && errno != syscall.EINPROGRESS {
-		rawio.Close(fd)
-		if !full {
-			return os.NewSyscallError("connect", errno)
-		}
+		c.loop.setOptions(fd)
+		errno = k.ConnectInet(fd, t.ap, t.scope)
 	}
 	if more := c.extra(); more.current != t {
 		more.current, more.since = t, c.loop.clock()
 		c.schedule()
 	}
-	if full { // is the backlog, for which TCP would wait
-		c.After(retry, func() {
-			if c.state == stateConnecting {
-				more := c.extra()
-				more.dial.left = append(more.dial.left, t)
-				c.tryNext()
-			}
-		})
+	switch {
+	case errno == 0, errno == syscall.EINPROGRESS:
+		c.extra().dial.short = 0
+		c.mu.Lock()
+		c.line.FD = int32(fd)
+		c.mu.Unlock()
+		c.watch(engine.Write)
+		return nil
+	case short(errno, t):
+		if errno == syscall.EADDRNOTAVAIL {
+			c.extra().dial.short = errno
+		}
+		k.Close(fd)
+		c.After(retry, func() { c.tryAgain(t) })
 		return nil
 	}
-	c.mu.Lock()
-	c.fd = int32(fd)
-	c.mu.Unlock()
-	c.watch(selector.Write)
-	return nil
+	k.Close(fd)
+	return os.NewSyscallError("connect", errno)
+}
+
+// control has the user's function prepare fd, which is closed if it does not.
+func (c *Conn) control(f func(fd int) error, fd int) (err error) {
+	prepared := false
+	defer func() {
+		if !prepared {
+			c.loop.kernel.Close(fd)
+		}
+	}()
+	if !c.loop.call(c, func() { err = f(fd) }) {
+		return c.endedFor()
+	}
+	prepared = err == nil
+	return err
+}
+
+// short tells whether connecting to t failed for want of something that others may give back soon: room in the backlog of a
+// Unix socket, for which TCP would wait, or a port of our own.
+func short(errno syscall.Errno, t target) bool {
+	return errno == syscall.EAGAIN && t.path != "" || errno == syscall.EADDRNOTAVAIL && t.path == ""
+}
+
+// tryAgain connects to t again, before all others.
+func (c *Conn) tryAgain(t target) {
+	if c.state == stateConnecting {
+		d := c.extra().dial
+		d.left = append([]target{t}, d.left...)
+		c.tryNext()
+	}
 }
 
 // connected takes from the engine how connecting has ended.
 func (c *Conn) connected(errno syscall.Errno) {
-	more := c.extra()
+	more, k := c.extra(), c.loop.kernel
+	if errno == 0 && more.current.path == "" {
+		errno = c.checkPeer()
+	}
 	if errno != 0 {
-		more.dial.tried(more.current, os.NewSyscallError("connect", errno))
-		c.loop.engine.release(c)
+		t := more.current
 		c.mu.Lock()
-		c.fd = -1
+		c.loop.engine.Release(&c.line)
 		c.mu.Unlock()
+		if errno == errSelf {
+			c.After(time.Millisecond, func() { c.tryAgain(t) })
+			return
+		}
+		more.dial.tried(t, os.NewSyscallError("connect", errno))
 		c.tryNext()
 		return
 	}
-	open := &extra{since: c.loop.tick}
-	if peer, path := rawio.PeerName(int(c.fd)); more.dial.isPath() {
-		open.remote = &net.UnixAddr{Name: path, Net: "unix"}
+	more.since, more.current = c.loop.clock(), target{}
+	if peer, path := k.PeerName(int(c.line.FD)); more.dial.isPath() {
+		more.setRemote(&net.UnixAddr{Name: path, Net: "unix"})
 	} else {
-		open.remote = netAddr(peer, "")
+		more.setRemote(netAddr(peer, ""))
 	}
-	t := c.transport()
-	if t == nil {
-		more.dial.done()
-	} else {
-		open.dial = more.dial
-		open.tls.Store(t)
-	}
-	c.more.Store(open)
 	c.mu.Lock()
 	c.out &^= blocked
 	c.mu.Unlock()
-	if t != nil {
+	if c.encryption() != nil {
 		c.state = stateHandshaking
 		c.schedule()
-		t.shake()
+		c.shake()
 	} else {
 		c.dialDone()
 	}
 	c.flush()
+}
+
+// errSelf is why a connection is tried again: it was one of a socket with itself.
+const errSelf = syscall.EALREADY
+
+// checkPeer tells what is wrong with a connection that seems to be there. A port of this machine that nobody listens on can be
+// the very one that the system chose for this end; then the socket is connected to itself (RFC 9293, section 3.5, simultaneous
+// open). That is a refused connection, and tried again, as the next port is another one.
+func (c *Conn) checkPeer() syscall.Errno {
+	const tries = 3
+	k, fd := c.loop.kernel, int(c.line.FD)
+	local, _ := k.LocalName(fd)
+	peer, _ := k.PeerName(fd)
+	if ap, _ := peer.AddrPort(); local != peer || !ap.IsValid() {
+		return 0
+	}
+	k.Reset(fd) // it would keep its port for a while, from who listens there
+	d := c.extra().dial
+	if d.selves++; d.selves < tries {
+		return errSelf
+	}
+	d.selves = 0
+	return syscall.ECONNREFUSED
 }
 
 // dialDone opens a dialled connection.
@@ -330,19 +387,8 @@ func (c *Conn) dialDone() {
 		more.dial.done()
 		more.dial = nil
 	}
-	l := c.loop
-	c.state = stateOpen
-	c.active.Store(l.tick)
-	l.count.Dialled++
-	l.server.trace.opened(c)
-	c.schedule()
-	l.begin(c)
-	if h, ok := c.handler.(Opener); ok {
-		if err := h.Opened(c); err != nil {
-			c.end(orderly(err))
-		}
-	}
-	l.current.Store(nil)
+	c.loop.count.Dialled++
+	c.opened()
 }
 
 // giveUp ends a connection that did not come about.

@@ -24,6 +24,10 @@ var (
 	// ErrIdle ends a connection on which nothing moved for Server.IdleTimeout.
 	ErrIdle = errors.New("switchboard: nothing was received or sent within the idle timeout")
 
+	// ErrHalfClosed ends a connection whose peer ended its output, and on which nothing moved since for
+	// Server.HalfCloseTimeout.
+	ErrHalfClosed = errors.New("switchboard: nothing moved within the half-close timeout after the peer had ended its output")
+
 	// ErrHandshakeTimeout is why a TLS handshake failed that was not done within Server.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("switchboard: the TLS handshake took longer than the handshake timeout")
 

@@ -1,5 +1,3 @@
-//go:build unix
-
 package switchboard_test
 
 import (

@@ -58,7 +58,7 @@ func (h *FrameHandler) each(c *Conn, p []byte, atEnd bool) (n int, err error) {
 		n += advance
 		if message != nil {
 			c.loop.count.Messages++
-			if err := h.f(c, message); err != nil {
+			if err := h.f(c, message[:len(message):len(message)]); err != nil {
 				return n, err
 			}
 		}

@@ -1,42 +1,47 @@
 package switchboard
 
 import (
-	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/wheel"
 )
 
 // A loop serves its connections on one goroutine, turn after turn: what other goroutines asked for, what is owed to
-// connections, timers, and then what the engine brings.
+// connections, timers, and then what the engine brings. It is the engine's Owner.
 type loop struct {
 	server *Server
 	number int
 	limits *limits
-	engine engine
-	why    string // it is this one, if it was not named
-	start  time.Time
+	kernel engine.Kernel
+	engine engine.Engine
+	why    string        // it is this one, if it was not named
+	start  time.Duration // of the kernel's clock
 
 	// The turn's.
-	tick      int64   // milliseconds since start when the engine last waited no longer
-	list      []*Conn // connections that are owed something
-	due       fifo[*Conn]
-	tasks     fifo[task]
-	told      fifo[*Conn]
-	expired   fifo[expirer]
-	spares    []*inflow // kernel pipes for the next Pipe that is fast
-	conns     table
-	deadlines wheel.Wheel // of connections
-	timers    wheel.Wheel // of After, and of listeners
-	shakes    handshakes
-	count     Stats
-	lent      bool  // goroutines were set going, which may need the loop's processor
-	rested    int64 // the tick of the last turn that left it to others
+	tick       int64   // milliseconds since start when the engine last waited no longer
+	list       []*Conn // connections that are owed something
+	suspects   []*Conn // connections whose time is over unless input has come
+	due        engine.FIFO[*Conn]
+	tasks      engine.FIFO[task]
+	arrived    engine.FIFO[*Conn]
+	expired    engine.FIFO[expirer]
+	doubted    engine.FIFO[*Conn]
+	spares     []*inflow // kernel pipes for the next Pipe that is fast
+	conns      engine.Table
+	deadlines  wheel.Wheel // of connections
+	timers     wheel.Wheel // of After, and of listeners
+	handshakes handshakes
+	count      Stats
+	yield      bool          // goroutines were set going, which may need the loop's processor
+	yielded    int64         // the tick of the last turn that left it to others
+	exiting    bool          // the goroutine ends early, by runtime.Goexit
+	failing    time.Duration // how long the engine's next failure is waited for
 
 	// Of its TLS connections, for as long as one is dealt with.
 	plain  []byte // decrypted
@@ -68,57 +73,84 @@ type task struct {
 type expirer interface{ expire() }
 
 func newLoop(s *Server, number int, lim *limits) (*loop, error) {
-	l := &loop{server: s, number: number, limits: lim, start: time.Now(), done: make(chan struct{})}
+	l := &loop{server: s, number: number, limits: lim, kernel: s.kernel, done: make(chan struct{})}
+	if l.kernel == nil {
+		l.kernel = engine.System
+	}
+	l.start = l.kernel.Now()
 	var err error
-	l.engine, l.why, err = newEngine(l, lim.Engine)
-	l.shakes.most, l.shakes.best = lim.Handshakes, max(1, runtime.GOMAXPROCS(0)/lim.Loops)
+	l.engine, l.why, err = engine.New(l.kernel, l, engine.Config{ReadBuffer: lim.ReadBuffer, Lines: &l.conns}, lim.Engine)
+	l.handshakes.most, l.handshakes.best = lim.Handshakes, max(1, runtime.GOMAXPROCS(0)/lim.Loops)
 	return l, err
 }
 
-// clock returns the time in ticks: milliseconds. Any goroutine may call it.
-func (l *loop) clock() int64 { return int64(time.Since(l.start) / time.Millisecond) }
+// elapsed returns the time since start. Any goroutine may call it.
+func (l *loop) elapsed() time.Duration { return l.kernel.Now() - l.start }
+
+// clock returns it in ticks: milliseconds. Any goroutine may call it.
+func (l *loop) clock() int64 { return int64(l.elapsed() / time.Millisecond) }
 
 func (l *loop) run() {
-	over := false
-	defer func() {
-		if !over { // a handler called runtime.Goexit, which does not end before this returns: the loop goes on, on its thread
-			l.run()
-		}
-	}()
+	defer l.leave()
 	for l.turn() {
 	}
-	over = true
-	l.closeSpares()
-	l.engine.close()
-	close(l.done)
+	l.close()
 }
 
-// turn does one turn and tells whether there is to be another. A panic of a handler ends the turn early; what was left
-// of it is done in the next.
+// leave has another goroutine go on with the loop if this one was ended by a handler's runtime.Goexit.
+func (l *loop) leave() {
+	if l.exiting {
+		l.exiting = false
+		l.current.Store(nil)
+		l.engine.Evacuate()
+		go l.run()
+	}
+}
+
+func (l *loop) close() {
+	l.closeSpares()
+	l.engine.Close()
+	close(l.done)
+	if l.server.running.Add(-1) == 0 {
+		close(l.server.ended)
+	}
+}
+
+// turn does one turn and tells whether there is to be another.
 func (l *loop) turn() (more bool) {
-	defer l.recoverHandler(&more)
-	l.shakeHands()
+	l.stepHandshakes()
 	l.takeGiven()
 	l.workOff()
 	l.advance()
 	if l.isEnded() {
 		return false
 	}
-	if err := l.engine.wait(l.patience()); err != nil {
-		l.server.logger().Error("the event loop's engine failed", "engine", l.engine.name(), "loop", l.number, "error", err)
-		time.Sleep(time.Millisecond) // it may pass (out of memory), and must not spin until then
+	if err := l.engine.Wait(l.patience()); err != nil {
+		l.engineFailed(err)
+	} else {
+		l.failing = 0
 	}
 	return true
+}
+
+// engineFailed waits for a failure of the engine to pass, such as one for want of memory: longer each time, and not so long
+// that connections would notice much when it is over.
+func (l *loop) engineFailed(err error) {
+	if l.failing == 0 {
+		l.server.logger().Error("the event loop's engine failed", "engine", l.engine.Name(), "loop", l.number, "error", err)
+	}
+	l.failing = min(max(2*l.failing, time.Millisecond), 100*time.Millisecond)
+	l.kernel.Sleep(l.failing)
 }
 
 // takeGiven does what other goroutines asked for.
 func (l *loop) takeGiven() {
 	l.mu.Lock()
-	if l.told.refill(&l.posted) { // a connection begins before the tasks that it was given
-		l.tasks.refill(&l.given)
+	if l.arrived.Refill(&l.posted) { // a connection begins before the tasks that it was given
+		l.tasks.Refill(&l.given)
 	}
 	l.mu.Unlock()
-	for c, ok := l.told.next(); ok; c, ok = l.told.next() {
+	for c, ok := l.arrived.Next(); ok; c, ok = l.arrived.Next() {
 		switch {
 		case c.state != stateNew:
 			c.flush()
@@ -128,14 +160,13 @@ func (l *loop) takeGiven() {
 			c.open()
 		}
 	}
-	for t, ok := l.tasks.next(); ok; t, ok = l.tasks.next() {
+	for t, ok := l.tasks.Next(); ok; t, ok = l.tasks.Next() {
 		switch {
 		case t.c == nil:
 			t.f()
 		case t.c.state != stateGone:
-			l.begin(t.c)
-			t.f()
-			l.end(t.c)
+			l.call(t.c, t.f)
+			t.c.flush()
 		}
 	}
 }
@@ -143,21 +174,23 @@ func (l *loop) takeGiven() {
 // workOff does what the loop owes to connections. What is added meanwhile waits for the next turn, so that nobody can
 // keep the loop here.
 func (l *loop) workOff() {
-	l.due.refill(&l.list)
-	for c, ok := l.due.next(); ok; c, ok = l.due.next() {
+	l.due.Refill(&l.list)
+	for c, ok := l.due.Next(); ok; c, ok = l.due.Next() {
 		what := c.todo
 		c.todo = 0
-		if h, ok := c.handler.(Drainer); ok && what&todoDrain != 0 && c.state == stateOpen {
-			l.begin(c)
-			h.Drained(c)
-			l.end(c)
-		}
-		if what&todoOffer != 0 && c.state == stateOpen && !c.stopped() {
-			if c.in != nil {
+		if what&todoOffer != 0 && c.state == stateOpen { // before Drained, which may fill the queue again and again
+			if c.in != nil && !c.stopped() {
 				c.offer(c.in.B)
 			} else {
 				c.afterOffer()
 			}
+		}
+		if h, ok := c.handler.(Drainer); ok && what&todoDrain != 0 && c.state == stateOpen && !c.full.Load() {
+			l.call(c, func() { h.Drained(c) })
+			c.flush()
+		}
+		if what&todoShake != 0 && c.state == stateHandshaking {
+			c.receiveHandshake(nil)
 		}
 		if what&todoLeave != 0 && c.state == stateOpen {
 			c.leave()
@@ -170,56 +203,32 @@ func (l *loop) workOff() {
 func (l *loop) advance() {
 	// Who is woken may stop the timers of others: first all that are due are collected, then each is looked at.
 	if l.deadlines.Len() > 0 {
-		l.deadlines.Advance(l.tick, func(t *wheel.Timer) { l.expire((*Conn)(unsafe.Pointer(t))) })
+		l.deadlines.Advance(l.tick, func(t *wheel.Timer) { l.expired.Push(connOfTimer(t)) })
 	}
 	if l.timers.Len() > 0 {
 		l.timers.Advance(l.tick, func(entry *wheel.Timer) {
 			t := (*Timer)(unsafe.Pointer(entry))
 			t.due = true
-			l.expire(t)
+			l.expired.Push(t)
 		})
 	}
-	for e, ok := l.expired.next(); ok; e, ok = l.expired.next() {
+	l.doubted.Refill(&l.suspects)
+	for c, ok := l.doubted.Next(); ok; c, ok = l.doubted.Next() {
+		c.expire()
+	}
+	for e, ok := l.expired.Next(); ok; e, ok = l.expired.Next() {
 		e.expire()
 	}
-}
-
-func (l *loop) expire(e expirer) { l.expired.items = append(l.expired.items, e) }
-
-// A fifo is worked off from the front. A panic in between leaves the rest in it, and its memory is used again.
-type fifo[T any] struct {
-	items []T
-	at    int
-}
-
-// refill takes over what *from holds if nothing is left, and leaves there an empty slice to fill. It tells whether it did.
-func (q *fifo[T]) refill(from *[]T) bool {
-	if q.at < len(q.items) {
-		return false
-	}
-	clear(q.items)
-	q.items, *from, q.at = *from, q.items[:0], 0
-	return true
-}
-
-func (q *fifo[T]) next() (v T, ok bool) {
-	if q.at == len(q.items) {
-		clear(q.items)
-		q.items, q.at = q.items[:0], 0
-		return v, false
-	}
-	v = q.items[q.at]
-	q.at++
-	return v, true
 }
 
 // patience returns how long the engine may wait, and announces that the loop sleeps if that is any time at all.
 func (l *loop) patience() time.Duration {
 	l.asleep.Store(true)
 	l.mu.Lock()
-	step := l.shakes.within()
-	busy := len(l.given)+len(l.posted)+len(l.list) > 0 || l.left() || step == 0
+	step := l.handshakes.within(l.elapsed)
+	busy := len(l.given)+len(l.posted)+len(l.list)+len(l.suspects) > 0 || l.left() || step == 0
 	l.shown = l.count
+	l.shown.Waiting = int64(len(l.given))
 	l.mu.Unlock()
 	if busy {
 		l.asleep.Store(false)
@@ -232,34 +241,42 @@ func (l *loop) patience() time.Duration {
 	if !ok {
 		return step
 	}
-	wait := max(0, time.Duration(next)*time.Millisecond-time.Since(l.start))
+	wait := max(0, time.Duration(next)*time.Millisecond-l.elapsed())
 	if step > 0 {
 		return min(wait, step)
 	}
 	return wait
 }
 
-// rest leaves the processor to other goroutines if there are some that the loop has set going, or after so many
-// milliseconds anyhow: a loop that always finds something to do would keep them, and the program's timers, waiting for
+// left tells whether a goroutine that ended early has left something for this turn.
+func (l *loop) left() bool {
+	return l.due.Len()+l.tasks.Len()+l.arrived.Len()+l.expired.Len()+l.doubted.Len() > 0
+}
+
+// Rest implements engine.Owner. It leaves the processor to other goroutines if there are some that the loop has set going, or
+// after so much time anyhow: a loop that always finds something to do would keep them, and the program's timers, waiting for
 // the ten milliseconds after which the scheduler interrupts it.
-func (l *loop) rest(after int64) {
-	if l.lent || l.tick >= l.rested+after {
-		l.lent, l.rested = false, l.tick
+func (l *loop) Rest(after time.Duration) {
+	if l.yield || l.tick >= l.yielded+int64(after/time.Millisecond) {
+		l.yield, l.yielded = false, l.tick
 		runtime.Gosched()
 	}
 }
 
-// left tells whether a panic has left something for the next turn.
-func (l *loop) left() bool {
-	return len(l.due.items)+len(l.tasks.items)+len(l.told.items)+len(l.expired.items) > 0
-}
-
-// woken is called by the engine as soon as it waits no longer.
-func (l *loop) woken() {
+// Woken implements engine.Owner.
+func (l *loop) Woken() {
 	l.turns.Add(1)
 	l.asleep.Store(false)
 	l.server.watch.woken()
 	l.tick = l.clock()
+}
+
+// Acceptable implements engine.Owner.
+func (l *loop) Acceptable(ln *engine.Listener) { listenerOf(ln).acceptReady() }
+
+// Failed implements engine.Owner.
+func (l *loop) Failed(line *engine.Line, call string, errno syscall.Errno) {
+	connOf(line).failed(call, errno)
 }
 
 // give has the loop run t, and tells whether it will. Any goroutine may call it.
@@ -299,7 +316,7 @@ func (l *loop) post(c *Conn) {
 
 func (l *loop) rouse() {
 	if l.asleep.Load() {
-		l.engine.wake()
+		l.engine.Wake()
 	}
 }
 
@@ -313,37 +330,25 @@ func (l *loop) stop() {
 func (l *loop) isEnded() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ended && len(l.given) == 0 && len(l.posted) == 0
+	return l.ended && len(l.given) == 0 && len(l.posted) == 0 && len(l.list) == 0 && !l.left() && l.conns.Len() == 0
+}
+
+// isDone tells whether the loop has ended. Any goroutine may call it.
+func (l *loop) isDone() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // forget takes a connection that is gone out of the books.
 func (l *loop) forget(c *Conn) {
-	l.conns.remove(c)
+	l.conns.Remove(&c.line)
 	l.active.Add(-1)
 	if c.flags&dialled == 0 {
 		l.server.accepted.Add(-1)
 	}
 	l.server.departed()
-}
-
-// recoverHandler ends the connection whose handler panicked. A panic that is not a handler's goes on.
-func (l *loop) recoverHandler(more *bool) {
-	c := l.current.Load()
-	if c == nil {
-		return
-	}
-	*more = true
-	l.current.Store(nil)
-	c.finish(l.logPanic(c, recover()))
-}
-
-// logPanic makes a PanicError of what recover returned, and logs it.
-func (l *loop) logPanic(c *Conn, v any) *PanicError {
-	if v == nil {
-		v = "runtime.Goexit in a handler"
-	}
-	err := &PanicError{v, debug.Stack()}
-	l.server.logger().Error("a handler panicked", "handler", fmt.Sprintf("%T", c.handler), "remote", c.RemoteAddr(),
-		"panic", v, "stack", string(err.Stack))
-	return err
 }

@@ -5,11 +5,13 @@ import (
 	"net"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
-// Pause stops reading: the handler gets no Data until Resume, and the peer is slowed down by the system's own buffers.
-// It belongs to the loop.
+// Pause stops reading: the handler gets no Data until Resume, and the peer is slowed down by the system's own buffers. What
+// has come already is kept. It belongs to the loop.
 func (c *Conn) Pause() {
 	c.flags |= paused
 	c.later(0)
@@ -45,9 +47,10 @@ func (c *Conn) stopped() bool {
 	return c.flags&paused != 0 || c.stop.Load() || c.full.Load() && c.flags&freeRunning == 0
 }
 
-// read takes what one read of the descriptor into buf brings, which is what a connection may do in a turn, and tells whether
-// there was anything.
-func (c *Conn) read(buf []byte) bool {
+// Readable implements engine.Owner: it takes what one read of the descriptor into buf brings, which is what a connection may
+// do in a turn.
+func (l *loop) Readable(line *engine.Line, buf []byte) int {
+	c := connOf(line)
 	if c.flags&spliced != 0 {
 		return c.splice()
 	}
@@ -55,34 +58,46 @@ func (c *Conn) read(buf []byte) bool {
 	if c.in != nil {
 		least := 1
 		if c.flags&secured != 0 {
-			least = maxRecord // a record is not known before it is whole
+			least = tlsconn.MaxRecord // a record is not known before it is whole
 		}
-		room = min(room, max(c.loop.limits.InputLimit-len(c.in.B), least))
+		room = min(room, max(l.limits.InputLimit-len(c.in.B), least))
 	}
-	n, errno := rawio.Recv(int(c.fd), buf[:room])
+	n, errno := l.kernel.Recv(int(line.FD), buf[:room])
 	switch {
 	case errno == 0 && n > 0:
-		c.receive(buf[:n])
+		l.Received(line, buf[:n])
+		return n
 	case errno == 0:
-		c.inputEnd()
-	case rawio.WouldBlock(errno):
-		return false
-	default:
+		l.InputEnded(line)
+	case !rawio.WouldBlock(errno):
 		c.failed("read", errno)
 	}
-	return true
+	return 0
 }
 
-// receive takes what the engine has read from the peer: p is the engine's again when it returns.
-func (c *Conn) receive(p []byte) {
-	l := c.loop
+// touch remembers that c's peer was heard of, or took something, just now.
+func (c *Conn) touch() {
+	if lim := c.loop.limits; lim.IdleTimeout > 0 || lim.HalfCloseTimeout > 0 {
+		c.active.Store(c.loop.clock()) // the loop's own tick is old while it sleeps, and after a long turn
+	}
+}
+
+// Received implements engine.Owner.
+func (l *loop) Received(line *engine.Line, p []byte) {
+	c := connOf(line)
 	c.received.Store(c.received.Load() + int64(len(p)))
 	l.count.BytesIn += int64(len(p))
-	if c.state == stateLingering {
+	switch c.state {
+	case stateLingering:
+		return
+	case stateResetting:
+		c.extra().heard = l.clock()
 		return
 	}
-	if l.limits.IdleTimeout > 0 {
-		c.active.Store(l.tick)
+	c.touch()
+	if c.flags&readsOnce != 0 {
+		c.flags &^= readsOnce
+		defer c.flush()
 	}
 	switch {
 	case c.flags&secured == 0:
@@ -109,35 +124,52 @@ func (c *Conn) take(p []byte) (offered bool) {
 }
 
 // offer has the handler consume p, which is all that is unread: it lies in c.in, or in the engine's buffer if that is nil.
+//
+// What is offered at once is never more than a Write may take, so that a handler which answers as much as it is sent is not
+// refused. A handler that consumes nothing of that wants more before it can begin, and is offered all.
 func (c *Conn) offer(p []byte) {
 	l := c.loop
-	l.begin(c)
-	used, err := 0, error(nil)
+	used, all := 0, false
+	var err error
 	for used < len(p) {
-		n := 0
-		l.count.Messages++
 		part := p[used:]
 		part = part[:min(len(part), l.limits.InputLimit)] // the completion engine may bring more
-		n, err = c.handler.Data(c, part)
-		if n < 0 || n > len(part) {
+		whole := len(part)
+		if whole > l.limits.QueueLimit-l.limits.HighWater && !all {
+			part = part[:min(whole, max(c.room(), 1))]
+		}
+		n := 0
+		l.count.Messages++
+		returned := l.call(c, func() { n, err = c.handler.Data(c, part[:len(part):len(part)]) })
+		if !returned {
+			n = 0
+		} else if n < 0 || n > len(part) {
 			n, err = 0, ErrBadCount
 		}
 		used += n
-		if n == 0 || err != nil || c.stopped() {
+		if err != nil || c.stopped() || c.state != stateOpen { // StartTLS: the rest is not for the handler
 			break
+		}
+		if n == 0 {
+			if len(part) == whole {
+				break
+			}
+			all = true
 		}
 	}
 	c.keep(p[used:])
 	if err != nil {
 		c.end(orderly(err))
 	}
-	l.end(c)
+	c.flush()
 	c.afterOffer()
 }
 
 // keep remembers what the handler left, which lies in c.in or, if that is nil, in the engine's buffer.
 func (c *Conn) keep(rest []byte) {
 	switch {
+	case c.state == stateGone:
+		return
 	case len(rest) == 0:
 		c.dropInput()
 	case c.in == nil:
@@ -152,21 +184,24 @@ func (c *Conn) keep(rest []byte) {
 	}
 }
 
-// afterOffer passes on the end of input once the handler has had what came before it.
+// afterOffer passes on the end of input once the handler has had what came before it. A full queue is no reason to wait, if
+// nothing is left to be offered: the end brings no output.
 func (c *Conn) afterOffer() {
-	if c.flags&(inputEnded|endTold) == inputEnded && c.state == stateOpen && !c.stopped() && c.todo&todoOffer == 0 {
+	waits := c.flags&paused != 0 || c.stop.Load() || c.in != nil && c.stopped() || c.todo&todoOffer != 0
+	if c.flags&(inputEnded|endTold) == inputEnded && c.state == stateOpen && !waits {
 		c.tellEnd()
 	}
 }
 
-// inputEnd takes the peer's end of output from the engine.
-func (c *Conn) inputEnd() {
+// InputEnded implements engine.Owner: the peer has ended its output.
+func (l *loop) InputEnded(line *engine.Line) {
+	c := connOf(line)
 	switch {
 	case c.state == stateLingering:
-		c.mu.Lock()
-		err := c.ending.err
-		c.mu.Unlock()
-		c.finish(err)
+		c.finish(c.endedFor())
+	case c.state == stateResetting:
+		c.flags |= inputEnded
+		c.flush()
 	case c.flags&secured != 0:
 		c.hangUp()
 	default:
@@ -177,6 +212,8 @@ func (c *Conn) inputEnd() {
 // endInput passes on that nothing more will come.
 func (c *Conn) endInput() {
 	c.flags |= inputEnded
+	c.touch()
+	c.schedule()
 	c.afterOffer()
 	c.flush() // even if nobody was told: there is nothing more to read
 }
@@ -192,19 +229,30 @@ func (c *Conn) tellEnd() {
 		c.flush()
 		return
 	}
-	l := c.loop
-	l.begin(c)
 	if h, ok := c.handler.(InputEnder); ok {
-		if err := h.InputEnded(c, rest); err != nil {
-			c.end(orderly(err))
-		}
+		var err error
+		c.loop.call(c, func() { err = h.InputEnded(c, rest[:len(rest):len(rest)]) })
 		c.dropInput()
+		if err != nil && orderly(err) == nil {
+			c.endWhenFree()
+		} else if err != nil {
+			c.end(err)
+		}
 	} else if len(rest) > 0 {
 		c.end(io.ErrUnexpectedEOF)
 	} else {
+		c.endWhenFree()
+	}
+	c.flush()
+}
+
+// endWhenFree ends c in order, because its input has ended, when no answer is still to come.
+func (c *Conn) endWhenFree() {
+	if c.held() {
+		c.flags |= endsFree
+	} else {
 		c.end(nil)
 	}
-	l.end(c)
 }
 
 // orderly is what a handler's error becomes as a reason for the end.
@@ -213,4 +261,11 @@ func orderly(err error) error {
 		return nil
 	}
 	return err
+}
+
+func (c *Conn) dropInput() {
+	if c.in != nil {
+		buffer.Put(c.in)
+		c.in = nil
+	}
 }

@@ -3,15 +3,14 @@ package switchboard
 import (
 	"cmp"
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"log/slog"
-	"math"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
 	"github.com/switchboard-go/switchboard/socket"
 )
@@ -82,6 +81,10 @@ type Server struct {
 	// than 0: not at all.
 	LingerTimeout time.Duration
 
+	// HalfCloseTimeout ends a connection with ErrHalfClosed and a reset when its peer has ended its output and nothing moved
+	// since for so long. 0: never.
+	HalfCloseTimeout time.Duration
+
 	// DialTimeout is how long one address may take to answer Dial. 0: 10 seconds. Less than 0: as long as the system's.
 	DialTimeout time.Duration
 
@@ -118,8 +121,12 @@ type Server struct {
 	accepted  atomic.Int64  // those of them that were not dialled
 	paused    atomic.Int64  // listeners that wait for connections to go
 	stopping  atomic.Bool
+	running   atomic.Int64  // loops
+	ended     chan struct{} // closed when the last loop has ended; nil before there are any
 	idle      chan struct{} // made by Shutdown or Close, closed when the last connection is gone
 	isIdle    bool
+	splices   splices
+	kernel    engine.Kernel // nil: engine.System
 }
 
 type serverState uint8
@@ -131,52 +138,14 @@ const (
 	serverClosed
 )
 
-// limits are a Server's fields with their zero values put into words.
-type limits struct {
-	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit         int
-	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive time.Duration
-	Engine                                                                                       string
-}
-
-func (s *Server) resolve() (limits, error) {
-	l := limits{
-		Loops:            cmp.Or(s.Loops, runtime.GOMAXPROCS(0)),
-		MaxConns:         s.MaxConns,
-		Handshakes:       cmp.Or(s.Handshakes, 1024),
-		HandshakeTimeout: cmp.Or(s.HandshakeTimeout, 10*time.Second),
-		ReadBuffer:       cmp.Or(s.ReadBuffer, 64<<10),
-		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
-		HighWater:        cmp.Or(s.HighWater, 64<<10),
-		IdleTimeout:      s.IdleTimeout,
-		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
-		LingerTimeout:    cmp.Or(s.LingerTimeout, 5*time.Second),
-		DialTimeout:      cmp.Or(s.DialTimeout, 10*time.Second),
-		SlowCall:         cmp.Or(s.SlowCall, 100*time.Millisecond),
-		KeepAlive:        cmp.Or(s.KeepAlive, 15*time.Second),
-		Engine:           cmp.Or(s.Engine, "auto"),
-	}
-	l.LowWater = cmp.Or(s.LowWater, l.HighWater/4)
-	l.ReadBuffer = min(l.ReadBuffer, l.InputLimit) // else one read could bring more than the limit
-	l.QueueLimit = cmp.Or(s.QueueLimit, max(1<<20, 4*l.HighWater))
-	for name, v := range map[string]int{"Loops": s.Loops, "MaxConns": s.MaxConns, "Handshakes": s.Handshakes,
-		"ReadBuffer": s.ReadBuffer, "InputLimit": s.InputLimit, "HighWater": s.HighWater, "LowWater": s.LowWater,
-		"QueueLimit": s.QueueLimit} {
-		if v < 0 {
-			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
-		}
-	}
-	if l.QueueLimit > math.MaxInt32/2 {
-		return l, fmt.Errorf("switchboard: Server.QueueLimit is %d: must not be more than 1 GiB", l.QueueLimit)
-	}
-	if l.LowWater >= l.HighWater || l.HighWater > l.QueueLimit {
-		return l, fmt.Errorf("switchboard: Server.LowWater, HighWater and QueueLimit are %d, %d and %d: must rise",
-			l.LowWater, l.HighWater, l.QueueLimit)
-	}
-	return l, nil
-}
+// Engines returns what Server.Engine may name on this system, the one that "auto" takes first.
+func Engines() []string { return engine.Names() }
 
 // ListenAndServe serves every connection to address with h until the process ends: Server.ListenAndServe with defaults.
 func ListenAndServe(address string, h Handler) error {
+	if h == nil {
+		return errors.New("switchboard: ListenAndServe: the handler is nil: nobody to serve connections")
+	}
 	s := &Server{Accept: func(*Conn) (Handler, error) { return h, nil }}
 	return s.ListenAndServe(address)
 }
@@ -186,22 +155,28 @@ func ListenAndServe(address string, h Handler) error {
 // ErrServerClosed, while Shutdown may still be waiting. One server may listen on several addresses, each call on a
 // goroutine of its own.
 func (s *Server) ListenAndServe(address string) error {
+	return s.listenAndServe(address, s.TLSConfig)
+}
+
+func (s *Server) listenAndServe(address string, config *tls.Config) error {
 	l, err := socket.CreateServer(address, nil)
 	if err != nil {
 		return err
 	}
-	return s.ServeSocket(l)
+	return s.serveSocket(l, config)
 }
 
 // ServeSocket serves what connects to a listening stream socket as ListenAndServe does. It takes l over: nobody else may
 // use it, and it is closed when ServeSocket returns.
-func (s *Server) ServeSocket(l *socket.Socket) error {
+func (s *Server) ServeSocket(l *socket.Socket) error { return s.serveSocket(l, s.TLSConfig) }
+
+func (s *Server) serveSocket(l *socket.Socket, config *tls.Config) error {
 	defer l.Close()
 	addr, err := l.LocalAddr()
 	if err != nil {
 		return err
 	}
-	ln := &listener{fd: l.FD(), addr: &net.UnixAddr{Name: addr.Path(), Net: "unix"}}
+	ln := &listener{line: engine.Listener{FD: l.FD()}, addr: &net.UnixAddr{Name: addr.Path(), Net: "unix"}, tls: config}
 	if addr.Family() != socket.AF_UNIX {
 		ln.addr = net.TCPAddrFromAddrPort(addr.AddrPort())
 	}
@@ -213,13 +188,16 @@ func (s *Server) ServeSocket(l *socket.Socket) error {
 // a second; the connections live on.
 //
 // The options that accepted connections inherit are set on l: TCP_NODELAY, and SO_KEEPALIVE with its times.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.serveListener(l, s.TLSConfig) }
+
+func (s *Server) serveListener(l net.Listener, config *tls.Config) error {
 	defer l.Close()
 	ln, err := copyOf(l)
 	if err != nil {
 		return err
 	}
-	defer rawio.Close(ln.fd)
+	defer rawio.Close(ln.line.FD)
+	ln.tls = config
 	return s.serve(ln)
 }
 
@@ -245,7 +223,7 @@ func (s *Server) run() ([]*loop, error) {
 		l, err := newLoop(s, i, &s.limits)
 		if err != nil {
 			for _, l := range s.loops {
-				l.engine.close()
+				l.engine.Close()
 			}
 			s.loops = nil
 			return nil, err
@@ -255,6 +233,8 @@ func (s *Server) run() ([]*loop, error) {
 	s.tellEngine()
 	s.listeners = map[*listener]struct{}{}
 	s.state = serverRunning
+	s.running.Store(int64(len(s.loops)))
+	s.ended = make(chan struct{})
 	for _, l := range s.loops {
 		go l.run()
 	}
@@ -268,9 +248,9 @@ func (s *Server) run() ([]*loop, error) {
 func (s *Server) tellEngine() {
 	told := ""
 	for _, l := range s.loops {
-		if name := l.engine.name(); l.why != "" && name != told {
+		if name := l.engine.Name(); l.why != "" && name != told {
 			told = name
-			s.logger().Info("the event loops' engine is chosen", "engine", name, "loop", l.number, "why", l.why)
+			s.logger().Debug("the event loops' engine is chosen", "engine", name, "loop", l.number, "why", l.why)
 		}
 	}
 }

@@ -3,62 +3,86 @@ package switchboard
 import (
 	"context"
 	"syscall"
+	"time"
 
-	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/internal/engine"
 )
 
 // Shutdown ends the server in order: it accepts who has connected already, and then nobody more, tells the handlers that
-// are Leavers, closes every other connection as soon as all that it received is consumed and all that was written to it is
-// sent, and waits for the rest until ctx ends. Then it closes what is left as Close does and returns ctx's error; without
-// that, nil.
+// are Leavers, closes every other connection as soon as all that it received is consumed, all that was written to it is
+// sent and no answer is still to come (Conn.Hold), and waits for the rest until ctx ends. Then it closes what is left as Close
+// does and returns ctx's error; without that, nil.
+//
+// It never outlasts ctx, also when a handler never returns or calls it. A second Shutdown waits as the first one does, until
+// its own ctx ends. After Close it waits until the handlers have been told.
 func (s *Server) Shutdown(ctx context.Context) error {
-	idle, ok := s.stop(serverStopping)
-	if !ok {
-		return nil
+	idle, begins := s.stop(serverStopping)
+	if begins {
+		for _, l := range s.loops {
+			l.give(task{f: l.leaveAll})
+		}
 	}
-	for _, l := range s.loops {
-		l.give(task{f: l.leaveAll})
-	}
-	var err error
 	select {
 	case <-idle:
 	case <-ctx.Done():
-		err = ctx.Err()
+		s.Close()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+		defer cancel()
+		s.awaitLoops(grace) // so that handlers which can be told are
+		return ctx.Err()
 	}
 	s.Close()
-	for _, l := range s.loops {
-		<-l.done
+	if !s.awaitLoops(ctx) {
+		return ctx.Err()
 	}
-	return err
+	return nil
+}
+
+// closeGrace is for how long Shutdown, whose context has ended, waits for the loops to tell the handlers.
+const closeGrace = 50 * time.Millisecond
+
+// awaitLoops waits until all loops have ended, and tells whether they did before ctx.
+func (s *Server) awaitLoops(ctx context.Context) bool {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if ended == nil { // there never were any
+		return true
+	}
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Close ends the server and all its connections at once, with ErrServerClosed for their handlers. It does not wait for
 // them to be told.
 func (s *Server) Close() error {
-	if _, ok := s.stop(serverClosed); !ok {
-		return nil
-	}
-	for _, l := range s.loops {
-		l.give(task{f: l.abortAll})
+	if _, begins := s.stop(serverClosed); begins {
+		for _, l := range s.loops {
+			l.give(task{f: l.abortAll})
+		}
 	}
 	return nil
 }
 
-// stop moves the server on towards its end, if it is not that far yet. What it returns is closed when the last
+// stop moves the server on towards its end, and tells whether it was not that far yet. What it returns is closed when the last
 // connection is gone.
-func (s *Server) stop(to serverState) (idle chan struct{}, ok bool) {
+func (s *Server) stop(to serverState) (idle chan struct{}, begins bool) {
 	s.mu.Lock()
-	if s.state >= to {
-		s.mu.Unlock()
-		return nil, false
-	}
-	s.state = to
-	s.stopping.Store(true)
 	if s.idle == nil {
 		s.idle = make(chan struct{})
 	}
-	s.checkIdle()
 	idle = s.idle
+	if s.state >= to {
+		s.mu.Unlock()
+		return idle, false
+	}
+	s.state = to
+	s.stopping.Store(true)
+	s.checkIdle()
 	var open []*listener
 	for ln := range s.listeners {
 		open = append(open, ln)
@@ -107,7 +131,7 @@ func (ln *listener) lastCall() {
 		if !ln.server.claim() {
 			return
 		}
-		fd, peer, errno := rawio.Accept(ln.fd)
+		fd, peer, errno := ln.loop.kernel.Accept(ln.line.FD)
 		if errno == 0 {
 			c := ln.admit(fd, peer)
 			ln.hand(c)
@@ -126,7 +150,7 @@ func (c *Conn) isLastGuest() bool {
 	s.mu.Lock()
 	closed := s.state == serverClosed
 	s.mu.Unlock()
-	if closed || s.TLSConfig != nil { // a handshake would not be done in this turn
+	if closed || c.flags&secured != 0 { // a handshake would not be done in this turn
 		return false
 	}
 	c.flags |= leaving
@@ -136,10 +160,11 @@ func (c *Conn) isLastGuest() bool {
 
 // leaveAll begins Shutdown on l.
 func (l *loop) leaveAll() {
-	for c := range l.conns.all() {
+	for line := range l.conns.All() {
+		c := connOf(line)
 		c.flags |= leaving
-		if c.state < stateOpen && !c.shakes() {
-			c.abort(ErrServerClosed)
+		if c.state < stateOpen && !c.greeted() {
+			c.drop(ErrServerClosed)
 		} else {
 			c.later(todoLeave)
 		}
@@ -148,8 +173,9 @@ func (l *loop) leaveAll() {
 
 // abortAll is Close on l, which ends with it.
 func (l *loop) abortAll() {
-	for c := range l.conns.all() {
-		c.abort(ErrServerClosed)
+	for line := range l.conns.All() {
+		c := connOf(line)
+		c.drop(ErrServerClosed)
 	}
 	l.stop()
 }
@@ -163,9 +189,8 @@ func (c *Conn) leave() {
 	if h, ok := h.(Leaver); ok {
 		if c.flags&leaveTold == 0 {
 			c.flags |= leaveTold
-			c.loop.begin(c)
-			h.Leaving(c)
-			c.loop.end(c)
+			c.loop.call(c, func() { h.Leaving(c) })
+			c.flush()
 		}
 		return
 	}
@@ -173,16 +198,17 @@ func (c *Conn) leave() {
 		return
 	}
 	// What the peer sent before it could know is served. If there was some, flush comes back here.
-	if !c.loop.engine.look(c) {
-		c.Close()
+	if c.line.Watches(engine.Read) && c.loop.kernel.Ready(int(c.line.FD), engine.Read) != 0 {
+		c.later(0) // until it is here
+		return
 	}
+	c.Close()
 }
 
 // idle tells whether nothing is under way on c.
 func (c *Conn) idle(queued int) bool {
-	more := c.more.Load()
-	if c.flags&secured != 0 && c.state == stateOpen && c.transport().midRecord() {
+	if c.flags&secured != 0 && c.state == stateOpen && c.encryption().conn.MidRecord() {
 		return false
 	}
-	return c.state == stateOpen && c.in == nil && queued == 0 && c.flags&paused == 0 && (more == nil || more.stream == nil || !more.stream.busy())
+	return c.state == stateOpen && c.in == nil && queued == 0 && c.flags&paused == 0 && !c.held()
 }

@@ -1,5 +1,7 @@
 package switchboard
 
+import "time"
+
 // Stats are a server's figures since it began, or those of one of its loops. What a loop counts is seen when its turn is
 // over.
 type Stats struct {
@@ -15,12 +17,15 @@ type Stats struct {
 	Spliced  int64 // those of BytesIn that went from one connection of a Pipe to the other inside the kernel
 	Messages int64 // what handlers were offered: calls of Data, or frames where Frames serves
 	Queued   int64 // bytes that wait to be sent, now
+	Waiting  int64 // functions given to Conn.Do that wait for their loop, now
+	Ends     Ends  // connections that are gone, by why
 
 	Pauses       int64 // times that a connection was not read for a while
 	AcceptPauses int64 // times that accepting paused
 	Slow         int64 // calls of handlers that held their loop longer than Server.SlowCall
 
 	Engine string  // what carries the loops
+	Why    string  // why it is this engine, if Server.Engine named none
 	Loops  []Stats // of each loop; nil in a loop's own
 }
 
@@ -42,10 +47,12 @@ func (s *Server) Stats() Stats {
 		sum.Spliced += st.Spliced
 		sum.Messages += st.Messages
 		sum.Queued += st.Queued
+		sum.Waiting += st.Waiting
+		sum.Ends.sum(&st.Ends)
 		sum.Pauses += st.Pauses
 		sum.AcceptPauses += st.AcceptPauses
 		sum.Slow += st.Slow
-		sum.Engine = st.Engine
+		sum.Engine, sum.Why = st.Engine, st.Why
 		sum.Loops = append(sum.Loops, st)
 	}
 	return sum
@@ -55,8 +62,17 @@ func (l *loop) figures() Stats {
 	l.mu.Lock()
 	st := l.shown
 	l.mu.Unlock()
-	st.Active, st.Engine = l.active.Load(), l.engine.name()
+	st.Active, st.Engine, st.Why = l.active.Load(), l.engine.Name(), l.why
 	st.BytesOut += l.sent.Load()
 	st.Slow = l.slow.Load()
 	return st
+}
+
+// A Trace is told of what happens on a server's connections, for metrics and logs. Every field is optional. They run on
+// the connection's loop, must not wait, and must not be changed once the server runs.
+type Trace struct {
+	Opened  func(c *Conn)                     // Accept took c, or Dial's connection is there
+	Refused func(c *Conn, err error)          // Accept refused c, or its TLS handshake failed
+	Closed  func(c *Conn, err error)          // c is gone; after its handler was told
+	Slow    func(c *Conn, held time.Duration) // its handler holds the loop longer than Server.SlowCall; not on the loop
 }

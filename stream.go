@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,21 +13,36 @@ func (st *stream) Read(p []byte) (int, error) {
 	st.reading.Lock()
 	defer st.reading.Unlock()
 	st.mu.Lock()
-	r := st.reader
+	r, closed, until := st.reader, st.closed, st.readUntil
 	st.mu.Unlock()
-	if r == nil {
-		return 0, st.c.closedError("read") // f has returned: there is no reading behind its back
+	switch {
+	case closed || r == nil: // r is nil when f has returned: there is no reading behind its back
+		return 0, st.c.closedError("read")
+	case past(until):
+		return 0, st.timeout("read", os.ErrDeadlineExceeded)
 	}
 	return r.Read(p)
 }
 
-// input is a stream below its bufio.Reader.
-type input struct{ st *stream }
+// input is a stream below the bufio.Reader of one call of f.
+type input struct {
+	st   *stream
+	over atomic.Bool // f has returned
+}
 
-func (in input) Read(p []byte) (int, error) {
+func (in *input) Read(p []byte) (int, error) {
 	st := in.st
 	for {
 		st.mu.Lock()
+		if in.over.Load() || st.closed {
+			st.mu.Unlock()
+			return 0, st.c.closedError("read")
+		}
+		ended, err, until := st.inputEnd, st.err, st.readUntil
+		if past(until) {
+			st.mu.Unlock()
+			return 0, st.timeout("read", os.ErrDeadlineExceeded)
+		}
 		if st.in != nil {
 			n := copy(p, st.in.B[st.at:])
 			st.at += n
@@ -41,10 +57,6 @@ func (in input) Read(p []byte) (int, error) {
 			st.mu.Unlock()
 			return n, nil
 		}
-		ended, err, until := st.inputEnd, st.err, st.readUntil
-		if st.over && err == nil {
-			err = st.c.closedError("read")
-		}
 		st.mu.Unlock()
 		if ended {
 			return 0, io.EOF
@@ -52,7 +64,10 @@ func (in input) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := wait(st.input, until); err != nil {
+		st.waits.Store(true)
+		err = wait(st.input, until)
+		st.waits.Store(false)
+		if err != nil {
 			return 0, st.timeout("read", err)
 		}
 	}
@@ -60,34 +75,42 @@ func (in input) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (st *stream) Write(p []byte) (n int, err error) {
-	lim := st.c.loop.limits
+	most := st.c.loop.limits.HighWater
 	st.writing.Lock()
 	defer st.writing.Unlock()
 	for {
-		for len(p) > 0 && !st.c.Full() {
-			part := p[:min(len(p), max(lim.QueueLimit-lim.HighWater, 1))]
-			if _, err := st.c.Write(part); err == ErrQueueFull { // another goroutine writes as well
-				break
-			} else if err != nil {
-				return n, err
-			}
-			p = p[len(part):]
-			n += len(part)
-		}
-		if len(p) == 0 {
-			return n, nil
-		}
 		st.mu.Lock()
-		err, until := st.err, st.writeUntil
+		err, until, closed := st.err, st.writeUntil, st.closed
 		st.mu.Unlock()
+		switch {
+		case closed:
+			return n, st.c.closedError("write")
+		case err != nil:
+			return n, err
+		case past(until):
+			return n, st.timeout("write", os.ErrDeadlineExceeded)
+		case len(p) == 0:
+			return n, nil
+		case st.c.Full():
+			if err := wait(st.room, until); err != nil {
+				return n, st.timeout("write", err)
+			}
+			continue
+		}
+		took, err := st.c.writeSome(p[:min(len(p), most)], false)
 		if err != nil {
 			return n, err
 		}
-		if err := wait(st.room, until); err != nil {
-			return n, st.timeout("write", err)
+		p = p[took:]
+		n += took
+		if len(p) == 0 {
+			return n, nil
 		}
 	}
 }
+
+// past tells whether a deadline is over.
+func past(until time.Time) bool { return !until.IsZero() && time.Until(until) <= 0 }
 
 // wait waits for a token, or until the deadline unless that is zero.
 func wait(ch chan struct{}, until time.Time) error {
@@ -95,11 +118,7 @@ func wait(ch chan struct{}, until time.Time) error {
 		<-ch
 		return nil
 	}
-	left := time.Until(until)
-	if left <= 0 {
-		return os.ErrDeadlineExceeded
-	}
-	timer := time.NewTimer(left)
+	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
 	case <-ch:
@@ -113,9 +132,14 @@ func (st *stream) timeout(call string, err error) error {
 	return &net.OpError{Op: call, Net: "tcp", Addr: st.c.RemoteAddr(), Err: err}
 }
 
-// Close implements net.Conn: what was written is still sent.
+// Close implements net.Conn: what was written is still sent. A second Close is an error that is net.ErrClosed.
 func (st *stream) Close() error {
 	st.mu.Lock()
+	if st.closed {
+		st.mu.Unlock()
+		return st.c.closedError("close")
+	}
+	st.closed = true
 	if st.err == nil {
 		st.err = net.ErrClosed
 	}
@@ -144,8 +168,12 @@ func (st *stream) SetDeadline(t time.Time) error {
 // SetReadDeadline implements net.Conn.
 func (st *stream) SetReadDeadline(t time.Time) error {
 	st.mu.Lock()
+	closed := st.closed
 	st.readUntil = t
 	st.mu.Unlock()
+	if closed {
+		return st.c.closedError("set deadline")
+	}
 	token(st.input)
 	return nil
 }
@@ -153,8 +181,12 @@ func (st *stream) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline implements net.Conn.
 func (st *stream) SetWriteDeadline(t time.Time) error {
 	st.mu.Lock()
+	closed := st.closed
 	st.writeUntil = t
 	st.mu.Unlock()
+	if closed {
+		return st.c.closedError("set deadline")
+	}
 	token(st.room)
 	return nil
 }

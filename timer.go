@@ -1,10 +1,12 @@
 package switchboard
 
 import (
+	"cmp"
+	"math"
 	"syscall"
 	"time"
 
-	"github.com/switchboard-go/switchboard/internal/rawio"
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/wheel"
 )
 
@@ -15,6 +17,9 @@ type Timer struct {
 	c     *Conn // nil: a listener's
 	due   bool  // its time has come, and f is about to run
 	f     func()
+
+	next, prev *Timer // of c's that run
+	linked     bool
 }
 
 // After runs f on c's loop when d is over, in units of a millisecond and never early. If c is gone by then, f does not
@@ -25,16 +30,22 @@ func (c *Conn) After(d time.Duration, f func()) *Timer {
 	return t
 }
 
-// Reset makes t fire when d is over from now, whether it has fired before or not.
+// Reset makes t fire when d is over from now, whether it has fired before or not. On a connection that is gone it does
+// nothing.
 func (t *Timer) Reset(d time.Duration) {
-	l := t.l
 	t.due = false
-	l.timers.Start(&t.entry, int64((time.Since(l.start)+max(d, 0)+time.Millisecond-1)/time.Millisecond))
+	if t.c != nil && t.c.state == stateGone {
+		return
+	}
+	t.link()
+	now := t.l.elapsed()
+	t.l.timers.Start(&t.entry, ticks(now+min(max(d, 0), math.MaxInt64-now)))
 }
 
 // Stop keeps t from firing.
 func (t *Timer) Stop() {
 	t.due = false
+	t.unlink()
 	t.l.timers.Stop(&t.entry)
 }
 
@@ -46,45 +57,120 @@ func (t *Timer) expire() {
 	case t.c == nil:
 		t.f()
 	case t.c.state != stateGone:
-		t.l.begin(t.c)
-		t.f()
-		t.l.end(t.c)
+		t.unlink()
+		t.l.call(t.c, t.f)
+		t.c.flush()
 	}
+}
+
+// link puts t among the timers of its connection, which end with it.
+func (t *Timer) link() {
+	if t.c == nil || t.linked {
+		return
+	}
+	more := t.c.extra()
+	t.next, t.prev, t.linked = more.timers, nil, true
+	if t.next != nil {
+		t.next.prev = t
+	}
+	more.timers = t
+}
+
+func (t *Timer) unlink() {
+	if !t.linked {
+		return
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		t.c.extra().timers = t.next
+	}
+	t.next, t.prev, t.linked = nil, nil, false
+}
+
+// stopTimers stops all timers of c, which is gone.
+func (c *Conn) stopTimers() {
+	if more := c.more.Load(); more != nil {
+		for more.timers != nil {
+			more.timers.Stop()
+		}
+	}
+}
+
+// ticks returns d in ticks, rounded up.
+func ticks(d time.Duration) int64 {
+	n := int64(d / time.Millisecond)
+	if d%time.Millisecond > 0 {
+		n++
+	}
+	return n
 }
 
 // schedule has c's timer fire no later than the first of its timeouts. A connection that moves has its deadline moved
 // only when the timer fires: a message costs no timer.
 func (c *Conn) schedule() {
-	if at, ok := c.firstDeadline(); ok && (!c.deadline.Running() || at < c.deadline.When()) {
+	if at, _, ok := c.firstDeadline(); ok && (!c.deadline.Running() || at < c.deadline.When()) {
 		c.loop.deadlines.Start(&c.deadline, at)
 	}
 }
 
-// firstDeadline returns the tick at which the first of c's timeouts is over as things stand.
-func (c *Conn) firstDeadline() (at int64, ok bool) {
+// firstDeadline returns the tick at which the first of c's timeouts is over as things stand, and what happens then.
+func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 	lim := c.loop.limits
-	first := func(since int64, timeout time.Duration) {
+	first := func(since int64, timeout time.Duration, f func(*Conn)) {
 		if timeout > 0 && (!ok || since+ticks(timeout) < at) {
-			at, ok = since+ticks(timeout), true
+			at, over, ok = since+ticks(timeout), f, true
 		}
 	}
-	switch {
-	case c.state == stateConnecting:
-		first(c.extra().since, lim.DialTimeout)
-	case c.state == stateHandshaking:
-		first(c.arrived(), lim.HandshakeTimeout)
-	case c.state == stateLingering:
-		first(c.extra().since, lim.LingerTimeout)
-	default:
-		first(c.active.Load(), lim.IdleTimeout)
+	switch c.state {
+	case stateConnecting:
+		first(c.extra().since, lim.DialTimeout, (*Conn).dialTooLong)
+	case stateHandshaking:
+		first(c.awaited(), lim.HandshakeTimeout, (*Conn).handshakeTooLong)
+	case stateLingering:
+		first(c.extra().since, lim.LingerTimeout, (*Conn).lingerTooLong)
+	case stateResetting:
+		at, over, ok = c.loop.tick, (*Conn).checkReset, true
+		if c.deadline.Running() { // checkReset says when it looks again
+			at = c.deadline.When()
+		}
+	case stateOpen:
 		if c.waitsForPeer() {
-			first(c.extra().since, lim.WriteTimeout)
+			first(c.extra().since, lim.WriteTimeout, (*Conn).stall)
+		}
+		if c.held() && !c.blocksForInput() {
+			break
+		}
+		first(c.lastMoved(), lim.IdleTimeout, (*Conn).idleTooLong)
+		if c.flags&inputEnded != 0 {
+			first(c.active.Load(), lim.HalfCloseTimeout, (*Conn).halfClosedTooLong)
 		}
 	}
-	return at, ok
+	return at, over, ok
 }
 
-func ticks(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
+// blocksForInput tells whether c is held only because a blocking handler waits for its input.
+func (c *Conn) blocksForInput() bool {
+	more := c.more.Load()
+	return more.holds.Load() == 1 && more.stream != nil && more.stream.waits.Load()
+}
+
+// lastMoved returns the tick at which c moved last, or the other connection of its Pipe: they are one conversation.
+func (c *Conn) lastMoved() int64 {
+	at := c.active.Load()
+	if p, ok := c.handler.(*pipe); ok {
+		at = max(at, p.to.active.Load()+p.to.loop.begunAfter(c.loop))
+	}
+	return at
+}
+
+// begunAfter returns how many ticks of other's clock had passed when l's began.
+func (l *loop) begunAfter(other *loop) int64 {
+	return int64((l.start - other.start) / time.Millisecond)
+}
 
 // waitsForPeer tells whether output waits for the peer to take some.
 func (c *Conn) waitsForPeer() bool {
@@ -93,37 +179,107 @@ func (c *Conn) waitsForPeer() bool {
 	return c.out&blocked != 0
 }
 
-// expire looks which timeout is over, if any: most have been moved since the timer was started.
+// mostLooks is how often a connection is looked for input before a timeout, which is to be done with long before.
+const mostLooks = 1000
+
+// expire looks which timeout is over, if any: most have been moved since the timer was started. What has come from the peer
+// by then counts, though nobody has seen it yet: the process may have been stopped, or another connection's handler have held
+// the loop. So a timeout that is over first makes the loop look once more, and counts only if that brings nothing.
 func (c *Conn) expire() {
-	lim, now := c.loop.limits, c.loop.tick
-	over := func(since int64, timeout time.Duration) bool { return timeout > 0 && now-since >= ticks(timeout) }
-	switch {
-	case c.state == stateGone:
-	case c.state == stateConnecting && over(c.extra().since, lim.DialTimeout):
-		c.connected(syscall.ETIMEDOUT)
-	case c.state == stateHandshaking && over(c.arrived(), lim.HandshakeTimeout):
-		c.failHandshake(ErrHandshakeTimeout)
-	case c.state == stateLingering && over(c.extra().since, lim.LingerTimeout):
-		c.lingered()
-	case c.state == stateOpen && c.waitsForPeer() && over(c.extra().since, lim.WriteTimeout):
-		// The peer may have taken some, and not enough for the kernel to call it room.
-		if more, n := c.extra(), rawio.Untaken(int(c.fd)); n != more.untaken {
-			more.since, more.untaken = now, n
-			c.schedule()
-		} else {
-			c.abort(ErrStalled)
-		}
-	case c.state == stateOpen && over(c.active.Load(), lim.IdleTimeout):
-		switch {
-		case c.Queued() > 0:
-			c.abort(ErrIdle) // what the peer got is not all, and must not look like it
-		case c.flags&secured != 0:
-			c.lastWords()
-			c.finish(ErrIdle)
-		default:
-			c.finish(ErrIdle)
-		}
-	default:
+	if c.state == stateGone {
+		return
+	}
+	at, over, ok := c.firstDeadline()
+	if !ok || at > c.loop.tick {
+		c.flags &^= suspected
+		c.schedule()
+		return
+	}
+	more := c.extra()
+	if c.flags&suspected == 0 {
+		more.looks = 0
+	}
+	waits := c.line.Watched() & (engine.Read | engine.Write)
+	if waits != 0 && c.state != stateResetting && more.looks < mostLooks &&
+		(more.looks == 0 || c.loop.kernel.Ready(int(c.line.FD), waits) != 0) {
+		more.looks++
+		c.flags |= suspected
+		c.loop.suspects = append(c.loop.suspects, c)
+		return
+	}
+	c.flags &^= suspected
+	over(c)
+	if c.state != stateGone {
 		c.schedule()
 	}
+}
+
+// dialTooLong gives up the address that c connects to, because it does not answer or this system is short of ports.
+func (c *Conn) dialTooLong() { c.connected(cmp.Or(c.extra().dial.short, syscall.ETIMEDOUT)) }
+
+func (c *Conn) handshakeTooLong() { c.failHandshake(ErrHandshakeTimeout) }
+
+func (c *Conn) lingerTooLong() { c.finish(c.endedFor()) }
+
+// stall ends c, whose peer takes nothing. It may have taken some, and not enough for the system to call it room.
+func (c *Conn) stall() {
+	if !c.hasTaken() {
+		c.drop(ErrStalled)
+	}
+}
+
+// hasTaken tells whether c's peer has taken something since that was last asked, while all it was sent is not taken.
+func (c *Conn) hasTaken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out&closed != 0 || c.line.FD < 0 {
+		return false
+	}
+	n := c.loop.kernel.Untaken(int(c.line.FD))
+	more := c.more.Load()
+	if more == nil {
+		if n <= 0 {
+			return false
+		}
+		more = c.extra()
+	}
+	if n == more.untaken {
+		return false
+	}
+	was := more.untaken
+	more.untaken = n
+	if n <= 0 && was <= 0 {
+		return false
+	}
+	more.since = c.loop.clock() // whichever timeout has asked: the others must know as well
+	return true
+}
+
+// idleTooLong ends c because nothing moved. A peer that still takes what the system holds for it moves, and so does the
+// other connection of a Pipe.
+func (c *Conn) idleTooLong() {
+	moved := c.hasTaken()
+	if p, ok := c.handler.(*pipe); ok {
+		if p.to.hasTaken() {
+			p.to.active.Store(p.to.loop.clock())
+			moved = true
+		}
+	}
+	switch {
+	case moved:
+		c.active.Store(c.loop.clock())
+	case c.Queued() > 0:
+		c.drop(ErrIdle) // what the peer got is not all, and must not look like it
+	default:
+		c.end(ErrIdle)
+	}
+}
+
+// halfClosedTooLong ends c, whose peer ended its output a while ago.
+func (c *Conn) halfClosedTooLong() {
+	if c.hasTaken() {
+		c.active.Store(c.loop.clock())
+		return
+	}
+	c.drop(ErrHalfClosed)
 }

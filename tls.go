@@ -1,21 +1,44 @@
 package switchboard
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+
+	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
 // TLS returns what the TLS handshake of c agreed on: version, cipher, ALPN protocol, certificates. It is nil when c does
-// not speak TLS, or does not yet: a Handler's methods run only once the handshake is done. Any goroutine may call it.
+// not speak TLS, or does not yet: until the handshake that StartTLS began is done. Any goroutine may call it.
 func (c *Conn) TLS() *tls.ConnectionState {
-	t := c.transport()
-	if t == nil || !t.up.Load() {
-		return nil
+	if t := c.encryption(); t != nil {
+		return t.conn.State()
 	}
-	state := t.tls.ConnectionState()
-	return &state
+	return nil
+}
+
+// ListenAndServeTLS is ListenAndServe over TLS with config. So one server can have listeners with TLS and without;
+// Conn.TLS tells Accept which kind a connection came from. If config is nil, it is Server.TLSConfig, which all other
+// listeners speak TLS with as well.
+func (s *Server) ListenAndServeTLS(address string, config *tls.Config) error {
+	config, err := s.serverTLS(config)
+	if err != nil {
+		return err
+	}
+	return s.listenAndServe(address, config)
+}
+
+// ServeTLS is Serve over TLS, as ListenAndServeTLS is ListenAndServe.
+func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error {
+	config, err := s.serverTLS(config)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	return s.serveListener(l, config)
 }
 
 // DialTLS is Dial over TLS, as crypto/tls does it with config: nil stands for the zero Config, and a config with neither
@@ -43,33 +66,105 @@ func (c *Conn) DialTLS(ctx context.Context, address string, config *tls.Config, 
 	return c.Server().dial(ctx, c.loop, address, config, h)
 }
 
+// StartTLS begins TLS on a connection that is open without it: what SMTP, IMAP and others call STARTTLS. An accepted
+// connection awaits its client's handshake, a dialled one begins it. For an accepted one a config of nil stands for
+// Server.TLSConfig; for a dialled one config must have a ServerName or InsecureSkipVerify, and no Renegotiation.
+//
+// What was written before is sent as it is. What is written from here on is encrypted, and waits until the handshake is
+// done. Input that the handler has not consumed when the method that called StartTLS returns is the beginning of the
+// handshake: Data must consume the command and nothing behind it, so that nobody can put plain text in front of what is
+// encrypted. The handler gets Data again when the handshake is done, or else Closed. Server.HandshakeTimeout holds from here.
+//
+// It returns an error, and nothing changes, if config cannot do, or if c is not open or has TLS already. It belongs to the
+// loop.
+func (c *Conn) StartTLS(config *tls.Config) error {
+	switch {
+	case c.stop.Load(), c.state == stateGone:
+		return c.closedError("starttls")
+	case c.state != stateOpen, c.flags&inputEnded != 0:
+		return c.tlsError("starttls", errors.New("the connection is not open"))
+	case c.flags&secured != 0:
+		return c.tlsError("starttls", errors.New("it has TLS already"))
+	}
+	if _, ok := c.handler.(*pipe); ok {
+		return c.tlsError("starttls", errors.New("it is joined with another connection by Pipe"))
+	}
+	client := c.flags&dialled != 0
+	var err error
+	if client {
+		err = checkClient(config)
+	} else {
+		config, err = c.Server().serverTLS(config)
+	}
+	if err != nil {
+		return c.tlsError("starttls", err)
+	}
+	c.secure(config, client)
+	c.state = stateHandshaking
+	c.flags |= upgraded
+	c.flags &^= inputFull
+	c.extra().since = c.loop.clock()
+	c.schedule()
+	c.later(todoShake) // when the handler has returned, and has left what it does not consume
+	return nil
+}
+
+// ClientHello reads the first message of a client that speaks TLS, which p begins with: which server it asks for
+// (ServerName), which protocols and versions it offers. A proxy can choose a target so and pass everything on, p included,
+// without taking part in the handshake. While more bytes are needed the error is io.ErrUnexpectedEOF; any other error is
+// final. 64 KiB are enough for every ClientHello. The result's Conn is nil.
+func ClientHello(p []byte) (*tls.ClientHelloInfo, error) { return tlsconn.ClientHello(p) }
+
 // configFor completes a client's configuration as tls.Dial does.
 func configFor(config *tls.Config, address string) (*tls.Config, error) {
 	if config == nil {
 		config = &tls.Config{}
 	}
-	if config.Renegotiation != tls.RenegotiateNever {
-		return nil, (&dialing{address: address}).failure(errors.New(
-			"tls: Config.Renegotiation must be RenegotiateNever: a renegotiation would hold the event loop"))
-	}
-	if config.ServerName == "" && !config.InsecureSkipVerify {
-		d := dialing{address: address}
-		if d.isPath() {
-			return nil, d.failure(errors.New("tls: Config.ServerName must say whom to expect there"))
-		}
+	d := dialing{address: address}
+	if config.ServerName == "" && !config.InsecureSkipVerify && !d.isPath() {
 		config = config.Clone()
-		config.ServerName, _, _ = net.SplitHostPort(address) // dial says what is wrong with it
+		host, _, _ := net.SplitHostPort(address) // dial says what is wrong with it
+		config.ServerName = cmp.Or(host, "localhost")
+	}
+	if err := checkClient(config); err != nil {
+		return nil, d.failure(err)
 	}
 	return config, nil
 }
 
-// checkTLS tells at once what every handshake would fail for.
+// checkClient tells at once what a client's handshake would fail for, or do badly.
+func checkClient(config *tls.Config) error {
+	switch {
+	case config == nil || config.ServerName == "" && !config.InsecureSkipVerify:
+		return errors.New("tls: Config.ServerName must say whom to expect there")
+	case config.Renegotiation != tls.RenegotiateNever:
+		return errors.New("tls: Config.Renegotiation must be RenegotiateNever: a renegotiation would hold the event loop")
+	}
+	return nil
+}
+
+// serverTLS returns config, or what stands for nil, if a server's handshakes can succeed with it.
+func (s *Server) serverTLS(config *tls.Config) (*tls.Config, error) {
+	config = cmp.Or(config, s.TLSConfig)
+	if config == nil {
+		return nil, errors.New("switchboard: there is no tls.Config, and Server.TLSConfig is nil")
+	}
+	return config, checkTLS(config)
+}
+
+// checkTLS tells at once what every handshake of a server would fail for.
 func checkTLS(config *tls.Config) error {
 	if config != nil && len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
-		return errors.New("switchboard: Server.TLSConfig has no certificate: " +
+		return errors.New("switchboard: the tls.Config has no certificate: " +
 			"set its Certificates, GetCertificate or GetConfigForClient")
 	}
 	return nil
+}
+
+// tlsError says what call failed for on c.
+func (c *Conn) tlsError(call string, err error) error {
+	addr := c.RemoteAddr()
+	return &net.OpError{Op: call, Net: addr.Network(), Addr: addr, Err: err}
 }
 
 // ConnectionState is Conn.TLS for what Blocking calls: conn.(interface{ ConnectionState() tls.ConnectionState }), which
@@ -81,13 +176,27 @@ func (st *stream) ConnectionState() (state tls.ConnectionState) {
 	return state
 }
 
+// An encryption is what a connection with TLS has more than others.
+type encryption struct {
+	conn *tlsconn.Conn // the loop's, and during a step of the handshake its goroutine's
+	hand *handshake    // nil before it waits for its turn, and once it is done
+
+	// Output, under Conn.mu.
+	plain   buffer.Queue // taken by Write and not yet encrypted; Conn.queue holds what is
+	tail    int32        // the last bytes of that which carry nothing of what Write took
+	answers int32        // bytes of that which are TLS's own, at most
+	up      bool         // the handshake is done
+	saidEnd bool         // the close_notify is made
+	spoilt  bool         // crypto/tls has given up: nothing more can be encrypted
+}
+
 // secure puts TLS between c and its handler. With client, c is the one that begins it.
-func (c *Conn) secure(config *tls.Config, client bool) *transport {
-	t := &transport{c: c}
+func (c *Conn) secure(config *tls.Config, client bool) *encryption {
+	t := new(encryption)
 	if client {
-		t.tls = tls.Client(t, config)
+		t.conn = tlsconn.Client(config, c)
 	} else {
-		t.tls = tls.Server(t, config)
+		t.conn = tlsconn.Server(config, c)
 	}
 	c.extra().tls.Store(t)
 	c.flags |= secured
@@ -97,7 +206,8 @@ func (c *Conn) secure(config *tls.Config, client bool) *transport {
 	return t
 }
 
-func (c *Conn) transport() *transport {
+// encryption returns what c has for TLS, nil if it speaks none or has not begun. Any goroutine may call it.
+func (c *Conn) encryption() *encryption {
 	if more := c.more.Load(); more != nil {
 		return more.tls.Load()
 	}

@@ -16,15 +16,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/switchboard-go/switchboard/internal/uring"
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
 // onRings serves with h on rings until the test ends.
 func onRings(t *testing.T, h Handler, prepare ...func(*socket.Socket)) (s *Server, address string) {
 	t.Helper()
-	if err := checkRing(uring.Probe()); err != nil {
-		t.Skip(err) // a kernel without io_uring has the other engines
+	if !slices.Contains(Engines(), "uring") {
+		t.Skip("this kernel has no io_uring") // it has the other engines
 	}
 	s = &Server{Engine: "uring", Loops: 1, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Accept: func(*Conn) (Handler, error) { return h, nil }}
@@ -91,14 +91,14 @@ func small(t *testing.T, v *int, value int) {
 }
 
 func TestBuffersThatRunDryStarveNobody(t *testing.T) {
-	small(t, &ringBuffers, 2)
+	small(t, &engine.RingBuffers, 2)
 	_, address := onRings(t, DataFunc((*Conn).Write))
 	echoes(t, address, 500, 1<<20)
 }
 
 func TestQueuesOfTheRingMayOverflow(t *testing.T) {
-	small(t, &ringEntries, 4)
-	small(t, &ringCompletions, 8)
+	small(t, &engine.RingEntries, 4)
+	small(t, &engine.RingCompletions, 8)
 	_, address := onRings(t, DataFunc((*Conn).Write))
 	echoes(t, address, 200, 20_000)
 }
@@ -225,17 +225,6 @@ func TestChildrenAreStartedWhileRingsAreOpen(t *testing.T) {
 		}
 	}
 	<-done
-}
-
-func TestWhatTheKernelLacksIsNamedWithItsVersion(t *testing.T) {
-	for feature, since := range map[uring.Feature]string{
-		uring.IncrementalBuffers: "6.12", uring.DeferTaskrun: "6.1", uring.BufferRing: "5.19",
-	} {
-		err := checkRing(uring.Probe().Without(feature))
-		if err == nil || !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), since) {
-			t.Errorf("without %v: %v", feature, err)
-		}
-	}
 }
 
 func TestBatchedSendThatTheKernelRefusesIsQueuedAgain(t *testing.T) {

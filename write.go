@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"syscall"
 
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
@@ -22,11 +23,7 @@ const prompt = 4 << 10
 func (c *Conn) Write(p []byte) (int, error) { return c.Writev(p) }
 
 // Writev is Write for several slices at once: all of them are taken or none.
-func (c *Conn) Writev(bufs ...[]byte) (int, error) { return c.write(bufs, false) }
-
-// write is Writev. now is set by a caller on the loop that will flush c after it: then nothing is gained by waiting for
-// the end of the turn.
-func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
+func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 	size := 0
 	for _, p := range bufs {
 		size += len(p)
@@ -36,6 +33,41 @@ func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 		c.mu.Unlock()
 		return 0, err
 	}
+	if err := c.writeUnlock(bufs, size, false); err != nil {
+		return 0, err
+	}
+	return size, nil
+}
+
+// writeSome is Write of as much of p as the queue takes. When that is not all, c is full until its queue is empty. now is set
+// by a caller on the loop that will flush c after it: then nothing is gained by waiting for the end of the turn.
+func (c *Conn) writeSome(p []byte, now bool) (int, error) {
+	c.mu.Lock()
+	if c.out&(closed|noOutput) != 0 || c.ending != nil {
+		c.mu.Unlock()
+		return 0, c.closedError("write")
+	}
+	n := min(len(p), max(c.loop.limits.QueueLimit-c.pending(), 0))
+	if n < len(p) {
+		c.full.Store(true)
+		c.out |= refused
+	}
+	one := [1][]byte{p[:n]}
+	if err := c.writeUnlock(one[:], n, now); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// room returns how many bytes Write would take.
+func (c *Conn) room() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.loop.limits.QueueLimit - c.pending()
+}
+
+// writeUnlock takes bufs, which fit, and unlocks mu.
+func (c *Conn) writeUnlock(bufs [][]byte, size int, now bool) error {
 	inTurn := now || c.inTurn()
 	waits, told := c.out&(blocked|posted|inBatch) != 0, c.out&(blocked|posted) != 0
 	var errno syscall.Errno
@@ -43,15 +75,15 @@ func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 	// loop is spared the waking.
 	if c.out&sealed != 0 {
 		for _, p := range bufs {
-			c.transport().plain.enqueue(p)
+			c.encryption().plain.Add(p)
 		}
-	} else if !waits && (now || inTurn && int(c.queued)+size >= prompt || !inTurn && c.loop.asleep.Load()) {
+	} else if !waits && (now || inTurn && c.queue.Len()+size >= prompt || !inTurn && c.loop.asleep.Load()) {
 		before := c.sent
 		errno = c.transmit(bufs)
 		c.loop.sent.Add(c.sent - before)
 	} else {
 		for _, p := range bufs {
-			c.enqueue(p)
+			c.queue.Add(p)
 		}
 	}
 	if c.pending() >= c.loop.limits.HighWater {
@@ -69,10 +101,7 @@ func (c *Conn) write(bufs [][]byte, now bool) (int, error) {
 	if tell {
 		c.loop.post(c)
 	}
-	if err != nil {
-		return 0, err
-	}
-	return size, nil
+	return err
 }
 
 // refuse says why n more bytes cannot be taken. mu is held.
@@ -97,46 +126,56 @@ func (c *Conn) refuse(n int) error {
 // breakOff ends the connection because the system refused a call for good. mu is held.
 func (c *Conn) breakOff(call string, errno syscall.Errno) error {
 	err := callError(call, c.RemoteAddr(), errno)
-	if c.ending == nil || c.ending.err == nil { // an orderly end as well, for it is none now
-		c.ending = &ending{err: err}
+	if c.ending != nil && c.ending.err != nil { // it was failing already
+		c.ending.how = abort
+		return err
 	}
-	c.ending.abort = true
-	c.stop.Store(true)
+	c.ending = nil // an orderly end is none now
+	c.endAs(abort, err)
 	return err
 }
 
 // transmit offers the kernel the queue and then bufs, and queues what it does not take. mu is held.
 func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 	bufs = drop(bufs, 0) // what is empty
-	queued := c.queued
+	fd, k := int(c.line.FD), c.loop.kernel
+	queued := c.pendingCipher()
 	empty, errno := c.pushInflow()
 	if !empty {
 		c.out |= blocked
 	}
-	for empty && (c.queued > 0 || len(bufs) > 0) {
+	for empty && (c.queue.Len() > 0 || len(bufs) > 0) {
 		n, offered := 0, 0
+		first := c.queue.First()
 		switch {
-		case c.head == nil && len(bufs) == 1:
+		case len(first) == 0 && len(bufs) == 1:
 			offered = len(bufs[0])
-			n, errno = rawio.Send(int(c.fd), bufs[0])
-		case c.head != nil && c.head == c.tail && len(bufs) == 0:
-			offered = int(c.queued)
-			n, errno = rawio.Send(int(c.fd), c.head.B[c.headSent:])
+			n, errno = engine.Send(k, fd, bufs[0])
+		case len(first) == c.queue.Len() && len(bufs) == 0:
+			offered = len(first)
+			n, errno = engine.Send(k, fd, first)
 		default:
-			var all [16][]byte
-			n, offered, errno = c.sendv(all[:0], bufs)
+			var room [16][]byte
+			all := c.queue.Pieces(room[:0])
+			all = append(all, bufs[:min(len(bufs), cap(all)-len(all))]...)
+			for _, p := range all {
+				offered += len(p)
+			}
+			n, errno = engine.Sendv(k, fd, all)
 		}
 		if errno != 0 {
 			n = 0
 			if rawio.WouldBlock(errno) {
 				errno = 0
+				c.out |= blocked
+				break
 			}
 		}
 		if n > 0 {
 			c.moved(n)
 		}
-		ours := min(n, int(c.queued))
-		c.dequeue(ours)
+		ours := min(n, c.queue.Len())
+		c.queue.Drop(ours)
 		bufs = drop(bufs, n-ours)
 		// A stream socket that takes less than it is offered is full: asking again would only hear so.
 		if n < offered || errno != 0 {
@@ -146,12 +185,12 @@ func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 	}
 	if errno == 0 {
 		for _, p := range bufs {
-			c.enqueue(p)
+			c.queue.Add(p)
 		}
 	}
-	if c.queued == 0 {
+	if left := c.pendingCipher(); left == 0 {
 		c.out &^= blocked
-	} else if c.queued != queued {
+	} else if left != queued {
 		c.out |= progressed
 	}
 	return errno
@@ -160,24 +199,7 @@ func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 // moved counts n bytes that the kernel took.
 func (c *Conn) moved(n int) {
 	c.sent += int64(n)
-	if c.loop.limits.IdleTimeout > 0 {
-		c.active.Store(c.loop.clock()) // the loop's own tick is old while it sleeps
-	}
-}
-
-// sendv offers the queue and bufs in one call, as far as they fit into all.
-func (c *Conn) sendv(all, bufs [][]byte) (n, offered int, errno syscall.Errno) {
-	skip := c.headSent
-	for b := c.head; b != nil && len(all) < cap(all); b = b.Next {
-		all = append(all, b.B[skip:])
-		skip = 0
-	}
-	all = append(all, bufs[:min(len(bufs), cap(all)-len(all))]...)
-	for _, p := range all {
-		offered += len(p)
-	}
-	n, errno = rawio.Sendv(int(c.fd), all)
-	return n, offered, errno
+	c.touch()
 }
 
 // drop takes the first n bytes away from bufs, and what is empty then. It changes bufs only if n ends inside one.
@@ -193,64 +215,26 @@ func drop(bufs [][]byte, n int) [][]byte {
 	return bufs
 }
 
-// CloseWrite ends the output: what was written is sent, and then the peer reads the end of input (shutdown(2), SHUT_WR).
-// Reading goes on. When the peer has ended its side as well, the connection is over. Any goroutine may call it.
-func (c *Conn) CloseWrite() error {
+// Sent implements engine.Owner: what was in the batch is handed over, but for rest.
+func (l *loop) Sent(line *engine.Line, rest []byte, errno syscall.Errno) {
+	c := connOf(line)
 	c.mu.Lock()
-	if c.out&(closed|noOutput) != 0 || c.ending != nil {
-		c.mu.Unlock()
-		return c.closedError("closewrite")
-	}
-	c.out |= noOutput
-	c.tellUnlock()
-	return nil
-}
-
-// Close ends the connection in order: what was written is sent, the peer reads the end of input, and when it has ended
-// its side too, or Server.LingerTimeout is over, the connection is gone and Handler.Closed called. Until then what the
-// peer still sends is dropped: to close a socket on unread input would be a reset, which can cost the peer the last of
-// what it was sent. The handler gets no more Data. A second Close does nothing. Any goroutine may call it.
-func (c *Conn) Close() error {
-	c.end(nil)
-	return nil
-}
-
-// Abort ends the connection at once: what is queued is dropped and the peer gets a reset. Handler.Closed is told
-// ErrAborted. Any goroutine may call it.
-func (c *Conn) Abort() { c.abort(ErrAborted) }
-
-// end closes c in order; the handler will be told err.
-func (c *Conn) end(err error) {
-	c.mu.Lock()
-	if c.out&closed != 0 || c.ending != nil {
-		c.mu.Unlock()
-		return
-	}
-	c.ending = &ending{err: err}
-	c.stop.Store(true)
-	c.tellUnlock()
-}
-
-// abort drops c at once; the handler will be told err.
-func (c *Conn) abort(err error) {
-	c.mu.Lock()
-	if c.out&closed != 0 || c.ending != nil && c.ending.abort {
-		c.mu.Unlock()
-		return
-	}
-	c.ending = &ending{err: err, abort: true}
-	c.stop.Store(true)
-	c.tellUnlock()
-}
-
-// tellUnlock unlocks mu, and tells the loop to look at c unless it is about to anyway.
-func (c *Conn) tellUnlock() {
-	tell := c.out&posted == 0 && !c.inTurn()
-	if tell {
-		c.out |= posted
+	c.out &^= inBatch
+	if len(rest) > 0 {
+		c.sent -= int64(len(rest))
+		l.count.BytesOut -= int64(len(rest))
+		c.queue.PutBack(rest)
+		if c.pending() >= l.limits.HighWater {
+			c.full.Store(true)
+		}
+		if errno != 0 {
+			c.breakOff("write", errno)
+		} else {
+			c.out |= blocked | progressed
+		}
 	}
 	c.mu.Unlock()
-	if tell {
-		c.loop.post(c)
+	if len(rest) > 0 {
+		c.later(0)
 	}
 }

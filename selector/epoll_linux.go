@@ -13,12 +13,6 @@ import (
 
 const hasEpoll = true
 
-// The events buffer begins small, as most loops are mostly idle, and doubles whenever it comes back full.
-const (
-	firstEvents = 64
-	mostEvents  = 1024
-)
-
 // epoll keeps the registrations in the kernel, which finds what is ready without looking at the rest.
 //
 // An epoll descriptor can itself be waited for, so a wait parks the goroutine on Go's own poller. Blocking a thread in
@@ -29,8 +23,9 @@ type epoll struct {
 	fd     int
 	wakeFD wakeFile
 	events []unix.EpollEvent
-	n      int // events found
-	stale  int // events of former registrations, see takeStale
+	buffer buffer // sizes events
+	n      int    // events found
+	stale  int    // events of former registrations, see takeStale
 
 	// Waiting
 	file  *os.File
@@ -163,7 +158,24 @@ func (m *epoll) setAlarm(deadline time.Time) error {
 }
 
 func (m *epoll) take(s *Selector) {
-	stale := false
+	stale := m.takeEvents(s)
+	for m.n == len(m.events) {
+		// There may be more. The kernel tells those first, then the same ones again: begin anew, so that none comes twice.
+		m.events = make([]unix.EpollEvent, 2*m.n)
+		s.foundNothing()
+		if m.ask() != nil {
+			return
+		}
+		stale = m.takeEvents(s) || stale
+	}
+	if size := m.buffer.size(len(m.events), m.n); size < len(m.events) {
+		m.events = make([]unix.EpollEvent, size)
+	}
+	m.takeStale(s, stale)
+}
+
+// takeEvents reports whether some were stale.
+func (m *epoll) takeEvents(s *Selector) (stale bool) {
 	for i := range m.events[:m.n] {
 		event := &m.events[i]
 		if event.Fd < 0 {
@@ -177,10 +189,7 @@ func (m *epoll) take(s *Selector) {
 			m.stale++
 		}
 	}
-	if m.n == len(m.events) && m.n < mostEvents {
-		m.events = make([]unix.EpollEvent, 2*m.n)
-	}
-	m.takeStale(s, stale)
+	return stale
 }
 
 // takeStale is told whether a look brought events of registrations that are no more. One such look is usual: the close

@@ -4,12 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 // A forked child, or a duplicate, keeps an open file alive after its descriptor was closed here, and epoll goes on
@@ -50,7 +50,7 @@ func TestFileHeldElsewhereDoesNotSpeakForItsNumber(t *testing.T) {
 			hold(t, old)
 			_, err := s.Forget(old)
 			must(t, err)
-			unix.Close(old)
+			testsocket.Close(old)
 			r, w2 := old, -1
 			if reused {
 				r, w2 = pipeAt(t, old)
@@ -102,8 +102,8 @@ func TestNumberReusedWithinOneResult(t *testing.T) {
 		}
 		_, err = s.Forget(b)
 		must(t, err)
-		unix.Close(b)
-		unix.Close(wb)
+		testsocket.Close(b)
+		testsocket.Close(wb)
 		pipeAt(t, b)
 		register(t, s, b, Read, "new")
 		for _, r := range ready {
@@ -113,18 +113,6 @@ func TestNumberReusedWithinOneResult(t *testing.T) {
 		}
 		selects(t, s, 0, Ready{Key{a, Read, "a"}, Read})
 	})
-}
-
-func TestModifyOfAReusedNumberSaysWhatToDo(t *testing.T) {
-	s := opened(t, "epoll")
-	old, w := pipe(t)
-	register(t, s, old, Read, nil)
-	unix.Close(old)
-	unix.Close(w)
-	pipeAt(t, old)
-	if err := s.Modify(old, Write, nil); err == nil || !strings.Contains(err.Error(), "unregister it first") {
-		t.Error(err)
-	}
 }
 
 func TestSignalsDoNotEndTheWait(t *testing.T) {
@@ -174,25 +162,6 @@ func threads(t testing.TB) int {
 	return len(tasks)
 }
 
-func TestTenThousandDescriptorsTakeNoGoroutineAndNoThread(t *testing.T) {
-	fds := many(t, 10000)
-	each(t, func(t *testing.T, s *Selector) {
-		goroutines, tasks := runtime.NumGoroutine(), threads(t)
-		for _, fd := range fds {
-			register(t, s, fd, Read, nil)
-		}
-		selects(t, s, time.Millisecond)
-		must(t, s.Modify(fds[777], Write, "777"))
-		selects(t, s, -1, Ready{Key{fds[777], Write, "777"}, Write})
-		if now := runtime.NumGoroutine(); now > goroutines {
-			t.Errorf("%d goroutines, %d before", now, goroutines)
-		}
-		if now := threads(t); now > tasks+4 { // the Go runtime may have started some of its own
-			t.Errorf("%d threads, %d before", now, tasks)
-		}
-	})
-}
-
 func TestWaitingEpollHoldsNoThread(t *testing.T) {
 	const selectors = 500
 	before := threads(t)
@@ -209,24 +178,5 @@ func TestWaitingEpollHoldsNoThread(t *testing.T) {
 	for i, s := range all {
 		must(t, s.Wake())
 		<-done[i]
-	}
-}
-
-func TestEventsBeyondTheBufferAreTakenInTurn(t *testing.T) {
-	fds := many(t, 2*mostEvents)
-	s := opened(t, "epoll")
-	for _, fd := range fds {
-		register(t, s, fd, Write, nil)
-	}
-	var seen []int
-	for most := 0; len(seen) < len(fds) || most < mostEvents; {
-		ready, err := s.Select(0)
-		must(t, err)
-		most = max(most, len(ready))
-		for _, r := range ready {
-			if !slices.Contains(seen, r.Key.FD) {
-				seen = append(seen, r.Key.FD)
-			}
-		}
 	}
 }

@@ -1,10 +1,8 @@
-//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
-
 package selector
 
 import (
 	"fmt"
-	"net"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -12,26 +10,33 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 // each tests a promise on every mechanism of the platform.
 func each(t *testing.T, promise func(t *testing.T, s *Selector)) {
 	t.Helper()
-	for _, name := range Mechanisms() {
+	for _, name := range slices.Concat(Mechanisms(), slices.Sorted(maps.Keys(others))) {
 		t.Run(name, func(t *testing.T) { promise(t, opened(t, name)) })
 	}
 }
 
 func opened(t testing.TB, name string) *Selector {
 	t.Helper()
-	s, err := Open(name)
+	open := others[name]
+	if open == nil {
+		open = func() (*Selector, error) { return Open(name) }
+	}
+	s, err := open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
 }
+
+// others opens mechanisms that only tests have.
+var others = make(map[string]func() (*Selector, error))
 
 // must fails the test for an error of a call that only prepares.
 func must(t testing.TB, err error) {
@@ -45,20 +50,22 @@ func must(t testing.TB, err error) {
 func owned(t testing.TB, fds ...int) {
 	t.Cleanup(func() {
 		for _, fd := range fds {
-			unix.Close(fd)
+			testsocket.Close(fd)
 		}
 	})
 }
 
-func pipe(t testing.TB) (r, w int) {
+func pipe(t testing.TB) (r, w int) { return testsocket.Pipe(t) }
+func pair(t testing.TB) (a, b int) { return testsocket.Pair(t) }
+
+// tcp makes a connection over loopback; both ends are the test's to close.
+func tcp(t testing.TB) (client, server int) { return testsocket.TCP(t, "127.0.0.1:0") }
+
+func listener(t testing.TB) (fd int, address string) {
 	t.Helper()
-	var p [2]int
-	must(t, unix.Pipe(p[:]))
-	for _, fd := range p {
-		unix.CloseOnExec(fd)
-		must(t, unix.SetNonblock(fd, true))
-	}
-	return p[0], p[1]
+	fd, address = testsocket.Listen(t, "127.0.0.1:0")
+	owned(t, fd)
+	return fd, address
 }
 
 func ownedPipe(t testing.TB) (r, w int) {
@@ -67,68 +74,14 @@ func ownedPipe(t testing.TB) (r, w int) {
 	return r, w
 }
 
-// pipeAt makes a pipe whose reading end has a number that was in use before.
-func pipeAt(t testing.TB, at int) (r, w int) {
-	t.Helper()
-	first, w := pipe(t)
-	if first == at {
-		owned(t, first, w)
-		return first, w
-	}
-	r, err := unix.FcntlInt(uintptr(first), unix.F_DUPFD_CLOEXEC, at)
-	must(t, err)
-	unix.Close(first)
-	owned(t, r, w)
-	if r != at {
-		t.Fatalf("the kernel gave %d, not %d again", r, at)
-	}
-	return r, w
-}
-
-func pair(t testing.TB) (a, b int) {
-	t.Helper()
-	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	must(t, err)
-	for _, fd := range p {
-		unix.CloseOnExec(fd)
-		must(t, unix.SetNonblock(fd, true))
-	}
-	return p[0], p[1]
-}
-
-// tcp makes a connection over loopback; both ends are the test's to close.
-func tcp(t testing.TB) (client, server int) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	c, err := net.Dial("tcp", l.Addr().String())
-	must(t, err)
-	a, err := l.Accept()
-	must(t, err)
-	return detach(t, c), detach(t, a)
-}
-
-func detach(t testing.TB, c net.Conn) int {
-	t.Helper()
-	f, err := c.(*net.TCPConn).File()
-	must(t, err)
-	defer f.Close()
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	must(t, err)
-	must(t, c.Close())
-	must(t, unix.SetNonblock(fd, true))
-	return fd
-}
-
 // settle waits until fd shows one of the poll bits, so that what is on its way has arrived.
 func settle(t testing.TB, fd int, bits int16) {
 	t.Helper()
 	for bits != 0 {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: bits}}
-		if n, err := unix.Poll(fds, -1); n > 0 && fds[0].Revents&bits != 0 {
+		fds := []pollFD{newPollFD(fd, bits)}
+		if n, err := pollFor(fds, -1); n > 0 && fds[0].Revents&bits != 0 {
 			return
-		} else if err != nil && err != unix.EINTR {
+		} else if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,20 +89,20 @@ func settle(t testing.TB, fd int, bits int16) {
 
 func write(t testing.TB, fd int, text string) {
 	t.Helper()
-	if n, err := unix.Write(fd, []byte(text)); n != len(text) {
+	if n, err := testsocket.Write(fd, []byte(text)); n != len(text) {
 		t.Fatalf("write %d: %d, %v", fd, n, err)
 	}
 }
 
 // fill writes until fd takes no more, drain reads until it gives no more.
-func fill(t testing.TB, fd int)  { t.Helper(); exhaust(t, fd, unix.Write) }
-func drain(t testing.TB, fd int) { t.Helper(); exhaust(t, fd, unix.Read) }
+func fill(t testing.TB, fd int)  { t.Helper(); exhaust(t, fd, testsocket.Write) }
+func drain(t testing.TB, fd int) { t.Helper(); exhaust(t, fd, testsocket.Read) }
 
 func exhaust(t testing.TB, fd int, call func(int, []byte) (int, error)) {
 	t.Helper()
 	p := make([]byte, 4096)
 	for {
-		if _, err := call(fd, p); err == unix.EAGAIN {
+		if _, err := call(fd, p); err == testsocket.ErrAgain {
 			return
 		} else if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 
 // These kqueues have a filter for urgent data.
 const (
-	hasExcept    = true
-	filterExcept = unix.EVFILT_EXCEPT
-	noteUrgent   = unix.NOTE_OOB
+	hasExceptFilter = true
+	filterExcept    = unix.EVFILT_EXCEPT
+	noteUrgent      = unix.NOTE_OOB
 )

@@ -4,7 +4,7 @@ package selector
 
 // These kqueues have no filter for urgent data.
 const (
-	hasExcept    = false
-	filterExcept = 0
-	noteUrgent   = 0
+	hasExceptFilter = false
+	filterExcept    = 0
+	noteUrgent      = 0
 )

@@ -1,4 +1,4 @@
-//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd || windows
 
 package selector
 
@@ -8,8 +8,6 @@ import (
 	"os"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Select waits until a descriptor of the lists is ready: to read, to write, or in an exceptional condition (urgent
@@ -34,7 +32,7 @@ func Select(read, write, except []int, timeout time.Duration) (r, w, x []int, er
 		for _, fd := range list {
 			at, _ := slices.BinarySearchFunc(fds, fd, compareFD)
 			p := &fds[at]
-			if p.Revents&unix.POLLNVAL != 0 {
+			if p.Revents&pollNval != 0 {
 				return nil, nil, nil, &BadFDError{fd, Events(1 << i).String()}
 			}
 			if pollEvents(p.Revents, pollAsked(p.Events))&(1<<i) != 0 {
@@ -45,21 +43,21 @@ func Select(read, write, except []int, timeout time.Duration) (r, w, x []int, er
 	return ready[0], ready[1], ready[2], nil
 }
 
-func compareFD(p unix.PollFd, fd int) int { return cmp.Compare(int(p.Fd), fd) }
+func compareFD(p pollFD, fd int) int { return cmp.Compare(int(p.Fd), fd) }
 
 // pollList sorts the lists into one, each descriptor once: poll takes no more entries than the process may open files.
-func pollList(lists [3][]int) ([]unix.PollFd, error) {
-	var fds []unix.PollFd
+func pollList(lists [3][]int) ([]pollFD, error) {
+	var fds []pollFD
 	for i, list := range lists {
 		fds = slices.Grow(fds, len(list))
 		for _, fd := range list {
 			if fd < 0 || fd > math.MaxInt32 { // poll skips a negative one
 				return nil, &BadFDError{fd, Events(1 << i).String()}
 			}
-			fds = append(fds, unix.PollFd{Fd: int32(fd), Events: pollBits(1 << i)})
+			fds = append(fds, newPollFD(fd, pollBits(1<<i)))
 		}
 	}
-	slices.SortFunc(fds, func(a, b unix.PollFd) int { return cmp.Compare(a.Fd, b.Fd) })
+	slices.SortFunc(fds, func(a, b pollFD) int { return cmp.Compare(a.Fd, b.Fd) })
 	merged := fds[:0]
 	for _, p := range fds {
 		if last := len(merged) - 1; last >= 0 && merged[last].Fd == p.Fd {
@@ -72,15 +70,15 @@ func pollList(lists [3][]int) ([]unix.PollFd, error) {
 }
 
 // pollUntil polls again after a signal.
-func pollUntil(fds []unix.PollFd, timeout time.Duration) error {
+func pollUntil(fds []pollFD, timeout time.Duration) error {
 	var deadline time.Time
 	if timeout >= 0 {
 		deadline = time.Now().Add(timeout)
 	}
 	for {
 		left := until(deadline)
-		n, err := unix.Poll(fds, milliseconds(left))
-		if err != nil && err != unix.EINTR {
+		n, err := pollFor(fds, left)
+		if err != nil {
 			return os.NewSyscallError("select: poll", err)
 		}
 		if n > 0 || left == 0 {

@@ -40,10 +40,11 @@ func until(deadline time.Time) time.Duration {
 	return min(max(time.Until(deadline), 0), 24*time.Hour)
 }
 
-// New opens a Selector on the best mechanism of the platform: epoll on Linux, kqueue on macOS and the BSDs.
+// New opens a Selector on the best mechanism of the platform: epoll on Linux, kqueue on macOS and the BSDs, afd on
+// Windows.
 func New() (*Selector, error) { return Open("auto") }
 
-// Open opens a Selector on the mechanism of that name: "epoll", "kqueue", "poll", "select", or "auto" for the best.
+// Open opens a Selector on the mechanism of that name: "epoll", "kqueue", "afd", "poll", "select", or "auto" for the best.
 // An error wraps errors.ErrUnsupported when this platform has no such mechanism.
 func Open(mechanism string) (*Selector, error) {
 	if mechanism == "auto" {
@@ -57,12 +58,14 @@ func Open(mechanism string) (*Selector, error) {
 		return NewEpoll()
 	case "kqueue":
 		return NewKqueue()
+	case "afd":
+		return NewAFD()
 	case "poll":
 		return NewPoll()
 	case "select":
 		return NewSelect()
 	}
-	return nil, fmt.Errorf("selector %q: no such mechanism; there are auto, epoll, kqueue, poll and select", mechanism)
+	return nil, fmt.Errorf("selector %q: no such mechanism; there are auto, epoll, kqueue, afd, poll and select", mechanism)
 }
 
 // Mechanisms names the mechanisms of this platform, best first. It is empty where there is none.
@@ -71,12 +74,20 @@ func Mechanisms() []string {
 	for _, m := range [...]struct {
 		name string
 		here bool
-	}{{"epoll", hasEpoll}, {"kqueue", hasKqueue}, {"poll", hasPoll}, {"select", hasSelect}} {
+	}{{"epoll", hasEpoll}, {"kqueue", hasKqueue}, {"afd", hasAFD}, {"poll", hasPoll}, {"select", hasSelect}} {
 		if m.here {
 			names = append(names, m.name)
 		}
 	}
 	return names
+}
+
+// checkHangup refuses Hangup where the mechanism cannot tell of it.
+func checkHangup(mechanism string, ev Events, can bool) error {
+	if ev&Hangup == 0 || can {
+		return nil
+	}
+	return fmt.Errorf("%s on %s tells nothing of Hangup, use %s: %w", mechanism, runtime.GOOS, Mechanisms()[0], errors.ErrUnsupported)
 }
 
 func lacking(mechanism string) error {

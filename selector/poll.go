@@ -1,27 +1,31 @@
-//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
+//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd || windows
 
 package selector
 
 import (
 	"os"
+	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-const hasPoll = true
+const (
+	hasPoll = true
+	// pollHangs: a poll for nothing tells of a hangup. FreeBSD and NetBSD do not wake it; macOS and Windows call a
+	// half-close one.
+	pollHangs = runtime.GOOS == "linux"
+)
 
 // poll hands the kernel the whole list of descriptors at each wait.
 type poll struct {
 	wakeFD wakeFile
-	fds    []unix.PollFd // the wake file, then the registered, without gaps
-	slots  []int32       // by descriptor: its place in fds
-	asked  []unix.PollFd // the kernel's copy, which a change of fds must not touch while a wait is under way
-	fresh  bool          // asked is as fds
-	n      int           // how many of asked are ready
+	fds    []pollFD // the wake file, then the registered, without gaps
+	slots  []int32  // by descriptor: its place in fds
+	asked  []pollFD // the kernel's copy, which a change of fds must not touch while a wait is under way
+	fresh  bool     // asked is as fds
+	n      int      // how many of asked are ready
 }
 
-// NewPoll opens a Selector on poll(2). The error wraps errors.ErrUnsupported on Windows.
+// NewPoll opens a Selector on poll(2), which is WSAPoll on Windows.
 func NewPoll() (*Selector, error) { return newSelector(openPoll) }
 
 func openPoll() (mechanism, error) {
@@ -29,13 +33,16 @@ func openPoll() (mechanism, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("wake file", err)
 	}
-	return &poll{wakeFD: wake, fds: []unix.PollFd{{Fd: int32(wake.readFD()), Events: unix.POLLIN}}}, nil
+	return &poll{wakeFD: wake, fds: []pollFD{newPollFD(wake.readFD(), pollIn)}}, nil
 }
 
 func (m *poll) name() string { return "poll" }
 func (m *poll) live() bool   { return false }
 
 func (m *poll) add(fd int, ev Events, _ uint64) error {
+	if err := checkHangup("poll", ev, pollHangs); err != nil {
+		return err
+	}
 	if err := checkOpen(fd); err != nil {
 		return err
 	}
@@ -43,12 +50,15 @@ func (m *poll) add(fd int, ev Events, _ uint64) error {
 		m.slots = append(m.slots, make([]int32, grow)...)
 	}
 	m.slots[fd] = int32(len(m.fds))
-	m.fds = append(m.fds, unix.PollFd{Fd: int32(fd), Events: pollBits(ev)})
+	m.fds = append(m.fds, newPollFD(fd, pollBits(ev)))
 	m.fresh = false
 	return nil
 }
 
 func (m *poll) modify(fd int, _, ev Events, _ uint64) error {
+	if err := checkHangup("poll", ev, pollHangs); err != nil {
+		return err
+	}
 	m.fds[m.slots[fd]].Events = pollBits(ev)
 	m.fresh = false
 	return nil
@@ -75,10 +85,7 @@ func (m *poll) ask() error { return m.poll(0) }
 func (m *poll) wait(deadline time.Time) error { return m.poll(until(deadline)) }
 
 func (m *poll) poll(timeout time.Duration) error {
-	n, err := unix.Poll(m.asked, milliseconds(timeout))
-	if err == unix.EINTR {
-		n, err = 0, nil
-	}
+	n, err := pollFor(m.asked, timeout)
 	m.n = n
 	return os.NewSyscallError("poll", err)
 }
@@ -101,42 +108,6 @@ func (m *poll) take(s *Selector) {
 func (m *poll) wake() error  { return m.wakeFD.ring() }
 func (m *poll) close() error { return m.wakeFD.close() }
 
-// pollBits are the bits that poll and epoll have in common for ev.
-func pollBits(ev Events) (bits int16) {
-	if ev&Read != 0 {
-		bits |= unix.POLLIN
-	}
-	if ev&Write != 0 {
-		bits |= unix.POLLOUT
-	}
-	if ev&Except != 0 {
-		bits |= unix.POLLPRI
-	}
-	return bits
-}
-
-// pollEvents is what bits mean to somebody who waits for asked. An error, a hangup or a bad descriptor is readiness
-// for reading and writing alike, as the call that follows says what is wrong. Poll reports these asked or not, so who
-// waits only for Except gets them as that: they would end every wait without a result otherwise.
-func pollEvents(bits int16, asked Events) (ev Events) {
-	if bits&unix.POLLIN != 0 {
-		ev |= Read
-	}
-	if bits&unix.POLLOUT != 0 {
-		ev |= Write
-	}
-	if bits&unix.POLLPRI != 0 {
-		ev |= Except
-	}
-	if bits&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
-		if asked == Except {
-			return Except
-		}
-		ev |= Read | Write
-	}
-	return ev & asked
-}
-
 // milliseconds rounds up: a timeout that ends early makes the caller spin.
 func milliseconds(d time.Duration) int {
 	if d < 0 {
@@ -145,10 +116,40 @@ func milliseconds(d time.Duration) int {
 	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// checkOpen says EBADF when fd is not an open descriptor.
-func checkOpen(fd int) error {
-	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-	return err
+// pollBits are the bits that poll and epoll have in common for ev.
+func pollBits(ev Events) (bits int16) {
+	if ev&Read != 0 {
+		bits |= pollIn
+	}
+	if ev&Write != 0 {
+		bits |= pollOut
+	}
+	if ev&Except != 0 {
+		bits |= pollPri
+	}
+	return bits
+}
+
+// pollEvents is what bits mean to somebody who waits for asked. An error, a hangup or a bad descriptor is readiness
+// for reading and writing alike, as the call that follows says what is wrong. Poll reports these asked or not, so who
+// waits only for Except gets them as that: they would end every wait without a result otherwise.
+func pollEvents(bits int16, asked Events) (ev Events) {
+	if bits&pollIn != 0 {
+		ev |= Read
+	}
+	if bits&pollOut != 0 {
+		ev |= Write
+	}
+	if bits&pollPri != 0 {
+		ev |= Except
+	}
+	if bits&(pollErr|pollHup|pollNval) != 0 {
+		if asked == Except {
+			return Except
+		}
+		ev |= Read | Write | Hangup
+	}
+	return ev & asked
 }
 
 // pollAsked is the reverse of pollBits.

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 // Python's select.select looks at the very same open files. Each is asked what makes sense for its kind.
@@ -32,11 +34,11 @@ func TestAgreesWithPython(t *testing.T) {
 	add("pipe with a byte", r, Read)
 	r, w = pipe(t)
 	owned(t, r)
-	unix.Close(w)
+	testsocket.Close(w)
 	add("pipe without a writer", r, Read)
 	r, w = pipe(t)
 	owned(t, w)
-	unix.Close(r)
+	testsocket.Close(r)
 	add("pipe without a reader", w, Write)
 	l, _ := listener(t)
 	add("idle listener", l, Read)
@@ -59,20 +61,20 @@ func TestAgreesWithPython(t *testing.T) {
 		}
 	}
 	tcpPair("quiet TCP", func(int, int) {}, 0)
-	tcpPair("TCP with bytes", func(c, _ int) { write(t, c, "x") }, unix.POLLIN)
-	tcpPair("TCP with an urgent byte", func(c, _ int) { must(t, unix.Send(c, []byte("!"), unix.MSG_OOB)) }, unix.POLLPRI)
-	tcpPair("half-closed TCP", func(c, _ int) { must(t, unix.Shutdown(c, unix.SHUT_WR)) }, unix.POLLIN)
-	tcpPair("closed TCP", func(c, _ int) { unix.Close(c) }, unix.POLLIN)
+	tcpPair("TCP with bytes", func(c, _ int) { write(t, c, "x") }, pollIn)
+	tcpPair("TCP with an urgent byte", func(c, _ int) { must(t, testsocket.SendUrgent(c, '!')) }, pollPri)
+	tcpPair("half-closed TCP", func(c, _ int) { must(t, testsocket.ShutdownWrite(c)) }, pollIn)
+	tcpPair("closed TCP", func(c, _ int) { testsocket.Close(c) }, pollIn)
 	tcpPair("reset TCP", func(c, _ int) {
 		must(t, unix.SetsockoptLinger(c, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
-		unix.Close(c)
-	}, unix.POLLERR)
+		testsocket.Close(c)
+	}, pollErr)
 	a, b := pair(t)
 	owned(t, a, b)
 	add("quiet Unix pair", a, every)
 	a, b = pair(t)
 	owned(t, a)
-	unix.Close(b)
+	testsocket.Close(b)
 	add("Unix pair without a peer", a, every)
 	a, b = pair(t)
 	owned(t, a, b)

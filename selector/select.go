@@ -29,7 +29,7 @@ func (s fdSet) has(fd int) bool { return s[fd/unix.FD_SETSIZE].IsSet(fd % unix.F
 func (s fdSet) set(fd int)      { s[fd/unix.FD_SETSIZE].Set(fd % unix.FD_SETSIZE) }
 func (s fdSet) clear(fd int)    { s[fd/unix.FD_SETSIZE].Clear(fd % unix.FD_SETSIZE) }
 
-// NewSelect opens a Selector on select(2). The error wraps errors.ErrUnsupported on Windows.
+// NewSelect opens a Selector on select(2).
 func NewSelect() (*Selector, error) { return newSelector(openSelect) }
 
 func openSelect() (mechanism, error) {
@@ -52,6 +52,9 @@ func (m *selecting) add(fd int, ev Events, _ uint64) error {
 	if fd > highestForSelect {
 		return fmt.Errorf("select takes descriptors up to %d here, use poll or kqueue: %w", highestForSelect, unix.EINVAL)
 	}
+	if err := checkHangup("select", ev, false); err != nil {
+		return err
+	}
 	if err := checkOpen(fd); err != nil {
 		return err
 	}
@@ -61,10 +64,20 @@ func (m *selecting) add(fd int, ev Events, _ uint64) error {
 		}
 	}
 	m.top = max(m.top, fd+1)
-	return m.modify(fd, 0, ev, 0)
+	m.put(fd, ev)
+	return nil
 }
 
 func (m *selecting) modify(fd int, _, ev Events, _ uint64) error {
+	if err := checkHangup("select", ev, false); err != nil {
+		return err
+	}
+	m.put(fd, ev)
+	return nil
+}
+
+// put makes the sets say ev of fd.
+func (m *selecting) put(fd int, ev Events) {
 	for i, set := range m.sets {
 		if ev&(1<<i) != 0 {
 			set.set(fd)
@@ -72,11 +85,10 @@ func (m *selecting) modify(fd int, _, ev Events, _ uint64) error {
 			set.clear(fd)
 		}
 	}
-	return nil
 }
 
 func (m *selecting) remove(fd int, _ Events, _ bool) {
-	m.modify(fd, 0, 0, 0)
+	m.put(fd, 0)
 	for m.top > 0 && !m.sets[0].has(m.top-1) && !m.sets[1].has(m.top-1) && !m.sets[2].has(m.top-1) {
 		m.top--
 	}

@@ -15,20 +15,28 @@ import (
 )
 
 // Events is a set of conditions that a descriptor can be ready in.
+//
+// Hangup is for a connection whose input has ended, or is not to be read for a while: nothing else reports a reset then.
+// It can be registered alone or with others. It does not report a half-close, where the peer has ended its output and
+// still receives. What it reports does not go away: Unregister the descriptor, or Modify it.
+//
+// An error or a hangup is readiness for Read and Write too, and for Except where that is registered alone.
 type Events uint32
 
 const (
 	Read   Events = 1 << iota // a read will not block: bytes, a connection to accept, end of stream, or an error
 	Write                     // a write will not block: room in the buffer, a connect that has ended, or an error
 	Except                    // the third list of select(2): urgent (out-of-band) data on a TCP socket
+	Hangup                    // the peer has reset the connection, or both directions are over
 
-	allEvents = Read | Write | Except
+	allEvents    = Read | Write | Except | Hangup
+	bitsOfEvents = 4
 )
 
-// String lists the set as "read|write|except"; the empty set is "none".
+// String lists the set as "read|write|except|hangup"; the empty set is "none".
 func (e Events) String() string {
 	var names []string
-	for i, name := range [...]string{"read", "write", "except"} {
+	for i, name := range [...]string{"read", "write", "except", "hangup"} {
 		if e&(1<<i) != 0 {
 			names = append(names, name)
 		}
@@ -60,7 +68,7 @@ var (
 	ErrRegistered    = errors.New("already registered")
 	ErrNotRegistered = errors.New("not registered")
 	ErrClosed        = errors.New("selector closed")
-	ErrNoEvents      = errors.New("no events to wait for: give Read, Write or Except")
+	ErrNoEvents      = errors.New("no events to wait for: give Read, Write, Except or Hangup")
 )
 
 // A Selector waits for many descriptors at once. New makes one; the zero value is not usable.
@@ -81,6 +89,7 @@ type Selector struct {
 	turn  sync.Mutex // held throughout Select
 	state atomic.Uint32
 	ready []Ready
+	room  buffer // sizes ready
 }
 
 // newSelector opens Go's poller first: who waits parks there, and a server may be out of descriptors by then.
@@ -95,14 +104,14 @@ func newSelector(open func() (mechanism, error)) (*Selector, error) {
 	return &Selector{mechanism: m}, nil
 }
 
-// Mechanism names what the Selector uses: "epoll", "kqueue", "poll" or "select".
+// Mechanism names what the Selector uses: "epoll", "kqueue", "afd", "poll" or "select".
 func (s *Selector) Mechanism() string { return s.mechanism.name() }
 
 // Register begins to wait for ev on fd. data comes back in every Key of fd. The descriptor stays the caller's; it
 // should be non-blocking, as readiness can be gone again when the caller acts on it.
 //
 // Errors: ErrRegistered, ErrNoEvents, ErrClosed, EBADF for a descriptor that is not open, EPERM for what the mechanism
-// cannot wait for (a regular file with epoll), errors.ErrUnsupported where it has no Except.
+// cannot wait for (a regular file with epoll), errors.ErrUnsupported where it has no Except or no Hangup.
 func (s *Selector) Register(fd int, ev Events, data any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,14 +9,14 @@ type table struct {
 	len   int
 }
 
-// An entry is 24 bytes. Its mark holds the stamp of the registration above three bits of events; zero is vacant.
+// An entry is 24 bytes. Its mark holds the stamp of the registration above the bits of the events; zero is vacant.
 type entry struct {
 	data any
 	mark uint64
 }
 
 func (e *entry) events() Events { return Events(e.mark) & allEvents }
-func (e *entry) stamp() uint64  { return e.mark >> 3 }
+func (e *entry) stamp() uint64  { return e.mark >> bitsOfEvents }
 
 // at returns the entry of a registered descriptor, or nil.
 func (t *table) at(fd int) *entry {
@@ -42,7 +42,7 @@ func (t *table) set(fd int, ev Events, data any, stamp uint64) {
 	if e.mark == 0 {
 		t.len++
 	}
-	*e = entry{data, stamp<<3 | uint64(ev)}
+	*e = entry{data, stamp<<bitsOfEvents | uint64(ev)}
 }
 
 func (t *table) clear(fd int) {

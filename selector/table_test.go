@@ -26,7 +26,7 @@ func TestTableHoldsWhatAMapHolds(t *testing.T) {
 		} else {
 			ev := 1 + Events(random.IntN(7))
 			keys.set(fd, ev, stamp, stamp)
-			want[fd] = entry{stamp, stamp<<3 | uint64(ev)}
+			want[fd] = entry{stamp, stamp<<bitsOfEvents | uint64(ev)}
 			if e := keys.at(fd); e == nil || e.events() != ev || e.stamp() != stamp || e.data != stamp {
 				t.Fatalf("at(%d) = %v after set(%v, %d)", fd, e, ev, stamp)
 			}

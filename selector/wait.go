@@ -31,8 +31,10 @@ func (s *Selector) Select(timeout time.Duration) ([]Ready, error) {
 		return nil, errBusy
 	}
 	defer s.turn.Unlock()
-	clear(s.ready) // lets go of the callers' data
-	s.ready = s.ready[:0]
+	if size := s.room.size(cap(s.ready), len(s.ready)); size < cap(s.ready) {
+		s.ready = make([]Ready, 0, size)
+	}
+	s.foundNothing()
 
 	if s.state.CompareAndSwap(woken, idle) || timeout == 0 {
 		err := s.begin()
@@ -95,11 +97,36 @@ func (s *Selector) current(fd int) *entry {
 	return nil
 }
 
+// foundNothing begins the result anew, and lets go of the callers' data.
+func (s *Selector) foundNothing() {
+	clear(s.ready)
+	s.ready = s.ready[:0]
+}
+
 // found adds to the result that fd, whose entry is e, is ready.
 func (s *Selector) found(fd int, e *entry, ev Events) {
 	if ev &= e.events(); ev != 0 {
 		s.ready = append(s.ready, Ready{Key{fd, e.events(), e.data}, ev})
 	}
+}
+
+// places is for a mechanism that tells of each event for itself: by descriptor, where in Selector.ready it may be.
+type places []int32
+
+func (p *places) grow(fd int) {
+	if grow := fd + 1 - len(*p); grow > 0 {
+		*p = append(*p, make([]int32, grow)...)
+	}
+}
+
+// foundAlso is found for such a mechanism.
+func (s *Selector) foundAlso(places places, fd int, e *entry, ev Events) {
+	if at := int(places[fd]); at < len(s.ready) && s.ready[at].Key.FD == fd {
+		s.ready[at].Events |= ev & e.events()
+		return
+	}
+	places[fd] = int32(len(s.ready))
+	s.found(fd, e, ev)
 }
 
 // Wake makes the Select that waits return, or the next one not wait. Any number of Wakes before that are one. It may be

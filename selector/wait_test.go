@@ -1,17 +1,16 @@
-//go:build linux || darwin || dragonfly || freebsd || netbsd || openbsd
-
 package selector
 
 import (
 	"errors"
 	"math"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 func TestTimeoutNeverEndsEarly(t *testing.T) {
@@ -52,7 +51,7 @@ func TestReadyIsFoundWhateverTheTimeout(t *testing.T) {
 			0, 1, time.Microsecond, time.Hour, 60 * 24 * time.Hour, math.MaxInt64, -1, math.MinInt64,
 		} {
 			selects(t, s, timeout, Ready{Key{r, Read, nil}, Read})
-			unix.Read(r, one[:])
+			testsocket.Read(r, one[:])
 			selects(t, s, 0) // what was found before must not be found again
 			write(t, w, "x")
 		}
@@ -72,11 +71,11 @@ func TestTimeoutsDoNotMeddle(t *testing.T) {
 		}
 		write(t, w, "x")
 		selects(t, s, time.Hour, Ready{Key{r, Read, nil}, Read})
-		unix.Read(r, make([]byte, 1))
+		testsocket.Read(r, make([]byte, 1))
 		selects(t, s, time.Millisecond) // would hang on the hour
 		write(t, w, "x")
 		selects(t, s, time.Millisecond, Ready{Key{r, Read, nil}, Read})
-		unix.Read(r, make([]byte, 1))
+		testsocket.Read(r, make([]byte, 1))
 		done := waits(s)
 		began = time.Now()
 		for time.Since(began) < 3*time.Millisecond { // past the alarm that was set for a millisecond
@@ -162,23 +161,19 @@ func TestAnyGoroutineMayChangeRegistrations(t *testing.T) {
 		for range workers {
 			group.Go(func() {
 				for range rounds {
-					var p [2]int
-					if err := unix.Pipe(p[:]); err != nil {
-						t.Error(err)
-						return
-					}
+					r, w := pipe(t)
 					seen := make(chan struct{}, 1)
-					err := s.Register(p[0], Read, seen)
-					unix.Write(p[1], one[:])
+					err := s.Register(r, Read, seen)
+					testsocket.Write(w, one[:])
 					if err == nil {
 						<-seen
-						_, err = s.Unregister(p[0])
+						_, err = s.Unregister(r)
 					}
 					if err != nil {
 						t.Error(err)
 					}
-					unix.Close(p[0])
-					unix.Close(p[1])
+					testsocket.Close(r)
+					testsocket.Close(w)
 				}
 			})
 		}
@@ -218,8 +213,8 @@ func TestNumberReusedWhileWaiting(t *testing.T) {
 			s.mechanism = inner
 			_, err := s.Forget(r)
 			must(t, err)
-			unix.Close(r)
-			unix.Close(w)
+			testsocket.Close(r)
+			testsocket.Close(w)
 			_, w2 = pipeAt(t, r)
 			register(t, s, r, Read, "second")
 		}}
@@ -274,7 +269,7 @@ func TestSelectDoesNotAllocate(t *testing.T) {
 			"wait for nothing": func() { s.Select(20 * time.Microsecond) },
 			"ask for nothing":  func() { s.Select(0) },
 			"woken":            func() { s.Wake(); s.Select(-1) },
-			"one":              func() { unix.Write(pipes[7][1], one[:]); s.Select(-1); unix.Read(pipes[7][0], one[:]) },
+			"one":              func() { testsocket.Write(pipes[7][1], one[:]); s.Select(-1); testsocket.Read(pipes[7][0], one[:]) },
 			"modify":           func() { s.Modify(pipes[1][0], Write, 1); s.Modify(pipes[1][0], Read, 1) },
 			"register again":   func() { s.Unregister(pipes[0][0]); s.Register(pipes[0][0], Read, 0) },
 		} {
@@ -319,6 +314,95 @@ func TestResultKeepsNoDataAlive(t *testing.T) {
 				return
 			case <-time.After(time.Millisecond):
 			}
+		}
+	})
+}
+
+// However many are ready: one Select reports them all, whether it waits or only asks.
+func TestSelectReportsAllThatIsReady(t *testing.T) {
+	fds := many(t, 3000)
+	each(t, func(t *testing.T, s *Selector) {
+		for _, timeout := range []time.Duration{0, -1, time.Hour} {
+			for _, n := range []int{63, 64, 65, 1000, 1024, len(fds)} {
+				s := opened(t, t.Name()[strings.LastIndex(t.Name(), "/")+1:])
+				for i, fd := range fds[:n] {
+					register(t, s, fd, Read|Write, i)
+				}
+				for range 2 {
+					ready, err := s.Select(timeout)
+					must(t, err)
+					seen := make(map[int]bool)
+					for _, r := range ready {
+						if r.Events != Write || fds[r.Key.Data.(int)] != r.Key.FD || seen[r.Key.FD] {
+							t.Fatalf("reported %v, reported before: %v", r, seen[r.Key.FD])
+						}
+						seen[r.Key.FD] = true
+					}
+					if len(ready) != n {
+						t.Fatalf("Select(%v) with %d ready reported %d", timeout, n, len(ready))
+					}
+				}
+				must(t, s.Close())
+			}
+		}
+	})
+}
+
+func TestRoomForEventsShrinksWhenItIsLongTooLarge(t *testing.T) {
+	b := buffer{}
+	room := 16 * firstEvents
+	for range calmLooks - 1 {
+		if got := b.size(room, firstEvents); got != room {
+			t.Fatalf("shrank to %d", got)
+		}
+	}
+	if got := b.size(room, room/4); got != room { // one look that needs it
+		t.Fatalf("shrank to %d", got)
+	}
+	for looks := 0; room > firstEvents; looks++ {
+		if room = b.size(room, 0); looks > 5*calmLooks {
+			t.Fatalf("still %d", room)
+		}
+	}
+	for range 2 * calmLooks {
+		if got := b.size(firstEvents, 0); got != firstEvents {
+			t.Fatalf("shrank to %d", got)
+		}
+	}
+}
+
+func TestTenThousandDescriptorsTakeNoGoroutineAndNoThread(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens 10,000 sockets")
+	}
+	fds := many(t, 10000)
+	threads := func() int { return pprof.Lookup("threadcreate").Count() }
+	each(t, func(t *testing.T, s *Selector) {
+		if s.Mechanism() == "select" && fds[len(fds)-1] > highestForSelect {
+			t.Skip("select(2) of this platform ends at 1023")
+		}
+		goroutines, before := runtime.NumGoroutine(), threads()
+		for _, fd := range fds {
+			register(t, s, fd, Read, nil)
+		}
+		selects(t, s, time.Millisecond)
+		must(t, s.Modify(fds[777], Write, "777"))
+		selects(t, s, -1, Ready{Key{fds[777], Write, "777"}, Write})
+		for _, fd := range fds {
+			must(t, s.Modify(fd, Read|Write, nil))
+		}
+		if ready, err := s.Select(-1); len(ready) != len(fds) || err != nil {
+			t.Errorf("%d of %d were reported, %v", len(ready), len(fds), err)
+		}
+		if now := runtime.NumGoroutine(); now > goroutines {
+			t.Errorf("%d goroutines, %d before", now, goroutines)
+		}
+		if now := threads(); now > before+4 { // the Go runtime may have started some of its own
+			t.Errorf("%d threads, %d before", now, before)
+		}
+		for _, fd := range fds {
+			_, err := s.Forget(fd)
+			must(t, err)
 		}
 	})
 }

@@ -3,6 +3,8 @@ package socket
 import (
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,7 +53,7 @@ func UnixAddr(path string) Addr {
 
 // fileAddr is UnixAddr for what is known to be a file's name, even when it starts with "@".
 func fileAddr(path string) Addr {
-	if path[0] != '/' && path[0] != '.' {
+	if !os.IsPathSeparator(path[0]) && path[0] != '.' && filepath.VolumeName(path) == "" {
 		path = "./" + path
 	}
 	return Addr{family: AF_UNIX, path: path}
@@ -62,6 +64,7 @@ func fileAddr(path string) Addr {
 //	127.0.0.1:7  [::1]:7  [fe80::1%eth0]:7     IP address and port
 //	/tmp/s.sock  ./s.sock  run/s.sock           path of a Unix socket: whatever has a slash
 //	@name                                       Linux abstract Unix socket
+//	C:\run\s.sock  run\s.sock                   path of a Unix socket, on Windows
 func ParseAddr(s string) (Addr, error) {
 	bad := func(why string) (Addr, error) {
 		return Addr{}, &Error{Op: "parse", Addr: s, Err: invalid(syscall.EINVAL, why)}
@@ -73,14 +76,14 @@ func ParseAddr(s string) (Addr, error) {
 		return UnixAddr(s), nil
 	case strings.IndexByte(s, 0) >= 0:
 		return bad("a zero byte in an address")
-	case s[0] == '/' || s[0] == '.':
+	case os.IsPathSeparator(s[0]) || s[0] == '.':
 		return fileAddr(s), nil
 	}
 	ap, err := netip.ParseAddrPort(s)
 	if err == nil {
 		return InetAddr(ap), nil
 	}
-	if strings.Contains(s, "/") {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }) {
 		return fileAddr(s), nil
 	}
 	host, port, ok := cutPort(s)

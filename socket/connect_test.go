@@ -1,5 +1,3 @@
-//go:build unix
-
 package socket
 
 import (
@@ -8,25 +6,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
-
-// ready waits with poll(2) until the socket is ready, as a selector would.
-func ready(t *testing.T, s *Socket, events int16) {
-	t.Helper()
-	fds := []unix.PollFd{{Fd: int32(s.FD()), Events: events}}
-	for {
-		n, err := unix.Poll(fds, 10_000)
-		if err == unix.EINTR {
-			continue
-		}
-		if n != 1 || err != nil {
-			t.Fatal("poll:", n, err)
-		}
-		return
-	}
-}
 
 // unusedPort returns an address where nobody listens.
 func unusedPort(t *testing.T, family int) Addr {
@@ -48,7 +28,7 @@ func TestNonBlockingConnectCompletesByReadiness(t *testing.T) {
 	if err := s.Connect(to); err != nil && !errors.Is(err, ErrInProgress) {
 		t.Fatal(err)
 	}
-	ready(t, s, unix.POLLOUT)
+	ready(t, s, writable)
 	noError(t, s.SocketError())
 	peer, err := s.PeerAddr()
 	if err != nil || peer != to {
@@ -69,13 +49,24 @@ func TestNonBlockingConnectFailsByReadiness(t *testing.T) {
 		if want := "connect " + to.String() + ": operation now in progress"; err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
-		ready(t, s, unix.POLLOUT)
+		ready(t, s, writable)
 		err = s.SocketError()
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) || err.Error() != "connect "+to.String()+": connection refused" {
 		t.Error(err)
 	}
-	noError(t, s.SocketError()) // asking took it away
+}
+
+func TestSocketErrorIsTakenAway(t *testing.T) {
+	s := made(t, AF_INET, SOCK_STREAM)
+	s.SetBlocking(false)
+	if err := s.Connect(unusedPort(t, AF_INET)); errors.Is(err, ErrInProgress) {
+		ready(t, s, writable)
+		if s.SocketError() == nil {
+			t.Error("a refused connect left no error")
+		}
+	}
+	noError(t, s.SocketError())
 }
 
 func TestBlockingConnectGoesOnWithOneThatWasBegun(t *testing.T) {

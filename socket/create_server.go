@@ -28,7 +28,8 @@ type ServerOptions struct {
 // A host that is a name stands for its first IPv4 address, or its first IPv6 address when it has no other. Without a
 // host (":7007") the server listens on all addresses, IPv4 and IPv6 where the system can; "0.0.0.0:7007" is IPv4 alone
 // and "[::]:7007" is IPv6 alone, unless DualStack is set. Port 0 lets the system choose; LocalAddr tells which.
-// A server can be started again while connections of the one before are in TIME_WAIT (SO_REUSEADDR).
+// A server can be started again while connections of the one before are in TIME_WAIT (SO_REUSEADDR). On Windows no other
+// program can take the port over (SO_EXCLUSIVEADDRUSE).
 //
 // A socket file that no server answers at is replaced; one that is in use, or a file that is not a
 // socket, is left alone, and the error is EADDRINUSE. Close removes the file.
@@ -79,6 +80,8 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 	alone := reuseAddrIgnoresWildcard && !options.ReusePort
 	if reuseAddrIsSafe && !alone {
 		err = s.SetReuseAddr(true)
+	} else { // nobody else may take the port over
+		err = s.setOption("set exclusive address use", SOL_SOCKET, optExclusive, 1)
 	}
 	if err == nil && options.ReusePort {
 		err = s.SetReusePort(true)

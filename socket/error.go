@@ -46,9 +46,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is makes an exceeded deadline also context.DeadlineExceeded, as package net does.
+// Is makes an exceeded deadline also context.DeadlineExceeded, as package net does, and on Windows an errno also the
+// error of Winsock that it was (windows.WSAECONNRESET for syscall.ECONNRESET), and EAGAIN also EWOULDBLOCK.
 func (e *Error) Is(target error) bool {
-	return target == context.DeadlineExceeded && errors.Is(e.Err, os.ErrDeadlineExceeded)
+	return target == context.DeadlineExceeded && errors.Is(e.Err, os.ErrDeadlineExceeded) || e.isWinsock(target)
 }
 
 // Timeout reports whether time ran out: a timeout or deadline of ours (os.ErrDeadlineExceeded) or the system's own

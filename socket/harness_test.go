@@ -1,9 +1,8 @@
-//go:build unix
-
 package socket
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,6 +26,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	startPoller()
 	goroutines, before := runtime.NumGoroutine(), openFiles()
 	code := m.Run()
 	if flag.Lookup("test.fuzz").Value.String() != "" {
@@ -83,7 +83,7 @@ func waitParked(t *testing.T, method string, n int) {
 	if !settled(func() bool {
 		found := 0
 		for _, g := range bytes.Split(stacks[:runtime.Stack(stacks, true)], []byte("\n\n")) {
-			if bytes.Contains(g, []byte("[IO wait")) && bytes.Contains(g, []byte("(*Socket)."+method+"(")) {
+			if bytes.Contains(g, []byte(waitState)) && bytes.Contains(g, []byte("(*Socket)."+method+"(")) {
 				found++
 			}
 		}
@@ -107,11 +107,26 @@ func noError(t testing.TB, err error) {
 	}
 }
 
+// supported skips the test if the system lacks what made err.
+func supported(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	noError(t, err)
+}
+
+// needUnix skips the test if the system has no Unix sockets.
+func needUnix(t testing.TB) {
+	t.Helper()
+	made(t, AF_UNIX, SOCK_STREAM)
+}
+
 // listening makes a server and returns it with its address.
 func listening(t testing.TB, address string, o *ServerOptions) (*Socket, Addr) {
 	t.Helper()
 	l, err := CreateServer(address, o)
-	noError(t, err)
+	supported(t, err)
 	t.Cleanup(func() { l.Close() })
 	return l, localAddr(t, l)
 }
@@ -127,7 +142,7 @@ func localAddr(t testing.TB, s *Socket) Addr {
 func made(t testing.TB, family, typ int) *Socket {
 	t.Helper()
 	s, err := New(family, typ, 0)
-	noError(t, err)
+	supported(t, err)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -159,7 +174,7 @@ func tcpPair(t testing.TB) (x, y *Socket) {
 func unixPair(t testing.TB, typ int) (x, y *Socket) {
 	t.Helper()
 	x, y, err := Pair(AF_UNIX, typ, 0)
-	noError(t, err)
+	supported(t, err)
 	t.Cleanup(func() {
 		x.Close()
 		y.Close()
@@ -182,6 +197,9 @@ func boundDatagram(t testing.TB, family int) (*Socket, Addr) {
 // blackHole returns the address of a server that never answers: its backlog is full, and so the system drops who comes.
 func blackHole(t testing.TB, address string) Addr {
 	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows refuses who finds the backlog full")
+	}
 	_, to := listening(t, address, &ServerOptions{Backlog: 1})
 	connectedTo(t, to)
 	connectedTo(t, to)

@@ -8,6 +8,9 @@ import "golang.org/x/sys/unix"
 
 func sysListen(fd, backlog int) error { return unix.Listen(fd, backlog) }
 
+// shutdownWakes: a call that waits to receive is woken by SHUT_RD.
+const shutdownWakes = true
+
 func sysShutdown(fd, how int) error { return unix.Shutdown(fd, how) }
 
 func sysClose(fd int) error { return unix.Close(fd) }

@@ -57,7 +57,7 @@ func (s *Socket) Detach() (fd int, err error) {
 	return fd, nil
 }
 
-// detachParked closes the socket and returns a duplicate of its descriptor, because the runtime's poller forgets a
+// detachParked closes the socket and returns a duplicate of its descriptor, because the poller forgets a
 // descriptor only when it closes it.
 func (s *Socket) detachParked() (fd int, err error) {
 	if fd, err = sysDup(s.fd); err != nil {
@@ -140,7 +140,7 @@ func (s *Socket) release() error {
 		return nil
 	}
 	if p := s.parked.Load(); p != nil {
-		return p.file.Close()
+		return p.fd.Close()
 	}
 	return sysClose(s.fd)
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package socket
 
 import (
@@ -7,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
@@ -93,6 +92,7 @@ func TestNonBlockingSendAllTellsHowManyWent(t *testing.T) {
 }
 
 func TestTimeoutEndsEveryCall(t *testing.T) {
+	noHole := runtime.GOOS == "windows"
 	l, _ := listening(t, "127.0.0.1:0", nil)
 	x, _ := tcpPair(t)
 	d, _ := boundDatagram(t, AF_INET)
@@ -101,7 +101,10 @@ func TestTimeoutEndsEveryCall(t *testing.T) {
 	}
 	c := made(t, AF_INET, SOCK_STREAM)
 	noError(t, c.SetTimeout(time.Millisecond))
-	hole := blackHole(t, "127.0.0.1:0")
+	var hole Addr
+	if !noHole {
+		hole = blackHole(t, "127.0.0.1:0")
+	}
 	p := make([]byte, 64<<20)
 	for name, call := range map[string]func() error{
 		"accept":   func() error { _, _, err := l.Accept(); return err },
@@ -112,6 +115,9 @@ func TestTimeoutEndsEveryCall(t *testing.T) {
 		"send all": func() error { _, err := x.SendAll(p); return err },
 		"connect":  func() error { return c.Connect(hole) },
 	} {
+		if name == "connect" && noHole {
+			continue
+		}
 		err := call()
 		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v", name, err)
@@ -179,7 +185,7 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestCloseWakesWhoeverWaits(t *testing.T) {
-	hole := blackHole(t, "127.0.0.1:0")
+	var hole Addr
 	for _, c := range []struct {
 		method string
 		socket func() *Socket
@@ -191,7 +197,7 @@ func TestCloseWakesWhoeverWaits(t *testing.T) {
 			func(s *Socket) error { _, err := s.Recv(make([]byte, 1)); return err }},
 		{"RecvFrom", func() *Socket { x, _ := boundDatagram(t, AF_INET); return x },
 			func(s *Socket) error { _, _, err := s.RecvFrom(make([]byte, 1)); return err }},
-		{"RecvMsg", func() *Socket { x, _ := unixPair(t, SOCK_DGRAM); return x },
+		{"RecvMsg", func() *Socket { x, _ := boundDatagram(t, AF_INET); return x },
 			func(s *Socket) error { _, _, err := s.RecvMsg(nil, 0, 0); return err }},
 		{"SendAll", func() *Socket { x, _ := tcpPair(t); return x },
 			func(s *Socket) error { _, err := s.SendAll(make([]byte, 64<<20)); return err }},
@@ -199,6 +205,9 @@ func TestCloseWakesWhoeverWaits(t *testing.T) {
 			func(s *Socket) error { return s.Connect(hole) }},
 	} {
 		t.Run(c.method, func(t *testing.T) {
+			if c.method == "Connect" {
+				hole = blackHole(t, "127.0.0.1:0")
+			}
 			s := c.socket()
 			// A second caller waits for its turn, and is woken as well.
 			first, second := in(func() error { return c.call(s) }), in(func() error { return c.call(s) })
@@ -270,28 +279,4 @@ func threads() int {
 		return len(tasks)
 	}
 	return pprof.Lookup("threadcreate").Count()
-}
-
-func TestSignalsInterruptNothing(t *testing.T) {
-	x, y := tcpPair(t)
-	stop := make(chan struct{})
-	stormed := in(func() error {
-		for {
-			select {
-			case <-stop:
-				return nil
-			default:
-				syscall.Kill(os.Getpid(), syscall.SIGURG)
-			}
-		}
-	})
-	const size = 8 << 20
-	sent := in(func() error { _, err := x.SendAll(make([]byte, size)); return err })
-	n, err := y.RecvFlags(make([]byte, size), MSG_WAITALL)
-	close(stop)
-	if n != size || err != nil {
-		t.Error(n, err)
-	}
-	noError(t, <-sent)
-	noError(t, <-stormed)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"syscall"
 )
 
@@ -40,18 +39,15 @@ func fromNet(op string, v any) (*Socket, error) {
 	return s, nil
 }
 
-// Conn returns a connection of package net on the same communication. Both must be closed, in any order.
+// Conn returns a connection of package net on the same communication. Both must be closed, in any order. On Windows,
+// where package net takes no sockets of others, it is a connection of this package.
 func (s *Socket) Conn() (net.Conn, error) {
-	f, err := s.dupFile()
-	if err != nil {
-		return nil, s.fail("conn", err)
-	}
-	defer f.Close()
-	c, err := net.FileConn(f)
+	c, err := s.netConn()
 	return c, s.fail("conn", err)
 }
 
-// Listener returns a listener of package net on the same listening socket. Both must be closed, in any order.
+// Listener returns a listener of package net on the same listening socket. Both must be closed, in any order. On Windows
+// it is one of this package, as with Conn.
 func (s *Socket) Listener() (net.Listener, error) {
 	on, err := s.OptionBool(SOL_SOCKET, SO_ACCEPTCONN)
 	if err != nil {
@@ -60,22 +56,6 @@ func (s *Socket) Listener() (net.Listener, error) {
 	if !on {
 		return nil, s.fail("listener", invalid(syscall.EINVAL, "the socket does not listen"))
 	}
-	f, err := s.dupFile()
-	if err != nil {
-		return nil, s.fail("listener", err)
-	}
-	defer f.Close()
-	l, err := net.FileListener(f)
+	l, err := s.netListener()
 	return l, s.fail("listener", err)
-}
-
-func (s *Socket) dupFile() (f *os.File, err error) {
-	err = s.use(func(old int) error {
-		fd, err := sysDup(old)
-		if err == nil {
-			f = os.NewFile(uintptr(fd), "socket")
-		}
-		return err
-	})
-	return f, err
 }

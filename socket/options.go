@@ -95,7 +95,12 @@ func (s *Socket) SocketError() error {
 }
 
 // SetReuseAddr lets Bind take an address that connections of an earlier server still have in TIME_WAIT (SO_REUSEADDR).
+// On Windows, where every Bind may, it leaves a stream socket as it is: the option of this name would let other programs
+// take the port over.
 func (s *Socket) SetReuseAddr(on bool) error {
+	if !reuseAddrIsSafe && s.typ == SOCK_STREAM {
+		return s.fail("set reuse-address", s.use(func(int) error { return nil }))
+	}
 	return s.setOption("set reuse-address", SOL_SOCKET, SO_REUSEADDR, number(on))
 }
 

@@ -8,6 +8,7 @@ const (
 	optKeepIdle     = unix.TCP_KEEPALIVE
 	optKeepInterval = unix.TCP_KEEPINTVL
 	optKeepCount    = unix.TCP_KEEPCNT
+	optExclusive    = lacking
 	optLinger       = unix.SO_LINGER_SEC // SO_LINGER counts in ticks of the clock
 	optUserTimeout  = lacking
 

@@ -8,6 +8,7 @@ const (
 	optKeepIdle     = unix.TCP_KEEPIDLE
 	optKeepInterval = unix.TCP_KEEPINTVL
 	optKeepCount    = unix.TCP_KEEPCNT
+	optExclusive    = lacking
 	optLinger       = unix.SO_LINGER
 	optUserTimeout  = unix.TCP_USER_TIMEOUT
 

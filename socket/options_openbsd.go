@@ -8,6 +8,7 @@ const (
 	optKeepIdle     = lacking
 	optKeepInterval = lacking
 	optKeepCount    = lacking
+	optExclusive    = lacking
 	optLinger       = unix.SO_LINGER
 	optUserTimeout  = lacking
 

@@ -1,5 +1,3 @@
-//go:build unix
-
 package socket
 
 import (
@@ -22,6 +20,9 @@ func TestNamedOptionsReachTheSystem(t *testing.T) {
 		{"no delay", s.SetNoDelay, IPPROTO_TCP, TCP_NODELAY},
 		{"v6 only", s.SetV6Only, IPPROTO_IPV6, IPV6_V6ONLY},
 	} {
+		if c.option == SO_REUSEADDR && !reuseAddrIsSafe {
+			continue
+		}
 		for _, on := range []bool{true, false} {
 			err := c.set(on)
 			if errors.Is(err, errors.ErrUnsupported) {
@@ -114,7 +115,7 @@ func TestOptionBytes(t *testing.T) {
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
 	}
-	if len(p) != 8 || err != nil { // struct linger: two ints
+	if len(p) != 8 && len(p) != 4 || err != nil { // struct linger: two ints, or two shorts
 		t.Error(p, err)
 	}
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package socket
 
 import (
@@ -13,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // program skips the test when the peer program is not there, and fails it where all must be tested.
@@ -68,15 +64,19 @@ func TestNetcatIsServed(t *testing.T) {
 		a := echoServer(t, address).AddrPort()
 		wantEcho(t, program(t, "nc", "-N", a.Addr().String(), fmt.Sprint(a.Port())))
 	}
-	wantEcho(t, program(t, "nc", "-N", "-U", echoServer(t, t.TempDir()+"/s.sock").Path()))
+	t.Run("unix", func(t *testing.T) {
+		wantEcho(t, program(t, "nc", "-N", "-U", echoServer(t, t.TempDir()+"/s.sock").Path()))
+	})
 }
 
 func TestSocatIsServed(t *testing.T) {
 	for _, c := range []struct{ address, prefix string }{
 		{"127.0.0.1:0", "TCP4:"}, {"[::1]:0", "TCP6:"}, {t.TempDir() + "/s.sock", "UNIX-CONNECT:"},
 	} {
-		a := echoServer(t, c.address)
-		wantEcho(t, program(t, "socat", "-t", "60", "-", c.prefix+a.String()))
+		t.Run(c.prefix, func(t *testing.T) {
+			a := echoServer(t, c.address)
+			wantEcho(t, program(t, "socat", "-t", "60", "-", c.prefix+a.String()))
+		})
 	}
 	if a := UnixAddr("@switchboard-socat"); exec.Command("test", "-d", "/proc/sys/net/unix").Run() == nil {
 		echoServer(t, a.String())
@@ -91,35 +91,40 @@ func TestSocatServes(t *testing.T) {
 		{"TCP6-LISTEN:0,bind=[::1]", ""},
 		{"UNIX-LISTEN:" + dir + "/s.sock", dir + "/s.sock"},
 	} {
-		// socat says where it listens when it is asked to be talkative.
-		cmd := program(t, "socat", "-d", "-d", c.listen, "EXEC:cat")
-		cmd.Stderr = nil
-		says, err := cmd.StderrPipe()
-		noError(t, err)
-		noError(t, cmd.Start())
-		to := c.connect
-		lines := bufio.NewScanner(says)
-		for lines.Scan() {
-			if _, where, ok := strings.Cut(lines.Text(), "listening on "); ok {
-				if c.connect == "" {
-					to = where[strings.Index(where, " ")+1:]
-				}
-				break
+		t.Run(strings.ToLower(c.listen[:4]), func(t *testing.T) {
+			if strings.HasPrefix(c.listen, "UNIX") {
+				needUnix(t)
 			}
-		}
-		s, err := CreateConnection(context.Background(), to, nil)
-		noError(t, err)
-		s.SendAll([]byte("to socat and back"))
-		s.Shutdown(SHUT_WR)
-		got, err := io.ReadAll(s)
-		if string(got) != "to socat and back" || err != nil {
-			t.Errorf("%s: %q, %v", to, got, err)
-		}
-		s.Close()
-		io.Copy(io.Discard, says)
-		if err := cmd.Wait(); err != nil {
-			t.Error(c.listen, err)
-		}
+			// socat says where it listens when it is asked to be talkative.
+			cmd := program(t, "socat", "-d", "-d", c.listen, "EXEC:cat")
+			cmd.Stderr = nil
+			says, err := cmd.StderrPipe()
+			noError(t, err)
+			noError(t, cmd.Start())
+			to := c.connect
+			lines := bufio.NewScanner(says)
+			for lines.Scan() {
+				if _, where, ok := strings.Cut(lines.Text(), "listening on "); ok {
+					if c.connect == "" {
+						to = where[strings.Index(where, " ")+1:]
+					}
+					break
+				}
+			}
+			s, err := CreateConnection(context.Background(), to, nil)
+			noError(t, err)
+			s.SendAll([]byte("to socat and back"))
+			s.Shutdown(SHUT_WR)
+			got, err := io.ReadAll(s)
+			if string(got) != "to socat and back" || err != nil {
+				t.Errorf("%s: %q, %v", to, got, err)
+			}
+			s.Close()
+			io.Copy(io.Discard, says)
+			if err := cmd.Wait(); err != nil {
+				t.Error(c.listen, err)
+			}
+		})
 	}
 }
 
@@ -144,12 +149,14 @@ print('ok')
 `
 
 func TestPythonIsServed(t *testing.T) {
-	for _, address := range []string{"127.0.0.1:0", "[::1]:0", t.TempDir() + "/s.sock"} {
-		a := echoServer(t, address)
-		out, err := program(t, "python3", "-c", pythonClient, a.Network(), a.String()).Output()
-		if string(out) != "ok\n" || err != nil {
-			t.Errorf("%v: %q, %v", a, out, err)
-		}
+	for name, address := range map[string]string{"v4": "127.0.0.1:0", "v6": "[::1]:0", "unix": t.TempDir() + "/s.sock"} {
+		t.Run(name, func(t *testing.T) {
+			a := echoServer(t, address)
+			out, err := program(t, "python3", "-c", pythonClient, a.Network(), a.String()).Output()
+			if string(out) != "ok\n" || err != nil {
+				t.Errorf("%v: %q, %v", a, out, err)
+			}
+		})
 	}
 }
 
@@ -204,67 +211,6 @@ func TestPythonServes(t *testing.T) {
 	n, peer, err := d.RecvFrom(p)
 	if want := fmt.Sprintf("HELLO %d", from.Port()); string(p[:n]) != want || peer.Port() != datagram || err != nil {
 		t.Errorf("%q from %v, %v", p[:n], peer, err)
-	}
-	noError(t, cmd.Wait())
-}
-
-const pythonDescriptors = `
-import os, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-s.connect(sys.argv[1])
-p, fds, flags, _ = socket.recv_fds(s, 100, 4)
-assert p == b'take these' and len(fds) == 2, (p, fds)
-os.write(fds[0], b'from python')
-r, w = os.pipe()
-socket.send_fds(s, [b'and this'], [w])
-os.close(w)
-print(os.read(r, 100).decode())
-`
-
-func TestPythonExchangesDescriptors(t *testing.T) {
-	l, to := listening(t, t.TempDir()+"/s.sock", nil)
-	cmd := program(t, "python3", "-c", pythonDescriptors, to.Path())
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	noError(t, cmd.Start())
-	s := accepted(t, l)
-	x, y := unixPair(t, SOCK_STREAM)
-	_, err := s.SendFDs([]byte("take these"), x.FD(), s.FD())
-	noError(t, err)
-	p := make([]byte, 100)
-	if n, err := y.Recv(p); string(p[:n]) != "from python" || err != nil {
-		t.Errorf("%q, %v", p[:n], err)
-	}
-	n, fds, err := s.RecvFDs(p, 4)
-	if string(p[:n]) != "and this" || len(fds) != 1 || err != nil {
-		t.Fatalf("%q, %v, %v", p[:n], fds, err)
-	}
-	unix.Write(fds[0], []byte("from go"))
-	unix.Close(fds[0])
-	noError(t, cmd.Wait())
-	if out.String() != "from go\n" {
-		t.Errorf("%q", out.String())
-	}
-}
-
-// A listening socket that a child process of another language serves: its mode is blocking, as Python expects.
-func TestPythonInheritsAListeningSocket(t *testing.T) {
-	l, to := listening(t, "127.0.0.1:0", nil)
-	fd, err := l.Detach()
-	noError(t, err)
-	f := os.NewFile(uintptr(fd), "listener")
-	cmd := program(t, "python3", "-c", `
-import socket
-l = socket.socket(fileno=3)
-s, _ = l.accept()
-s.sendall(b'served by python')
-`)
-	cmd.ExtraFiles = []*os.File{f}
-	noError(t, cmd.Start())
-	f.Close()
-	s := connectedTo(t, to)
-	if text, err := io.ReadAll(s); string(text) != "served by python" || err != nil {
-		t.Errorf("%q, %v", text, err)
 	}
 	noError(t, cmd.Wait())
 }

@@ -156,7 +156,11 @@ func (s *Socket) Listen(backlog int) error {
 // Shutdown ends one or both directions: shutdown(2), with SHUT_RD, SHUT_WR or SHUT_RDWR. After SHUT_WR the peer reads
 // to the end of the stream and can still reply. Unlike Close it also holds for duplicates of the descriptor.
 func (s *Socket) Shutdown(how int) error {
-	return s.fail("shutdown", s.use(func(fd int) error { return sysShutdown(fd, how) }))
+	err := s.use(func(fd int) error { return sysShutdown(fd, how) })
+	if p := s.parked.Load(); !shutdownWakes && err == nil && how != SHUT_WR && p != nil {
+		p.endReading()
+	}
+	return s.fail("shutdown", err)
 }
 
 // LocalAddr returns the socket's own address: getsockname(2).

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -165,17 +166,16 @@ func (s *Socket) do(dir direction, c *call, timeout time.Duration) error {
 	return p.wait(c)
 }
 
-// A parking is a descriptor in the runtime's poller, where goroutines wait without a thread. A descriptor goes there
-// when a call first has to wait, so that the sockets of an event loop never do: there each of their
-// events would also wake the runtime.
+// A parking is a descriptor in a poller, where goroutines wait without a thread. A descriptor goes there when a call first
+// has to wait, so that the sockets of an event loop never do: there each of their events would also wake the poller.
 type parking struct {
-	file *os.File
-	raw  syscall.RawConn
+	fd *poller.FD
 
 	mu       sync.Mutex
 	deadline [2]time.Time // of SetDeadline
 	limit    [2]time.Time // of the call that waits
 	applied  [2]time.Time // what the poller was told
+	ended    atomic.Bool  // endReading was called
 }
 
 // parking must be called between acquire and release.
@@ -191,18 +191,15 @@ func (s *Socket) parking() (*parking, error) {
 	if s.closed() {
 		return nil, errClosed
 	}
-	if err := poller.Open(); err != nil {
-		return nil, err
-	}
 	// Someone who shares the socket may have made it blocking.
 	if err := sysSetNonblock(s.fd, true); err != nil {
 		return nil, err
 	}
-	p := &parking{file: os.NewFile(uintptr(s.fd), "socket")}
-	var err error
-	if p.raw, err = p.file.SyscallConn(); err != nil {
+	fd, err := poller.NewFD(s.fd)
+	if err != nil {
 		return nil, err
 	}
+	p := &parking{fd: fd}
 	s.parked.Store(p)
 	return p, nil
 }
@@ -210,9 +207,9 @@ func (s *Socket) parking() (*parking, error) {
 // wait makes the call, and again each time the descriptor has become ready, until it is done.
 func (p *parking) wait(c *call) (err error) {
 	if c.dir == reading {
-		err = p.raw.Read(c.step)
+		err = p.fd.Read(c.step)
 	} else {
-		err = p.raw.Write(c.step)
+		err = p.fd.Write(c.step)
 	}
 	if c.limited {
 		p.limitTo(c.dir, time.Time{})
@@ -222,10 +219,18 @@ func (p *parking) wait(c *call) (err error) {
 		return c.err
 	case c.sock.closed():
 		return errClosed
+	case c.dir == reading && p.ended.Load():
+		return c.sock.use(c.attempt)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return os.ErrDeadlineExceeded
 	}
 	return err
+}
+
+// endReading wakes the call that waits to receive, and has it and every later one find the end of the stream.
+func (p *parking) endReading() {
+	p.ended.Store(true)
+	p.fd.SetReadDeadline(time.Unix(1, 0))
 }
 
 func (p *parking) limitTo(dir direction, t time.Time) {
@@ -247,9 +252,9 @@ func (p *parking) apply(dir direction) {
 	p.applied[dir] = t
 	// An error says that the file is closed, and whoever waits learns that by itself.
 	if dir == reading {
-		p.file.SetReadDeadline(t)
+		p.fd.SetReadDeadline(t)
 	} else {
-		p.file.SetWriteDeadline(t)
+		p.fd.SetWriteDeadline(t)
 	}
 }
 

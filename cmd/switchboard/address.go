@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -80,12 +82,20 @@ func splitScheme(s string) (address, error) {
 	if rest, ok := strings.CutPrefix(s, "unix:"); ok {
 		return address{"unix", rest}, nil
 	}
-	for _, start := range []string{"/", "./", "../", "@"} {
-		if strings.HasPrefix(s, start) {
-			return address{"unix", s}, nil
-		}
+	if isPath(s) || strings.HasPrefix(s, "@") {
+		return address{"unix", s}, nil
 	}
 	return address{"tcp", s}, nil
+}
+
+// isPath tells a path from any other address: it begins with a slash, or with dots and a slash, or on Windows with a drive
+// and a slash. There a slash may be a backslash, too.
+func isPath(s string) bool {
+	if filepath.IsAbs(s) {
+		return true
+	}
+	rest := strings.TrimPrefix(strings.TrimPrefix(s, "."), ".")
+	return rest != "" && os.IsPathSeparator(rest[0])
 }
 
 // checkPath returns the path with a slash or a dot in front, or @, which tell it from any other address.
@@ -95,7 +105,7 @@ func checkPath(path string) (string, error) {
 		return "", errors.New("the path is missing (try unix:/tmp/switchboard.sock)")
 	case strings.ContainsRune(path, 0):
 		return "", errors.New("a path cannot hold a zero byte")
-	case !strings.ContainsRune("/.@", rune(path[0])):
+	case !isPath(path) && path[0] != '.' && path[0] != '@':
 		return "./" + path, nil
 	}
 	return path, nil

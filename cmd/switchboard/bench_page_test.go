@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -11,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -120,7 +119,11 @@ func TestCompareMeasuresTheArchitecturesSideBySide(t *testing.T) {
 	dir := t.TempDir()
 	page, picture := filepath.Join(dir, "compare.html"), filepath.Join(dir, "compare.svg")
 	installed(t, "socat")
-	out, complaint, code := once(t, "", "bench", "compare", "--json", "--quiet", "--modes=goroutines,processes,poll", "--conns=1,20",
+	modes := "--modes=goroutines,processes,poll"
+	if runtime.GOOS == "windows" {
+		modes = "--modes=goroutines,select,poll"
+	}
+	out, complaint, code := once(t, "", "bench", "compare", "--json", "--quiet", modes, "--conns=1,20",
 		"--rounds=2", "--slice=50ms", "--settle=20ms", "--idle=100", "--html="+page, "--svg="+picture,
 		"--against=another=socat TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,backlog=64 PIPE")
 	if code != 0 {

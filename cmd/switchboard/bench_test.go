@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -9,11 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // benchOnce runs bench with --json and returns what it printed.
@@ -38,7 +37,7 @@ func TestBenchMeasuresEveryArchitecture(t *testing.T) {
 		if r.Totals.BytesIn != r.Totals.BytesOut || r.Totals.Answered != r.Totals.Sent {
 			t.Errorf("%+v", r.Totals)
 		}
-		if _, err := os.Stat("/proc/self/stat"); err == nil {
+		if runtime.GOOS == "linux" {
 			if r.Server == nil || r.Server.PID != s.cmd.Process.Pid || r.Server.PerMessage == 0 {
 				t.Errorf("process %d was not measured: %+v", s.cmd.Process.Pid, r.Server)
 			}
@@ -70,13 +69,13 @@ func TestBenchSaysWhatIsWrongWithACall(t *testing.T) {
 		{"--source=localhost ADDRESS", exitUsage, "no IP address"},
 		{"--duration=0s ADDRESS", exitUsage, "some time to measure"},
 		{"--rate=-5 ADDRESS", exitUsage, "--rate"},
-		{"--payload=/no/such ADDRESS", exitFailed, "no such file"},
+		{"--payload=/no/such ADDRESS", exitFailed, noFile},
 		{"--payload=" + empty + " ADDRESS", exitFailed, "is empty"},
-		{"--html=/no/such/file ADDRESS", exitFailed, "no such file"},
-		{"--pid=1073741824 ADDRESS", exitFailed, "no such process"},
+		{"--html=/no/such/file ADDRESS", exitFailed, noFile},
+		{"--pid=1073741824 ADDRESS", exitFailed, "process"},
 		{"127.0.0.1:1", exitFailed, "nothing listens there"},
-		{"/no/such.sock", exitFailed, "no such file"},
-		{"compare --svg=/no/such/file", exitFailed, "no such file"},
+		{"/no/such.sock", exitFailed, noFile},
+		{"compare --svg=/no/such/file", exitFailed, noFile},
 		{"compare --modes=epoll,magic", exitUsage, "goroutines"},
 		{"compare --conns=0", exitUsage, "from 1 on"},
 		{"compare --against=socat", exitUsage, "{port}"},
@@ -101,7 +100,7 @@ func TestBenchFailsWhenAnythingIsWrong(t *testing.T) {
 }
 
 func TestBenchNamesTheLimitOfDescriptors(t *testing.T) {
-	cmd := exec.Command("sh", "-c", `ulimit -n 64; exec "$0" bench --conns 100 127.0.0.1:1`, os.Args[0])
+	cmd := limited(t, "bench", "--conns", "100", "127.0.0.1:1")
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "this process may have 64") {
 		t.Errorf("%v: %s", err, out)
@@ -134,6 +133,7 @@ func TestBenchEndsEarlyWithWhatThereIsAtAnInterrupt(t *testing.T) {
 	}
 	var out strings.Builder
 	cmd.Stdout = &out
+	systest.Interruptible(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestBenchEndsEarlyWithWhatThereIsAtAnInterrupt(t *testing.T) {
 			t.Fatalf("%v after %s", err, seen)
 		}
 	}
-	cmd.Process.Signal(syscall.SIGINT)
+	systest.Interrupt(cmd.Process)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v", err)
 	}

@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -16,9 +14,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/systest"
+	"github.com/switchboard-go/switchboard/socket"
 )
 
 // patience is how long a test waits for what must happen. It is far more than a working command needs.
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // eventModes wait for everybody at once.
-var eventModes = []string{"loop", "select", "poll", "epoll", "kqueue"}
+var eventModes = []string{"loop", "select", "poll", "epoll", "kqueue", "afd"}
 
 // inModes runs a test in those of the modes that this system has.
 func inModes(t *testing.T, modes []string, test func(t *testing.T, mode string)) {
@@ -93,6 +93,7 @@ func serveArgs(args []string) []string {
 func start(t testing.TB, cmd *exec.Cmd) *server {
 	t.Helper()
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=2") // two workers in the processes mode
+	systest.Interruptible(cmd)
 	s := &server{t: t, cmd: cmd, ended: make(chan struct{}), news: make(chan struct{})}
 	log, err := cmd.StderrPipe()
 	if err != nil {
@@ -184,7 +185,7 @@ func (s *server) stop() {
 		return
 	default:
 	}
-	s.cmd.Process.Signal(syscall.SIGTERM)
+	systest.Terminate(s.cmd.Process)
 	if code := s.wait(); code != 0 {
 		s.t.Errorf("exit code %d after SIGTERM\n%v", code, s.lines())
 	}
@@ -202,11 +203,7 @@ func (s *server) wait() int {
 	for _, pid := range s.pids() {
 		until(s.t, fmt.Sprintf("process %d ends with the server", pid), func() bool { return !alive(pid) })
 	}
-	status := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return status.ExitStatus()
+	return systest.ExitCode(s.cmd.ProcessState)
 }
 
 // once runs a command that ends by itself.
@@ -223,6 +220,16 @@ func once(t testing.TB, input string, args ...string) (stdout, stderr string, co
 		t.Fatal(err)
 	}
 	return out.String(), complaint.String(), cmd.ProcessState.ExitCode()
+}
+
+// needUnix skips the test if the system has no Unix sockets, as Windows before 2018.
+func needUnix(t testing.TB) {
+	t.Helper()
+	if s, err := socket.New(socket.AF_UNIX, socket.SOCK_STREAM, 0); err == nil {
+		s.Close()
+	} else if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
 }
 
 // client connects to a server.

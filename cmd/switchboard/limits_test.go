@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -7,20 +5,20 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // A server with few descriptors serves whom it could accept, tells once that it pauses, does not spin, and accepts the
 // others as descriptors become free.
 func TestRunningOutOfDescriptorsPausesAcceptingOnly(t *testing.T) {
 	inModes(t, append([]string{"goroutines", "processes"}, eventModes...), func(t *testing.T, mode string) {
-		limited := []string{"-c", `ulimit -n 64 && exec "$@"`, "sh", os.Args[0]}
-		s := start(t, exec.Command("sh", append(limited, serveArgs([]string{"echo", "--mode", mode})...)...))
+		s := start(t, limited(t, serveArgs([]string{"echo", "--mode", mode})...))
 		const clients = 200 // for 64 descriptors in each of two processes
 		conns := make([]*net.TCPConn, clients)
 		for i := range conns {
@@ -144,7 +142,7 @@ func TestClientsThatTakeNothingAreResetWhenIdle(t *testing.T) {
 		if reason, _ := s.await("disconnected", 1)["reason"].(string); !strings.Contains(reason, "idle timeout") {
 			t.Errorf("reason %q", reason)
 		}
-		if _, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
+		if _, err := io.Copy(io.Discard, conn); !systest.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the client got %v", err)
 		}
 	})

@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -8,7 +6,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -70,15 +67,6 @@ func spinsNot(t testing.TB, s *server) {
 	if used := busy() - before; used > allowed {
 		t.Errorf("busy for %v of %v with nothing to do", used, look)
 	}
-}
-
-// alive tells whether a process runs: one that has ended can still be there, until who started it has asked how.
-func alive(pid int) bool {
-	if syscall.Kill(pid, 0) != nil {
-		return false
-	}
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return !strings.Contains(string(text), ") Z ")
 }
 
 // stat returns the fields of proc_pid_stat(5), counted from 0.

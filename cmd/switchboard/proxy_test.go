@@ -1,10 +1,7 @@
-//go:build unix
-
 package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/systest"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -100,6 +98,7 @@ func refusing(t testing.TB) string {
 
 func TestTheProxyPassesOnProgramsThatNobodyHereWrote(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "echo.sock")
+	needUnix(t)
 	echo := serve(t, "echo", "--listen=127.0.0.1:0", "--listen=[::1]:0", "--listen=unix:"+path)
 	for _, to := range []string{echo.addrs[0], echo.addrs[1], "unix:" + path} {
 		front := filepath.Join(t.TempDir(), "front.sock")
@@ -234,7 +233,7 @@ func TestAClientForWhichNoTargetAnswersIsReset(t *testing.T) {
 			_, err = io.ReadAll(conn)
 			conn.Close()
 		}
-		if !errors.Is(err, syscall.ECONNRESET) {
+		if !systest.Is(err, syscall.ECONNRESET) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -371,14 +370,14 @@ func TestAProxyThatShutsDownLetsLinesEndByThemselves(t *testing.T) {
 	conn := client(t, proxy)
 	io.WriteString(conn, "what?")
 	<-asked
-	proxy.cmd.Process.Signal(syscall.SIGTERM)
+	systest.Terminate(proxy.cmd.Process)
 	proxy.await("shutting down", 1)
 	until(t, "connections are refused", func() bool {
 		conn, err := net.Dial("tcp", proxy.addrs[0])
 		if err == nil {
 			conn.Close()
 		}
-		return errors.Is(err, syscall.ECONNREFUSED)
+		return systest.Is(err, syscall.ECONNREFUSED)
 	})
 	close(answer)
 	if got, err := io.ReadAll(conn); err != nil || string(got) != "at last" {
@@ -393,8 +392,7 @@ func TestAProxyThatShutsDownLetsLinesEndByThemselves(t *testing.T) {
 // With 64 descriptors a proxy has room for few clients at once. The others wait, and each is served.
 func TestAProxyWithFewDescriptorsServesEverybodyInTurn(t *testing.T) {
 	echo := serve(t, "echo")
-	limited := []string{"-c", `ulimit -n 64 && exec "$@"`, "sh", os.Args[0]}
-	proxy := start(t, exec.Command("sh", append(limited, serveArgs([]string{"proxy", "--to", echo.addrs[0]})...)...))
+	proxy := start(t, limited(t, serveArgs([]string{"proxy", "--to", echo.addrs[0]})...))
 	const clients = 200
 	var conns []*net.TCPConn
 	for range clients {

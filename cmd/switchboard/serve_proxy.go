@@ -58,6 +58,9 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	if err := p.checkLoop(cmd); err != nil {
 		return err
 	}
+	if !cmd.Flags().Changed("half-close-timeout") {
+		p.loop.halfClose = 10 * time.Minute
+	}
 	balance, err := proxy.ParseBalance(p.balance)
 	switch {
 	case err != nil:

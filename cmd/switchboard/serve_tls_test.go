@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -12,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 func TestServeSpeaksTLSWithProgramsThatNobodyHereWrote(t *testing.T) {
@@ -49,6 +49,7 @@ func TestServeSpeaksTLSWithProgramsThatNobodyHereWrote(t *testing.T) {
 
 func TestServeSpeaksTLSOnEveryListener(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "echo.sock")
+	needUnix(t)
 	s := serve(t, "echo", "--tls-self-signed", "--listen=127.0.0.1:0", "--listen=[::1]:0", "--listen=unix:"+path)
 	for _, at := range s.addrs[:2] {
 		if heard, complaint, code := once(t, "hello", "dial", "--tls-insecure", "tls://"+at); heard != "hello" || code != 0 {
@@ -184,7 +185,7 @@ func TestServeOverTLSShutsDownInOrder(t *testing.T) {
 	client(t, s) // has not said hello
 	conn := tls.Client(client(t, s), &tls.Config{InsecureSkipVerify: true})
 	echoes(t, conn, []byte("hello"))
-	s.cmd.Process.Signal(os.Interrupt)
+	systest.Interrupt(s.cmd.Process)
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil || err.Error() != "EOF" { // a close_notify
 		t.Errorf("%d bytes, %v", n, err)
 	}
@@ -221,11 +222,11 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 		{exitUsage, "serve echo --tls-self-signed --mode goroutines", "is for the mode loop, and goroutines has no such thing"},
 		{exitUsage, "serve echo --tls-cert CERT --tls-key KEY --mode blocking", "is for the mode loop"},
 		{exitUsage, "serve echo --listen tls://:7443", "--tls-cert and --tls-self-signed have every --listen speak TLS"},
-		{exitFailed, "serve echo --tls-cert NONE --tls-key KEY", "NONE: no such file"},
-		{exitFailed, "serve echo --tls-cert NONE --tls-key NONE", "NONE: no such file"},
+		{exitFailed, "serve echo --tls-cert NONE --tls-key KEY", "NONE: " + noFile},
+		{exitFailed, "serve echo --tls-cert NONE --tls-key NONE", "NONE: " + noFile},
 		{exitFailed, "serve echo --tls-cert CERT --tls-key OTHER", "private key does not match public key"},
 		{exitFailed, "serve echo --tls-cert KEY --tls-key CERT", "CERT"},
-		{exitFailed, "serve echo --tls-self-signed --tls-client-ca NONE", "NONE: no such file"},
+		{exitFailed, "serve echo --tls-self-signed --tls-client-ca NONE", "NONE: " + noFile},
 		{exitFailed, "serve echo --tls-self-signed --tls-client-ca KEY", "KEY has no certificate in it"},
 		{exitUsage, "serve proxy --to tls:///run/s.sock", `--to: address "tls:///run/s.sock": tls:// takes HOST:PORT`},
 		{exitUsage, "serve proxy --to tls://:7", "try 127.0.0.1:7"},
@@ -238,11 +239,11 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 		{exitUsage, "dial --tls-insecure 127.0.0.1:7", "--tls-insecure is for tls://HOST:PORT"},
 		{exitUsage, "dial --tls-cert CERT tls://127.0.0.1:7", "--tls-cert and --tls-key belong together"},
 		{exitUsage, "dial --tls-insecure --tls-ca CERT tls://127.0.0.1:7", "trusts anybody"},
-		{exitFailed, "dial --tls-ca NONE tls://127.0.0.1:7", "NONE: no such file"},
+		{exitFailed, "dial --tls-ca NONE tls://127.0.0.1:7", "NONE: " + noFile},
 		{exitFailed, "dial --tls-cert CERT --tls-key OTHER tls://127.0.0.1:7", "CERT with OTHER: tls: private key does not match"},
 		{exitUsage, "bench --tls-server-name x 127.0.0.1:7", "--tls-server-name is for tls://HOST:PORT"},
 		{exitUsage, "bench tls://@name", "tls:// takes HOST:PORT"},
-		{exitFailed, "bench --tls-ca NONE tls://127.0.0.1:7", "NONE: no such file"},
+		{exitFailed, "bench --tls-ca NONE tls://127.0.0.1:7", "NONE: " + noFile},
 	} {
 		files := strings.NewReplacer("CERT", cert, "OTHER", other, "KEY", key, "NONE", none)
 		args := strings.Fields(call.args)

@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -15,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // Bytes that were sent before the signal come back after it, however slowly they are read.
@@ -34,7 +34,7 @@ func TestShutdownLosesNothingThatIsInFlight(t *testing.T) {
 			}
 		}
 		s.await("connected", clients)
-		s.cmd.Process.Signal(syscall.SIGTERM)
+		systest.Terminate(s.cmd.Process)
 		s.await("shutting down", 1)
 		for i, conn := range conns {
 			var heard bytes.Buffer
@@ -71,7 +71,7 @@ func TestShutdownServesTheBacklogFirst(t *testing.T) {
 			conns[i] = client(t, s)
 			conns[i].Write([]byte("hello"))
 		}
-		s.cmd.Process.Signal(syscall.SIGINT)
+		systest.Interrupt(s.cmd.Process)
 		for i, conn := range conns {
 			if heard, err := io.ReadAll(conn); err != nil || string(heard) != "hello" {
 				t.Errorf("client %d: %q, %v", i, heard, err)
@@ -89,11 +89,11 @@ func TestShutdownEndsWithTheGracePeriod(t *testing.T) {
 	inEveryMode(t, func(t *testing.T, mode string) {
 		s := serve(t, "echo", "--mode", mode, "--grace=200ms")
 		stalled := stall(t, s)
-		s.cmd.Process.Signal(syscall.SIGTERM)
+		systest.Terminate(s.cmd.Process)
 		if code := s.wait(); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
-		if _, err := io.Copy(io.Discard, stalled); !errors.Is(err, syscall.ECONNRESET) {
+		if _, err := io.Copy(io.Discard, stalled); !systest.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the client got %v", err)
 		}
 	})
@@ -103,9 +103,9 @@ func TestASecondSignalEndsTheServerAtOnce(t *testing.T) {
 	inEveryMode(t, func(t *testing.T, mode string) {
 		s := serve(t, "echo", "--mode", mode, "--grace=10m")
 		stall(t, s)
-		s.cmd.Process.Signal(syscall.SIGTERM)
+		systest.Terminate(s.cmd.Process)
 		s.await("shutting down", 1)
-		s.cmd.Process.Signal(syscall.SIGINT)
+		systest.Interrupt(s.cmd.Process)
 		if code := s.wait(); code != 128+int(syscall.SIGINT) {
 			t.Errorf("exit code %d", code)
 		}
@@ -116,13 +116,13 @@ func TestShutdownAcceptsNobodyMore(t *testing.T) {
 	inEveryMode(t, func(t *testing.T, mode string) {
 		s := serve(t, "echo", "--mode", mode, "--grace=10s")
 		stalled := stall(t, s)
-		s.cmd.Process.Signal(syscall.SIGTERM)
+		systest.Terminate(s.cmd.Process)
 		until(t, "connections are refused", func() bool {
 			conn, err := net.Dial("tcp", s.addrs[0])
 			if err == nil {
 				conn.Close()
 			}
-			return errors.Is(err, syscall.ECONNREFUSED)
+			return systest.Is(err, syscall.ECONNREFUSED)
 		})
 		stalled.Close()
 		s.wait()
@@ -153,7 +153,7 @@ func TestAServerOutlivesTheReaderOfItsLog(t *testing.T) {
 			echoes(t, conn, []byte("hello"))
 			conn.Close()
 		}
-		cmd.Process.Signal(syscall.SIGTERM)
+		systest.Terminate(cmd.Process)
 		if err := cmd.Wait(); err != nil {
 			t.Error(err)
 		}
@@ -208,7 +208,7 @@ func TestShutdownUnderLoadCutsNoReplyShort(t *testing.T) {
 	for range clients {
 		<-ready
 	}
-	s.cmd.Process.Signal(syscall.SIGTERM)
+	systest.Terminate(s.cmd.Process)
 	all.Wait()
 	if code := s.wait(); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -1,5 +1,3 @@
-//go:build unix
-
 package main
 
 import (
@@ -22,7 +20,7 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve echo --max-conns many", "--max-conns"},
 		{"serve echo --grace -1s", "cannot be negative"},
 		{"serve echo --listen 7007", "try 127.0.0.1:7007"},
-		{"serve echo --mode epoll --loops 2", "--loops is for the mode loop, and epoll has no such thing"},
+		{"serve echo --mode poll --loops 2", "--loops is for the mode loop, and poll has no such thing"},
 		{"serve echo --mode goroutines --read-buffer 64k", "--read-buffer is for the mode loop"},
 		{"serve lines --mode goroutines", "lines is served in the mode loop, and not in goroutines"},
 		{"serve proxy --mode poll --to 127.0.0.1:7", "proxy is served in the mode loop, and not in poll"},

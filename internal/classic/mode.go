@@ -1,6 +1,7 @@
 package classic
 
 import (
+	"runtime"
 	"slices"
 
 	"github.com/switchboard-go/switchboard/selector"
@@ -18,13 +19,15 @@ func Modes() []Mode {
 	modes := []Mode{
 		{"blocking", "one client at a time, the others wait in the backlog", (*Server).blocking},
 		{"goroutines", "a goroutine for each client", (*Server).goroutines},
-		{"processes", "a worker process for each processor, accepting from the same socket", (*Server).processes},
+	}
+	if runtime.GOOS != "windows" { // where no child inherits a socket by its number
+		modes = append(modes, Mode{"processes", "a worker process for each processor, accepting from the same socket", (*Server).processes})
 	}
 	here := selector.Mechanisms()
 	if slices.Contains(here, "select") {
 		modes = append(modes, Mode{"select", "one thread, waiting in select with three lists", (*Server).selectLists})
 	}
-	for _, mechanism := range []string{"poll", "epoll", "kqueue"} {
+	for _, mechanism := range []string{"poll", "epoll", "kqueue", "afd"} {
 		if slices.Contains(here, mechanism) {
 			modes = append(modes, onSelector(mechanism, "one thread, waiting in "+mechanism))
 		}

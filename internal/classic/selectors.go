@@ -7,7 +7,7 @@ import (
 	"github.com/switchboard-go/switchboard/socket"
 )
 
-// The selectors server is one thread that waits for all its clients at once, on any mechanism: poll, epoll or kqueue.
+// The selectors server is one thread that waits for all its clients at once, on any mechanism: poll, epoll, kqueue or afd.
 // Unlike with select, what to wait for is told when it changes, not before every wait, and each event brings the
 // caller's own data with it: a listener or a line, so that no table of clients is needed.
 func (s *Server) selectors(mechanism string) error {

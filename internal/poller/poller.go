@@ -1,6 +1,7 @@
-// Package poller opens the poller of Go's runtime while there are descriptors for it.
+// Package poller is where goroutines wait for descriptors without a thread. An [FD] waits in the poller of Go's runtime, or
+// on Windows in a poller of this package's, as the runtime's waits for its own calls only.
 //
-// The runtime opens it when a goroutine first has to wait, for a descriptor or for a timer, and ends the process if it
+// Open opens the poller of the runtime while there are descriptors for it. The runtime opens it when a goroutine first has to wait, for a descriptor or for a timer, and ends the process if it
 // cannot ("runtime: netpollinit failed"). A server whose every descriptor is taken must not come to that.
 package poller
 

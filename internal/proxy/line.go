@@ -126,8 +126,8 @@ func (b *backend) Closed(_ *switchboard.Conn, err error) {
 	}
 }
 
-// isShortage tells whether err is this system's want of descriptors or memory, and not the target's fault.
+// isShortage tells whether err is this system's want of descriptors, memory or ports, and not the target's fault.
 func isShortage(err error) bool {
-	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM},
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL},
 		func(errno error) bool { return errors.Is(err, errno) })
 }

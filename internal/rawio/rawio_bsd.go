@@ -6,29 +6,46 @@ import (
 	"errors"
 	"math"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Recv reads into p (recv(2)). Zero bytes without an errno is the end of input.
+// maxLength is the most bytes of one call. macOS and FreeBSD refuse 2 GiB and more.
+const maxLength = 1 << 30
+
+// Recv reads into p (read(2)). Zero bytes without an errno is the end of input.
 func Recv(fd int, p []byte) (int, syscall.Errno) {
-	return retried(func() (int, error) { return unix.Read(fd, p) })
+	return retried(func() (int, error) { return unix.Read(fd, p[:min(len(p), maxLength)]) })
 }
 
-// Send writes p. Go's runtime ignores the SIGPIPE of descriptors above 2.
+// Send writes p (sendmsg(2)) and raises no SIGPIPE.
 func Send(fd int, p []byte) (int, syscall.Errno) {
-	return retried(func() (int, error) { return unix.Write(fd, p) })
+	return retried(func() (int, error) {
+		return unix.SendmsgN(fd, p[:min(len(p), maxLength)], nil, nil, unix.MSG_NOSIGNAL)
+	})
 }
 
-// Sendv writes the slices one after another; x/sys has writev(2) on few of these systems, so the first non-empty one.
+// Sendv writes the slices one after another in one call (sendmsg(2)); of more than 16 that are not empty, the first 16.
 func Sendv(fd int, bufs [][]byte) (int, syscall.Errno) {
+	var list [16][]byte
+	n, room := 0, maxLength
 	for _, b := range bufs {
-		if len(b) > 0 {
-			return Send(fd, b)
+		if n == len(list) || room == 0 {
+			break
+		}
+		if b = b[:min(len(b), room)]; len(b) > 0 {
+			list[n] = b
+			room -= len(b)
+			n++
 		}
 	}
-	return 0, 0
+	switch n {
+	case 0:
+		return 0, 0
+	case 1:
+		return Send(fd, list[0]) // which allocates nothing
+	}
+	return retried(func() (int, error) { return unix.SendmsgBuffers(fd, list[:n], nil, nil, unix.MSG_NOSIGNAL) })
 }
 
 func retried(call func() (int, error)) (int, syscall.Errno) {
@@ -77,14 +94,6 @@ func peer(sa unix.Sockaddr) (p Peer) {
 		p.ip, p.scope, p.port, p.bits = sa.Addr, sa.ZoneId, uint16(sa.Port), 128
 	}
 	return p
-}
-
-// Untaken is not known here, and need not be: a socket can be written as soon as the peer has taken 2 KiB.
-func Untaken(fd int) int { return -1 }
-
-// KeepAlive has the system ask a silent peer now and then whether it lives (setsockopt(2), SO_KEEPALIVE), at its own times.
-func KeepAlive(fd int, after time.Duration) error {
-	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
 
 // Socket makes a non-blocking stream socket that is closed on exec.

@@ -1,38 +1,82 @@
 package rawio
 
 import (
-	"errors"
-	"fmt"
-	"net/netip"
+	"math"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/windows"
+
+	"github.com/switchboard-go/switchboard/internal/winsock"
 )
 
-// Windows has readiness for sockets only through Winsock's own calls, which the selectors do not carry: every call says so.
-var errPlatform = fmt.Errorf("event loops are not there on windows yet: %w", errors.ErrUnsupported)
+// Recv reads into p (recv). Zero bytes without an errno is the end of input.
+func Recv(fd int, p []byte) (int, syscall.Errno) {
+	if len(p) == 0 {
+		return 0, 0 // Winsock would look for the end of input all the same
+	}
+	return winsock.Recv(fd, p, 0)
+}
 
-func Recv(fd int, p []byte) (int, syscall.Errno)            { return 0, syscall.ENOTSUP }
-func Send(fd int, p []byte) (int, syscall.Errno)            { return 0, syscall.ENOTSUP }
-func Sendv(fd int, bufs [][]byte) (int, syscall.Errno)      { return 0, syscall.ENOTSUP }
-func Accept(fd int) (int, Peer, syscall.Errno)              { return -1, Peer{}, syscall.ENOTSUP }
-func Untaken(fd int) int                                    { return -1 }
-func Socket(family int) (int, error)                        { return -1, errPlatform }
-func Dup(fd int) (int, error)                               { return -1, errPlatform }
-func Close(fd int)                                          {}
-func NoDelay(fd int) error                                  { return errPlatform }
-func KeepAlive(fd int, after time.Duration) error           { return errPlatform }
-func ShutdownWrite(fd int) syscall.Errno                    { return syscall.ENOTSUP }
-func Reset(fd int)                                          {}
-func SocketError(fd int) syscall.Errno                      { return syscall.ENOTSUP }
-func ConnectInet(int, netip.AddrPort, uint32) syscall.Errno { return syscall.ENOTSUP }
-func ConnectUnix(fd int, path string) syscall.Errno         { return syscall.ENOTSUP }
-func Uninherited(fd int) int                                { return 0 }
-func LocalName(fd int) (Peer, string)                       { return Peer{}, "" }
-func PeerName(fd int) (Peer, string)                        { return Peer{}, "" }
+// Send writes p, of which it takes 64 KiB at most (send; see winsock.MaxSend).
+func Send(fd int, p []byte) (int, syscall.Errno) {
+	if len(p) == 0 {
+		return 0, 0
+	}
+	return winsock.Send(fd, p[:min(len(p), winsock.MaxSend)], 0)
+}
 
-// What unix has.
-const (
-	INET  = syscall.AF_INET
-	INET6 = syscall.AF_INET6
-	UNIX  = syscall.AF_UNIX
-)
+// Sendv writes the slices one after another in one call (WSASend), of which it takes 64 KiB at most.
+func Sendv(fd int, bufs [][]byte) (int, syscall.Errno) {
+	return winsock.SendBuffers(fd, bufs, winsock.MaxSend, 0, nil)
+}
+
+// Accept takes a connection from a listening socket (accept), non-blocking and not inheritable.
+func Accept(fd int) (int, Peer, syscall.Errno) {
+	var from winsock.Sockaddr
+	conn, errno := winsock.Accept(fd, &from)
+	if errno != 0 {
+		return -1, Peer{}, errno
+	}
+	return conn, peer(&from), 0
+}
+
+func peer(sa *winsock.Sockaddr) Peer {
+	ap, scope := sa.Inet()
+	if !ap.IsValid() {
+		return Peer{}
+	}
+	return PeerOf(ap, scope)
+}
+
+// Untaken is not known here: Winsock tells only what is in flight, not what waits behind it. The peer is seen to take
+// what one Send sent, 64 KiB at most.
+func Untaken(fd int) int { return -1 }
+
+// KeepAlive has the system ask a peer that was silent for so long whether it lives (SO_KEEPALIVE, TCP_KEEPIDLE).
+func KeepAlive(fd int, after time.Duration) error { return errorOf(winsock.KeepAlive(fd, after)) }
+
+// Socket makes a non-blocking stream socket that no child process inherits.
+func Socket(family int) (int, error) {
+	fd, errno := winsock.Socket(family, windows.SOCK_STREAM, 0)
+	return fd, errorOf(errno)
+}
+
+// Dup returns another handle of the same socket (WSADuplicateSocket).
+func Dup(fd int) (int, error) {
+	dup, errno := winsock.Dup(fd)
+	return dup, errorOf(errno)
+}
+
+// Close gives the handle back. A close of a socket with no linger time never waits.
+func Close(fd int) { winsock.Close(fd) }
+
+// Uninherited returns how many of the connections that a TCP listener gives next are not sure to have its options: all.
+func Uninherited(fd int) int { return math.MaxInt }
+
+func errorOf(errno syscall.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return errno
+}

@@ -178,7 +178,7 @@ func (b *Bell) park() error {
 	b.sleeps.Store(parked)
 	b.signal(true)
 	defer b.signal(false)
-	if err := b.ring.Submit(); err != nil {
+	if err := b.ring.Submit(); err != nil || b.ring.Queued() > 0 { // what was not taken must not wait for what may never come
 		return err
 	}
 	b.asked = false

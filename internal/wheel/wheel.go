@@ -12,7 +12,10 @@ const (
 	slotBits = 6
 	slots    = 1 << slotBits
 	levels   = 6 // 64^6 ticks: two years of milliseconds
-	farthest = 1<<(slotBits*levels) - 1
+
+	// farthest is how many ticks ahead a timer can be placed; a later one is placed there, and again when its time comes. It is
+	// short of a round of the coarsest level, in which a timer would else lie in the slot that is being worked off.
+	farthest = (slots - 2) << (slotBits * (levels - 1))
 )
 
 // A Timer is one entry, a field of what it wakes: as the first field it can be converted to that with unsafe.Pointer,

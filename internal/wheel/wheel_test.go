@@ -106,3 +106,20 @@ func BenchmarkStartStop(b *testing.B) {
 		w.Start(&timers[i%1024], int64(i%100000))
 	}
 }
+
+func TestTimerBeyondTheLastLevelWaits(t *testing.T) {
+	for _, now := range []int64{0, 1, 63, 64, 12345, 1<<30 - 1, 1 << 30, 1<<36 - 1, 1<<36 + 5} {
+		for _, when := range []int64{1<<36 - 1 + now, 1<<36 + now, 1<<40 + now, 1<<62 + now, 1<<63 - 1} {
+			var w Wheel
+			var timer Timer
+			w.Advance(now, func(*Timer) { t.Fatal("nothing was started") })
+			w.Start(&timer, when)
+			for _, step := range []int64{0, 1, 1 << 20, 1 << 31, 1 << 35} {
+				w.Advance(now+step, func(*Timer) { t.Fatalf("at %d it fires at %d, not %d", now, now+step, when) })
+			}
+			if next, ok := w.Next(); !ok || next > when {
+				t.Errorf("at %d the next is %d, %v, for %d", now, next, ok, when)
+			}
+		}
+	}
+}

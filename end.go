@@ -1,0 +1,345 @@
+package switchboard
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/engine"
+)
+
+// ending is how a connection will end, and why.
+type ending struct {
+	err error
+	how manner
+}
+
+// A manner is how a connection ends. What looks like success to the peer is only the first.
+type manner uint8
+
+const (
+	order   manner = iota // once all is sent: the end of output, and over TLS a close_notify
+	failure               // once all is sent and acknowledged: a reset
+	abort                 // at once: a reset; what is queued is dropped
+)
+
+// mannerOf returns how a connection ends because of err.
+func mannerOf(err error) manner {
+	if err == nil || err == ErrIdle {
+		return order
+	}
+	return failure
+}
+
+// CloseWrite ends the output: what was written is sent, and then the peer reads the end of input (shutdown(2), SHUT_WR).
+// Reading goes on. When the peer has ended its side as well, the connection is over. Any goroutine may call it.
+func (c *Conn) CloseWrite() error {
+	c.mu.Lock()
+	if c.out&(closed|noOutput) != 0 || c.ending != nil {
+		c.mu.Unlock()
+		return c.closedError("closewrite")
+	}
+	c.out |= noOutput
+	c.tellUnlock()
+	return nil
+}
+
+// Close ends the connection in order: what was written is sent, the peer reads the end of input, and when it has ended
+// its side too, or Server.LingerTimeout is over, the connection is gone and Handler.Closed called. Until then what the
+// peer still sends is dropped: to close a socket on unread input would be a reset, which can cost the peer the last of
+// what it was sent. The handler gets no more Data. A second Close does nothing. Any goroutine may call it.
+func (c *Conn) Close() error {
+	c.end(nil)
+	return nil
+}
+
+// Abort ends the connection at once: what is queued is dropped and the peer gets a reset. Handler.Closed is told
+// ErrAborted. Any goroutine may call it.
+func (c *Conn) Abort() { c.drop(ErrAborted) }
+
+// end ends c because of err, which may be nil, once what was written is sent. The handler will be told err.
+func (c *Conn) end(err error) { c.endHow(mannerOf(err), err) }
+
+// drop ends c at once. The handler will be told err.
+func (c *Conn) drop(err error) { c.endHow(abort, err) }
+
+func (c *Conn) endHow(how manner, err error) {
+	c.mu.Lock()
+	if c.out&closed != 0 || c.ending != nil && (c.ending.how == abort || how != abort) {
+		c.mu.Unlock()
+		return
+	}
+	if c.ending != nil && c.ending.err != nil && how == abort {
+		err = c.ending.err // why it was ending already
+	}
+	c.endAs(how, err)
+	c.tellUnlock()
+}
+
+// endAs decides how c ends, if that is not decided. mu is held.
+func (c *Conn) endAs(how manner, err error) {
+	if c.ending == nil || c.ending.how < how {
+		c.ending = &ending{err, how}
+		c.stop.Store(true)
+	}
+}
+
+// endedFor returns why c ends, once that is decided.
+func (c *Conn) endedFor() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending == nil {
+		return nil
+	}
+	return c.ending.err
+}
+
+// tellUnlock unlocks mu, and tells the loop to look at c unless it is about to anyway.
+func (c *Conn) tellUnlock() {
+	tell := c.out&posted == 0 && !c.inTurn()
+	if tell {
+		c.out |= posted
+	}
+	c.mu.Unlock()
+	if tell {
+		c.loop.post(c)
+	}
+}
+
+// endOutput tells the peer, once, that no more will come, and ends c if the peer has said so too.
+func (c *Conn) endOutput(out outFlags) (gone bool) {
+	if out&endSent == 0 {
+		c.mu.Lock()
+		c.out |= endSent
+		c.mu.Unlock()
+		errno := c.loop.kernel.ShutdownWrite(int(c.line.FD))
+		if errno != 0 && errno != syscall.ENOTCONN { // not connected: the peer has reset, which reading will tell
+			c.breakDown(callError("shutdown", c.RemoteAddr(), errno))
+			return true
+		}
+	}
+	if c.flags&endTold != 0 {
+		c.finish(nil)
+		return true
+	}
+	return false
+}
+
+// depart takes the way out that was decided, when nothing is queued or at once.
+func (c *Conn) depart(e *ending) {
+	k, fd := c.loop.kernel, int(c.line.FD)
+	switch {
+	case e.how == abort, e.how == failure && c.state < stateOpen:
+		if fd >= 0 {
+			k.Reset(fd)
+		}
+		c.finish(e.err)
+	case c.state < stateOpen:
+		if e.err == nil {
+			e.err = ErrAborted // before it could begin
+		}
+		c.finish(e.err)
+	case c.state != stateOpen: // it is departing
+	case e.how == failure:
+		c.state = stateResetting
+		c.dropInput()
+		more := c.extra()
+		more.since, more.heard, more.pause = c.loop.clock(), -1, 1
+		c.checkReset()
+	case c.flags&inputEnded != 0 || c.loop.limits.LingerTimeout < 0:
+		c.finish(e.err)
+	case k.ShutdownWrite(fd) != 0:
+		c.finish(e.err) // the peer is gone already
+	default:
+		c.state = stateLingering
+		c.dropInput()
+		c.extra().since = c.loop.clock()
+		c.schedule()
+		c.watch(engine.Read)
+	}
+}
+
+const (
+	// resetAfter is how long a failed connection waits for its reset where the system does not tell what the peer has
+	// acknowledged, in ticks.
+	resetAfter = 100
+
+	// resetQuiet is for how long the peer must have said nothing before the reset, if it was still sending when the
+	// connection failed, in ticks: many programs that cannot write read nothing more, and would lose what they were told.
+	resetQuiet = 50
+)
+
+// checkReset resets c, which has failed, when the peer's system has acknowledged all that was sent and the peer sends no more,
+// or when either is late. There is no event for that: it is looked for at growing intervals. What the peer still sends is dropped.
+func (c *Conn) checkReset() {
+	more, l, fd := c.extra(), c.loop, int(c.line.FD)
+	now, left := l.clock(), l.kernel.Untaken(fd)
+	if c.flags&inputEnded == 0 && l.kernel.Ready(fd, engine.Read) != 0 {
+		more.heard = now
+	}
+	late := l.limits.LingerTimeout < 0 || now-more.since >= ticks(l.limits.LingerTimeout)
+	taken := left == 0 || left < 0 && now-more.since >= resetAfter
+	quiet := c.Sent() == 0 || c.flags&inputEnded != 0 || more.heard < 0 || now-more.heard >= resetQuiet
+	if late || taken && quiet {
+		l.kernel.Reset(fd)
+		c.finish(c.endedFor())
+		return
+	}
+	l.deadlines.Start(&c.deadline, l.clock()+more.pause)
+	more.pause = min(2*more.pause, 50)
+	c.watch(c.want(0))
+}
+
+// failed ends c for what the system said.
+func (c *Conn) failed(call string, errno syscall.Errno) {
+	switch c.state {
+	case stateLingering, stateResetting: // everything was sent and ended: how the peer goes does not matter
+		c.finish(c.endedFor())
+	case stateHandshaking:
+		c.failHandshake(os.NewSyscallError(call, errno))
+	default:
+		c.mu.Lock()
+		e, queued := c.ending, c.pending()
+		c.mu.Unlock()
+		if e != nil && (e.err != nil || queued == 0) { // it was on its way out, with nothing left to lose or for a reason of its own
+			c.breakDown(e.err)
+			return
+		}
+		c.breakDown(callError(call, c.RemoteAddr(), errno))
+	}
+}
+
+// breakDown is finish for a failure of the system's: the peer, if it is there still, is not to take it for the end in order.
+func (c *Conn) breakDown(err error) {
+	if c.line.FD >= 0 {
+		c.loop.kernel.Reset(int(c.line.FD))
+	}
+	c.finish(err)
+}
+
+// finish ends c: the descriptor is given back, the memory let go, and the handler told.
+func (c *Conn) finish(err error) {
+	if c.state == stateGone {
+		return
+	}
+	l := c.loop
+	c.mu.Lock()
+	batched := c.out&inBatch != 0
+	c.mu.Unlock()
+	if batched {
+		l.engine.Submit() // its last bytes are for this descriptor, and whether they are taken is to be told
+	}
+	c.state = stateGone
+	c.mu.Lock()
+	lost := c.pendingCipher()
+	t := c.encryption()
+	if t != nil {
+		lost = t.unsent(lost)
+	}
+	l.count.Queued -= int64(c.counted)
+	c.dropInflow()
+	c.queue.Drop(c.queue.Len())
+	c.out |= closed
+	c.mu.Unlock()
+	c.stop.Store(true)
+	c.dropInput()
+	if t != nil {
+		c.leaveHandshake()
+	}
+	l.deadlines.Stop(&c.deadline)
+	c.stopTimers()
+	c.mu.Lock() // for whoever looks at the descriptor
+	l.engine.Release(&c.line)
+	c.mu.Unlock()
+	l.forget(c)
+	if more := c.more.Load(); more != nil && more.dial != nil {
+		more.dial.done()
+	}
+	if lost > 0 {
+		err = unsent(lost, err)
+	}
+	c.tellClosed(err)
+}
+
+// tellClosed tells the handler, and who else wants to know, that c is gone.
+func (c *Conn) tellClosed(err error) {
+	l := c.loop
+	if log := l.server.logger(); err != nil && log.Enabled(context.Background(), slog.LevelDebug) {
+		log.Debug("a connection failed", "remote", c.RemoteAddr(), "error", err)
+	}
+	if c.flags&turnedAway != 0 {
+		if p, ok := c.handler.(*pipe); ok {
+			p.before = nil
+			p.Closed(c, err)
+		}
+		return
+	}
+	if c.handler == nil {
+		return
+	}
+	l.count.Ends.add(err)
+	l.call(c, func() { c.handler.Closed(c, err) })
+	if t := l.server.trace; t != nil && t.Closed != nil {
+		l.call(c, func() { t.Closed(c, err) })
+	}
+}
+
+// Ends counts connections by why they ended.
+type Ends struct {
+	Orderly   int64 // both sides ended, or Close
+	Idle      int64 // ErrIdle, ErrHalfClosed
+	Stalled   int64 // ErrStalled
+	Panics    int64 // a *PanicError
+	Invalid   int64 // ErrTooLong, ErrBadCount, io.ErrUnexpectedEOF
+	Reset     int64 // the peer reset the connection, or the system gave it up (ECONNRESET, EPIPE, ETIMEDOUT)
+	Aborted   int64 // Abort, or Server.Close
+	Piped     int64 // the other connection of a Pipe failed
+	Failed    int64 // all other errors: of handlers, of TLS, of dialling
+	Truncated int64 // those of all above that lost bytes which Write had taken (ErrUnsent)
+}
+
+func (e *Ends) add(err error) {
+	if err == nil {
+		e.Orderly++
+		return
+	}
+	var panicked *PanicError
+	switch is := func(target error) bool { return errors.Is(err, target) }; {
+	case is(ErrIdle), is(ErrHalfClosed):
+		e.Idle++
+	case is(ErrStalled):
+		e.Stalled++
+	case errors.As(err, &panicked):
+		e.Panics++
+	case is(ErrTooLong), is(ErrBadCount), is(io.ErrUnexpectedEOF):
+		e.Invalid++
+	case is(syscall.ECONNRESET), is(syscall.EPIPE), is(syscall.ETIMEDOUT):
+		e.Reset++
+	case is(ErrAborted), is(ErrServerClosed):
+		e.Aborted++
+	case is(ErrPiped):
+		e.Piped++
+	default:
+		e.Failed++
+	}
+	if errors.Is(err, ErrUnsent) {
+		e.Truncated++
+	}
+}
+
+// sum adds what another loop counted.
+func (e *Ends) sum(o *Ends) {
+	e.Orderly += o.Orderly
+	e.Idle += o.Idle
+	e.Stalled += o.Stalled
+	e.Panics += o.Panics
+	e.Invalid += o.Invalid
+	e.Reset += o.Reset
+	e.Aborted += o.Aborted
+	e.Piped += o.Piped
+	e.Failed += o.Failed
+	e.Truncated += o.Truncated
+}

@@ -1,0 +1,375 @@
+package simkernel
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// A Stream is bytes that tell whose they are and where they belong.
+type Stream uint32
+
+// At returns the byte at a position.
+func (s Stream) At(at int64) byte {
+	x := (uint64(s)<<40 ^ uint64(at)) * 0x9e3779b97f4a7c15
+	x = (x ^ x>>32) * 0xbf58476d1ce4e5b9
+	return byte(x >> 56)
+}
+
+// Fill fills p with the bytes from a position on.
+func (s Stream) Fill(p []byte, from int64) {
+	for i := range p {
+		p[i] = s.At(from + int64(i))
+	}
+}
+
+// Check returns the index of the first byte of p that is not the stream's, or -1.
+func (s Stream) Check(p []byte, from int64) int {
+	for i, b := range p {
+		if b != s.At(from+int64(i)) {
+			return i
+		}
+	}
+	return -1
+}
+
+// How a peer ends.
+type Ending uint8
+
+const (
+	Stays       Ending = iota // until the program ends the connection
+	HalfCloses                // ends its output, and closes when the program has ended its own
+	Closes                    // closes, whatever is still to come
+	Resets                    // drops everything
+	CloseResets               // ends its output, and resets a little later
+
+	endings
+)
+
+// A Plan is what a peer does.
+type Plan struct {
+	Send        int           // bytes that it writes
+	Chunk       int           // at most so many at once
+	Every       time.Duration // and then waits for so long
+	Read        int           // at most so many bytes at once. Zero: all that there is
+	ReadEvery   time.Duration // and then waits for so long
+	StopAt      int64         // bytes read after which it reads no more, until ResumeAt. Negative: it always reads
+	ResumeAt    time.Duration // since its beginning. Zero: never
+	End         Ending
+	After       time.Duration // from its last byte to its end
+	EndsInMidst bool          // it ends after half of what it would send
+	EndsAt      time.Duration // since its beginning it ends, whatever it has sent. Zero: not so
+}
+
+// A Peer is the program at the other end of a connection.
+type Peer struct {
+	Plan
+	ID      Stream
+	Out     Stream // what it writes
+	In      Stream // what it is to read
+	Echo    bool   // it writes what it has read, and nothing else
+	Dialled bool   // the program has called it
+	At      string // at this address
+
+	k       *Kernel
+	sock    *sock
+	of      *sock // the program's end
+	sent    int64
+	got     int64
+	wrong   string
+	heard   PeerEnd
+	echo    []byte
+	writing bool
+	reading bool
+	ending  bool
+	ended   bool // its output
+	closed  bool
+	since   time.Duration
+	last    time.Duration
+	took    time.Duration
+}
+
+// A PeerEnd is how the connection has ended, as the peer sees it.
+type PeerEnd uint8
+
+const (
+	Open  PeerEnd = iota
+	Ended         // in order
+	Reset
+)
+
+// Sent returns how many bytes the peer has written, Got how many it has read.
+func (p *Peer) Sent() int64 { return p.sent }
+func (p *Peer) Got() int64  { return p.got }
+
+// Heard tells how the program has ended its output.
+func (p *Peer) Heard() PeerEnd { return p.heard }
+
+// Wrong says which byte was not the one that belonged there, or is empty.
+func (p *Peer) Wrong() string { return p.wrong }
+
+// HasEnded tells whether the peer has ended its output, or all.
+func (p *Peer) HasEnded() bool { return p.ended || p.closed }
+
+// LastSent returns when the peer has last written something.
+func (p *Peer) LastSent() time.Duration { return p.last }
+
+// LastRead returns when the peer has last read something.
+func (p *Peer) LastRead() time.Duration { return p.took }
+
+// LastTaken returns when the peer's system last took something of what the program sent, zero if there is no more to take.
+func (p *Peer) LastTaken() time.Duration {
+	if p.sock == nil || p.sock.other == nil || len(p.sock.other.out) == 0 {
+		return 0
+	}
+	return p.sock.other.taken
+}
+
+// Reads tells whether the peer goes on reading what there is.
+func (p *Peer) Reads() bool {
+	return !p.closed && (p.StopAt < 0 || p.got < p.StopAt || p.ResumeAt > 0 && p.k.now >= p.since+p.ResumeAt)
+}
+
+// Unix tells whether the connection is one of Unix sockets, on which there is no reset.
+func (p *Peer) Unix() bool { return p.sock != nil && p.sock.unix }
+
+// Closed tells whether the peer has closed its end.
+func (p *Peer) Closed() bool { return p.closed }
+
+func (p *Peer) String() string {
+	return fmt.Sprintf("peer %d (%+v): sent %d, got %d, ended %v, closed %v, heard %v", p.ID, p.Plan, p.sent, p.got, p.ended, p.closed, p.heard)
+}
+
+// Peers returns all that there have been.
+func (k *Kernel) Peers() []*Peer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.peers
+}
+
+func (k *Kernel) newPeer(at string) *Peer {
+	id := Stream(len(k.peers) + 1)
+	p := &Peer{k: k, ID: id, Out: 2 * id, In: 2*id + 1, Plan: k.plan(), Dialled: at != "", At: at}
+	k.peers = append(k.peers, p)
+	if k.Play != nil {
+		k.Play(p)
+	}
+	return p
+}
+
+func (k *Kernel) plan() Plan {
+	among := func(d ...time.Duration) time.Duration { return d[k.rng.IntN(len(d))] }
+	p := Plan{
+		Send:      []int{0, 1, 100, 1000, 5000, 20000, 60000}[k.rng.IntN(7)],
+		Chunk:     []int{1 + k.rng.IntN(50), 1000, 10000, 1 << 20}[k.rng.IntN(4)],
+		Every:     among(0, 0, 10*time.Microsecond, time.Millisecond),
+		ReadEvery: among(0, 0, 50*time.Microsecond, time.Millisecond),
+		StopAt:    -1,
+		End:       Ending(k.rng.IntN(int(endings))),
+		After:     among(0, time.Millisecond, 100*time.Millisecond),
+	}
+	p.Chunk = max(p.Chunk, p.Send/200)
+	if k.rng.IntN(2) == 0 {
+		p.Read = 200 + k.rng.IntN(5000)
+	}
+	if k.rng.IntN(4) == 0 {
+		p.StopAt = int64(k.rng.IntN(20000))
+		if k.rng.IntN(3) > 0 {
+			p.ResumeAt = time.Duration(1+k.rng.IntN(3000)) * time.Millisecond
+		}
+	}
+	p.EndsInMidst = k.rng.IntN(6) == 0
+	if k.rng.IntN(6) == 0 {
+		p.EndsAt = time.Duration(1+k.rng.IntN(500)) * time.Millisecond
+	}
+	return p
+}
+
+// Call has a peer connect to a listening socket after d.
+func (k *Kernel) Call(listening int, d time.Duration) *Peer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ln, ok := find[*listener](k, "Call", listening)
+	if !ok {
+		panic("simkernel: Call: not a listener")
+	}
+	p := k.newPeer("")
+	s := k.newSock(ln.unix)
+	s.owner, s.local, s.remote, s.state = p, k.localPort(), ln.address, stateConnecting
+	p.sock = s
+	k.after(d, func() { ln.arrive(s, p.begin) })
+	return p
+}
+
+// Address returns the address of the peer's end as the program sees it.
+func (p *Peer) Address() string { return p.sock.local.String() }
+
+func (p *Peer) begin() {
+	p.since, p.last, p.took = p.k.now, p.k.now, p.k.now
+	if p.ResumeAt > 0 {
+		p.k.after(p.ResumeAt, p.wake)
+	}
+	if p.EndsAt > 0 && p.End != Stays {
+		p.k.after(p.EndsAt, p.end)
+	}
+	p.wake()
+}
+
+// wake is called when something has happened to its end.
+func (p *Peer) wake() {
+	if p.closed || p.sock.state == stateConnecting {
+		return
+	}
+	if !p.reading && p.wantsToRead() {
+		p.reading = true
+		p.k.after(0, p.read)
+	}
+	if !p.writing && p.wantsToWrite() {
+		p.writing = true
+		p.k.after(0, p.write)
+	}
+	p.mayEnd()
+}
+
+func (p *Peer) wantsToRead() bool {
+	s := p.sock
+	if p.StopAt >= 0 && p.got >= p.StopAt && (p.ResumeAt == 0 || p.k.now < p.since+p.ResumeAt) {
+		return false
+	}
+	return p.heard == Open && (len(s.in) > 0 || s.noMore || s.err != 0)
+}
+
+func (p *Peer) read() {
+	p.reading = false
+	if p.closed || !p.wantsToRead() {
+		return
+	}
+	most := len(p.sock.in) + 1
+	if p.Read > 0 {
+		most = min(most, p.Read)
+	}
+	if p.StopAt >= 0 && p.got < p.StopAt {
+		most = min(most, int(p.StopAt-p.got))
+	}
+	buf := make([]byte, most)
+	n, errno := p.sock.recv(buf)
+	switch {
+	case errno == syscall.EAGAIN:
+	case errno != 0:
+		p.heard = Reset
+		p.k.trace("peer %d hears %v", p.ID, errno)
+	case n == 0:
+		p.heard = Ended
+		p.k.trace("peer %d hears the end", p.ID)
+	default:
+		if i := p.In.Check(buf[:n], p.got); i >= 0 && p.wrong == "" && p.In != Anything {
+			p.wrong = fmt.Sprintf("byte %d of those that it reads is %d and not %d", p.got+int64(i), buf[i], p.In.At(p.got+int64(i)))
+		}
+		p.got += int64(n)
+		p.took = p.k.now
+		if p.Echo {
+			p.echo = append(p.echo, buf[:n]...)
+		}
+	}
+	if p.wantsToRead() {
+		p.reading = true
+		p.k.after(p.ReadEvery, p.read)
+	}
+	p.wake()
+}
+
+// Anything as a peer's In: it does not check what it reads.
+const Anything Stream = 1<<32 - 1
+
+// all is how much the peer writes.
+func (p *Peer) all() int64 {
+	switch {
+	case p.Echo:
+		return p.sent + int64(len(p.echo))
+	case p.EndsInMidst:
+		return int64(p.Send / 2)
+	}
+	return int64(p.Send)
+}
+
+func (p *Peer) wantsToWrite() bool {
+	return !p.ended && p.sock.state == stateConnected && !p.sock.shut && p.sent < p.all() && p.sock.free() > 0
+}
+
+func (p *Peer) write() {
+	p.writing = false
+	if p.closed || !p.wantsToWrite() {
+		return
+	}
+	n := int(min(p.all()-p.sent, int64(p.Chunk), int64(p.sock.free())))
+	buf := make([]byte, n)
+	if p.Echo {
+		copy(buf, p.echo)
+	} else {
+		p.Out.Fill(buf, p.sent)
+	}
+	n, errno := p.sock.send(buf)
+	if errno == 0 {
+		p.sent += int64(n)
+		p.last = p.k.now
+		if p.Echo {
+			p.echo = p.echo[n:]
+		}
+	}
+	if p.wantsToWrite() {
+		p.writing = true
+		p.k.after(p.Every, p.write)
+	}
+	p.mayEnd()
+}
+
+// mayEnd ends the peer's part when it has written all.
+func (p *Peer) mayEnd() {
+	if p.heard == Reset {
+		p.close()
+		return
+	}
+	if p.heard == Ended && (p.ended || p.End == Stays && p.sent >= p.all() && len(p.echo) == 0) {
+		p.close()
+		return
+	}
+	if p.ending || p.End == Stays || p.sent < p.all() {
+		return
+	}
+	if p.Echo && p.heard == Open {
+		return
+	}
+	p.ending = true
+	p.k.after(p.After, p.end)
+}
+
+func (p *Peer) end() {
+	if p.closed || p.ended {
+		return
+	}
+	switch p.End {
+	case Closes:
+		p.close()
+	case Resets:
+		p.sock.noLinger = true
+		p.close()
+	default:
+		p.ended = true
+		p.sock.shutdownWrite()
+		if p.End == CloseResets {
+			p.k.after(p.k.latency(), func() {
+				p.sock.noLinger = true
+				p.close()
+			})
+		}
+		p.wake()
+	}
+}
+
+func (p *Peer) close() {
+	if p.closed {
+		return
+	}
+	p.closed = true
+	p.sock.release()
+}

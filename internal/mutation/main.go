@@ -1,0 +1,136 @@
+// Command mutation shows what the tests do not see: it changes one place of the program at a time, a condition negated, a
+// comparison off by one, a call left out, and tells for which changes the tests still pass.
+//
+//	go run ./internal/mutation -n 100 . ./internal/engine
+//
+// The files stay as they are: a change is laid over one for the go command (go help build, -overlay). The same -seed draws
+// the same changes. A change that passes is a test that is missing, or changes nothing; which of the two, a person decides.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "mutation:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	n := flag.Int("n", 100, "how many changes to try")
+	seed := flag.Uint64("seed", 1, "which changes are drawn")
+	only := flag.String("file", "", "change only files whose path contains this")
+	test := flag.String("test", "go test -timeout 5m {overlay} . ./internal/engine", "the tests: {overlay} is where the change goes in")
+	limit := flag.Duration("limit", 6*time.Minute, "a change with which the tests take longer is found")
+	list := flag.Bool("list", false, "list the changes and try none")
+	flag.Parse()
+	if flag.NArg() == 0 {
+		return errors.New("name the directories whose files to change, such as . and ./internal/engine")
+	}
+	var all []change
+	for _, dir := range flag.Args() {
+		changes, err := collect(dir)
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			if strings.Contains(c.path, *only) {
+				all = append(all, c)
+			}
+		}
+	}
+	rand.New(rand.NewPCG(*seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	all = all[:min(*n, len(all))]
+	if *list {
+		for _, c := range all {
+			fmt.Println(c)
+		}
+		return nil
+	}
+	return try(all, *test, *limit)
+}
+
+// try runs the tests with each change, and prints what became of it.
+func try(all []change, test string, limit time.Duration) error {
+	dir, err := os.MkdirTemp("", "mutation")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if out, err := runTests(dir, nil, test, limit); err != nil {
+		return fmt.Errorf("the tests fail without any change: %w\n%s", err, out)
+	}
+	found, lives, broken := 0, 0, 0
+	for i, c := range all {
+		begun := time.Now()
+		out, err := runTests(dir, &c, test, limit)
+		said := "found"
+		switch {
+		case err == nil:
+			said = "LIVES"
+			lives++
+		case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
+			said = "does not compile"
+			broken++
+		default:
+			found++
+		}
+		fmt.Printf("%3d/%d %-16s %5.1fs  %v\n", i+1, len(all), said, time.Since(begun).Seconds(), c)
+	}
+	fmt.Printf("%d changes: %d found, %d live, %d do not compile\n", len(all), found, lives, broken)
+	return nil
+}
+
+// runTests runs the tests with a change laid over its file.
+func runTests(dir string, c *change, test string, limit time.Duration) ([]byte, error) {
+	overlay := ""
+	if c != nil {
+		original, err := filepath.Abs(c.path)
+		if err != nil {
+			return nil, err
+		}
+		changed := filepath.Join(dir, "changed.go")
+		if err := os.WriteFile(changed, c.source, 0o644); err != nil {
+			return nil, err
+		}
+		words, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
+		if err != nil {
+			return nil, err
+		}
+		file := filepath.Join(dir, "overlay.json")
+		if err := os.WriteFile(file, words, 0o644); err != nil {
+			return nil, err
+		}
+		overlay = "-overlay=" + file
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	var args []string
+	for _, word := range strings.Fields(test) {
+		if word == "{overlay}" {
+			word = overlay
+		}
+		if word != "" {
+			args = append(args, word)
+		}
+	}
+	if len(args) == 0 {
+		return nil, errors.New("-test is empty")
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.WaitDelay = 10 * time.Second
+	return cmd.CombinedOutput()
+}

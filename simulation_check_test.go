@@ -1,0 +1,164 @@
+//go:build linux
+
+package switchboard
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/engine"
+	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
+)
+
+// before remembers what the turn that is to begin must know.
+func (w *world) before() {
+	w.begun = w.k.Now()
+	for _, f := range w.lives {
+		if f.peer != nil && f.closed == 0 {
+			f.heard = max(f.peer.LastSent(), f.peer.LastTaken())
+		}
+	}
+}
+
+// mostQueued is how many bytes a queue can have: what was in a batch comes back on top of what was written meanwhile.
+func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
+
+// check looks at what must hold after every turn.
+func (w *world) check() {
+	for line := range w.l.conns.All() {
+		c := connOf(line)
+		if c.stop.Load() && c.endedFor() == ErrIdle {
+			w.lifeOf(c).checkIdle()
+		}
+		if n := c.Queued(); n > w.mostQueued()+spliceSize {
+			w.fault("%d bytes are queued, with a QueueLimit of %d", n, w.s.limits.QueueLimit)
+		}
+		if n := c.Buffered(); n > w.s.limits.InputLimit+4*w.s.limits.ReadBuffer && w.prompt {
+			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
+		}
+	}
+	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
+		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
+	}
+}
+
+const slack = 20 * time.Millisecond // what a byte takes from the peer, and the length of a tick
+
+// checkIdle looks at an idle timeout that is over.
+func (f *life) checkIdle() {
+	if f.timedOut {
+		return
+	}
+	f.timedOut = true
+	if f.peer == nil || f.piped != nil || f.paused || f.c.Full() {
+		return
+	}
+	if d := f.w.begun - f.heard; d < f.w.s.limits.IdleTimeout-slack && f.w.begun-f.resumed > f.w.s.limits.IdleTimeout { // as it was when the turn began
+		f.w.fault("%v: it is idle, and its peer sent something %v ago; flags %b, %d bytes kept, waits for %d", f, d, f.c.flags, f.c.Buffered(), f.least)
+	}
+}
+
+// checkClosed looks at an end when the handler is told of it.
+func (f *life) checkClosed() {
+	if f.err == ErrIdle {
+		f.checkIdle()
+	}
+	switch {
+	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
+		f.w.fault("%v: it has not waited for a port", f)
+	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
+		f.w.fault("%v: what was written before it was there is given up", f)
+	}
+	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) {
+		return
+	}
+	if d := f.w.k.Now() - f.peer.LastRead(); d < f.w.s.limits.WriteTimeout-slack {
+		f.w.fault("%v: it is stalled, and its peer read something %v ago", f, d)
+	}
+}
+
+// failure tells whether f's end is one that must not look like success to its peer.
+func (f *life) failure() bool {
+	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut
+}
+
+// checkEnd looks at what there is when nothing will ever happen any more.
+func (w *world) checkEnd() {
+	for _, f := range w.lives {
+		if f.c == nil {
+			continue
+		}
+		if f.closed == 0 && f.told {
+			f.checkStuck()
+		}
+		if f.peer == nil {
+			continue
+		}
+		if f.peer.Wrong() != "" {
+			w.fault("%v: %s", f, f.peer.Wrong())
+		}
+		if f.err == ErrIdle && f.piped == nil && f.peer.Heard() == simkernel.Reset && f.peer.End == simkernel.Stays && w.s.limits.LingerTimeout >= 0 &&
+			f.peer.Sent() == f.consumed && !f.broke && !f.aborted && f.peer.Got() < f.wrote {
+			w.fault("%v: it was idle, and its peer was reset", f)
+		}
+		if f.peer.Heard() != simkernel.Ended {
+			continue
+		}
+		if f.piped != nil {
+			f.checkPiped()
+			continue
+		}
+		if f.failure() && !f.peer.Unix() {
+			w.fault("%v: its peer heard an end in order", f)
+		}
+		if f.peer.Got() != f.wrote && !f.broke && !f.peer.Unix() {
+			w.fault("%v: its peer heard an end in order after %d bytes", f, f.peer.Got())
+		}
+	}
+}
+
+// checkPiped looks at one side of a Pipe whose peer has heard an end in order: it must be the other peer's.
+func (f *life) checkPiped() {
+	other := f.piped
+	if other.peer == nil || !f.joined || f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
+		return
+	}
+	if f.peer.Got() != other.peer.Sent() && f.w.s.limits.IdleTimeout == 0 {
+		f.w.fault("%v: its peer heard an end in order after %d bytes, of the %d that the other peer sent: %v", f, f.peer.Got(), other.peer.Sent(), other)
+	}
+}
+
+// checkStuck looks whether f waits for what is there.
+func (f *life) checkStuck() {
+	w, c := f.w, f.c
+	fd := int(c.line.FD)
+	if fd < 0 {
+		w.fault("%v: it has no descriptor, and waits", f)
+		return
+	}
+	if c.state == stateConnecting {
+		return
+	}
+	if c.Queued() > 0 && w.k.Ready(fd, engine.Write) != 0 {
+		w.fault("%v: %d bytes are queued, and there is room", f, c.Queued())
+	}
+	if f.unfilled && c.Queued() == 0 && !f.plain && !f.closing && !f.aborted && !f.outEnded {
+		w.fault("%v: it was refused a Write, and never told that its queue has drained", f)
+	}
+	if (f.closing || f.aborted || f.failed || f.broke) && c.Queued() == 0 && c.state == stateOpen && f.holds == 0 {
+		w.fault("%v: it was closed, and nothing comes of it", f)
+	}
+	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
+		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
+	}
+	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && c.flags&inputEnded == 0 && c.state == stateOpen
+	if f.piped != nil {
+		reads = reads && f.opened && f.piped.closed == 0 && !f.piped.c.Full()
+	} else {
+		reads = reads && !c.Full()
+	}
+	if reads && w.k.Ready(fd, engine.Read) != 0 {
+		w.fault("%v: there is input, and it is not read: flags %b, watched %b, %d bytes kept, waits for %d", f, c.flags, c.line.Watched(), c.Buffered(), f.least)
+	}
+}

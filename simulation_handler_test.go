@@ -1,0 +1,544 @@
+//go:build linux
+
+package switchboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
+)
+
+// A life is one connection of the server, and the handler that has it: it checks what it is told and does what chance says.
+type life struct {
+	w      *world
+	c      *Conn
+	peer   *simkernel.Peer // at the other end, nil if it is not known, or is another connection of the server
+	number int
+	stream simkernel.Stream // what it writes
+	plain  bool             // its handler has only Data and Closed
+	echo   bool
+	told   bool // it must be told Closed
+	opened bool // it can be written to with its own stream
+	begun  bool // Opened was called
+
+	size     int64 // bytes of its own stream that it writes
+	step     int
+	wrote    int64 // taken by Write
+	consumed int64
+	least    int // bytes that it waits for before it consumes any
+	quits    int64
+	timers   int
+	holds    int
+
+	paused     bool
+	forever    bool // and never resumed
+	inputEnded bool
+	closing    bool // by Close, or the end of its input
+	aborted    bool
+	outEnded   bool // by CloseWrite
+	failed     bool // it returned an error
+	broke      bool // it panicked or called Goexit
+	piped      *life
+	joined     bool // by Pipe
+	closed     int
+	err        error
+	closedAt   time.Duration
+	timedOut   bool          // its idle timeout is over, and was looked at
+	heard      time.Duration // when its peer had last sent something, as the turn began
+	begunAt    time.Duration // when it was dialled
+	resumed    time.Duration // when it was paused last
+	unfilled   bool          // Write has refused some: it waits for Drained
+}
+
+var errSim = errors.New("the handler's own error")
+
+func (f *life) String() string {
+	if f == nil {
+		return "nobody"
+	}
+	return fmt.Sprintf("life %d (plain %v, echo %v, wrote %d of %d, consumed %d, ended %v, closing %v, aborted %v, outEnded %v, failed %v, broke %v, closed %d: %v) of %v",
+		f.number, f.plain, f.echo, f.wrote, f.size, f.consumed, f.inputEnded, f.closing, f.aborted, f.outEnded, f.failed, f.broke, f.closed, f.err, f.peer)
+}
+
+func (w *world) newLife() *life {
+	f := &life{w: w, number: len(w.lives), step: 1 + w.rng.IntN(w.s.limits.QueueLimit), plain: w.chance(4)}
+	f.size = int64([]int{0, 100, 3000, 20000, 60000}[w.rng.IntN(5)])
+	f.step = max(f.step, int(f.size/100))
+	f.step = min(f.step, w.s.limits.QueueLimit)
+	if w.chance(4) {
+		f.quits = int64(w.rng.IntN(10000))
+	}
+	w.lives = append(w.lives, f)
+	return f
+}
+
+func (w *world) lifeOf(c *Conn) *life {
+	for i := len(w.lives) - 1; i >= 0; i-- {
+		if w.lives[i].c == c {
+			return w.lives[i]
+		}
+	}
+	return nil
+}
+
+func (f *life) handler() Handler {
+	if f.plain {
+		return plain{f}
+	}
+	return f
+}
+
+// plain hides the methods that a Handler need not have.
+type plain struct{ f *life }
+
+func (p plain) Data(c *Conn, b []byte) (int, error) { return p.f.Data(c, b) }
+func (p plain) Closed(c *Conn, err error)           { p.f.Closed(c, err) }
+
+// accept is Server.Accept.
+func (w *world) accept(c *Conn) (Handler, error) {
+	f := w.newLife()
+	f.c = c
+	f.opened = true
+	if f.peer = w.k.PeerOf(int(c.line.FD)); f.peer != nil {
+		f.stream = f.peer.In
+	}
+	w.mayBreak(f)
+	switch {
+	case w.chance(30):
+		f.failed = true
+		return nil, errSim
+	case w.chance(4) && f.peer != nil:
+		if f.proxy(w.chance(2)); f.piped == nil {
+			f.failed = true
+			return nil, errSim
+		}
+	case w.chance(3):
+		f.echo = true
+		if f.peer != nil {
+			f.peer.In = f.peer.Out
+		}
+	default:
+		f.write()
+	}
+	w.mayBreak(f)
+	f.told = true
+	return f.handler(), nil
+}
+
+// proxy dials a target and joins it with f, at once or when it is there.
+func (f *life) proxy(atOnce bool) {
+	w := f.w
+	w.ports++
+	address := fmt.Sprintf("10.0.0.3:%d", w.ports)
+	t := w.newLife()
+	t.plain, t.size = false, 0
+	w.callers[address] = f
+	d, err := f.c.Dial(context.Background(), address, t)
+	if err != nil {
+		w.lives = w.lives[:len(w.lives)-1]
+		return
+	}
+	t.c, t.told = d, true
+	f.size, f.quits, t.quits = 0, 0, 0
+	f.piped, t.piped = t, f
+	if atOnce {
+		t.opened, f.joined, t.joined = true, true, true
+		Pipe(f.c, d)
+	} else {
+		f.c.Pause()
+		f.paused = true
+	}
+}
+
+// play is Kernel.Play: it has the peers of a Pipe expect each other's bytes.
+func (w *world) play(p *simkernel.Peer) {
+	f := w.callers[p.At]
+	switch {
+	case f == nil && p.At != "":
+		p.In = simkernel.Anything
+	case f == nil:
+	case f.c.flags&dialled != 0:
+		p.In, f.peer = f.stream, p
+	case f.piped != nil:
+		p.In, f.peer.In = f.peer.Out, p.Out
+		f.piped.peer = p
+	}
+}
+
+// dial makes a connection of its own.
+func (w *world) dial(from *life) {
+	w.ports++
+	address := fmt.Sprintf("10.0.0.2:%d", w.ports)
+	switch {
+	case w.chance(6):
+		address = w.address.String()
+	case w.chance(10):
+		address = "/unix"
+	}
+	f := w.newLife()
+	f.stream = simkernel.Stream(1<<20 + f.number)
+	if strings.HasPrefix(address, "10.0.0.2:") {
+		w.callers[address] = f
+	}
+	var err error
+	if from != nil {
+		f.c, err = from.c.Dial(context.Background(), address, f.handler())
+	} else {
+		f.c, err = w.s.Dial(context.Background(), address, f.handler())
+	}
+	if err != nil {
+		w.lives = w.lives[:len(w.lives)-1]
+		delete(w.callers, address)
+		return
+	}
+	f.told, f.begunAt = true, w.k.Now()
+	if w.chance(3) {
+		f.write()
+	}
+	if w.chance(10) {
+		f.end()
+	}
+}
+
+// Opened implements Opener.
+func (f *life) Opened(c *Conn) error {
+	w := f.w
+	w.log("Opened %d", f.number)
+	if f.begun || f.closed > 0 || f.consumed > 0 {
+		w.fault("%v: Opened twice, or after something else", f)
+	}
+	f.begun, f.opened = true, true
+	if f.peer == nil {
+		f.peer = w.k.PeerOf(int(c.line.FD))
+	}
+	if local, remote := c.LocalAddr(), c.RemoteAddr(); local != nil && local.Network() == "tcp" && local.String() == remote.String() {
+		w.fault("%v: it is connected to itself", f)
+	}
+	w.mayBreak(f)
+	if c.flags&dialled == 0 {
+		f.write()
+		return nil
+	}
+	if f.piped != nil {
+		a := f.piped
+		if a.closed == 0 && !a.aborted && !a.closing || w.chance(2) {
+			a.paused, a.joined, f.joined = false, true, true
+			Pipe(a.c, c)
+			return nil
+		}
+		f.closing = true
+		return io.EOF
+	}
+	f.write()
+	if w.chance(20) {
+		f.failed = true
+		return errSim
+	}
+	return nil
+}
+
+// Data implements Handler.
+func (f *life) Data(c *Conn, p []byte) (int, error) {
+	w := f.w
+	w.log("Data %d: %d bytes at %d", f.number, len(p), f.consumed)
+	switch {
+	case f.closed > 0:
+		w.fault("%v: Data after Closed", f)
+	case f.paused:
+		w.fault("%v: Data while paused", f)
+	case f.inputEnded:
+		w.fault("%v: Data after InputEnded", f)
+	case f.closing && !f.plain || f.aborted || f.failed || f.broke:
+		w.fault("%v: Data after it was closed", f)
+	case len(p) == 0:
+		w.fault("%v: Data of nothing", f)
+	case len(p) > w.s.limits.InputLimit:
+		w.fault("%v: Data of %d bytes, with an InputLimit of %d", f, len(p), w.s.limits.InputLimit)
+	}
+	if f.peer != nil {
+		if i := f.peer.Out.Check(p, f.consumed); i >= 0 {
+			w.fault("%v: byte %d of its input is not what its peer has sent there", f, f.consumed+int64(i))
+		}
+	}
+	w.mayBreak(f)
+	n := len(p)
+	switch {
+	case f.least > 0 && len(p) < f.least && len(p) < w.s.limits.InputLimit:
+		return 0, nil
+	case w.chance(4):
+		n = 1 + w.rng.IntN(n)
+	case w.chance(8) && len(p) < w.s.limits.InputLimit:
+		f.least = len(p) + 1 + w.rng.IntN(200)
+		return 0, nil
+	}
+	held := f.least > 0
+	f.least = 0
+	if f.echo {
+		n = min(n, w.s.limits.QueueLimit)
+		taken, err := c.Write(p[:n])
+		if err != nil {
+			if !errors.Is(err, ErrQueueFull) {
+				f.consumed += int64(n)
+				return n, nil
+			}
+			if !held && n <= w.s.limits.QueueLimit-w.s.limits.HighWater {
+				w.fault("%v: an echo of %d bytes is refused", f, n)
+			}
+			if n > 1 {
+				n = 1
+				taken, err = c.Write(p[:1])
+			}
+			if err != nil {
+				return 0, nil
+			}
+		}
+		n = taken
+		f.wrote += int64(n)
+	}
+	f.consumed += int64(n)
+	if f.quits > 0 && f.consumed >= f.quits {
+		f.quits = 0
+		switch w.rng.IntN(4) {
+		case 0:
+			f.failed = true
+			return n, errSim
+		case 1:
+			f.closing = true
+			return n, io.EOF
+		default:
+			f.end()
+			return n, nil
+		}
+	}
+	f.write()
+	f.act()
+	w.mayBreak(f)
+	return n, nil
+}
+
+// InputEnded implements InputEnder.
+func (f *life) InputEnded(c *Conn, rest []byte) error {
+	w := f.w
+	w.log("InputEnded %d, rest %d", f.number, len(rest))
+	if f.inputEnded || f.closed > 0 {
+		w.fault("%v: InputEnded twice, or after Closed", f)
+	}
+	f.inputEnded = true
+	if f.peer != nil && f.peer.Sent() != f.consumed+int64(len(rest)) && !f.broke {
+		w.fault("%v: its input ended with %d bytes that it did not consume", f, len(rest))
+	}
+	w.mayBreak(f)
+	switch w.rng.IntN(4) {
+	case 0:
+		f.closing = true
+		return io.EOF
+	case 1:
+		f.end()
+	case 2:
+		f.write()
+		f.c.CloseWrite()
+		f.outEnded = true
+	}
+	return nil
+}
+
+// Drained implements Drainer.
+func (f *life) Drained(c *Conn) {
+	f.w.log("Drained %d", f.number)
+	if f.closed > 0 {
+		f.w.fault("%v: Drained after Closed", f)
+	}
+	f.unfilled = false
+	f.w.mayBreak(f)
+	f.write()
+	f.act()
+}
+
+// Leaving implements Leaver.
+func (f *life) Leaving(c *Conn) {
+	f.w.mayBreak(f)
+	f.end()
+}
+
+// Closed implements Handler.
+func (f *life) Closed(c *Conn, err error) {
+	w := f.w
+	w.log("Closed %d: %v", f.number, err)
+	if f.closed++; f.closed > 1 {
+		w.fault("%v: Closed for the %d. time", f, f.closed)
+	}
+	if c != f.c {
+		w.fault("%v: Closed of another connection", f)
+	}
+	f.err, f.closedAt = err, w.k.Now()
+	f.checkClosed()
+	if o := f.piped; o != nil && !f.joined {
+		o.closing = true
+		o.c.Close()
+	}
+	w.mayBreak(f)
+}
+
+// write writes what is left of its stream, as far as it is taken.
+func (f *life) write() {
+	w := f.w
+	if f.echo || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
+		return
+	}
+	for range 1 + w.rng.IntN(8) {
+		n := min(f.size-f.wrote, int64(f.step))
+		if n == 0 {
+			return
+		}
+		p := make([]byte, n)
+		f.stream.Fill(p, f.wrote)
+		got, err := f.c.Write(p)
+		if err != nil {
+			if errors.Is(err, ErrQueueFull) {
+				f.unfilled = true
+			}
+			return
+		}
+		f.wrote += int64(got)
+		if f.c.Queued() > w.mostQueued() {
+			w.fault("%v: %d bytes are queued, with a QueueLimit of %d", f, f.c.Queued(), w.s.limits.QueueLimit)
+		}
+		if f.c.Full() && w.chance(2) {
+			return
+		}
+	}
+}
+
+// act does something of what the loop alone may do.
+func (f *life) act() {
+	w := f.w
+	if w.calm || f.closed > 0 || f.piped != nil {
+		return
+	}
+	switch w.rng.IntN(40) {
+	case 0, 1:
+		f.c.Pause()
+		f.paused = true
+		if f.forever = w.chance(8); !f.forever {
+			f.after(time.Duration(w.rng.IntN(50))*time.Millisecond, f.resume)
+		}
+	case 2:
+		f.after(time.Duration(w.rng.IntN(300))*time.Millisecond, f.write)
+	case 3:
+		if len(w.lives) < 40 {
+			w.dial(f)
+		}
+	case 4:
+		release := f.c.Hold()
+		f.holds++
+		f.after(time.Duration(w.rng.IntN(300))*time.Millisecond, func() {
+			f.holds--
+			release()
+		})
+	case 5:
+		f.outside()
+	case 6:
+		if w.chance(4) {
+			f.end()
+		}
+	case 7:
+		if !f.paused && !f.echo {
+			f.c.SetHandler(f.handler())
+		}
+	}
+}
+
+func (f *life) resume() {
+	if f.closed == 0 {
+		f.paused, f.resumed = false, f.w.k.Now()
+		f.c.Resume()
+	}
+}
+
+// after is Conn.After with a check of the time.
+func (f *life) after(d time.Duration, do func()) {
+	begun := f.w.k.Now()
+	f.timers++
+	f.c.After(d, func() {
+		f.timers--
+		if passed := f.w.k.Now() - begun; passed < d {
+			f.w.fault("%v: a timer of %v fired after %v", f, d, passed)
+		}
+		if f.closed > 0 {
+			f.w.fault("%v: a timer fired after Closed", f)
+		}
+		f.w.mayBreak(f)
+		do()
+	})
+}
+
+// end ends the connection in one of the ways there are.
+func (f *life) end() {
+	if f.piped != nil {
+		return
+	}
+	w := f.w
+	switch w.rng.IntN(4) {
+	case 0:
+		f.aborted = true
+		f.c.Abort()
+	case 1:
+		if !f.outEnded && !f.closing {
+			f.outEnded = true
+			f.c.CloseWrite()
+		}
+	default:
+		f.closing = true
+		f.c.Close()
+	}
+}
+
+// outside does what another goroutine may do.
+func (w *world) outside() {
+	if w.calm || !w.chance(6) || len(w.lives) == 0 {
+		return
+	}
+	if w.chance(40) && len(w.lives) < 40 {
+		w.dial(nil)
+		return
+	}
+	w.lives[w.rng.IntN(len(w.lives))].outside()
+}
+
+func (f *life) outside() {
+	w := f.w
+	if f.c == nil {
+		return
+	}
+	switch w.rng.IntN(12) {
+	case 0, 1, 2, 3:
+		if !f.plain || f.opened {
+			f.write()
+		}
+	case 4, 5:
+		f.c.Do(func() {
+			if f.closed > 0 {
+				w.fault("%v: Do's function ran after Closed", f)
+			}
+			w.mayBreak(f)
+			f.write()
+			f.act()
+		})
+	case 6:
+		if w.chance(10) {
+			f.end()
+		}
+	case 7:
+		f.c.LocalAddr()
+		f.c.RemoteAddr()
+	case 8:
+		if n := f.c.Queued(); n > w.mostQueued() && f.piped == nil {
+			w.fault("%v: %d bytes are queued, with a QueueLimit of %d", f, n, w.s.limits.QueueLimit)
+		}
+	}
+}

@@ -1,0 +1,315 @@
+//go:build linux
+
+package switchboard
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/engine"
+	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
+)
+
+var (
+	simSeed = flag.Uint64("seed", 0, "TestSimulation plays only this seed")
+	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 2000, and fewer with -short or -race")
+	simFor  = flag.Duration("play", 0, "TestSimulation plays for so long on each engine, seeds that it has not played before")
+	simLog  = flag.Bool("log", false, "TestSimulation prints what happens")
+)
+
+// TestSimulation plays a server against the simulated kernel, see docs/simulator.md.
+func TestSimulation(t *testing.T) {
+	for _, name := range []string{"epoll", "uring"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first, n := uint64(1), uint64(usualSeeds)
+			switch begun := time.Now(); {
+			case *simSeed != 0:
+				first, n = *simSeed, 1
+			case *simFor > 0:
+				first, n = uint64(begun.UnixNano()), 1<<62
+			case *simMany > 0:
+				n = *simMany
+			case testing.Short():
+				n = usualSeeds / 10
+			}
+			begun := time.Now()
+			for seed := first; seed < first+n; seed++ {
+				if err := simulate(name, seed); err != nil {
+					t.Fatalf("seed %d: %v\nplay it again: go test -run '%s' -seed %d -log .", seed, err, t.Name(), seed)
+				}
+				if *simFor > 0 && time.Since(begun) > *simFor {
+					t.Logf("%d seeds", seed-first+1)
+					break
+				}
+			}
+		})
+	}
+}
+
+// A world is one run: a server with one loop, its listener, and all that connects.
+type world struct {
+	k         *simkernel.Kernel
+	s         *Server
+	l         *loop
+	rng       *rand.Rand
+	listening int
+	address   netip.AddrPort
+	lives     []*life
+	callers   map[string]*life // of dials for a Pipe, by the address
+	breaks    float64          // the chance of a panic or a Goexit in user code
+	ports     uint16
+	turns     int
+	begun     time.Duration // the turn
+	faults    []string
+	over      bool
+	calm      bool // nothing new is begun
+	prompt    bool // the ring does at once what it is asked for
+}
+
+func (w *world) fault(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	w.log("FAULT %s", line)
+	if len(w.faults) < 10 {
+		w.faults = append(w.faults, line)
+	}
+}
+
+func (w *world) log(format string, args ...any) {
+	if *simLog {
+		fmt.Printf(format+"\n", args...)
+	}
+}
+
+// chance tells whether something happens that comes once in n.
+func (w *world) chance(n int) bool { return w.rng.IntN(n) == 0 }
+
+func (w *world) among(d ...time.Duration) time.Duration { return d[w.rng.IntN(len(d))] }
+
+func simulate(name string, seed uint64) error {
+	w := &world{k: simkernel.New(seed), rng: rand.New(rand.NewPCG(seed, 2)), callers: make(map[string]*life)}
+	if *simLog {
+		w.k.Trace = func(line string) { fmt.Println(line) }
+	}
+	if w.chance(3) {
+		w.breaks = []float64{0.001, 0.01, 0.05}[w.rng.IntN(3)]
+	}
+	faults := w.k.Faults
+	w.k.Faults = simkernel.Faults{}
+	if err := w.build(name); err != nil {
+		return err
+	}
+	w.k.Faults = faults
+	w.prompt = faults.LateCancel+faults.Part+faults.Refused == 0
+	w.k.Play = w.play
+	w.k.Between = w.between
+	for range 1 + w.rng.IntN(12) {
+		w.k.Call(w.listening, time.Duration(w.rng.IntN(200_000))*time.Microsecond)
+	}
+	for range w.rng.IntN(4) {
+		w.k.Call(w.listening, time.Duration(w.rng.IntN(20_000))*time.Millisecond)
+	}
+	w.onGoroutine(w.run)
+	if all := append(w.faults, w.k.Violations()...); len(all) > 0 {
+		return fmt.Errorf("engine %s, turn %d, %+v:\n%s", name, w.turns, w.l.limits, strings.Join(all, "\n"))
+	}
+	return nil
+}
+
+// build makes the server and its loop, but not the goroutine that would run it.
+func (w *world) build(name string) error {
+	s := &Server{
+		Accept:      w.accept,
+		Engine:      name,
+		Loops:       1,
+		ReadBuffer:  []int{256, 1024, 4096, 16 << 10, 64 << 10}[w.rng.IntN(5)],
+		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10}[w.rng.IntN(4)],
+		SlowCall:    -1,
+		DialControl: w.control,
+		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Trace: &Trace{
+			Opened: func(c *Conn) { w.mayBreak(w.lifeOf(c)) },
+			Closed: func(c *Conn, err error) { w.mayBreak(w.lifeOf(c)) },
+		},
+		kernel: w.k,
+	}
+	if *simLog {
+		s.Logger = slog.New(slog.NewTextHandler(logWriter{}, nil))
+	}
+	s.InputLimit = s.ReadBuffer * (1 + w.rng.IntN(4))
+	s.QueueLimit = s.HighWater * (1 + w.rng.IntN(4))
+	s.LowWater = 1 + w.rng.IntN(s.HighWater-1)
+	s.IdleTimeout = w.among(0, 0, 50*time.Millisecond, time.Second, math.MaxInt64)
+	s.WriteTimeout = w.among(-1, 0, 100*time.Millisecond, 2*time.Second)
+	s.LingerTimeout = w.among(-1, 0, 0, 100*time.Millisecond)
+	s.HalfCloseTimeout = w.among(0, 0, 500*time.Millisecond)
+	s.DialTimeout = w.among(0, 0, 50*time.Millisecond)
+	if w.chance(4) {
+		s.MaxConns = 1 + w.rng.IntN(5)
+	}
+	if w.chance(4) {
+		w.k.MaxFiles = 6 + w.rng.IntN(20)
+	}
+	var err error
+	if s.limits, err = s.resolve(); err != nil {
+		return err
+	}
+	s.limits.pipes = w.rng.IntN(4)
+	s.trace = s.Trace
+	w.s = s
+	if w.l, err = newLoop(s, 0, &s.limits); err != nil {
+		return err
+	}
+	s.loops, s.listeners, s.state = []*loop{w.l}, make(map[*listener]struct{}), serverRunning
+
+	w.address = netip.MustParseAddrPort("10.0.0.1:7")
+	var addr net.Addr = net.TCPAddrFromAddrPort(w.address)
+	if w.chance(4) {
+		w.listening = w.k.ListenUnix("/socket", 1+w.rng.IntN(8))
+		addr = &net.UnixAddr{Name: "/socket", Net: "unix"}
+	} else {
+		w.listening = w.k.Listen(w.address, 1+w.rng.IntN(8))
+	}
+	ln := &listener{line: engine.Listener{FD: w.listening}, addr: addr, server: s, loop: w.l, burst: 1, failed: make(chan error, 1)}
+	ln.again = &Timer{l: w.l, f: ln.look}
+	s.listeners[ln] = struct{}{}
+	w.l.give(task{f: ln.resume})
+	return nil
+}
+
+type logWriter struct{}
+
+func (logWriter) Write(p []byte) (int, error) {
+	fmt.Print(string(p))
+	return len(p), nil
+}
+
+// onGoroutine runs f as the loop's goroutine, and again on another one as often as a handler ends it.
+func (w *world) onGoroutine(f func()) {
+	for returned := false; !returned; {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer func() {
+				if !returned {
+					w.log("the goroutine ends")
+					if !w.l.exiting {
+						w.fault("the loop's goroutine ended, and no handler did it")
+						returned = true
+						return
+					}
+					w.l.exiting = false
+					w.l.current.Store(nil)
+					w.l.engine.Evacuate()
+				}
+			}()
+			f()
+			returned = true
+		}()
+		<-done
+	}
+}
+
+// run turns the loop until nothing will happen any more, and then ends it.
+func (w *world) run() {
+	idle := 0
+	for !w.over && len(w.faults) == 0 {
+		w.outside()
+		waits, progress, disturbed := w.k.Waits(), w.k.Progress(), w.k.Disturbed()
+		w.log("turn %d", w.turns)
+		w.before()
+		w.l.turn()
+		w.check()
+		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.k.Quiet() {
+			idle = 0
+		} else if idle++; idle > 30 {
+			w.fault("the loop spins")
+		}
+		if w.turns++; w.turns > 300_000 {
+			w.fault("it does not end")
+		}
+		w.over = w.k.Quiet() && !w.l.left() && len(w.l.list) == 0 || w.k.Now() > never
+	}
+	if len(w.faults) == 0 {
+		w.checkEnd()
+	}
+	w.finish()
+}
+
+// never is when a run ends that waits for a timeout of centuries.
+const never = 10_000 * time.Hour
+
+// finish closes the server and looks whether all is given back.
+func (w *world) finish() {
+	w.k.Faults, w.k.Between, w.breaks, w.calm = simkernel.Faults{}, nil, 0, true
+	for ln := range w.s.listeners {
+		w.l.give(task{f: ln.stop})
+	}
+	w.s.Close()
+	for turn := 0; w.l.turn(); turn++ {
+		if turn > 10_000 {
+			w.fault("Close does not end the loop: %d lines are left", w.l.conns.Len())
+			return
+		}
+	}
+	w.l.close()
+	for _, f := range w.lives {
+		if f.told && f.closed != 1 {
+			w.fault("%v: Closed was called %d times", f, f.closed)
+		}
+	}
+	if open := w.k.OpenFiles(); !slices.Equal(open, []int{w.listening}) && len(w.faults) == 0 {
+		w.fault("descriptors %v are open at the end, and only %d should be", open, w.listening)
+	}
+	if n := w.s.active.Load(); n != 0 {
+		w.fault("%d connections are counted at the end", n)
+	}
+	if n := w.s.splices.pipes.Load(); n != 0 {
+		w.fault("%d kernel pipes are counted at the end", n)
+	}
+	if q := w.l.count.Queued; q != 0 {
+		w.fault("%d bytes are counted as queued at the end", q)
+	}
+}
+
+// between is called by the kernel before a call: other goroutines run when the loop waits, or is about to.
+func (w *world) between(call string) {
+	switch call {
+	case "sleep", "select", "io_uring_enter, which waits", "accept", "epoll_wait":
+		w.outside()
+	}
+}
+
+// mayBreak panics, or ends the goroutine, in user code.
+func (w *world) mayBreak(f *life) {
+	if w.breaks == 0 || w.rng.Float64() >= w.breaks {
+		return
+	}
+	if f != nil {
+		f.broke = true
+	}
+	w.log("%v breaks", f)
+	if w.chance(2) {
+		panic("for testing")
+	}
+	runtime.Goexit()
+}
+
+func (w *world) control(fd int) error {
+	w.mayBreak(nil)
+	if w.chance(30) {
+		return fmt.Errorf("no")
+	}
+	return nil
+}
