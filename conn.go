@@ -293,6 +293,7 @@ func (c *Conn) released() {
 	}
 	if c.state == stateOpen {
 		c.touch() // the silence begins here
+		c.schedule()
 	}
 	if c.flags&endsFree != 0 {
 		c.flags &^= endsFree

@@ -25,6 +25,8 @@ type dialing struct {
 	left    []target      // addresses not yet tried
 	selves  int           // times that a socket was connected to itself
 	short   syscall.Errno // what this system is short of, while that is waited for
+	adopted bool          // it is connected already
+	ahead   []byte        // and this has been read from it
 	err     error         // of those tried
 	stop    func() bool
 }
@@ -104,6 +106,10 @@ func (c *Conn) beginDial() {
 	c.state = stateConnecting
 	if c.Server().stopping.Load() {
 		c.finish(ErrServerClosed)
+		return
+	}
+	if d.adopted {
+		c.watch(engine.Write)
 		return
 	}
 	d.stop = context.AfterFunc(d.ctx, func() { c.Do(func() { c.giveUp(context.Cause(d.ctx)) }) })
@@ -339,8 +345,11 @@ func (c *Conn) connected(errno syscall.Errno) {
 		c.tryNext()
 		return
 	}
+	ahead, adopted := more.dial.ahead, more.dial.adopted
 	more.since, more.current = c.loop.clock(), target{}
-	if peer, path := k.PeerName(int(c.line.FD)); more.dial.isPath() {
+	if peer, path := k.PeerName(int(c.line.FD)); adopted {
+		// its address is known
+	} else if more.dial.isPath() {
 		more.setRemote(&net.UnixAddr{Name: path, Net: "unix"})
 	} else {
 		more.setRemote(netAddr(peer, ""))
@@ -354,6 +363,9 @@ func (c *Conn) connected(errno syscall.Errno) {
 		c.shake()
 	} else {
 		c.dialDone()
+		if len(ahead) > 0 && c.state == stateOpen {
+			c.loop.Received(&c.line, ahead)
+		}
 	}
 	c.flush()
 }

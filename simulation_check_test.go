@@ -4,6 +4,7 @@ package switchboard
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
@@ -15,7 +16,7 @@ func (w *world) before() {
 	w.begun = w.k.Now()
 	for _, f := range w.lives {
 		if f.peer != nil && f.closed == 0 {
-			f.heard = f.peer.LastSent()
+			f.heard = max(f.peer.LastSent(), f.peer.LastTaken())
 		}
 	}
 }
@@ -63,6 +64,12 @@ func (f *life) checkClosed() {
 	if f.err == ErrIdle {
 		f.checkIdle()
 	}
+	switch {
+	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
+		f.w.fault("%v: it has not waited for a port", f)
+	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
+		f.w.fault("%v: what was written before it was there is given up", f)
+	}
 	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) {
 		return
 	}
@@ -90,6 +97,10 @@ func (w *world) checkEnd() {
 		}
 		if f.peer.Wrong() != "" {
 			w.fault("%v: %s", f, f.peer.Wrong())
+		}
+		if f.err == ErrIdle && f.piped == nil && f.peer.Heard() == simkernel.Reset && f.peer.End == simkernel.Stays && w.s.limits.LingerTimeout >= 0 && w.prompt &&
+			f.peer.Sent() == f.consumed && !f.broke && !f.aborted && f.peer.Got() < f.wrote {
+			w.fault("%v: it was idle, and its peer was reset", f)
 		}
 		if f.peer.Heard() != simkernel.Ended {
 			continue
@@ -141,7 +152,7 @@ func (f *life) checkStuck() {
 	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
 		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
 	}
-	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && c.flags&inputEnded == 0 && c.state == stateOpen
+	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && !f.failed && !f.broke && c.flags&inputEnded == 0 && c.state == stateOpen
 	if f.piped != nil {
 		reads = reads && f.opened && f.piped.closed == 0 && !f.piped.c.Full()
 	} else {
