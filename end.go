@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
+	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
 // ending is how a connection will end, and why.
@@ -199,7 +200,7 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 	case stateLingering, stateResetting: // everything was sent and ended: how the peer goes does not matter
 		c.finish(c.endedFor())
 	case stateHandshaking:
-		c.failHandshake(os.NewSyscallError(call, errno))
+		c.failHandshake(os.NewSyscallError(call, rawio.Error(errno)))
 	default:
 		c.mu.Lock()
 		e, queued := c.ending, c.pending()
