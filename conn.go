@@ -117,7 +117,7 @@ const (
 	stateGone
 )
 
-type flags uint32
+type flags uint16
 
 const (
 	paused      flags = 1 << iota // by Pause
@@ -136,7 +136,6 @@ const (
 	endsFree                      // it ends in order when it is held no longer
 	readsOnce                     // its queue has drained since it was read: it is read once though the queue be full again
 	upgraded                      // by StartTLS: its handler is there before the handshake is done
-	unanswered                    // so much of TLS's own waits for its peer that it is not read
 )
 
 type outFlags uint16
@@ -151,6 +150,7 @@ const (
 	sealed                          // by TLS: Write only queues, and the loop encrypts
 	refused                         // a Write did not fit above the low-water mark: only an empty queue is drained
 	inBatch                         // what was queued leaves with the engine's next system call
+	unanswered                      // so much of TLS's own waits for the peer that it is not read
 )
 
 // A todo is what the loop owes a connection later in a turn.

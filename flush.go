@@ -29,8 +29,8 @@ func (c *Conn) flush() {
 		c.loop.count.BytesOut += c.sent - before
 	}
 	queued := c.pending()
-	if c.flags&unanswered != 0 && c.encryption().unread(c.pendingCipher()) <= c.loop.limits.LowWater {
-		c.flags &^= unanswered
+	if c.out&unanswered != 0 && c.encryption().unread(c.pendingCipher()) <= c.loop.limits.LowWater {
+		c.out &^= unanswered
 	}
 	drained := c.marked(fullMark) && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
 	if drained {
@@ -122,7 +122,12 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 		if c.flags&(inputFull|inputEnded) == 0 {
 			ev = engine.Read
 		}
+<<<<<<< HEAD
 	case c.flags&(paused|inputFull|inputEnded|unanswered) == 0 && (!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
+=======
+	case c.flags&(paused|inputFull|inputEnded) == 0 && out&unanswered == 0 &&
+		(!c.full.Load() || c.flags&(freeRunning|readsOnce) != 0) && !c.stop.Load():
+>>>>>>> refs/heads/tls
 		ev = engine.Read
 	}
 	if out&blocked != 0 {

@@ -83,7 +83,7 @@ func (c *Conn) say(p []byte) {
 		c.marks.Or(fullMark)
 	}
 	if t.up && int(t.answers) >= lim.HighWater {
-		c.flags |= unanswered
+		c.out |= unanswered
 	}
 	if t.up && int(t.answers) > lim.QueueLimit {
 		c.endAs(abort, c.tlsError("read", errAnswers))
