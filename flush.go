@@ -122,12 +122,8 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 		if c.flags&(inputFull|inputEnded) == 0 {
 			ev = engine.Read
 		}
-<<<<<<< HEAD
-	case c.flags&(paused|inputFull|inputEnded|unanswered) == 0 && (!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
-=======
 	case c.flags&(paused|inputFull|inputEnded) == 0 && out&unanswered == 0 &&
-		(!c.full.Load() || c.flags&(freeRunning|readsOnce) != 0) && !c.stop.Load():
->>>>>>> refs/heads/tls
+		(!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
 		ev = engine.Read
 	}
 	if out&blocked != 0 {
