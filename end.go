@@ -146,6 +146,7 @@ func (c *Conn) depart(e *ending) {
 	case c.state != stateOpen: // it is departing
 	case e.how == failure:
 		c.state = stateResetting
+		c.stopSplicing()
 		c.dropInput()
 		more := c.extra()
 		more.since, more.heard, more.pause = c.loop.clock(), -1, 1
@@ -156,6 +157,7 @@ func (c *Conn) depart(e *ending) {
 		c.finish(e.err) // the peer is gone already
 	default:
 		c.state = stateLingering
+		c.stopSplicing()
 		c.dropInput()
 		c.extra().since = c.loop.clock()
 		c.schedule()
