@@ -28,7 +28,7 @@ var (
 	// Server.HalfCloseTimeout.
 	ErrHalfClosed = errors.New("switchboard: nothing moved within the half-close timeout after the peer had ended its output")
 
-	// ErrHandshakeTimeout is why a TLS handshake failed that was not done within Server.HandshakeTimeout.
+	// ErrHandshakeTimeout is why a TLS handshake failed whose peer was waited for longer than Server.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("switchboard: the TLS handshake took longer than the handshake timeout")
 
 	// ErrStalled ends a connection whose peer took nothing for Server.WriteTimeout though output waited.

@@ -24,6 +24,14 @@ func (c *Conn) Resume() {
 	c.later(todoOffer)
 }
 
+// KeepReading has c be read while its output queue is full as well. It is for protocols in which the two directions have
+// little to do with each other, so that two peers that both send a lot do not wait for each other for ever: the handler
+// then bounds what the input makes it write. It belongs to the loop.
+func (c *Conn) KeepReading() {
+	c.flags |= freeRunning
+	c.later(0)
+}
+
 // Buffered returns how many received bytes the handler has not consumed. It belongs to the loop, and during Data it does
 // not count what is offered.
 func (c *Conn) Buffered() int {
@@ -31,6 +39,28 @@ func (c *Conn) Buffered() int {
 		return 0
 	}
 	return len(c.in.B)
+}
+
+// Unread makes p unread again: bytes that the handler has consumed and has no use for. They are offered to the handler
+// that serves c when the loop comes back to c, before what is received next. If the end of input was told, it is told
+// once more after them. A protocol that read ahead and hands the connection to another one needs it.
+//
+// p may be reused when Unread returns. It belongs to the loop, and must not be called in Handler.Data or
+// InputEnder.InputEnded.
+func (c *Conn) Unread(p []byte) {
+	if len(p) > 0 {
+		b := buffer.Append(nil, p)
+		if c.in != nil {
+			b = buffer.Append(b, c.in.B)
+			c.dropInput()
+		}
+		c.in = b
+		if len(b.B) >= c.loop.limits.InputLimit {
+			c.flags |= inputFull
+		}
+	}
+	c.flags &^= endTold
+	c.later(todoOffer)
 }
 
 // later has the loop come back to c before it waits again.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,30 @@ func TestEchoOverTLSMakesUpACertificate(t *testing.T) {
 	out := say(t, "", peer(t, "openssl"), "s_client", "-connect", server.address)
 	if !strings.Contains(out, "self-signed certificate") {
 		t.Errorf("openssl heard %s", out)
+	}
+}
+
+func TestEchoOverWebSocketAnswersPython(t *testing.T) {
+	server := start(t, example("websocketecho"), "-listen", "127.0.0.1:0", "-deflate")
+	python := "/usr/bin/python3" // for which the system's packages are
+	if exec.Command(python, "-c", "import websockets").Run() != nil {
+		python = peer(t, "python3")
+	}
+	if exec.Command(python, "-c", "import websockets").Run() != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("python3 has no package websockets")
+		}
+		t.Skip("python3 has no package websockets")
+	}
+	out := say(t, "", python, "-c", `
+import asyncio, sys, websockets
+async def main():
+    async with websockets.connect("ws://" + sys.argv[1]) as ws:
+        await ws.send("hello, loop")
+        print(await ws.recv())
+asyncio.run(main())`, server.address)
+	if out != "hello, loop\n" {
+		t.Errorf("python heard %q", out)
 	}
 }
 

@@ -248,7 +248,7 @@ func TestDescriptorsTravelWithFlagsAndAddress(t *testing.T) {
 		if string(p[:n]) != "to an" || len(fds) != 1 || m.Addr != UnixAddr(dir+"/x") || m.Flags&MSG_TRUNC == 0 || err != nil {
 			t.Fatalf("%q, %v, %+v, %v", p[:n], fds, m, err)
 		}
-		unix.Close(fds[0])
+		os.NewFile(uintptr(fds[0]), "passed").Close()
 	}
 	if _, _, _, err := y.RecvFDsFrom(p, 1, MSG_DONTWAIT); !errors.Is(err, ErrWouldBlock) {
 		t.Error(err)

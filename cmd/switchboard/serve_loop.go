@@ -12,6 +12,7 @@ import (
 	"github.com/switchboard-go/switchboard/internal/handler"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
+	"github.com/switchboard-go/switchboard/websocket"
 )
 
 // A guest is what a service needs to be served on event loops.
@@ -20,13 +21,20 @@ type guest struct {
 	prepare func(server *switchboard.Server) // sets Accept, and whatever else
 	serve   func(l *socket.Socket) error     // serves a listener; nil: ServeSocket of the server
 
+	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
+	messages websocket.Handler
+
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
 
 // onLoops is one of the services that every mode has.
 func onLoops(what service.Service) guest {
-	return guest{name: what.Name, prepare: func(server *switchboard.Server) { server.Accept = handler.Accept(what) }}
+	return guest{
+		name:     what.Name,
+		prepare:  func(server *switchboard.Server) { server.Accept = handler.Accept(what) },
+		messages: handler.Messages(what),
+	}
 }
 
 // serveOnLoops serves on event loops until a signal.
@@ -42,6 +50,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
 	g.prepare(server)
+	s.ws.apply(server, g.messages)
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}

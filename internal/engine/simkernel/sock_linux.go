@@ -30,7 +30,8 @@ type sock struct {
 	finSent  bool
 	orphan   bool // closed
 	noLinger bool
-	moving   bool // a delivery is on its way
+	moving   bool          // a delivery is on its way
+	taken    time.Duration // when the other end last took something
 }
 
 const (
@@ -235,6 +236,7 @@ func (s *sock) deliver() {
 // acknowledge frees the room of n bytes a little later.
 func (s *sock) acknowledge(n int) {
 	s.unacked += n
+	s.taken = s.k.now
 	s.k.after(s.k.latency(), func() {
 		if s.state == stateConnected { // else the count stays what it was, as the kernel's does
 			s.unacked -= n
@@ -365,7 +367,9 @@ func (ln *listener) release() {
 
 // arrive puts a connection of client into the backlog. If that is full the client tries again, later each time, and gives up
 // in the end.
-func (ln *listener) arrive(client *sock, established func()) { ln.try(client, established, time.Millisecond) }
+func (ln *listener) arrive(client *sock, established func()) {
+	ln.try(client, established, time.Millisecond)
+}
 
 func (ln *listener) try(client *sock, established func(), pause time.Duration) {
 	const patience = 30 * time.Second
