@@ -95,9 +95,11 @@ func (p *peer) write() {
 		}
 		s.senders.wake(len(s.senders.list))
 	}
-	if p.out.n == 0 && p.cur == nil && s.closing {
+	if p.out.n == 0 && p.cur == nil {
 		if p.ending && p.c != nil {
 			p.c.Close()
+		} else if p.ending {
+			go p.endInproc(nil)
 		}
 		s.closers.wake(len(s.closers.list))
 	}
