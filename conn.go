@@ -44,18 +44,24 @@ type Conn struct {
 
 	// The loop's own, but for out, and the line's descriptor, which are changed under mu.
 	counted int32 // bytes of the queue that its figures hold
-	out     outFlags
 	flags   flags
+	out     outFlags
 	state   state
 	todo    todo
 
-	// Set by one side, read by any.
-	stop atomic.Bool // Close or Abort was called: the handler gets no more
-	full atomic.Bool // the queue reached the high-water mark and is not down at the low one
+	marks atomic.Uint32 // set by one side, read by any
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]
 }
+
+// What Conn.marks holds.
+const (
+	stopMark = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark             // the queue reached the high-water mark and is not down at the low one
+)
+
+func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
 
 // connOf returns the connection that l is the line of.
 func connOf(l *engine.Line) *Conn { return (*Conn)(unsafe.Pointer(l)) }
@@ -236,7 +242,7 @@ func (c *Conn) Queued() int {
 
 // Full tells whether the queue reached Server.HighWater and is not down at Server.LowWater yet: the time to stop writing.
 // Any goroutine may call it.
-func (c *Conn) Full() bool { return c.full.Load() }
+func (c *Conn) Full() bool { return c.marked(fullMark) }
 
 // Age returns how long ago c began. Any goroutine may call it.
 func (c *Conn) Age() time.Duration { return time.Duration(c.loop.clock()-c.born) * time.Millisecond }

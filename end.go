@@ -83,7 +83,7 @@ func (c *Conn) endHow(how manner, err error) {
 func (c *Conn) endAs(how manner, err error) {
 	if c.ending == nil || c.ending.how < how {
 		c.ending = &ending{err, how}
-		c.stop.Store(true)
+		c.marks.Or(stopMark)
 	}
 }
 
@@ -244,7 +244,7 @@ func (c *Conn) finish(err error) {
 	c.queue.Drop(c.queue.Len())
 	c.out |= closed
 	c.mu.Unlock()
-	c.stop.Store(true)
+	c.marks.Or(stopMark)
 	c.dropInput()
 	if t != nil {
 		c.leaveHandshake()

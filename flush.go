@@ -32,9 +32,9 @@ func (c *Conn) flush() {
 	if c.out&unanswered != 0 && c.encryption().unread(c.pendingCipher()) <= c.loop.limits.LowWater {
 		c.out &^= unanswered
 	}
-	drained := c.full.Load() && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
+	drained := c.marked(fullMark) && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
 	if drained {
-		c.full.Store(false)
+		c.marks.And(^uint32(fullMark))
 		c.out &^= refused
 	}
 	out, end := c.out, c.ending
@@ -123,7 +123,7 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 			ev = engine.Read
 		}
 	case c.flags&(paused|inputFull|inputEnded) == 0 && out&unanswered == 0 &&
-		(!c.full.Load() || c.flags&(freeRunning|readsOnce) != 0) && !c.stop.Load():
+		(!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
 		ev = engine.Read
 	}
 	if out&blocked != 0 {

@@ -134,7 +134,7 @@ func (w *world) build(name string) error {
 		Engine:      name,
 		Loops:       1,
 		ReadBuffer:  []int{256, 1024, 4096, 16 << 10, 64 << 10}[w.rng.IntN(5)],
-		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10}[w.rng.IntN(4)],
+		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10, 300_000}[w.rng.IntN(5)],
 		SlowCall:    -1,
 		DialControl: w.control,
 		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -85,7 +85,7 @@ func (c *Conn) splice() int {
 		to.mu.Lock()
 		f.holds += n
 		if to.pending() >= l.limits.HighWater {
-			to.full.Store(true)
+			to.marks.Or(fullMark)
 		}
 		to.mu.Unlock()
 		to.flush()
@@ -111,7 +111,7 @@ func (c *Conn) splice() int {
 // await has c not read until the kernel pipe is empty.
 func (h *pipe) await(c *Conn) {
 	h.to.mu.Lock()
-	h.to.full.Store(true)
+	h.to.marks.Or(fullMark)
 	h.to.out |= refused // only an empty queue is drained
 	h.to.mu.Unlock()
 	c.Pause()

@@ -80,7 +80,7 @@ func (c *Conn) say(p []byte) {
 	t.answers = int32(t.unread(queued) + len(p))
 	c.queue.Add(p)
 	if c.pending() >= lim.HighWater {
-		c.full.Store(true)
+		c.marks.Or(fullMark)
 	}
 	if t.up && int(t.answers) >= lim.HighWater {
 		c.out |= unanswered

@@ -56,11 +56,11 @@ type conn struct {
 	mu    sync.Mutex
 	s     *session // nil while it is parked
 	timer *switchboard.Timer
-	began time.Duration // since epoch, when the request began that is coming; 0: it has not
-	since time.Duration // since epoch, when it was parked
+	at    time.Duration // since epoch, when it was parked, or, if one has begun, when its request began
 	scan  headerScan    // of that request, while it is parked
 	state state
 	again bool // it has been served before
+	begun bool // a request is coming
 	quick bool // its requests follow each other quickly
 	late  bool // the time for its request is over
 	left  bool // Leaving was told; the loop's
@@ -78,7 +78,7 @@ const (
 	gone
 )
 
-// epoch is when conn.began begins.
+// epoch is when conn.at begins.
 var epoch = time.Now()
 
 // A tlsConn is a conn that speaks TLS. net/http fills Request.TLS for what has the method, so a plain conn must not.
@@ -119,7 +119,7 @@ func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 	c := &conn{sc: sc, from: s.listenerOf(sc.LocalAddr())}
 	sc.SetValue(c)
 	if d := s.headerTimeout(); d > 0 {
-		c.began = time.Since(epoch)
+		c.begin()
 		c.expireAfter(d)
 	}
 	s.mu.Lock()

@@ -39,6 +39,7 @@ func (c *conn) handOver(begin func(*switchboard.Conn) (switchboard.Handler, erro
 		return
 	}
 	c.from.server.forget(c)
+	c.from.server.quiet.ended()
 	sc.SetHandler(h)
 	if s.paused {
 		sc.Resume()

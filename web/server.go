@@ -55,6 +55,7 @@ type Server struct {
 	lastOnce sync.Once   // has every answer be its connection's last
 	shutOnce sync.Once
 	probe    atomic.Pointer[probe]
+	quiet    quiet
 
 	mu        sync.Mutex
 	listeners []*listener

@@ -98,6 +98,9 @@ const (
 // Conn returns the connection below: its addresses, its Value, Do and After, its server and counters. Reading, writing
 // and ending are the WebSocket's. It is nil while a Dialer waits for a proxy. Any goroutine may call it.
 func (c *Conn) Conn() *switchboard.Conn {
+	if c.sending.Load()&sendOpen != 0 {
+		return c.conn
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.conn

@@ -1,6 +1,10 @@
 package websocket
 
 import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/web"
 )
 
 func TestUpgradeFromNetHTTP(t *testing.T) {
@@ -95,42 +101,59 @@ func TestUpgradeFromNetHTTPOverTLS(t *testing.T) {
 	}
 }
 
-// A connection that a library on loops has lent to net/http, as package web does, goes back to its loop.
-func TestUpgradeOfALoopsConnection(t *testing.T) {
-	w := newWitness(func(c *Conn, kind Kind, p []byte) error { return c.Write(kind, p) })
-	u := &Upgrader{Handler: w}
-	s := &switchboard.Server{Logger: quiet, Accept: func(*switchboard.Conn) (switchboard.Handler, error) { return &lender{u: u}, nil }}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// A connection of package web goes back to its loop, with TLS as without, after other requests on it as at once.
+func TestUpgradeOfAConnectionOfWeb(t *testing.T) {
+	own, err := certs.SelfSigned("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	go s.Serve(l)
-	defer s.Close()
-	r := connect(t, l.Addr().String())
-	r.write(join([]byte("GET / HTTP/1.1\r\n"+askLines+"\r\n"), frame(0x81, true, "early")))
-	r.answered(101)
-	r.wants(opText, "early")
-	if w.conn(t).Conn().Server() != s {
-		t.Error("it left its loop")
-	}
-	r.conn.Close()
-	w.end(t)
+	engines(t, func(t *testing.T, engine string) {
+		for _, secure := range []bool{false, true} {
+			w := newWitness(func(c *Conn, kind Kind, p []byte) error { return c.Write(kind, p) })
+			loops := &switchboard.Server{Engine: engine, Logger: quiet}
+			if secure {
+				loops.TLSConfig = &tls.Config{Certificates: []tls.Certificate{own}}
+			}
+			mux := http.NewServeMux()
+			mux.Handle("/ws", &Upgrader{Handler: w})
+			mux.HandleFunc("/hello", func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "hello") })
+			s := &web.Server{HTTP: &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0)}, Loops: loops}
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- s.Serve(l) }()
+			r := connect(t, l.Addr().String())
+			if secure {
+				r.conn = tls.Client(r.conn, &tls.Config{InsecureSkipVerify: true})
+				r.in.Reset(r.conn)
+			}
+			r.write([]byte("GET /hello HTTP/1.1\r\nHost: test\r\n\r\n"))
+			r.answered(200)
+			if body, _ := io.ReadAll(r.head.Body); string(body) != "hello" {
+				t.Errorf("answered %q", body)
+			}
+			r.write(join([]byte("GET /ws HTTP/1.1\r\n"+askLines+"\r\n"), frame(0x81, true, "early"), frame(0x82, true, "late")[:5]))
+			r.answered(101)
+			r.wants(opText, "early")
+			c := w.conn(t)
+			if c.Conn().Server() != loops {
+				t.Error("it left its loop")
+			}
+			if secure != (c.Conn().TLS() != nil) {
+				t.Errorf("TLS: %v", c.Conn().TLS())
+			}
+			c.Close(CodeNormal, "")
+			r.wants(opClose, "\x03\xe8")
+			r.conn.Close()
+			w.end(t)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			if err := loops.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			<-ended
+		}
+	})
 }
-
-// A lender has an Upgrader serve its connection from the first request on.
-type lender struct{ u *Upgrader }
-
-func (l *lender) Data(c *switchboard.Conn, p []byte) (int, error) {
-	head, ahead, ok := strings.Cut(string(p), "\r\n\r\n")
-	if !ok {
-		return 0, nil
-	}
-	r, err := http.ReadRequest(newReader(head + "\r\n\r\n"))
-	if err != nil {
-		return 0, err
-	}
-	lent := &lentWriter{ResponseWriter: httptest.NewRecorder(), c: c, ahead: ahead}
-	return len(p), l.u.Upgrade(lent, r, l.u.Handler)
-}
-
-func (l *lender) Closed(*switchboard.Conn, error) {}

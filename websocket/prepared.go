@@ -29,19 +29,21 @@ func Prepare(kind Kind, p []byte) (*Prepared, error) {
 
 // WritePrepared is Write for a prepared message. Any goroutine may call it.
 func (c *Conn) WritePrepared(m *Prepared) error {
+	var z []byte
+	if c.deflatesNow(len(m.p)) {
+		z = m.deflated(deflation{c.loop.Deflate.Level, int(c.deflates & deflateBits)})
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.mayWrite(false); err != nil {
 		return err
 	}
-	if c.deflates&deflateOn != 0 && len(m.p) >= c.loop.Deflate.Threshold {
-		if z := m.deflated(deflation{c.loop.Deflate.Level, int(c.deflates & deflateBits)}); z != nil {
-			err := c.send(header{op: opcode(m.kind), fin: true, compressed: true, length: uint64(len(z))}, z)
-			if err == nil {
-				c.remember(m.p)
-			}
-			return err
+	if z != nil {
+		err := c.send(header{op: opcode(m.kind), fin: true, compressed: true, length: uint64(len(z))}, z)
+		if err == nil {
+			c.remember(m.p)
 		}
+		return err
 	}
 	if c.loop.client {
 		return c.send(header{op: opcode(m.kind), fin: true, length: uint64(len(m.p))}, m.p)

@@ -17,8 +17,8 @@ import (
 )
 
 // An Upgrader opens WebSockets for clients: on connections of a switchboard.Server, whose Accept its method Accept can be,
-// or for requests of an HTTP server. Only Handler or Check is needed. An Upgrader must not be copied, nor changed once it
-// has been used. Its methods may be called from any goroutine.
+// or for requests of an HTTP server. Accept needs Handler or Check, Upgrade nothing. An Upgrader must not be copied, nor changed
+// once it has been used. Its methods may be called from any goroutine.
 type Upgrader struct {
 	Options
 
@@ -54,12 +54,7 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Text }
 
 func (u *Upgrader) resolve() (*settings, error) {
-	u.once.Do(func() {
-		u.settings, u.err = u.Options.resolve(u)
-		if u.err == nil && u.Handler == nil && u.Check == nil {
-			u.err = errors.New("websocket: Upgrader.Handler is nil: nobody to serve WebSockets")
-		}
-	})
+	u.once.Do(func() { u.settings, u.err = u.Options.resolve(u) })
 	return u.settings, u.err
 }
 
@@ -67,6 +62,9 @@ func (u *Upgrader) resolve() (*settings, error) {
 // switchboard.Server's Accept. What is not such a request gets an HTTP answer that says why, and is closed.
 func (u *Upgrader) Accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 	s, err := u.resolve()
+	if err == nil && u.Handler == nil && u.Check == nil {
+		err = errors.New("websocket: Upgrader.Handler is nil: nobody to serve WebSockets")
+	}
 	if err != nil {
 		return nil, err
 	}

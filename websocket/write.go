@@ -19,15 +19,21 @@ func (c *Conn) Write(kind Kind, p []byte) error {
 	if err := kind.check(); err != nil {
 		return err
 	}
+	plain := header{op: opcode(kind), fin: true, length: uint64(len(p))}
+	if c.deflatesNow(len(p)) {
+		return c.writeDeflated(plain, p)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.mayWrite(false); err != nil {
 		return err
 	}
-	if c.deflates&deflateOn != 0 && len(p) >= c.loop.Deflate.Threshold {
-		return c.writeDeflated(kind, p)
-	}
-	return c.send(header{op: opcode(kind), fin: true, length: uint64(len(p))}, p)
+	return c.send(plain, p)
+}
+
+// deflatesNow tells whether a message of n bytes is to be compressed.
+func (c *Conn) deflatesNow(n int) bool {
+	return c.sending.Load()&sendOpen != 0 && c.deflates&deflateOn != 0 && n >= c.loop.Deflate.Threshold
 }
 
 // WritePart sends a part of a message: for messages that are longer than memory should hold. With last the message is
@@ -129,21 +135,32 @@ func appendMasked(b []byte, h header, p []byte) []byte {
 	return b
 }
 
-// writeDeflated sends a message compressed, unless it would not become shorter. mu is held.
-func (c *Conn) writeDeflated(kind Kind, p []byte) error {
+// writeDeflated sends a message compressed, unless it would not become shorter. Only a message that may refer to those
+// before it is compressed while nobody else can send.
+func (c *Conn) writeDeflated(h header, p []byte) error {
 	d := deflation{c.loop.Deflate.Level, int(c.deflates & deflateBits)}
-	var history []byte
-	if c.deflates&deflateContexts != 0 {
-		history = c.more.contexts.sent
+	var z *buffer.Buffer
+	if c.deflates&deflateContexts == 0 {
+		z = d.compress(p, nil)
 	}
-	z := d.compress(p, history)
-	defer buffer.Put(z)
-	if len(z.B) >= len(p) {
-		return c.send(header{op: opcode(kind), fin: true, length: uint64(len(p))}, p)
-	}
-	err := c.send(header{op: opcode(kind), fin: true, compressed: true, length: uint64(len(z.B))}, z.B)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.mayWrite(false)
 	if err == nil {
-		c.remember(p)
+		if z == nil {
+			z = d.compress(p, c.more.contexts.sent)
+		}
+		if len(z.B) >= len(p) {
+			err = c.send(h, p)
+		} else {
+			h.compressed, h.length = true, uint64(len(z.B))
+			if err = c.send(h, z.B); err == nil {
+				c.remember(p)
+			}
+		}
+	}
+	if z != nil {
+		buffer.Put(z)
 	}
 	return err
 }
