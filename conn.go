@@ -214,9 +214,7 @@ func (c *Conn) Handler() Handler { return c.handler }
 // SetHandler puts another handler in charge of what follows: a protocol that changes to another one in the middle, or
 // Pipe. What the one before left unconsumed is offered to the new one. It belongs to the loop.
 func (c *Conn) SetHandler(h Handler) {
-	if p, ok := c.handler.(*pipe); ok && c.flags&spliced != 0 {
-		p.endSplice(c)
-	}
+	c.stopSplicing()
 	c.mu.Lock() // for the watch; whoever else looks is on the loop
 	c.handler = h
 	c.mu.Unlock()

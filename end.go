@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
+	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
 // ending is how a connection will end, and why.
@@ -145,6 +146,7 @@ func (c *Conn) depart(e *ending) {
 	case c.state != stateOpen: // it is departing
 	case e.how == failure:
 		c.state = stateResetting
+		c.stopSplicing()
 		c.dropInput()
 		more := c.extra()
 		more.since, more.heard, more.pause = c.loop.clock(), -1, 1
@@ -155,6 +157,7 @@ func (c *Conn) depart(e *ending) {
 		c.finish(e.err) // the peer is gone already
 	default:
 		c.state = stateLingering
+		c.stopSplicing()
 		c.dropInput()
 		c.extra().since = c.loop.clock()
 		c.schedule()
@@ -199,7 +202,7 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 	case stateLingering, stateResetting: // everything was sent and ended: how the peer goes does not matter
 		c.finish(c.endedFor())
 	case stateHandshaking:
-		c.failHandshake(os.NewSyscallError(call, errno))
+		c.failHandshake(os.NewSyscallError(call, rawio.Error(errno)))
 	default:
 		c.mu.Lock()
 		e, queued := c.ending, c.pending()

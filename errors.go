@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
 // What a connection's or a server's end is called. Errors of the system wrap its errno:
@@ -74,7 +76,7 @@ func callError(call string, addr net.Addr, errno syscall.Errno) error {
 	if addr != nil {
 		network = addr.Network()
 	}
-	return &net.OpError{Op: call, Net: network, Addr: addr, Err: os.NewSyscallError(call, errno)}
+	return &net.OpError{Op: call, Net: network, Addr: addr, Err: os.NewSyscallError(call, rawio.Error(errno))}
 }
 
 // closedError is use after close.

@@ -81,7 +81,7 @@ func (c *Conn) stopped() bool {
 // do in a turn.
 func (l *loop) Readable(line *engine.Line, buf []byte) int {
 	c := connOf(line)
-	if c.flags&spliced != 0 {
+	if c.flags&spliced != 0 && c.state == stateOpen { // what comes to one that is on its way out is dropped
 		return c.splice()
 	}
 	room := len(buf)

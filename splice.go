@@ -128,6 +128,13 @@ func (h *pipe) endSplice(c *Conn) {
 	}
 }
 
+// stopSplicing has c read by the loop, if it is spliced: what it receives is another handler's, or nobody's.
+func (c *Conn) stopSplicing() {
+	if p, ok := c.handler.(*pipe); ok && c.flags&spliced != 0 {
+		p.endSplice(c)
+	}
+}
+
 // giveBackInflow gives back c's kernel pipe if it is empty.
 func (c *Conn) giveBackInflow() {
 	more := c.more.Load()
