@@ -84,7 +84,7 @@ func (c *Conn) endHow(how manner, err error) {
 func (c *Conn) endAs(how manner, err error) {
 	if c.ending == nil || c.ending.how < how {
 		c.ending = &ending{err, how}
-		c.stop.Store(true)
+		c.marks.Or(stopMark)
 	}
 }
 
@@ -146,6 +146,7 @@ func (c *Conn) depart(e *ending) {
 	case c.state != stateOpen: // it is departing
 	case e.how == failure:
 		c.state = stateResetting
+		c.stopSplicing()
 		c.dropInput()
 		more := c.extra()
 		more.since, more.heard, more.pause = c.loop.clock(), -1, 1
@@ -156,6 +157,7 @@ func (c *Conn) depart(e *ending) {
 		c.finish(e.err) // the peer is gone already
 	default:
 		c.state = stateLingering
+		c.stopSplicing()
 		c.dropInput()
 		c.extra().since = c.loop.clock()
 		c.schedule()
@@ -245,7 +247,7 @@ func (c *Conn) finish(err error) {
 	c.queue.Drop(c.queue.Len())
 	c.out |= closed
 	c.mu.Unlock()
-	c.stop.Store(true)
+	c.marks.Or(stopMark)
 	c.dropInput()
 	if t != nil {
 		c.leaveHandshake()

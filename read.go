@@ -74,14 +74,14 @@ func (c *Conn) later(t todo) {
 
 // stopped tells whether the handler wants no Data now.
 func (c *Conn) stopped() bool {
-	return c.flags&paused != 0 || c.stop.Load() || c.full.Load() && c.flags&freeRunning == 0
+	return c.flags&paused != 0 || c.marked(stopMark) || c.marked(fullMark) && c.flags&freeRunning == 0
 }
 
 // Readable implements engine.Owner: it takes what one read of the descriptor into buf brings, which is what a connection may
 // do in a turn.
 func (l *loop) Readable(line *engine.Line, buf []byte) int {
 	c := connOf(line)
-	if c.flags&spliced != 0 {
+	if c.flags&spliced != 0 && c.state == stateOpen { // what comes to one that is on its way out is dropped
 		return c.splice()
 	}
 	room := len(buf)
@@ -217,7 +217,7 @@ func (c *Conn) keep(rest []byte) {
 // afterOffer passes on the end of input once the handler has had what came before it. A full queue is no reason to wait, if
 // nothing is left to be offered: the end brings no output.
 func (c *Conn) afterOffer() {
-	waits := c.flags&paused != 0 || c.stop.Load() || c.in != nil && c.stopped() || c.todo&todoOffer != 0
+	waits := c.flags&paused != 0 || c.marked(stopMark) || c.in != nil && c.stopped() || c.todo&todoOffer != 0
 	if c.flags&(inputEnded|endTold) == inputEnded && c.state == stateOpen && !waits {
 		c.tellEnd()
 	}

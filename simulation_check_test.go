@@ -28,7 +28,7 @@ func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
 func (w *world) check() {
 	for line := range w.l.conns.All() {
 		c := connOf(line)
-		if c.stop.Load() && c.endedFor() == ErrIdle {
+		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {

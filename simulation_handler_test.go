@@ -113,7 +113,7 @@ func (w *world) accept(c *Conn) (Handler, error) {
 	case w.chance(30):
 		f.failed = true
 		return nil, errSim
-	case w.chance(4) && f.peer != nil:
+	case (w.proxy || w.chance(4)) && f.peer != nil:
 		if f.proxy(w.chance(2)); f.piped == nil {
 			f.failed = true
 			return nil, errSim
@@ -146,7 +146,7 @@ func (f *life) proxy(atOnce bool) {
 	}
 	t.c, t.told = d, true
 	f.size, f.quits, t.quits = 0, 0, 0
-	if f.bulk = w.chance(3); f.bulk {
+	if f.bulk = w.proxy; f.bulk {
 		w.carry(f.peer)
 	}
 	f.piped, t.piped = t, f

@@ -64,6 +64,7 @@ type conn struct {
 	quick bool // its requests follow each other quickly
 	late  bool // the time for its request is over
 	left  bool // Leaving was told; the loop's
+	given bool // Loop was called
 }
 
 type state uint8
@@ -113,10 +114,11 @@ func (c *conn) shown() net.Conn {
 
 // accept is the switchboard.Server's Accept.
 func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
-	if s.refuses.Load() {
+	from := s.listenerOf(sc.LocalAddr())
+	if s.refuses.Load() || from == nil {
 		return nil, http.ErrServerClosed
 	}
-	c := &conn{sc: sc, from: s.listenerOf(sc.LocalAddr())}
+	c := &conn{sc: sc, from: from}
 	sc.SetValue(c)
 	if d := s.headerTimeout(); d > 0 {
 		c.begin()
@@ -152,6 +154,10 @@ func (c *conn) RemoteAddr() net.Addr { return c.sc.RemoteAddr() }
 // closed; if somebody else closes it meanwhile, it is.
 func (c *conn) Close() error {
 	c.mu.Lock()
+	if c.given { // it is another handler's
+		c.mu.Unlock()
+		return c.failure("close", net.ErrClosed)
+	}
 	if s := c.s; s != nil {
 		if c.state == parking {
 			if s.closes++; s.closes == 1 {

@@ -340,6 +340,7 @@ func TestOneServerOnSeveralAddresses(t *testing.T) {
 }
 
 func TestWrongUseIsExplained(t *testing.T) {
+	leavesNothing(t)
 	own := func(*switchboard.Conn) (switchboard.Handler, error) { return nil, nil }
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

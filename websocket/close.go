@@ -80,11 +80,10 @@ func (c *Conn) closeNow(code int, reason string) (sent bool) {
 // ends without waiting for an answer.
 func (c *Conn) fail(err error) error {
 	var wrong *ProtocolError
-	if errors.As(err, &wrong) {
-		c.closeNow(wrong.Code, wrong.Reason)
+	if !errors.As(err, &wrong) {
+		return err
 	}
-	c.flags |= closeReceived // nothing more is looked at
-	return err
+	return c.breakOff(wrong.Code, wrong.Reason, err)
 }
 
 // give ends the WebSocket for what the handler returned.
@@ -97,9 +96,18 @@ func (c *Conn) give(err error) error {
 	case errors.As(err, &with) && c.Close(with.Code, with.Reason) == nil:
 		return nil
 	}
-	c.closeNow(CodeInternalError, "")
-	c.flags |= closeReceived
-	return err
+	return c.breakOff(CodeInternalError, "", err)
+}
+
+// breakOff ends the connection behind a Close frame, which says what is wrong: so TCP ends in order, for a reset might
+// overtake the frame. Without room for it there is a reset.
+func (c *Conn) breakOff(code int, reason string, err error) error {
+	c.flags |= closeReceived // nothing more is looked at
+	if !c.closeNow(code, reason) {
+		return err
+	}
+	c.extra().failed = err
+	return io.EOF
 }
 
 // closedByPeer takes the peer's Close frame. A server ends the connection when both have been sent, a client waits for

@@ -57,6 +57,7 @@ type extra struct {
 	in       *incoming
 	contexts *contexts // of permessage-deflate with context takeover
 	closing  *CloseError
+	failed   error  // why this side broke off
 	due      []byte // a Close frame that did not fit into the queue
 	controls int    // control frames received in second
 	second   int64
@@ -166,7 +167,7 @@ var extras = sync.Pool{New: func() any { return new(extra) }}
 
 // tidy lets the extra go that has nothing in it.
 func (c *Conn) tidy() {
-	if m := c.more; m != nil && m.in == nil && m.contexts == nil && m.closing == nil && m.due == nil && m.controls == 0 {
+	if m := c.more; m != nil && m.in == nil && m.contexts == nil && m.closing == nil && m.failed == nil && m.due == nil && m.controls == 0 {
 		c.more = nil
 		*m = extra{}
 		extras.Put(m)

@@ -205,11 +205,11 @@ func (d *Dialer) request(k *asking) ([]byte, error) {
 			continue
 		case "Upgrade", "Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions",
 			"Sec-Websocket-Protocol", "Content-Length", "Transfer-Encoding":
-			return nil, fmt.Errorf("Header has %s, which is for the handshake to say", name)
+			return nil, fmt.Errorf("the field %s of Header is for the handshake to say", name)
 		}
 		for _, value := range values {
 			if !isToken(name) || !isFieldValue([]byte(value)) {
-				return nil, fmt.Errorf("Header has a field that cannot be sent: %q", name)
+				return nil, fmt.Errorf("the field %q of Header cannot be sent", name)
 			}
 			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
 		}

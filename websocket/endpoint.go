@@ -173,7 +173,10 @@ func (e *endpoint) Closed(_ *switchboard.Conn, err error) {
 	c := (*Conn)(e)
 	c.leaveLists()
 	switch {
-	case err == nil && c.CloseCode() != 0:
+	case err == nil && c.more != nil && c.more.failed != nil:
+		err = c.more.failed
+	case c.CloseCode() != 0 && !errors.Is(err, switchboard.ErrUnsent): // how TCP ends after that does not matter
+		err = nil
 		if closing := c.more.closing; !c.has(closedFirst) && !isOrderly(closing.Code) {
 			err = closing
 		}

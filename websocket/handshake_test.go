@@ -104,6 +104,9 @@ func TestRequestsAreHeldAgainstTheRules(t *testing.T) {
 					if c.status == 426 && !hasToken([]byte(r.head.Header.Get("Upgrade")), "websocket") {
 						t.Error("the answer does not say to what to upgrade")
 					}
+					if cut == 0 {
+						r.wantsEnd()
+					}
 					r.conn.Close()
 					continue
 				}

@@ -85,6 +85,7 @@ func (o *opening) Data(sc *switchboard.Conn, p []byte) (int, error) {
 	var no *refusal
 	if errors.As(err, &no) {
 		sc.Write(no.answer())
+		err = io.EOF // a reset might overtake the answer
 	}
 	return len(p), err
 }

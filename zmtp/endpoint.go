@@ -385,7 +385,7 @@ func (d *dialer) close() {
 	}
 	s := d.s
 	s.mu.Lock()
-	ready := p.state == stateReady
+	ready := p.state.get() == stateReady
 	s.mu.Unlock()
 	if ready {
 		p.finish()

@@ -73,7 +73,8 @@ func testPeer(t *testing.T, typ Type, o Options) *peer {
 		t.Fatal(err)
 	}
 	p := &peer{s: s, run: new(run)}
-	p.other = &peer{s: s, other: p, state: stateGone}
+	p.other = &peer{s: s, other: p}
+	p.other.state.set(stateGone)
 	if err := s.join(p, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func (c *Context) pair(d *dialer, s *Socket) {
 		return
 	}
 	if err = s.admit(b); err != nil {
-		b.state = stateGone
+		b.state.set(stateGone)
 	} else if !s.typ.accepts(d.s.typ.String()) {
 		err = protocolErrorf("a %v cannot talk to a %v", d.s.typ, s.typ)
 	} else if err = s.join(b, d.s.typ.String()); err == nil {
@@ -126,7 +126,7 @@ func (p *peer) endInproc(err error) {
 	for _, side := range []*peer{p, p.other} {
 		s := side.s
 		s.mu.Lock()
-		was := side.state
+		was := side.state.get()
 		s.mu.Unlock()
 		if was == stateGone {
 			continue
@@ -143,7 +143,7 @@ func (p *peer) endInproc(err error) {
 // the other socket's is.
 func (p *peer) handOver(budget *int) {
 	s, to := p.s, p.other
-	for p.state == stateReady && *budget > 0 {
+	for p.state.get() == stateReady && *budget > 0 {
 		if x := p.more.Load(); x != nil && len(x.commands) > 0 {
 			b := x.commands
 			x.commands = nil
@@ -187,7 +187,7 @@ func (p *peer) takeOver(c *chunk) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.state != stateReady || p.paused {
+	if p.state.get() != stateReady || p.paused {
 		return false
 	}
 	n := int(c.n)

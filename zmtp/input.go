@@ -75,7 +75,7 @@ func (p *peer) input(b []byte) (err error) {
 	if p.more.Load() != nil && p.more.Load().cipher != nil {
 		return p.inputSealed(b)
 	}
-	for len(b) > 0 && err == nil && p.state == stateReady {
+	for len(b) > 0 && err == nil && p.state.get() == stateReady {
 		if p.asm == nil {
 			b, err = p.inputWhole(b)
 		} else {
@@ -219,7 +219,7 @@ func (p *peer) inputSealed(b []byte) error {
 		}
 		return nil
 	}
-	for len(b) > 0 && p.state == stateReady {
+	for len(b) > 0 && p.state.get() == stateReady {
 		if a := p.asm; a != nil && a.sealed != nil {
 			h, rest, err := fill(&a.sealed, 0, b, check)
 			if err != nil || h.len == 0 {

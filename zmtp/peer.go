@@ -42,7 +42,7 @@ type peer struct {
 	epoch     uint32
 	routing   uint32 // by which a SERVER addresses it
 
-	state     peerState // the loop's; written under mu once it is ready
+	state     stateCell // changed by the loop, under mu once it is ready
 	accepted  bool
 	version30 bool // the peer speaks 3.0
 	scheduled bool // its queue will be written by its run
@@ -54,7 +54,13 @@ type peer struct {
 	ending    bool // it is closed once its queue is written
 }
 
-type peerState uint8
+type peerState uint32
+
+// A stateCell is a peerState that others than the loop may look at.
+type stateCell struct{ v atomic.Uint32 }
+
+func (c *stateCell) get() peerState  { return peerState(c.v.Load()) }
+func (c *stateCell) set(s peerState) { c.v.Store(uint32(s)) }
 
 const (
 	stateNew peerState = iota
@@ -111,7 +117,7 @@ func (p *peer) endpoint() string {
 
 // Opened is called when a dialled connection is there, and may be for an accepted one.
 func (p *peer) Opened(c *switchboard.Conn) error {
-	if p.state != stateNew {
+	if p.state.get() != stateNew {
 		return nil
 	}
 	p.c = c
@@ -125,11 +131,11 @@ func (p *peer) Opened(c *switchboard.Conn) error {
 func (p *peer) begin(c *switchboard.Conn) {
 	o := &p.s.opt
 	c.KeepReading() // receiving has a high-water mark of its own
-	p.state = stateGreeting
+	p.state.set(stateGreeting)
 	p.hs = &handshake{p: p, accepted: p.accepted}
 	if o.HandshakeTimeout > 0 {
 		p.extra().timer = c.After(o.HandshakeTimeout, func() {
-			if p.state < stateReady {
+			if p.state.get() < stateReady {
 				p.end(ErrHandshakeTimeout)
 			}
 		})
@@ -154,16 +160,16 @@ func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
 	p.run.enter()
 	defer p.run.leave()
 	n := len(b)
-	if p.state < stateReady {
+	if p.state.get() < stateReady {
 		var err error
 		if b, err = p.shake(b); err != nil {
 			return n, p.fail(err)
 		}
-		if p.state < stateReady {
+		if p.state.get() < stateReady {
 			return n - len(b), nil
 		}
 	}
-	if p.state == stateReady && len(b) > 0 {
+	if p.state.get() == stateReady && len(b) > 0 {
 		if err := p.input(b); err != nil {
 			return n, p.fail(err)
 		}
@@ -174,10 +180,10 @@ func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
 // InputEnded tells that the peer has ended its output, which ends a connection of ZMTP.
 func (p *peer) InputEnded(c *switchboard.Conn, rest []byte) error {
 	switch {
-	case p.state < stateReady && len(rest) > 0 || p.asm != nil:
+	case p.state.get() < stateReady && len(rest) > 0 || p.asm != nil:
 		return p.fail(fmt.Errorf("zmtp: the peer ended the connection in the middle of a %s: %w",
 			map[bool]string{true: "message", false: "handshake"}[p.asm != nil], io.ErrUnexpectedEOF))
-	case p.state < stateReady:
+	case p.state.get() < stateReady:
 		return p.fail(fmt.Errorf("zmtp: the peer ended the connection before the handshake was done: %w", io.ErrUnexpectedEOF))
 	}
 	c.Abort() // what is queued for it has no reader, and may go to others
@@ -192,7 +198,7 @@ func (p *peer) Drained(*switchboard.Conn) { p.write() }
 // handshake it is told why before that.
 func (p *peer) fail(err error) error {
 	var bad *ProtocolError
-	if p.state == stateShaking && errors.As(err, &bad) && p.hs.mech != nil {
+	if p.state.get() == stateShaking && errors.As(err, &bad) && p.hs.mech != nil {
 		p.send(refuse(bad.Reason))
 		p.extra().err = err
 		return err
@@ -230,7 +236,7 @@ func (p *peer) Closed(c *switchboard.Conn, err error) {
 	if err == io.EOF {
 		err = nil
 	}
-	was := p.state
+	was := p.state.get()
 	if p.asm != nil {
 		p.asm.free()
 		p.asm = nil
@@ -270,7 +276,7 @@ func (p *peer) report(was peerState, err error) {
 // shake takes the part of b that belongs to the greeting and the handshake, and returns the rest.
 func (p *peer) shake(b []byte) (rest []byte, err error) {
 	h := p.hs
-	if p.state == stateGreeting {
+	if p.state.get() == stateGreeting {
 		if err := checkGreeting(b[:min(len(b), greetingSize)]); err != nil {
 			return nil, err
 		}
@@ -288,13 +294,13 @@ func (p *peer) shake(b []byte) (rest []byte, err error) {
 		}
 		h.minor = g.minor
 		h.mech = p.s.opt.Security.start(h)
-		p.state = stateShaking
+		p.state.set(stateShaking)
 		reply, err := h.mech.open()
 		if err := p.step(reply, err); err != nil {
 			return nil, err
 		}
 	}
-	for p.state == stateShaking && len(b) > 0 && !h.asked {
+	for p.state.get() == stateShaking && len(b) > 0 && !h.asked {
 		head, err := parseHeader(b)
 		if err != nil || head.len == 0 {
 			return b, err
@@ -358,7 +364,7 @@ func (p *peer) step(reply []byte, err error) error {
 // answered takes what Options.Authenticate said.
 func (p *peer) answered(user string, err error) {
 	h := p.hs
-	if p.state != stateShaking {
+	if p.state.get() != stateShaking {
 		return
 	}
 	p.run.enter()

@@ -174,7 +174,7 @@ func (p *peer) subscribe(on bool, topic []byte) {
 func (p *peer) fromSubscriber(b []byte) {
 	s := p.s
 	var room [4][]byte
-	for len(b) > 0 && p.state == stateReady {
+	for len(b) > 0 && p.state.get() == stateReady {
 		parts, size := cutMessage(b, room[:0])
 		first := parts[0]
 		switch {
@@ -217,7 +217,7 @@ func (s *Socket) subscription(p *peer, on bool, topic []byte) error {
 		return overLimit("a subscription of %d bytes, where %d are allowed", len(topic), limit)
 	}
 	s.mu.Lock()
-	if p.state != stateReady {
+	if p.state.get() != stateReady {
 		s.mu.Unlock()
 		return nil
 	}

@@ -35,7 +35,7 @@ func (p *peer) startPulse() {
 
 // beat looks whether the peer lives and sends it the next PING.
 func (p *peer) beat() {
-	if p.state != stateReady {
+	if p.state.get() != stateReady {
 		return
 	}
 	o, u := &p.s.opt, p.more.Load().pulse
@@ -89,7 +89,7 @@ func (p *peer) pinged(data []byte) error {
 
 // ttlOver ends the connection if nothing came within the time that the peer asked for.
 func (p *peer) ttlOver() {
-	if p.state != stateReady {
+	if p.state.get() != stateReady {
 		return
 	}
 	u := p.more.Load().pulse

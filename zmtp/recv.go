@@ -246,7 +246,7 @@ func (s *Socket) arrived(p *peer, n int) {
 func (p *peer) handle(b []byte) {
 	s := p.s
 	m := messages.Get().(*Message)
-	for len(b) > 0 && p.state == stateReady {
+	for len(b) > 0 && p.state.get() == stateReady {
 		size := 0
 		m.reset()
 		m.Parts, size = cutMessage(b, m.Parts)
@@ -288,7 +288,7 @@ func (m *Message) Reply(parts ...[]byte) error {
 	switch {
 	case s.closing:
 		err = ErrClosed
-	case p.state != stateReady:
+	case p.state.get() != stateReady:
 		err = ErrUnreachable
 	case !p.roomy():
 		p.full = true

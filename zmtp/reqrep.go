@@ -97,7 +97,7 @@ func (s *Socket) reply(parts [][]byte, size int) (*peer, error) {
 	}
 	s.asking = nil
 	p := a.peer
-	if p.state != stateReady || !p.roomy() {
+	if p.state.get() != stateReady || !p.roomy() {
 		s.stats.Dropped++
 		return nil, nil
 	}
@@ -156,7 +156,7 @@ func (s *Socket) routeTo(parts [][]byte) (*peer, error) {
 	if len(parts) == 0 {
 		return nil, fmt.Errorf("a ROUTER's message must have a part behind the identity")
 	}
-	if p == nil || p.state != stateReady {
+	if p == nil || p.state.get() != stateReady {
 		if s.opt.RouterMandatory {
 			return nil, ErrUnreachable
 		}

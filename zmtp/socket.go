@@ -145,7 +145,7 @@ func (s *Socket) join(p *peer, typ string) error {
 		p.routing = s.number
 		s.served[p.routing] = p
 	}
-	p.state = stateReady
+	p.state.set(stateReady)
 	s.shaken(p)
 	p.index = int32(len(s.peers))
 	s.peers = append(s.peers, p)
@@ -171,8 +171,8 @@ func (s *Socket) join(p *peer, typ string) error {
 func (s *Socket) leave(p *peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := p.state
-	p.state = stateGone
+	was := p.state.get()
+	p.state.set(stateGone)
 	if was == stateGone {
 		return
 	}

@@ -22,7 +22,7 @@ const settle = 50 * time.Millisecond
 // schedule has p's queue be written soon, by its loop. s.mu is held.
 func (s *Socket) schedule(p *peer) {
 	switch {
-	case p.scheduled || p.state != stateReady:
+	case p.scheduled || p.state.get() != stateReady:
 	case p.writing:
 		p.rewrite = true
 	case p.c == nil:
@@ -37,7 +37,7 @@ func (s *Socket) schedule(p *peer) {
 // queued is called when a message was queued for p. It returns p if the caller is to write it, once it has let go of s.mu;
 // otherwise it will be written soon.
 func (s *Socket) queued(p *peer) *peer {
-	if p.scheduled || p.state != stateReady {
+	if p.scheduled || p.state.get() != stateReady {
 		return nil
 	}
 	if p.c == nil || s.turned || s.now()-p.lastWrite > int64(sparse) {
@@ -58,7 +58,7 @@ func (p *peer) write() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.scheduled = false
-	if p.state != stateReady {
+	if p.state.get() != stateReady {
 		return
 	}
 	if p.writing {
@@ -67,7 +67,7 @@ func (p *peer) write() {
 	}
 	p.writing = true
 	budget := turn
-	for again := true; again; again = p.rewrite && p.state == stateReady && budget > 0 {
+	for again := true; again; again = p.rewrite && p.state.get() == stateReady && budget > 0 {
 		p.rewrite = false
 		if p.c == nil {
 			p.handOver(&budget)
@@ -80,7 +80,7 @@ func (p *peer) write() {
 	if budget <= 0 {
 		s.schedule(p)
 	}
-	if p.state == stateGone {
+	if p.state.get() == stateGone {
 		s.reclaim(p)
 		return
 	}
@@ -95,9 +95,11 @@ func (p *peer) write() {
 		}
 		s.senders.wake(len(s.senders.list))
 	}
-	if p.out.n == 0 && p.cur == nil && s.closing {
+	if p.out.n == 0 && p.cur == nil {
 		if p.ending && p.c != nil {
 			p.c.Close()
+		} else if p.ending {
+			go p.endInproc(nil)
 		}
 		s.closers.wake(len(s.closers.list))
 	}
@@ -105,7 +107,7 @@ func (p *peer) write() {
 
 // writeConn writes to a connection. s.mu is held, but not while it writes.
 func (p *peer) writeConn(budget *int) {
-	for p.state == stateReady && *budget > 0 {
+	for p.state.get() == stateReady && *budget > 0 {
 		x := p.more.Load()
 		if p.cur == nil && x != nil && len(x.commands) > 0 {
 			if p.c.Full() {
@@ -249,7 +251,7 @@ func (s *Socket) writeThrough(parts [][]byte, size int) bool {
 		chunks.Put(c)
 	}
 	p.writing = false
-	if p.state == stateGone {
+	if p.state.get() == stateGone {
 		s.reclaim(p)
 	} else if p.rewrite {
 		s.schedule(p)
@@ -272,7 +274,7 @@ func (p *peer) settle() {
 	s := p.s
 	s.mu.Lock()
 	p.settled(p.c.Sent())
-	more := p.more.Load().sent.head != nil && p.state == stateReady
+	more := p.more.Load().sent.head != nil && p.state.get() == stateReady
 	p.more.Load().settling = more
 	s.mu.Unlock()
 	if more {

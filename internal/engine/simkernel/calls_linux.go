@@ -259,9 +259,12 @@ func (k *Kernel) Pipe(size int) (r, w, holds int, err error) {
 }
 
 // Splice implements engine.Kernel.
-func (k *Kernel) Splice(from, to, n int) (int, syscall.Errno) {
+func (k *Kernel) Splice(from, to, n int) (moved int, errno syscall.Errno) {
 	k.call("splice")
 	defer k.mu.Unlock()
+	if k.Trace != nil {
+		defer func() { k.trace("  from %d to %d, at most %d: %d, %v", from, to, n, moved, errno) }()
+	}
 	f, t := k.lookup("splice", from), k.lookup("splice", to)
 	if f == nil || t == nil {
 		return 0, syscall.EBADF
