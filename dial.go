@@ -293,7 +293,7 @@ func (c *Conn) connect(t target) error {
 		return nil
 	}
 	k.Close(fd)
-	return os.NewSyscallError("connect", errno)
+	return os.NewSyscallError("connect", rawio.Error(errno))
 }
 
 // control has the user's function prepare fd, which is closed if it does not.
@@ -341,7 +341,7 @@ func (c *Conn) connected(errno syscall.Errno) {
 			c.After(time.Millisecond, func() { c.tryAgain(t) })
 			return
 		}
-		more.dial.tried(t, os.NewSyscallError("connect", errno))
+		more.dial.tried(t, os.NewSyscallError("connect", rawio.Error(errno)))
 		c.tryNext()
 		return
 	}

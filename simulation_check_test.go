@@ -28,7 +28,7 @@ func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
 func (w *world) check() {
 	for line := range w.l.conns.All() {
 		c := connOf(line)
-		if c.stop.Load() && c.endedFor() == ErrIdle {
+		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
@@ -98,7 +98,7 @@ func (w *world) checkEnd() {
 		if f.peer.Wrong() != "" {
 			w.fault("%v: %s", f, f.peer.Wrong())
 		}
-		if f.err == ErrIdle && f.piped == nil && f.peer.Heard() == simkernel.Reset && f.peer.End == simkernel.Stays && w.s.limits.LingerTimeout >= 0 &&
+		if f.err == ErrIdle && f.piped == nil && f.peer.Heard() == simkernel.Reset && f.peer.End == simkernel.Stays && w.s.limits.LingerTimeout >= 0 && w.prompt &&
 			f.peer.Sent() == f.consumed && !f.broke && !f.aborted && f.peer.Got() < f.wrote {
 			w.fault("%v: it was idle, and its peer was reset", f)
 		}
@@ -152,7 +152,7 @@ func (f *life) checkStuck() {
 	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
 		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
 	}
-	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && c.flags&inputEnded == 0 && c.state == stateOpen
+	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && !f.failed && !f.broke && c.flags&inputEnded == 0 && c.state == stateOpen
 	if f.piped != nil {
 		reads = reads && f.opened && f.piped.closed == 0 && !f.piped.c.Full()
 	} else {

@@ -45,6 +45,7 @@ type life struct {
 	broke      bool // it panicked or called Goexit
 	piped      *life
 	joined     bool // by Pipe
+	bulk       bool // its peers send much
 	closed     int
 	err        error
 	closedAt   time.Duration
@@ -112,7 +113,7 @@ func (w *world) accept(c *Conn) (Handler, error) {
 	case w.chance(30):
 		f.failed = true
 		return nil, errSim
-	case w.chance(4) && f.peer != nil:
+	case (w.proxy || w.chance(4)) && f.peer != nil:
 		if f.proxy(w.chance(2)); f.piped == nil {
 			f.failed = true
 			return nil, errSim
@@ -145,6 +146,9 @@ func (f *life) proxy(atOnce bool) {
 	}
 	t.c, t.told = d, true
 	f.size, f.quits, t.quits = 0, 0, 0
+	if f.bulk = w.proxy; f.bulk {
+		w.carry(f.peer)
+	}
 	f.piped, t.piped = t, f
 	if atOnce {
 		t.opened, f.joined, t.joined = true, true, true
@@ -152,6 +156,15 @@ func (f *life) proxy(atOnce bool) {
 	} else {
 		f.c.Pause()
 		f.paused = true
+	}
+}
+
+// carry makes p one that sends much and fast, for which a Pipe splices.
+func (w *world) carry(p *simkernel.Peer) {
+	p.Send, p.Every = 100_000+w.rng.IntN(300_000), 0
+	p.Chunk = []int{1 << 20, 10_000, 3000}[w.rng.IntN(3)]
+	if w.chance(3) {
+		p.Echo, p.StopAt, p.ResumeAt = false, int64(w.rng.IntN(100_000)), time.Duration(1+w.rng.IntN(1500))*time.Millisecond
 	}
 }
 
@@ -167,6 +180,9 @@ func (w *world) play(p *simkernel.Peer) {
 	case f.piped != nil:
 		p.In, f.peer.In = f.peer.Out, p.Out
 		f.piped.peer = p
+		if f.bulk {
+			w.carry(p)
+		}
 	}
 }
 

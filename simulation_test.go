@@ -75,6 +75,7 @@ type world struct {
 	faults    []string
 	over      bool
 	calm      bool // nothing new is begun
+	proxy     bool // all that connects is joined with a target, and sends much
 	prompt    bool // the ring does at once what it is asked for
 }
 
@@ -107,11 +108,16 @@ func simulate(name string, seed uint64) error {
 	}
 	faults := w.k.Faults
 	w.k.Faults = simkernel.Faults{}
+	w.proxy = w.chance(6)
 	if err := w.build(name); err != nil {
 		return err
 	}
 	w.k.Faults = faults
 	w.prompt = faults.LateCancel+faults.Part+faults.Refused == 0
+	if w.proxy && w.chance(2) { // a read that brings less than there is room for ends splicing
+		w.k.Faults.Short = 0
+	}
+	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
 	w.k.Between = w.between
 	for range 1 + w.rng.IntN(12) {
@@ -134,7 +140,7 @@ func (w *world) build(name string) error {
 		Engine:      name,
 		Loops:       1,
 		ReadBuffer:  []int{256, 1024, 4096, 16 << 10, 64 << 10}[w.rng.IntN(5)],
-		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10}[w.rng.IntN(4)],
+		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10, 300_000}[w.rng.IntN(5)],
 		SlowCall:    -1,
 		DialControl: w.control,
 		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -161,11 +167,18 @@ func (w *world) build(name string) error {
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
 	}
+	if w.proxy {
+		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
+		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
+	}
 	var err error
 	if s.limits, err = s.resolve(); err != nil {
 		return err
 	}
 	s.limits.pipes = w.rng.IntN(4)
+	if w.proxy {
+		s.limits.pipes++
+	}
 	s.trace = s.Trace
 	w.s = s
 	if w.l, err = newLoop(s, 0, &s.limits); err != nil {
@@ -252,6 +265,7 @@ const never = 10_000 * time.Hour
 
 // finish closes the server and looks whether all is given back.
 func (w *world) finish() {
+	w.log("spliced %d bytes", w.l.count.Spliced)
 	w.k.Faults, w.k.Between, w.breaks, w.calm = simkernel.Faults{}, nil, 0, true
 	for ln := range w.s.listeners {
 		w.l.give(task{f: ln.stop})
@@ -304,6 +318,14 @@ func (w *world) mayBreak(f *life) {
 		panic("for testing")
 	}
 	runtime.Goexit()
+}
+
+// target is Kernel.Target.
+func (w *world) target(string) simkernel.Outcome {
+	if w.proxy && !w.chance(8) {
+		return simkernel.Accepts
+	}
+	return simkernel.ByChance
 }
 
 func (w *world) control(fd int) error {

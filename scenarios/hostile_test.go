@@ -188,7 +188,7 @@ func TestHandlerThatBlocksIsNamedInAWarning(t *testing.T) {
 		p.says("x")
 		p.hears("x")
 		eventually(t, "the handler is named", func() bool {
-			return strings.Contains(log(), "switchboard_test.sleeper") && strings.Contains(log(), "level=WARN")
+			return strings.Contains(log(), "scenarios.sleeper") && strings.Contains(log(), "level=WARN")
 		})
 		eventually(t, "it is counted", func() bool { return s.Stats().Slow >= 1 })
 	})

@@ -167,7 +167,7 @@ func (h *framed) Closed(_ *switchboard.Conn, err error) { h.ended <- err }
 // What is written from elsewhere keeps a connection as alive as what is received.
 func TestIdleTimeoutEndsWhatDoesNotMove(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		s.IdleTimeout, s.LingerTimeout = 200*time.Millisecond, -1
+		s.IdleTimeout, s.LingerTimeout = time.Second, -1
 		h := watch((*switchboard.Conn).Write)
 		conns := accepted(s, h)
 		address := start(t, s)

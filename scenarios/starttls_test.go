@@ -106,6 +106,13 @@ print(s.noop(), s.quit(), s.sock)
 		if err := next(t, h.ended); err != nil {
 			t.Errorf("python: ended with %v", err)
 		}
+		said = run(t, "", "curl", "-sS", "--ssl-reqd", "--cacert", cert, "--noproxy", "*", "-X", "NOOP", "smtp://localhost:"+port)
+		if said != "250 so be it\r\n" {
+			t.Errorf("curl said %q", said)
+		}
+		if err := next(t, h.ended); err != nil {
+			t.Errorf("curl: ended with %v", err)
+		}
 	})
 }
 

@@ -108,7 +108,7 @@ func TestClientHelloChoosesATarget(t *testing.T) {
 func TestHandshakeThatWaitsForItsTurnIsNotLate(t *testing.T) {
 	overTLS(t, func(t *testing.T, s *switchboard.Server) {
 		s.Loops, s.Handshakes = 1, 1
-		s.HandshakeTimeout = 100 * time.Millisecond
+		s.HandshakeTimeout = time.Second
 		s.Accept = everyone(echo)
 		why := refusals(s)
 		entered, release := make(chan bool, 1), make(chan bool)
@@ -135,7 +135,7 @@ func TestHandshakeThatWaitsForItsTurnIsNotLate(t *testing.T) {
 		if err := next(t, why); !errors.Is(err, switchboard.ErrHandshakeTimeout) {
 			t.Errorf("refused for %v", err)
 		}
-		time.Sleep(2 * s.HandshakeTimeout) // the place is taken until the callback returns
+		time.Sleep(3 * s.HandshakeTimeout / 2) // the place is taken until the callback returns
 		if len(why) > 0 || len(served) > 0 {
 			t.Error("the second client did not wait")
 		}

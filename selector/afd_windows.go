@@ -139,7 +139,7 @@ func (m *afdPolling) prepare() {
 	m.failed = nil
 	for len(m.unasked) > 0 && m.failed == nil {
 		k := m.unasked[len(m.unasked)-1]
-		err := m.ask1(k)
+		err := m.askAbout(k)
 		if err == nil {
 			m.unqueue(k)
 			continue
@@ -152,8 +152,8 @@ func (m *afdPolling) prepare() {
 	}
 }
 
-// ask1 makes the poll of k pending, for what is wanted.
-func (m *afdPolling) ask1(k *afdSocket) error {
+// askAbout makes the poll of k pending, for what is wanted.
+func (m *afdPolling) askAbout(k *afdSocket) error {
 	if k.asked != 0 { // for less
 		m.abandon(k, false)
 	}
@@ -218,7 +218,7 @@ func (m *afdPolling) takeCompletions(s *Selector) (again bool) {
 			m.drop(k, true)
 		case afdEvents(poll.Events(), k.want) == 0:
 			m.queue(k)
-			if k.again != m.looks && m.ask1(k) == nil { // else prepare learns why
+			if k.again != m.looks && m.askAbout(k) == nil { // else prepare learns why
 				m.unqueue(k)
 				k.again, again = m.looks, true
 			}

@@ -81,7 +81,7 @@ func (c persistent) Read(p []byte) (int, error) {
 }
 
 func TestAParkedConnectionIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(conn{}); size > 128 {
+	if size := unsafe.Sizeof(conn{}); size > 96 {
 		t.Errorf("a conn has %d bytes", size)
 	}
 }

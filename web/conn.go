@@ -56,14 +56,15 @@ type conn struct {
 	mu    sync.Mutex
 	s     *session // nil while it is parked
 	timer *switchboard.Timer
-	began time.Duration // since epoch, when the request began that is coming; 0: it has not
-	since time.Duration // since epoch, when it was parked
+	at    time.Duration // since epoch, when it was parked, or, if one has begun, when its request began
 	scan  headerScan    // of that request, while it is parked
 	state state
 	again bool // it has been served before
+	begun bool // a request is coming
 	quick bool // its requests follow each other quickly
 	late  bool // the time for its request is over
 	left  bool // Leaving was told; the loop's
+	given bool // Loop was called
 }
 
 type state uint8
@@ -78,7 +79,7 @@ const (
 	gone
 )
 
-// epoch is when conn.began begins.
+// epoch is when conn.at begins.
 var epoch = time.Now()
 
 // A tlsConn is a conn that speaks TLS. net/http fills Request.TLS for what has the method, so a plain conn must not.
@@ -113,13 +114,14 @@ func (c *conn) shown() net.Conn {
 
 // accept is the switchboard.Server's Accept.
 func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
-	if s.refuses.Load() {
+	from := s.listenerOf(sc.LocalAddr())
+	if s.refuses.Load() || from == nil {
 		return nil, http.ErrServerClosed
 	}
-	c := &conn{sc: sc, from: s.listenerOf(sc.LocalAddr())}
+	c := &conn{sc: sc, from: from}
 	sc.SetValue(c)
 	if d := s.headerTimeout(); d > 0 {
-		c.began = time.Since(epoch)
+		c.begin()
 		c.expireAfter(d)
 	}
 	s.mu.Lock()
@@ -152,6 +154,10 @@ func (c *conn) RemoteAddr() net.Addr { return c.sc.RemoteAddr() }
 // closed; if somebody else closes it meanwhile, it is.
 func (c *conn) Close() error {
 	c.mu.Lock()
+	if c.given { // it is another handler's
+		c.mu.Unlock()
+		return c.failure("close", net.ErrClosed)
+	}
 	if s := c.s; s != nil {
 		if c.state == parking {
 			if s.closes++; s.closes == 1 {

@@ -78,8 +78,14 @@ func (s server) start(t testing.TB, hs *http.Server) (address string) {
 	if hs.ErrorLog == nil {
 		hs.ErrorLog = log.New(io.Discard, "", 0)
 	}
+	if s.loops != nil {
+		s.loops.Logger = slog.New(slog.DiscardHandler)
+		if _, fuzzes := t.(*testing.F); !fuzzes { // its Output is not for the functions that it calls
+			s.loops.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+		}
+	}
 	served := make(chan error, 1)
-	go func() { served <- s.serve(t, hs, l) }()
+	go func() { served <- s.serve(hs, l) }()
 	t.Cleanup(func() {
 		hs.Close()
 		if s.loops != nil {
@@ -92,11 +98,10 @@ func (s server) start(t testing.TB, hs *http.Server) (address string) {
 	return l.Addr().String()
 }
 
-func (s server) serve(t testing.TB, hs *http.Server, l net.Listener) error {
+func (s server) serve(hs *http.Server, l net.Listener) error {
 	if s.loops == nil {
 		return hs.Serve(l)
 	}
-	s.loops.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	return (&web.Server{HTTP: hs, Loops: s.loops, ParkAfter: s.park}).Serve(l)
 }
 

@@ -8,8 +8,7 @@ import "bytes"
 // first line that is not plainly well formed. Whether it is an error is for net/http to say.
 type headerScan struct {
 	searched int32 // bytes in which there is no end
-	line     int32 // where the first line begins that is not whole, or not looked at
-	fields   bool  // that line is not the request line
+	line     int32 // where the first line begins that is not whole, or not looked at; 0: the request line is that
 }
 
 var endOfHeader = []byte("\r\n\r\n")
@@ -32,13 +31,13 @@ func (s *headerScan) look(p []byte, limit int) (size int, ready bool) {
 		}
 		end := int(max(s.line, s.searched)) + n
 		line := bytes.TrimSuffix(p[s.line:end], []byte("\r"))
-		switch {
-		case len(line) == 0 && s.fields: // lines may end without a carriage return
+		switch fields := s.line > 0; {
+		case len(line) == 0 && fields: // lines may end without a carriage return
 			return end + 1, true
-		case s.fields && !plainField(line), !s.fields && !plainRequestLine(line):
+		case fields && !plainField(line), !fields && !plainRequestLine(line):
 			return len(p), true
 		}
-		s.line, s.searched, s.fields = int32(end+1), int32(end+1), true
+		s.line, s.searched = int32(end+1), int32(end+1)
 	}
 }
 

@@ -176,10 +176,13 @@ func (s *Server) shutDown() {
 	})
 }
 
-// listenerOf returns the listener that brought a connection to the local address addr.
+// listenerOf returns the listener that brought a connection to the local address addr, nil if it is gone.
 func (s *Server) listenerOf(addr net.Addr) *listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.listeners) == 0 {
+		return nil
+	}
 	best := s.listeners[0]
 	if len(s.listeners) == 1 {
 		return best

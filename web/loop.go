@@ -18,11 +18,13 @@ func (c *conn) Loop(ahead []byte, begin func(*switchboard.Conn) (switchboard.Han
 		return c.failure("loop", net.ErrClosed)
 	}
 	s := c.s
-	s.closed = true // for Read and Write
+	c.given, s.closed = true, true // Close does nothing, Read and Write fail
 	s.rouse()
 	// What comes until the loop looks is put behind what was not read.
 	s.in, s.at = append(append([]byte(nil), ahead...), s.unread()...), 0
-	return c.sc.Do(func() { c.handOver(begin) })
+	err := c.sc.Do(func() { c.handOver(begin) })
+	c.given = err == nil
+	return err
 }
 
 // handOver gives the connection to the handler that begin returns. It runs on the loop.
@@ -39,6 +41,7 @@ func (c *conn) handOver(begin func(*switchboard.Conn) (switchboard.Handler, erro
 		return
 	}
 	c.from.server.forget(c)
+	c.from.server.quiet.ended()
 	sc.SetHandler(h)
 	if s.paused {
 		sc.Resume()

@@ -52,8 +52,14 @@ func upgrading(closed chan error) *http.Server {
 		if err != nil {
 			panic(err)
 		}
+		if r.URL.Path == "/refused" {
+			return
+		}
 		if err := conn.(web.Conn).Loop(nil, nil); err == nil {
 			panic("a second Loop: no error")
+		}
+		if err := conn.Close(); err == nil {
+			panic("Close after Loop: no error")
 		}
 		if _, err := conn.Write([]byte("x")); err == nil {
 			panic("Write after Loop: no error")

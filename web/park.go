@@ -132,8 +132,8 @@ func (c *conn) gather(p []byte) int {
 		c.wakeUp(p, size)
 		return skipped + len(p)
 	}
-	if c.began == 0 && len(p) >= peeked {
-		c.began = time.Since(epoch)
+	if !c.begun && len(p) >= peeked {
+		c.begin()
 		if d := server.headerTimeout(); d > 0 {
 			c.expireAfter(d)
 		} else if c.timer != nil {
@@ -141,6 +141,13 @@ func (c *conn) gather(p []byte) int {
 		}
 	}
 	return skipped
+}
+
+// begin notes that a request begins.
+func (c *conn) begin() {
+	now := time.Since(epoch)
+	c.quick = c.again && now-c.at < c.from.server.parkAfter
+	c.at, c.begun = now, true
 }
 
 // wakeUp gives net/http the connection with p, of which size bytes are the header of a request. It runs on the loop; mu is
@@ -153,20 +160,21 @@ func (c *conn) wakeUp(p []byte, size int) {
 	if loops := server.Loops; loops.IdleTimeout > 0 || loops.HalfCloseTimeout > 0 {
 		s.letGo = c.sc.Hold() // a handler takes its time
 	}
-	if c.began > 0 {
+	if c.begun {
 		if d := server.headerTimeout(); d > 0 {
-			s.headerUntil = epoch.Add(c.began + d)
+			s.headerUntil = epoch.Add(c.at + d)
 		}
 		if d := server.HTTP.ReadTimeout; d > 0 {
-			s.wholeUntil = epoch.Add(c.began + d)
+			s.wholeUntil = epoch.Add(c.at + d)
 		}
+	} else {
+		c.begin()
 	}
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	c.late = false
-	c.quick = c.again && time.Since(epoch)-c.since < server.parkAfter
-	c.s, c.state, c.began, c.scan = s, serving, 0, headerScan{}
+	c.s, c.state, c.begun, c.late, c.scan = s, serving, false, false, headerScan{}
+	server.quiet.begun()
 	c.from.tell(c.shown(), woken)
 }
 
@@ -185,7 +193,7 @@ func (c *conn) expire() {
 	if c.state != parked {
 		return
 	}
-	if c.began == 0 || c.sc.Buffered() == 0 {
+	if !c.begun || c.sc.Buffered() == 0 {
 		c.hangUp()
 		return
 	}
@@ -226,10 +234,10 @@ func (c *conn) served() bool {
 		c.sc.Close()
 		return c.drop()
 	}
-	c.again, c.since = true, time.Since(epoch)
+	c.again, c.at = true, time.Since(epoch)
 	if len(s.unread()) == 0 && s.idleUntil.IsZero() && !s.paused {
-		c.state, c.s = parked, nil
-		s.release()
+		c.state = parked
+		c.endSession()
 		return true
 	}
 	c.state = returning
@@ -239,12 +247,19 @@ func (c *conn) served() bool {
 
 // drop lets the session of a connection go that is closed.
 func (c *conn) drop() (stays bool) {
-	if s := c.s; s != nil {
-		c.s = nil
-		s.release()
+	if c.s != nil {
+		c.endSession()
 	}
 	c.state = gone
 	return false
+}
+
+// endSession gives back what the connection had because net/http served it. mu is held.
+func (c *conn) endSession() {
+	s := c.s
+	c.s = nil
+	s.release()
+	c.from.server.quiet.ended()
 }
 
 // settle parks the connection on its loop, which has something to do for it.
@@ -255,7 +270,7 @@ func (c *conn) settle() {
 		return
 	}
 	s := c.s
-	c.state, c.s = parked, nil
+	c.state = parked
 	if s.paused {
 		c.sc.Resume()
 	}
@@ -266,8 +281,9 @@ func (c *conn) settle() {
 		c.sc.Unread(s.unread())
 	} else if c.from.server.leaves.Load() {
 		c.hangUp()
+		return
 	}
-	s.release()
+	c.endSession()
 }
 
 // closeIdle closes the connections that are parked and have not begun a request: http.Server has closed those that it

@@ -58,9 +58,9 @@ func TestWhatIsIdleHasNoGoroutine(t *testing.T) {
 
 func TestTheLoopsIdleTimeoutDoesNotEndARequest(t *testing.T) {
 	parking(t, func(t *testing.T, s server) {
-		s.loops.IdleTimeout = 50 * time.Millisecond
+		s.loops.IdleTimeout = 400 * time.Millisecond
 		c := dial(t, s.start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(150 * time.Millisecond)
+			time.Sleep(900 * time.Millisecond)
 			hello(w, r)
 		})}))
 		c.asks(get("/"), "hello")
@@ -340,6 +340,7 @@ func TestOneServerOnSeveralAddresses(t *testing.T) {
 }
 
 func TestWrongUseIsExplained(t *testing.T) {
+	leavesNothing(t)
 	own := func(*switchboard.Conn) (switchboard.Handler, error) { return nil, nil }
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -730,7 +730,7 @@ func TestServeAfterShutdownIsRefused(t *testing.T) {
 		}
 		hs := &http.Server{}
 		hs.Close()
-		if err := s.serve(t, hs, l); err != http.ErrServerClosed {
+		if err := s.serve(hs, l); err != http.ErrServerClosed {
 			t.Errorf("%s: Serve returned %v", s.name, err)
 		}
 		if c, err := net.Dial("tcp", l.Addr().String()); err == nil {

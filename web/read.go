@@ -30,7 +30,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	defer func() { s.users-- }()
 
 	idle := s.step == awaitsNext && len(p) == readerSize && c.state == serving && c.from.server.parkAfter > 0
-	watching := s.zeroed && len(p) == 1 && c.state == serving
+	// net/http watches for the peer's end while a handler runs. What comes of the next request is not for that Read: it
+	// would leave net/http's buffer with one byte of it.
+	watching := s.zeroed && len(p) == 1 && c.state == serving && c.from.server.known
 	s.step, s.zeroed = busy, false
 	s.reads = min(s.reads+1, 2)
 	if idle {

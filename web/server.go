@@ -40,6 +40,7 @@ type Server struct {
 	failed error // what begin returned
 
 	// What begin makes of the fields.
+	known       bool          // net/http does what reading and parking rely on
 	parkAfter   time.Duration // 0: connections are not parked
 	headerLimit int           // bytes at which a header is given to net/http, complete or not
 	highWater   int
@@ -55,6 +56,7 @@ type Server struct {
 	lastOnce sync.Once   // has every answer be its connection's last
 	shutOnce sync.Once
 	probe    atomic.Pointer[probe]
+	quiet    quiet
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -164,12 +166,13 @@ func (s *Server) dismiss() {
 			}
 		}
 	}
+	last := len(over) > 0 && len(over) == len(s.listeners)
 	s.mu.Unlock()
 	for _, ln := range over {
 		s.remove(ln)
 		ln.end()
 	}
-	if len(over) > 0 && s.leaves.Load() {
+	if last {
 		s.endProbe()
 	}
 }
@@ -225,7 +228,8 @@ func (s *Server) prepare(cert *certificate) error {
 	s.highWater = cmp.Or(s.Loops.HighWater, 64<<10)
 	s.queueLimit = cmp.Or(s.Loops.QueueLimit, max(1<<20, 4*s.highWater))
 	s.parkAfter = max(0, cmp.Or(s.ParkAfter, 250*time.Millisecond))
-	if err := parkingAssumption(); err != nil && s.parkAfter > 0 {
+	err := parkingAssumption()
+	if s.known = err == nil; !s.known && s.parkAfter > 0 {
 		s.parkAfter = 0
 		cmp.Or(s.Loops.Logger, slog.Default()).Warn("idle connections keep their goroutines: "+
 			"this net/http is not as the parking needs it", "error", err)

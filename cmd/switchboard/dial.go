@@ -28,6 +28,7 @@ type dialling struct {
 
 func dialCommand() *cobra.Command {
 	var d dialling
+	zmq := dialZMQ{dialling: &d}
 	dial := &cobra.Command{
 		Use:   "dial ADDRESS",
 		Short: "Connect: standard input to the socket, the socket to standard output",
@@ -48,6 +49,8 @@ Over tls:// and wss:// the server's certificate is verified: for its host, or --
 --tls-ca. With --verbose the standard error tells version, cipher, protocol and the chain of certificates. A connection
 that ends without TLS having ended it has been cut off, and is an error.
 
+` + zmqHelp + `
+
 Exit codes: 0 when both sides have ended, 1 when the connection failed or broke, 2 for a wrong call, 124 when the time
 was up.`,
 		Example: `  printf 'GET / HTTP/1.0\r\n\r\n' | switchboard dial example.org:80
@@ -56,6 +59,8 @@ was up.`,
   switchboard dial --verbose --header 'Cookie: a=b' ws://127.0.0.1:8080/chat
   date | switchboard dial --udp '[::1]:514'
   switchboard dial --verbose --tls-alpn h2,http/1.1 tls://example.org:443 </dev/null
+  switchboard dial 'zmq+sub://127.0.0.1:5556?topic=weather.'
+  seq 10 | switchboard dial --timeout 5s zmq+push://127.0.0.1:5557
   switchboard dial --tls-ca authority.pem --tls-cert me.pem --tls-key me.key tls://127.0.0.1:7443`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -64,7 +69,14 @@ was up.`,
 			return nil
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(_ *cobra.Command, args []string) error { return d.run(args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if yes, err := zmq.parse(args[0]); err != nil {
+				return err
+			} else if yes {
+				return zmq.run()
+			}
+			return d.run(args[0])
+		},
 	}
 	flags := dial.Flags()
 	flags.DurationVarP(&d.timeout, "timeout", "w", 0,
@@ -75,6 +87,7 @@ was up.`,
 	flags.BoolVar(&d.hex, "hex", false, "print the bytes of both directions in hexadecimal: > sent, < received")
 	d.tls.addTo(dial, "tls")
 	d.ws.addTo(dial)
+	zmq.addTo(dial)
 	return dial
 }
 

@@ -77,6 +77,7 @@ func serveCommand() *cobra.Command {
 		})
 	}
 	serve.AddCommand(linesCommand(&s), proxyCommand(&s), webCommand(&s))
+	serve.AddCommand(zmqCommands(&s)...)
 	return serve
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // A Poll asks once which events a socket is ready for. It belongs to one goroutine at a time, from NewPoll to Free; but
-// while it is pending, only Cancel and Closed may be called, until Wait has taken its completion.
+// while it is pending, only Cancel and Pending may be called, until Wait has taken its completion.
 type Poll struct {
 	Owner any // the caller's own
 

@@ -16,7 +16,7 @@ func (e *completion) Evacuate() {
 	}
 	for l := range e.config.Lines.All() {
 		e.cancelInput(l)
-		if l.state.polling {
+		if l.state.flags&polling != 0 {
 			e.next().Cancel(e.id(kindPoll, l), userData(kindNobody, 0, 0))
 		}
 	}

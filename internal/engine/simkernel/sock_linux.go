@@ -43,6 +43,9 @@ const (
 
 func (k *Kernel) newSock(unix bool) *sock {
 	size := func() int {
+		if k.Wide {
+			return []int{16 << 10, 64 << 10, 128 << 10}[k.rng.IntN(3)]
+		}
 		return []int{20 + k.rng.IntN(200), 512, 4096, 16 << 10, 64 << 10, 64 << 10}[k.rng.IntN(6)]
 	}
 	return &sock{k: k, unix: unix, room: size(), window: size()}

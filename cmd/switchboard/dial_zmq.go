@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/switchboard-go/switchboard/zmtp"
+)
+
+// zmqTypes are the sockets that dial has.
+var zmqTypes = map[string]zmtp.Type{"sub": zmtp.SUB, "pub": zmtp.XPUB, "push": zmtp.PUSH, "pull": zmtp.PULL, "req": zmtp.REQ,
+	"rep": zmtp.REP, "dealer": zmtp.DEALER, "pair": zmtp.PAIR}
+
+// A dialZMQ is what the flags of dial ask for when the address is one of ZeroMQ.
+type dialZMQ struct {
+	*dialling
+	multipart bool
+	serverKey string
+
+	typ      zmtp.Type
+	endpoint string
+	bind     bool
+	topics   []string
+	identity string
+}
+
+func (z *dialZMQ) addTo(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&z.multipart, "multipart", false, "at zmq+…://: a line is a part, and an empty line ends a message")
+	cmd.Flags().StringVar(&z.serverKey, "curve-server-key", "", "at zmq+…://: speak CURVE with the server of this public `KEY`")
+}
+
+const zmqHelp = `To look into a system of ZeroMQ, ADDRESS is zmq+TYPE://HOST:PORT or zmq+TYPE:///PATH, where TYPE is what dial plays: sub, pub,
+push, pull, req, rep, dealer or pair. A line is a message; parts of one that came are separated by tabs, and with --multipart they
+are lines. The query takes topic=… (of sub, any number; none is everything), identity=… (of req and dealer) and bind (to be
+connected to). A connection that fails or ends is tried again. pub waits for its first subscriber; sub and pull go on until
+a signal or --timeout.`
+
+// parse reads an address of ZeroMQ, and tells whether it is one.
+func (z *dialZMQ) parse(target string) (yes bool, err error) {
+	rest, yes := strings.CutPrefix(target, "zmq+")
+	if !yes {
+		if z.multipart || z.serverKey != "" {
+			return false, errors.New("--multipart and --curve-server-key are for zmq+TYPE://HOST:PORT")
+		}
+		return false, nil
+	}
+	wrong := func(format string, args ...any) (bool, error) {
+		return true, fmt.Errorf("address %q: %w", target, fmt.Errorf(format, args...))
+	}
+	name, rest, ok := strings.Cut(rest, "://")
+	z.typ = zmqTypes[name]
+	if _, known := zmqTypes[name]; !ok || !known {
+		var names []string
+		for name := range zmqTypes {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return wrong("there are zmq+TYPE:// with %s", strings.Join(names, ", "))
+	}
+	if z.udp || z.hex {
+		return wrong("neither --udp nor --hex is for messages of ZeroMQ")
+	}
+	address, query, _ := strings.Cut(rest, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return wrong("%w", err)
+	}
+	for key, all := range values {
+		switch {
+		case key == "topic" && z.typ == zmtp.SUB:
+			z.topics = all
+		case key == "identity" && (z.typ == zmtp.REQ || z.typ == zmtp.DEALER):
+			z.identity = all[0]
+		case key == "bind":
+			z.bind = true
+		default:
+			return wrong("%q says nothing to %s", key, name)
+		}
+	}
+	if z.endpoint, err = zmqEndpoint(address); err != nil {
+		return true, err
+	}
+	if !z.bind && strings.HasPrefix(z.endpoint, "tcp://*") {
+		return wrong("the host is missing (try 127.0.0.1, or ?bind to be connected to)")
+	}
+	return true, nil
+}
+
+// run exchanges messages with the peers: standard input's lines to them, theirs to standard output.
+func (z *dialZMQ) run() error {
+	if z.timeout < 0 {
+		return errors.New("--timeout cannot be negative (0 is never)")
+	}
+	o := &zmtp.Options{Identity: z.identity}
+	if z.timeout > 0 {
+		o.Linger = z.timeout
+	}
+	if z.serverKey != "" {
+		key, err := zmtp.ParseKey(z.serverKey)
+		if err != nil {
+			return fmt.Errorf("--curve-server-key: %w", err)
+		}
+		o.Security = zmtp.CurveClient{ServerKey: key}
+	}
+	var mu sync.Mutex
+	var reason error // why the last handshake failed
+	o.Monitor = func(e zmtp.Event) {
+		if z.verbose {
+			fmt.Fprintln(os.Stderr, describe(e))
+		}
+		if e.Kind == zmtp.HandshakeFailed && e.Err != nil {
+			mu.Lock()
+			reason = e.Err
+			mu.Unlock()
+		}
+	}
+	c := &zmtp.Context{Loops: 1}
+	s, err := c.NewSocket(z.typ, o)
+	if err != nil {
+		return err
+	}
+	if z.typ == zmtp.SUB && len(z.topics) == 0 {
+		z.topics = []string{""}
+	}
+	for _, topic := range z.topics {
+		if err := s.Subscribe(topic); err != nil {
+			return err
+		}
+	}
+	if z.bind {
+		_, err = s.Bind(z.endpoint)
+	} else {
+		err = s.Connect(z.endpoint)
+	}
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	told := ctx
+	err = z.exchange(ctx, s)
+	if told.Err() != nil {
+		err = nil // a signal ends it in order
+	}
+	if closed := s.Close(); err == nil && closed != nil {
+		err = closed
+		if z.timeout > 0 {
+			err = fmt.Errorf("%w within %v: %w", closed, z.timeout, os.ErrDeadlineExceeded)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if errors.Is(err, os.ErrDeadlineExceeded) && reason != nil {
+		err = fmt.Errorf("%w (the last handshake failed: %w)", err, reason)
+	}
+	return z.failure(err)
+}
+
+// describe tells an event in one line.
+func describe(e zmtp.Event) string {
+	text := e.Kind.String() + " " + e.Endpoint
+	if e.Peer != "" {
+		text += ", a " + e.Peer
+	}
+	if e.RetryIn > 0 {
+		text += fmt.Sprintf(", tried again in %v", e.RetryIn.Round(time.Millisecond))
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (z *dialZMQ) exchange(ctx context.Context, s *zmtp.Socket) error {
+	in := bufio.NewReader(os.Stdin)
+	switch z.typ {
+	case zmtp.SUB, zmtp.PULL:
+		return z.receive(ctx, s, -1)
+	case zmtp.PUSH:
+		return z.send(ctx, in, s)
+	case zmtp.XPUB:
+		z.patience(s)
+		if _, err := s.Recv(); err != nil { // before the first subscription, messages would be for nobody
+			return z.silence(err)
+		}
+		return z.send(ctx, in, s)
+	case zmtp.REQ, zmtp.REP:
+		return z.turns(ctx, in, s)
+	}
+	received := make(chan error, 1)
+	quiet, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { received <- z.receive(quiet, s, -1) }()
+	if err := z.send(ctx, in, s); err != nil {
+		return err
+	}
+	// What still comes is printed, until nothing has for a while.
+	for seen := s.Stats().Received; ; seen = s.Stats().Received {
+		wait := lastReply
+		if z.timeout > 0 {
+			wait = z.timeout
+		}
+		select {
+		case err := <-received:
+			return err
+		case <-time.After(wait):
+		}
+		if s.Stats().Received == seen {
+			cancel()
+			if err := <-received; !errors.Is(err, context.Canceled) {
+				return err
+			}
+			return nil
+		}
+	}
+}
+
+// patience has the next calls wait for --timeout at most.
+func (z *dialZMQ) patience(s *zmtp.Socket) {
+	if z.timeout > 0 {
+		s.SetDeadline(time.Now().Add(z.timeout))
+	}
+}
+
+// silence explains a deadline.
+func (z *dialZMQ) silence(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("nothing sent or received for %v: %w", z.timeout, os.ErrDeadlineExceeded)
+	}
+	return err
+}
+
+// turns asks with each line and prints the reply, or prints a request and replies with the next line.
+func (z *dialZMQ) turns(ctx context.Context, in *bufio.Reader, s *zmtp.Socket) error {
+	for {
+		if z.typ == zmtp.REP {
+			if err := z.receive(ctx, s, 1); err != nil {
+				return err
+			}
+		}
+		parts, err := z.read(in)
+		if err != nil || parts == nil {
+			return err
+		}
+		z.patience(s)
+		if err := s.SendMessage(ctx, &zmtp.Message{Parts: parts}); err != nil {
+			return z.silence(err)
+		}
+		if z.typ == zmtp.REQ {
+			if err := z.receive(ctx, s, 1); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// send sends every message of the input.
+func (z *dialZMQ) send(ctx context.Context, in *bufio.Reader, s *zmtp.Socket) error {
+	for {
+		parts, err := z.read(in)
+		if err != nil || parts == nil {
+			return err
+		}
+		z.patience(s)
+		if err := s.SendMessage(ctx, &zmtp.Message{Parts: parts}); err != nil {
+			return z.silence(err)
+		}
+	}
+}
+
+// read reads one message, nil at the end.
+func (z *dialZMQ) read(in *bufio.Reader) (parts [][]byte, err error) {
+	for {
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 {
+			return parts, nil
+		}
+		if err != nil && err != io.EOF {
+			return nil, inputError{fmt.Errorf("read standard input: %w", err)}
+		}
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		if !z.multipart {
+			return [][]byte{line}, nil
+		}
+		if len(line) > 0 {
+			parts = append(parts, line)
+		} else if len(parts) > 0 {
+			return parts, nil
+		}
+	}
+}
+
+// receive prints so many messages, or without end if n is less than 0.
+func (z *dialZMQ) receive(ctx context.Context, s *zmtp.Socket, n int) error {
+	out := bufio.NewWriter(os.Stdout)
+	var m zmtp.Message
+	for ; n != 0; n-- {
+		err := s.TryRecv(&m)
+		if err == zmtp.ErrWouldBlock {
+			if err := out.Flush(); err != nil {
+				return fmt.Errorf("write standard output: %w", err)
+			}
+			if z.timeout > 0 {
+				s.SetRecvDeadline(time.Now().Add(z.timeout))
+			}
+			err = s.RecvMessage(ctx, &m)
+		}
+		if err != nil {
+			return z.silence(err)
+		}
+		if z.multipart {
+			out.Write(bytes.Join(m.Parts, []byte("\n")))
+			out.WriteString("\n\n")
+		} else {
+			out.Write(bytes.Join(m.Parts, []byte("\t")))
+			out.WriteByte('\n')
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write standard output: %w", err)
+	}
+	return nil
+}

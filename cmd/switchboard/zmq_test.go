@@ -1,0 +1,192 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/switchboard-go/switchboard/zmtp"
+)
+
+// zmqPeer starts a program that speaks ZeroMQ by libzmq, and returns its output, line by line.
+func zmqPeer(t *testing.T, args ...string) (endpoint string, lines *bufio.Scanner) {
+	t.Helper()
+	python := ""
+	for _, path := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(path, "-c", "import zmq").Run() == nil {
+			python = path
+			break
+		}
+	}
+	if python == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no Python can import zmq: install python3-zmq")
+		}
+		t.Skip("no Python can import zmq: install python3-zmq")
+	}
+	cmd := exec.Command(python, append([]string{"testdata/zmq_peer.py"}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	lines = bufio.NewScanner(out)
+	return strings.TrimPrefix(nextLine(t, lines), "at "), lines
+}
+
+func nextLine(t *testing.T, lines *bufio.Scanner) string {
+	t.Helper()
+	if !lines.Scan() {
+		t.Fatalf("the peer has ended: %v", lines.Err())
+	}
+	return lines.Text()
+}
+
+// device starts one of the devices and returns the endpoints of its two sides.
+func device(t *testing.T, args ...string) (front, back string) {
+	t.Helper()
+	s := serve(t, append(args, "--listen=127.0.0.1:0", "--back=127.0.0.1:0")...)
+	at := strings.TrimPrefix(s.await("listening on ", 2)["msg"].(string), "listening on ")
+	return "tcp://" + s.addrs[0], "tcp://" + at
+}
+
+func TestForwarderPassesOnWhatIsSubscribedTo(t *testing.T) {
+	front, back := device(t, "zmq-forwarder")
+	zmqPeer(t, "pub", "connect", front, "a.topic", "text")
+	zmqPeer(t, "pub", "connect", front, "b.topic", "text")
+	_, lines := zmqPeer(t, "sub", "connect", back, "a.", "3")
+	for range 3 {
+		if got := nextLine(t, lines); got != "a.topic text" {
+			t.Errorf("%q", got)
+		}
+	}
+	// A subscriber goes on until a signal.
+	dial := exec.Command(os.Args[0], "dial", "zmq+sub://"+strings.TrimPrefix(back, "tcp://")+"?topic=b")
+	pipe, err := dial.StdoutPipe()
+	if err == nil {
+		err = dial.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := bufio.NewScanner(pipe)
+	for range 3 {
+		if got := nextLine(t, printed); got != "b.topic\ttext" {
+			t.Errorf("%q", got)
+		}
+	}
+	dial.Process.Signal(os.Interrupt)
+	for printed.Scan() {
+	}
+	if err := dial.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestQueueSharesRequestsBetweenWorkers(t *testing.T) {
+	front, back := device(t, "zmq-queue")
+	zmqPeer(t, "rep", "connect", back, "100")
+	zmqPeer(t, "rep", "connect", back, "100")
+	_, lines := zmqPeer(t, "req", "connect", front, "one", "two", "three")
+	for _, want := range []string{"ONE", "TWO", "THREE"} {
+		if got := nextLine(t, lines); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	out, complaint, code := once(t, "four\nfive\n", "dial", "zmq+req://"+strings.TrimPrefix(front, "tcp://"), "--timeout=20s")
+	if out != "FOUR\nFIVE\n" || code != 0 {
+		t.Errorf("%q %q %d", out, complaint, code)
+	}
+}
+
+func TestStreamerSharesTasks(t *testing.T) {
+	front, back := device(t, "zmq-streamer")
+	_, lines := zmqPeer(t, "pull", "connect", back, "4")
+	zmqPeer(t, "push", "connect", front, "1", "2")
+	if got := nextLine(t, lines) + nextLine(t, lines); got != "12" {
+		t.Errorf("%q", got)
+	}
+	if _, complaint, code := once(t, "3\n4\n", "dial", "zmq+push://"+strings.TrimPrefix(front, "tcp://"), "--timeout=20s"); code != 0 {
+		t.Error(complaint)
+	}
+	if got := nextLine(t, lines) + nextLine(t, lines); got != "34" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestDevicesSpeakCurve(t *testing.T) {
+	public, secret := zmtp.NewKeyPair()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(secret.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	front, back := device(t, "zmq-streamer", "--curve-secret="+file)
+	key := "--curve-server-key=" + public.String()
+	if _, complaint, code := once(t, "secret\n", "dial", "zmq+push://"+strings.TrimPrefix(front, "tcp://"), "--timeout=20s", key); code != 0 {
+		t.Error(complaint)
+	}
+	out, _, code := once(t, "", "dial", "zmq+pull://"+strings.TrimPrefix(back, "tcp://"), "--timeout=2s", key)
+	if out != "secret\n" || code != exitTimeout {
+		t.Errorf("%q %d", out, code)
+	}
+	_, complaint, code := once(t, "open\n", "dial", "zmq+push://"+strings.TrimPrefix(front, "tcp://"), "--timeout=1s")
+	if code != exitTimeout || !strings.Contains(complaint, "the peer's mechanism is CURVE, this socket's is NULL") {
+		t.Errorf("%q %d", complaint, code)
+	}
+}
+
+func TestDialReachesLibzmq(t *testing.T) {
+	at, lines := zmqPeer(t, "pull", "bind", "tcp://127.0.0.1:*", "2")
+	if _, complaint, code := once(t, "one\ntwo", "dial", "zmq+push://"+strings.TrimPrefix(at, "tcp://"), "--timeout=20s"); code != 0 {
+		t.Error(complaint)
+	}
+	if got := nextLine(t, lines) + nextLine(t, lines); got != "onetwo" {
+		t.Errorf("%q", got)
+	}
+	path := "ipc://" + filepath.Join(t.TempDir(), "s")
+	_, lines = zmqPeer(t, "sub", "bind", path, "a", "1")
+	if _, complaint, code := once(t, "a1\n\n", "dial", "zmq+pub://"+strings.TrimPrefix(path, "ipc://"), "--timeout=20s", "--multipart"); code != 0 {
+		t.Error(complaint)
+	}
+	if got := nextLine(t, lines); got != "a1" {
+		t.Errorf("%q", got)
+	}
+	at, _ = zmqPeer(t, "rep", "bind", "tcp://127.0.0.1:*", "2")
+	out, complaint, code := once(t, "hello\nworld\n", "dial", "zmq+req://"+strings.TrimPrefix(at, "tcp://"), "--timeout=20s", "--verbose")
+	if out != "HELLO\nWORLD\n" || code != 0 || !strings.Contains(complaint, "a REP") {
+		t.Errorf("%q %q %d", out, complaint, code)
+	}
+}
+
+func TestWrongZeroMQAddressesAreExplained(t *testing.T) {
+	for _, call := range []struct{ args, want string }{
+		{"dial zmq+foo://127.0.0.1:1", "there are zmq+TYPE:// with dealer, pair, pub, pull, push, rep, req, sub"},
+		{"dial zmq+push://127.0.0.1:1?topic=x", `"topic" says nothing to push`},
+		{"dial zmq+push://:1", "the host is missing"},
+		{"dial zmq+push://127.0.0.1", "port is missing"},
+		{"dial --hex zmq+push://127.0.0.1:1", "neither --udp nor --hex"},
+		{"dial --multipart 127.0.0.1:1", "are for zmq+TYPE"},
+		{"dial --curve-server-key x zmq+push://127.0.0.1:1", "40 characters"},
+		{"serve zmq-queue --tls-self-signed", "--tls-self-signed is not for zmq-queue"},
+		{"serve zmq-queue --mode poll", "zmq-queue is served in the mode loop"},
+		{"serve zmq-queue --back nowhere", "port is missing"},
+		{"serve zmq-queue --high-water-messages 0", "more than 0"},
+	} {
+		out, complaint, code := once(t, "", strings.Fields(call.args)...)
+		if code != exitUsage || out != "" || !strings.Contains(complaint, call.want) {
+			t.Errorf("%s: exit code %d, %q%q, want %q", call.args, code, out, complaint, call.want)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package zmtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// A Context carries sockets on event loops, and holds the names of inproc endpoints. The zero value is ready to use. Its
+// fields must not change once it has a socket. Sockets of NewSocket have one Context of their own, which lives as long as
+// the process.
+type Context struct {
+	// Loops is the number of event loops. 0: as many as GOMAXPROCS says.
+	Loops int
+
+	// Engine carries the loops, see switchboard.Server. "": "epoll" on Linux, which wakes goroutines that wait in Recv
+	// sooner, and elsewhere what the Server takes.
+	Engine string
+
+	// Logger is told of what a person should look at. nil: slog.Default.
+	Logger *slog.Logger
+
+	mu        sync.Mutex
+	server    *switchboard.Server // nil until it is needed
+	runs      []run               // one for each loop
+	sockets   map[*Socket]struct{}
+	listeners map[string]*listener // by address
+	names     map[string]*inprocName
+	closed    bool
+}
+
+var shared Context
+
+// NewSocket makes a socket on the Context that such sockets share. o may be nil.
+func NewSocket(t Type, o *Options) (*Socket, error) { return shared.NewSocket(t, o) }
+
+// writeAhead is how many bytes of output a connection may hold beside the socket's queue.
+const writeAhead = 256 << 10
+
+// start returns the server, which it starts if there is none. c.mu is held.
+func (c *Context) start() *switchboard.Server {
+	if c.server == nil {
+		c.server = &switchboard.Server{
+			Accept:        c.accept,
+			Loops:         c.Loops,
+			Engine:        engineOr(c.Engine),
+			Logger:        c.Logger,
+			ReadBuffer:    128 << 10,
+			HighWater:     writeAhead,
+			QueueLimit:    8 << 20,
+			WriteTimeout:  -1, // a subscriber may rest; heartbeats tell whether it lives
+			LingerTimeout: lingerTimeout,
+		}
+		c.runs = make([]run, loopsOr(c.Loops))
+		for i := range c.runs {
+			c.runs[i].flush = c.runs[i].flushAll
+		}
+	}
+	return c.server
+}
+
+// Close closes the sockets that are still open, as Socket.Close does, and ends the loops.
+func (c *Context) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	var sockets []*Socket
+	for s := range c.sockets {
+		sockets = append(sockets, s)
+	}
+	server := c.server
+	c.mu.Unlock()
+	var wg sync.WaitGroup
+	failed := make([]error, len(sockets))
+	for i, s := range sockets {
+		wg.Go(func() { failed[i] = s.Close() })
+	}
+	wg.Wait()
+	if server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), lingerTimeout)
+		defer cancel()
+		server.Shutdown(ctx)
+	}
+	return errors.Join(failed...)
+}
+
+// A listener is one bound TCP or Unix address.
+type listener struct {
+	s        *Socket
+	endpoint string // as Bind returned it
+	key      string
+	l        net.Listener
+	done     chan struct{} // closed when it is served no more
+}
+
+// listenerKey returns what an accepted connection's own address is found by.
+func listenerKey(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("*:%d", tcp.Port)
+	}
+	return a.String()
+}
+
+// accept finds the socket that a new connection is for.
+func (c *Context) accept(conn *switchboard.Conn) (switchboard.Handler, error) {
+	local := conn.LocalAddr()
+	if local == nil {
+		return nil, net.ErrClosed
+	}
+	c.mu.Lock()
+	ln := c.listeners[listenerKey(local)]
+	if tcp, ok := local.(*net.TCPAddr); ln == nil && ok {
+		ln = c.listeners[fmt.Sprintf("*:%d", tcp.Port)]
+	}
+	c.mu.Unlock()
+	if ln == nil {
+		return nil, ErrClosed
+	}
+	p := &peer{s: ln.s, c: conn, run: &c.runs[conn.Loop()], origin: ln, accepted: true}
+	if err := ln.s.admit(p); err != nil {
+		ln.s.tell(Event{Kind: AcceptFailed, Endpoint: ln.endpoint, RemoteAddr: conn.RemoteAddr().String(), Err: err})
+		return nil, err
+	}
+	ln.s.tell(Event{Kind: Accepted, Endpoint: ln.endpoint, RemoteAddr: conn.RemoteAddr().String()})
+	p.begin(conn)
+	return p, nil
+}
+
+// A run is what is to be sent on one loop: peers whose queues are written when the turn is over, many messages at once.
+type run struct {
+	mu      sync.Mutex
+	peers   []*peer
+	spare   []*peer
+	pending bool   // flushAll is on its way
+	turn    bool   // the loop is in a handler of ours, and will flush at its end
+	flush   func() // flushAll
+
+	scratch []byte // the loop's: frames that were decrypted
+}
+
+// add has p's queue be written soon.
+func (r *run) add(p *peer) {
+	r.mu.Lock()
+	r.peers = append(r.peers, p)
+	wake := !r.pending && !r.turn
+	if wake {
+		r.pending = true
+	}
+	r.mu.Unlock()
+	if wake && p.c.Do(r.flush) != nil {
+		r.flushAll() // p is gone, and others may wait behind it
+	}
+}
+
+// addAll is add for several.
+func (r *run) enter() {
+	r.mu.Lock()
+	r.turn = true
+	r.mu.Unlock()
+}
+
+func (r *run) leave() {
+	r.mu.Lock()
+	r.turn = false
+	idle := len(r.peers) == 0
+	r.mu.Unlock()
+	if !idle {
+		r.flushAll()
+	}
+}
+
+// flushAll writes what has gathered.
+func (r *run) flushAll() {
+	r.mu.Lock()
+	peers := r.peers
+	r.peers, r.spare = r.spare[:0], nil
+	r.pending = false
+	r.mu.Unlock()
+	for _, p := range peers {
+		p.write()
+	}
+	clear(peers)
+	r.mu.Lock()
+	if r.spare == nil && cap(peers) <= 1<<16 {
+		r.spare = peers[:0]
+	}
+	r.mu.Unlock()
+}

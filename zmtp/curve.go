@@ -1,0 +1,330 @@
+package zmtp
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+
+	"golang.org/x/crypto/nacl/box"
+	"golang.org/x/crypto/nacl/secretbox"
+)
+
+// CurveClient is the client's side of CURVE (RFC 25, 26): it proves that it has its secret key, and that the server has the
+// one of ServerKey.
+type CurveClient struct {
+	ServerKey Key // public
+	SecretKey Key // the client's; the zero Key: one is made up for each connection
+}
+
+func (CurveClient) name() string { return "CURVE" }
+func (CurveClient) server() bool { return false }
+
+func (c CurveClient) check(*Options) error {
+	if c.ServerKey == (Key{}) {
+		return errors.New("CurveClient.ServerKey is missing: the server's public key")
+	}
+	return nil
+}
+
+func (c CurveClient) start(h *handshake) mechanism { return &curveClient{h: h, c: c} }
+
+// CurveServer is the server's side of CURVE. Without Options.Authenticate, which is told the client's public key, every
+// client may connect that knows the server's.
+type CurveServer struct {
+	SecretKey Key
+}
+
+func (CurveServer) name() string { return "CURVE" }
+func (CurveServer) server() bool { return true }
+
+func (c CurveServer) check(*Options) error {
+	if c.SecretKey == (Key{}) {
+		return errors.New("CurveServer.SecretKey is missing")
+	}
+	return nil
+}
+
+func (c CurveServer) start(h *handshake) mechanism { return &curveServer{h: h, c: c} }
+
+const (
+	boxOverhead = box.Overhead
+	helloSize   = 2 + 72 + 32 + 8 + 64 + boxOverhead
+	welcomeSize = 16 + 32 + 96 + boxOverhead
+	cookieSize  = 16 + 64 + boxOverhead
+	vouchSize   = 16 + 64 + boxOverhead
+)
+
+// shortNonce returns the nonce of a prefix of 16 bytes and a counter.
+func shortNonce(prefix string, n []byte) (nonce [24]byte) {
+	copy(nonce[:16], prefix)
+	copy(nonce[16:], n)
+	return nonce
+}
+
+// longNonce returns the nonce of a prefix of 8 bytes and 16 random ones.
+func longNonce(prefix string, n []byte) (nonce [24]byte) {
+	copy(nonce[:8], prefix)
+	copy(nonce[8:], n)
+	return nonce
+}
+
+func random16() []byte {
+	b := make([]byte, 16)
+	rand.Read(b)
+	return b
+}
+
+func counter(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// errCurve is the error for a box that does not open.
+func errCurve(what string) error {
+	return protocolErrorf("CURVE: the %s cannot be decrypted: the keys of the two sides do not belong together, or it was forged", what)
+}
+
+type curveClient struct {
+	h           *handshake
+	c           CurveClient
+	state       int
+	short, mine Key // the short-term secret key, the long-term one
+	shortPublic Key
+	minePublic  Key
+	serverShort Key
+	shared      [32]byte
+}
+
+func (m *curveClient) open() (out []byte, err error) {
+	m.shortPublic, m.short = NewKeyPair()
+	if m.mine = m.c.SecretKey; m.mine == (Key{}) {
+		m.minePublic, m.mine = NewKeyPair()
+	} else if m.minePublic, err = m.mine.Public(); err != nil {
+		return nil, err
+	}
+	n := counter(1)
+	nonce := shortNonce("CurveZMQHELLO---", n)
+	sealed := box.Seal(nil, make([]byte, 64), &nonce, (*[32]byte)(&m.c.ServerKey), (*[32]byte)(&m.short))
+	return appendCommand(nil, "HELLO", []byte{1, 0}, make([]byte, 72), m.shortPublic[:], n, sealed), nil
+}
+
+func (m *curveClient) take(name string, data []byte) ([]byte, error) {
+	want := [...]string{"WELCOME", "READY"}[m.state]
+	if name != want {
+		return nil, unexpected("CURVE", name, want)
+	}
+	if m.state++; m.state == 2 {
+		return nil, m.ready(data)
+	}
+	if len(data) != welcomeSize {
+		return nil, protocolErrorf("a CURVE WELCOME of %d bytes, not %d", len(data), welcomeSize)
+	}
+	nonce := longNonce("WELCOME-", data[:16])
+	plain, ok := box.Open(nil, data[16:], &nonce, (*[32]byte)(&m.c.ServerKey), (*[32]byte)(&m.short))
+	if !ok {
+		return nil, errCurve("WELCOME")
+	}
+	m.serverShort = Key(plain[:32])
+	cookie := plain[32:]
+	box.Precompute(&m.shared, (*[32]byte)(&m.serverShort), (*[32]byte)(&m.short))
+
+	vouchNonce := random16()
+	nonce = longNonce("VOUCH---", vouchNonce)
+	vouched := append(append([]byte{}, m.shortPublic[:]...), m.c.ServerKey[:]...)
+	vouch := box.Seal(nil, vouched, &nonce, (*[32]byte)(&m.serverShort), (*[32]byte)(&m.mine))
+	content := append([]byte{}, m.minePublic[:]...)
+	content = append(append(append(content, vouchNonce...), vouch...), m.h.properties()...)
+	n := counter(2)
+	nonce = shortNonce("CurveZMQINITIATE", n)
+	return appendCommand(nil, "INITIATE", cookie, n, box.SealAfterPrecomputation(nil, content, &nonce, &m.shared)), nil
+}
+
+func (m *curveClient) ready(data []byte) error {
+	if len(data) < 8+boxOverhead {
+		return protocolErrorf("a CURVE READY of %d bytes", len(data))
+	}
+	nonce := shortNonce("CurveZMQREADY---", data[:8])
+	plain, ok := box.OpenAfterPrecomputation(nil, data[8:], &nonce, &m.shared)
+	if !ok {
+		return errCurve("READY")
+	}
+	m.h.cipher = &cipher{shared: m.shared, sends: "CurveZMQMESSAGEC", hears: "CurveZMQMESSAGES", sent: 2,
+		heard: binary.BigEndian.Uint64(data)}
+	m.h.done = true
+	return m.h.learn(plain)
+}
+
+func (m *curveClient) allowed() ([]byte, error) { return nil, nil }
+
+type curveServer struct {
+	h           *handshake
+	c           CurveServer
+	state       int
+	short       Key // secret
+	clientShort Key
+	cookie      [32]byte // its key
+	shared      [32]byte
+	heard       uint64
+}
+
+func (m *curveServer) open() ([]byte, error) { return nil, nil }
+
+func (m *curveServer) take(name string, data []byte) ([]byte, error) {
+	if m.state > 1 {
+		return nil, unexpected("CURVE", name, "nothing")
+	}
+	want := [...]string{"HELLO", "INITIATE"}[m.state]
+	if name != want {
+		return nil, unexpected("CURVE", name, want)
+	}
+	if m.state++; m.state == 1 {
+		return m.hello(data)
+	}
+	return nil, m.initiate(data)
+}
+
+func (m *curveServer) hello(data []byte) ([]byte, error) {
+	if len(data) != helloSize {
+		return nil, protocolErrorf("a CURVE HELLO of %d bytes, not %d", len(data), helloSize)
+	}
+	if data[0] != 1 || data[1] != 0 {
+		return nil, protocolErrorf("a CURVE HELLO of version %d.%d, not 1.0", data[0], data[1])
+	}
+	m.clientShort = Key(data[74:106])
+	m.heard = binary.BigEndian.Uint64(data[106:])
+	nonce := shortNonce("CurveZMQHELLO---", data[106:114])
+	plain, ok := box.Open(nil, data[114:], &nonce, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.c.SecretKey))
+	if !ok || subtle.ConstantTimeCompare(plain, make([]byte, 64)) == 0 {
+		return nil, errCurve("HELLO")
+	}
+	shortPublic, short := NewKeyPair()
+	m.short = short
+	rand.Read(m.cookie[:])
+	cookieNonce := random16()
+	nonce = longNonce("COOKIE--", cookieNonce)
+	content := append(append([]byte{}, m.clientShort[:]...), m.short[:]...)
+	sealed := secretbox.Seal(nil, content, &nonce, &m.cookie)
+	content = append(append(append([]byte{}, shortPublic[:]...), cookieNonce...), sealed...)
+	welcomeNonce := random16()
+	nonce = longNonce("WELCOME-", welcomeNonce)
+	return appendCommand(nil, "WELCOME", welcomeNonce,
+		box.Seal(nil, content, &nonce, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.c.SecretKey))), nil
+}
+
+func (m *curveServer) initiate(data []byte) error {
+	if len(data) < cookieSize+8+boxOverhead+32+vouchSize {
+		return protocolErrorf("a CURVE INITIATE of %d bytes", len(data))
+	}
+	nonce := longNonce("COOKIE--", data[:16])
+	plain, ok := secretbox.Open(nil, data[16:cookieSize], &nonce, &m.cookie)
+	if !ok || subtle.ConstantTimeCompare(plain[:32], m.clientShort[:])&subtle.ConstantTimeCompare(plain[32:], m.short[:]) == 0 {
+		return errCurve("cookie of the INITIATE")
+	}
+	n := data[cookieSize : cookieSize+8]
+	if v := binary.BigEndian.Uint64(n); v <= m.heard {
+		return protocolErrorf("a CURVE INITIATE with a number that was used before")
+	} else {
+		m.heard = v
+	}
+	box.Precompute(&m.shared, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.short))
+	nonce = shortNonce("CurveZMQINITIATE", n)
+	plain, ok = box.OpenAfterPrecomputation(nil, data[cookieSize+8:], &nonce, &m.shared)
+	if !ok {
+		return errCurve("INITIATE")
+	}
+	client := Key(plain[:32])
+	nonce = longNonce("VOUCH---", plain[32:48])
+	vouched, ok := box.Open(nil, plain[48:32+vouchSize], &nonce, (*[32]byte)(&client), (*[32]byte)(&m.short))
+	if !ok || subtle.ConstantTimeCompare(vouched[:32], m.clientShort[:]) == 0 {
+		return errCurve("vouch of the INITIATE")
+	}
+	public, err := m.c.SecretKey.Public()
+	if err != nil || subtle.ConstantTimeCompare(vouched[32:], public[:]) == 0 {
+		return errCurve("server's key in the vouch")
+	}
+	if err := m.h.learn(plain[32+vouchSize:]); err != nil {
+		return err
+	}
+	m.h.login = &Login{Mechanism: "CURVE", Key: client}
+	return nil
+}
+
+func (m *curveServer) allowed() ([]byte, error) {
+	n := counter(1)
+	nonce := shortNonce("CurveZMQREADY---", n)
+	m.h.cipher = &cipher{shared: m.shared, sends: "CurveZMQMESSAGES", hears: "CurveZMQMESSAGEC", sent: 1, heard: m.heard}
+	m.h.done = true
+	return appendCommand(nil, "READY", n, box.SealAfterPrecomputation(nil, m.h.properties(), &nonce, &m.shared)), nil
+}
+
+// A cipher encrypts frames into MESSAGE commands, and back. Sending belongs to who writes the connection, hearing to its
+// loop.
+type cipher struct {
+	shared       [32]byte
+	sends, hears string // prefixes of nonces
+	sent, heard  uint64
+}
+
+const (
+	messageName = "\x07MESSAGE"
+	// sealOverhead is by how much the body of an encrypted frame is longer than the frame's own.
+	sealOverhead = len(messageName) + 8 + boxOverhead + 1
+
+	innerMore    = 1
+	innerCommand = 2
+)
+
+// seal appends the frames of plain, encrypted.
+func (c *cipher) seal(out, plain []byte) []byte {
+	for len(plain) > 0 {
+		h, _ := parseHeader(plain)
+		body := plain[h.len : h.len+int(h.size)]
+		out = c.sealFrame(out, h.flags, body)
+		plain = plain[h.len+int(h.size):]
+	}
+	return out
+}
+
+func (c *cipher) sealFrame(out []byte, flags byte, body []byte) []byte {
+	inner := make([]byte, 1, 1+len(body))
+	inner[0] = flags & flagMore
+	if flags&flagCommand != 0 {
+		inner[0] |= innerCommand
+	}
+	inner = append(inner, body...)
+	c.sent++
+	n := counter(c.sent)
+	nonce := shortNonce(c.sends, n)
+	out = appendHeader(out, 0, len(body)+sealOverhead)
+	out = append(append(out, messageName...), n...)
+	return box.SealAfterPrecomputation(out, inner, &nonce, &c.shared)
+}
+
+// open decrypts the body of a frame, into scratch if it is large enough. It returns the frame's flags and its body.
+func (c *cipher) open(scratch, body []byte) (flags byte, plain []byte, err error) {
+	if len(body) < len(messageName) || string(body[:len(messageName)]) != messageName {
+		return 0, nil, protocolErrorf("a frame that is not encrypted, or a command out of turn: %s", excerpt(body))
+	}
+	if len(body) < sealOverhead {
+		return 0, nil, protocolErrorf("a CURVE MESSAGE of %d bytes", len(body))
+	}
+	rest := body[len(messageName):]
+	n := binary.BigEndian.Uint64(rest)
+	if n <= c.heard {
+		return 0, nil, protocolErrorf("a CURVE MESSAGE with a number that was used before: it was sent again, or forged")
+	}
+	nonce := shortNonce(c.hears, rest[:8])
+	plain, ok := box.OpenAfterPrecomputation(scratch[:0], rest[8:], &nonce, &c.shared)
+	if !ok {
+		return 0, nil, errCurve("MESSAGE")
+	}
+	c.heard = n
+	if plain[0]&innerMore != 0 {
+		flags |= flagMore
+	}
+	if plain[0]&innerCommand != 0 {
+		flags |= flagCommand
+	}
+	if plain[0] > innerMore|innerCommand || flags == flagMore|flagCommand {
+		return 0, nil, protocolErrorf("a CURVE MESSAGE with the flags 0x%02x", plain[0])
+	}
+	return flags, plain[1:], nil
+}

@@ -1,0 +1,437 @@
+package zmtp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// split takes an endpoint apart: "tcp", "ipc" or "inproc", and the address.
+func split(endpoint string) (transport, address string, err error) {
+	transport, address, ok := strings.Cut(endpoint, "://")
+	switch {
+	case !ok:
+		return "", "", fmt.Errorf("the transport is missing: tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+	case transport != "tcp" && transport != "ipc" && transport != "inproc":
+		return "", "", fmt.Errorf("unknown transport %q: there are tcp, ipc and inproc", transport)
+	case address == "":
+		return "", "", fmt.Errorf("the address is missing")
+	case len(address) > 255 && transport == "inproc":
+		return "", "", fmt.Errorf("a name of %d bytes: at most 255", len(address))
+	case transport == "tcp" && strings.Contains(address, ";"):
+		return "", "", fmt.Errorf("a source address (%q) is not supported", address)
+	}
+	return transport, address, nil
+}
+
+// Bind has the socket accept peers at an endpoint: "tcp://127.0.0.1:5555", "tcp://*:5555", "tcp://eth0:5555" for an
+// interface's address, "ipc:///run/x.sock", "ipc://@name" for Linux's abstract names, "inproc://name". The port 0 or * lets
+// the system choose one, and "ipc://*" a path. Bind returns the endpoint that it got, for Connect and Unbind. A socket may
+// be bound any number of times.
+//
+// The file of an ipc endpoint that nobody listens on any more is replaced.
+func (s *Socket) Bind(endpoint string) (string, error) {
+	got, err := s.bind(endpoint)
+	if err != nil {
+		return "", &Error{Op: "bind", Type: s.typ, Endpoint: endpoint, Err: err}
+	}
+	s.tell(Event{Kind: Listening, Endpoint: got})
+	return got, nil
+}
+
+func (s *Socket) bind(endpoint string) (string, error) {
+	transport, address, err := split(endpoint)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	closing := s.closing
+	s.mu.Unlock()
+	if closing {
+		return "", ErrClosed
+	}
+	if transport == "inproc" {
+		s.mu.Lock()
+		s.names[address] = struct{}{}
+		s.mu.Unlock()
+		if err := s.ctx.bindName(s, address); err != nil {
+			s.mu.Lock()
+			delete(s.names, address)
+			s.mu.Unlock()
+			return "", err
+		}
+		return endpoint, nil
+	}
+	ln := &listener{s: s, done: make(chan struct{})}
+	if transport == "tcp" {
+		ln.l, err = listenTCP(address)
+	} else {
+		ln.l, err = listenUnix(address)
+	}
+	if err != nil {
+		return "", err
+	}
+	ln.key = listenerKey(ln.l.Addr())
+	ln.endpoint = transport + "://" + ln.l.Addr().String()
+	if _, port, ok := strings.Cut(ln.key, "*:"); ok && transport == "tcp" {
+		ln.endpoint = "tcp://0.0.0.0:" + port
+	}
+	c := s.ctx
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		ln.l.Close()
+		return "", ErrClosed
+	}
+	if c.listeners == nil {
+		c.listeners = map[string]*listener{}
+	}
+	c.listeners[ln.key] = ln
+	server := c.start()
+	c.mu.Unlock()
+	s.mu.Lock()
+	s.bound[ln.endpoint] = ln
+	s.mu.Unlock()
+	go func() {
+		defer close(ln.done)
+		err := server.Serve(ln.l)
+		c.mu.Lock()
+		if c.listeners[ln.key] == ln {
+			delete(c.listeners, ln.key)
+		}
+		c.mu.Unlock()
+		s.mu.Lock()
+		ours := s.bound[ln.endpoint] != ln
+		delete(s.bound, ln.endpoint)
+		s.mu.Unlock()
+		if ours || errors.Is(err, net.ErrClosed) || errors.Is(err, switchboard.ErrServerClosed) {
+			s.tell(Event{Kind: Closed, Endpoint: ln.endpoint})
+		} else {
+			s.tell(Event{Kind: BindFailed, Endpoint: ln.endpoint, Err: err})
+		}
+	}()
+	return ln.endpoint, nil
+}
+
+func listenTCP(address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("%w (a port is needed: tcp://127.0.0.1:5555, or tcp://*:5555)", err)
+	}
+	if port == "*" {
+		port = "0"
+	}
+	network := "tcp"
+	switch {
+	case host == "*":
+		host, network = "0.0.0.0", "tcp4"
+	case host != "" && net.ParseIP(host) == nil:
+		if i, err := net.InterfaceByName(host); err == nil {
+			if host, err = firstAddress(i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return net.Listen(network, net.JoinHostPort(host, port))
+}
+
+func firstAddress(i *net.Interface) (string, error) {
+	all, err := i.Addrs()
+	if err != nil {
+		return "", err
+	}
+	found := ""
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && (found == "" || n.IP.To4() != nil && strings.Contains(found, ":")) {
+			found = n.IP.String()
+		}
+	}
+	if found == "" {
+		return "", fmt.Errorf("the interface %s has no address", i.Name)
+	}
+	return found, nil
+}
+
+func listenUnix(path string) (net.Listener, error) {
+	if path == "*" {
+		dir, err := os.MkdirTemp("", "zmtp")
+		if err != nil {
+			return nil, err
+		}
+		path = filepath.Join(dir, "socket")
+	}
+	l, err := net.Listen("unix", path)
+	if !errors.Is(err, syscall.EADDRINUSE) || path[0] == '@' {
+		return l, err
+	}
+	conn, refused := net.DialTimeout("unix", path, time.Second)
+	if refused == nil {
+		conn.Close()
+	}
+	if !errors.Is(refused, syscall.ECONNREFUSED) {
+		return nil, err
+	}
+	if info, bad := os.Lstat(path); bad != nil || info.Mode()&os.ModeSocket == 0 || os.Remove(path) != nil {
+		return nil, err
+	}
+	return net.Listen("unix", path)
+}
+
+// close stops accepting, and returns when the address is free.
+func (ln *listener) close() {
+	if sc, ok := ln.l.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			raw.Control(stopListening) // the server has a copy of the descriptor, and would notice only a second later
+		}
+	}
+	ln.l.Close()
+	c := ln.s.ctx
+	c.mu.Lock()
+	if c.listeners[ln.key] == ln {
+		delete(c.listeners, ln.key)
+	}
+	c.mu.Unlock()
+	if ln.l.Addr().Network() == "tcp" { // the path of a Unix socket is gone already
+		<-ln.done
+	}
+}
+
+// Unbind stops accepting at an endpoint that Bind returned. Peers that came by it stay.
+func (s *Socket) Unbind(endpoint string) error {
+	transport, address, err := split(endpoint)
+	found := false
+	if err == nil && transport == "inproc" {
+		s.mu.Lock()
+		_, found = s.names[address]
+		delete(s.names, address)
+		s.mu.Unlock()
+		s.ctx.unbindName(s, address)
+	} else if err == nil {
+		s.mu.Lock()
+		ln := s.bound[endpoint]
+		delete(s.bound, endpoint)
+		s.mu.Unlock()
+		if found = ln != nil; found {
+			ln.close()
+		}
+	}
+	if err == nil && !found {
+		err = errors.New("the socket is not bound to it")
+	}
+	if err != nil {
+		return &Error{Op: "unbind", Type: s.typ, Endpoint: endpoint, Err: err}
+	}
+	return nil
+}
+
+// A dialer keeps one connection to an endpoint: when it fails it is tried again, after a while that grows.
+type dialer struct {
+	s         *Socket
+	endpoint  string
+	transport string
+	address   string
+	ctx       context.Context
+	stop      context.CancelFunc
+
+	mu      sync.Mutex
+	p       *peer
+	conn    *switchboard.Conn
+	timer   *time.Timer
+	wait    time.Duration // before the next attempt
+	stopped bool
+}
+
+// Connect has the socket keep a connection to an endpoint, as Bind takes and returns them. It does not wait for it, and
+// nobody need listen there yet: a connection that fails or ends is tried again until Disconnect or Close.
+func (s *Socket) Connect(endpoint string) error {
+	d := &dialer{s: s, endpoint: endpoint}
+	var err error
+	d.transport, d.address, err = split(endpoint)
+	if err == nil && d.transport == "tcp" {
+		if host, port, bad := net.SplitHostPort(d.address); bad != nil {
+			err = fmt.Errorf("%w (try tcp://127.0.0.1:5555)", bad)
+		} else if host == "*" || host == "" {
+			err = fmt.Errorf("a peer's host is needed: tcp://127.0.0.1:%s", port)
+		} else if _, bad := net.LookupPort("tcp", port); bad != nil || port == "0" {
+			err = fmt.Errorf("%q is no port (1 to 65535)", port)
+		}
+	} else if err == nil && d.transport == "ipc" && d.address[0] != '@' && !strings.Contains(d.address, "/") {
+		d.address = "./" + d.address
+	}
+	if err == nil {
+		d.ctx, d.stop = context.WithCancel(context.Background())
+		s.mu.Lock()
+		if s.closing {
+			err = ErrClosed
+		} else {
+			s.dialers[endpoint] = append(s.dialers[endpoint], d)
+		}
+		s.mu.Unlock()
+	}
+	if err != nil {
+		return &Error{Op: "connect", Type: s.typ, Endpoint: endpoint, Err: err}
+	}
+	d.wait = s.opt.ReconnectMin
+	d.dial()
+	s.mu.Lock()
+	s.senders.wake(len(s.senders.list)) // there is somebody to queue messages for
+	s.mu.Unlock()
+	return nil
+}
+
+// begin makes p the dialer's peer, and counts it.
+func (d *dialer) begin(p *peer) error {
+	d.s.mu.Lock()
+	defer d.s.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped || d.s.closing && len(d.s.dialers) == 0 {
+		return ErrClosed
+	}
+	d.p = p
+	d.s.begin(p)
+	return nil
+}
+
+// dial tries once.
+func (d *dialer) dial() {
+	if d.transport == "inproc" {
+		d.s.ctx.dialName(d)
+		return
+	}
+	c := d.s.ctx
+	c.mu.Lock()
+	server := c.start()
+	c.mu.Unlock()
+	p := &peer{s: d.s, dialer: d}
+	if d.begin(p) != nil {
+		return
+	}
+	conn, err := server.Dial(d.ctx, d.address, p)
+	if err != nil {
+		d.s.leave(p)
+		d.ended(p, stateNew, err)
+		return
+	}
+	d.mu.Lock()
+	if d.p == p {
+		d.conn = conn
+	}
+	d.mu.Unlock()
+}
+
+// succeeded is called when the handshake is done.
+func (d *dialer) succeeded() {
+	d.mu.Lock()
+	d.wait = d.s.opt.ReconnectMin
+	d.mu.Unlock()
+}
+
+// ended is called when the connection has failed or ended, and tries again later.
+func (d *dialer) ended(p *peer, was peerState, err error) {
+	d.mu.Lock()
+	if d.p == p {
+		d.p, d.conn = nil, nil
+	}
+	if d.stopped || errors.Is(err, switchboard.ErrServerClosed) {
+		d.mu.Unlock()
+		return
+	}
+	if d.transport == "inproc" && was == stateReady {
+		d.mu.Unlock()
+		d.s.ctx.dialName(d)
+		return
+	}
+	after := d.wait/2 + time.Duration(rand.Int64N(int64(d.wait/2)+1))
+	d.wait = min(2*d.wait, d.s.opt.ReconnectMax)
+	d.timer = time.AfterFunc(after, d.dial)
+	d.mu.Unlock()
+	d.s.mu.Lock()
+	d.s.stats.Retries++
+	d.s.mu.Unlock()
+	kind := Retrying
+	if was == stateNew {
+		kind = ConnectFailed
+	}
+	d.s.tell(Event{Kind: kind, Endpoint: d.endpoint, RetryIn: after, Err: err})
+}
+
+// close ends the dialer. Its connection ends once what is queued for it is written.
+func (d *dialer) close() {
+	d.mu.Lock()
+	d.stopped = true
+	p, conn, timer := d.p, d.conn, d.timer
+	d.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
+	}
+	if d.transport == "inproc" {
+		d.s.ctx.forgetDial(d)
+	}
+	if p == nil {
+		d.stop()
+		return
+	}
+	s := d.s
+	s.mu.Lock()
+	ready := p.state.get() == stateReady
+	s.mu.Unlock()
+	if ready {
+		p.finish()
+	} else if conn != nil {
+		conn.Abort()
+	}
+	d.stop() // ends a connection that is not there yet
+}
+
+// finish ends a peer once what is queued for it is written. Any goroutine may call it.
+func (p *peer) finish() {
+	s := p.s
+	s.mu.Lock()
+	p.ending = true
+	empty := p.out.n == 0 && p.cur == nil
+	s.mu.Unlock()
+	switch {
+	case p.c == nil && empty:
+		p.endInproc(nil)
+	case empty:
+		p.c.Close()
+	default:
+		p.write()
+	}
+}
+
+// Disconnect ends one connection of Connect to this endpoint, once what is queued for it is written, and tries no more.
+func (s *Socket) Disconnect(endpoint string) error {
+	s.mu.Lock()
+	list := s.dialers[endpoint]
+	var d *dialer
+	if len(list) > 0 {
+		d = list[len(list)-1]
+		if list = list[:len(list)-1]; len(list) == 0 {
+			delete(s.dialers, endpoint)
+		} else {
+			s.dialers[endpoint] = list
+		}
+	}
+	s.mu.Unlock()
+	if d == nil {
+		return &Error{Op: "disconnect", Type: s.typ, Endpoint: endpoint, Err: errors.New("the socket is not connected to it")}
+	}
+	d.close()
+	return nil
+}
+
+// engineOr is Context.Engine with its zero value in words.
+func engineOr(name string) string { return cmp.Or(name, defaultEngine) }

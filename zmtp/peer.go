@@ -1,0 +1,432 @@
+package zmtp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/buffer"
+)
+
+// A peer is one connection of a socket, or one end of an inproc pair. It is the handler of its connection. While nothing
+// happens it holds no buffer, no timer and no goroutine.
+//
+// Its life, on the connection's loop: stateNew until there is a connection, stateGreeting until the peer's greeting has
+// come, stateShaking until both sides have agreed, stateReady while messages flow, stateGone.
+type peer struct {
+	s      *Socket
+	c      *switchboard.Conn     // nil: inproc
+	run    *run                  // of its loop
+	other  *peer                 // the other end of an inproc pair
+	origin *listener             // that it came by
+	dialer *dialer               // that it was dialled by
+	hs     *handshake            // until it is ready
+	asm    *assembly             // a message that has come in part
+	more   atomic.Pointer[extra] // what few peers have
+
+	// Under the socket's mu.
+	identity  string // by which a ROUTER addresses it
+	in, out   queue
+	cur       *chunk // of out, being written
+	curAt     int    // how much of it was
+	sub       *node  // its first subscription
+	written   int64  // bytes given to the connection
+	lastWrite int64  // when the queue was last written, in nanoseconds since the socket was made
+	subBytes  int32
+	again     int32 // subscriptions that it had already
+	index     int32 // in Socket.peers
+	turn      int32 // in Socket.ready
+	epoch     uint32
+	routing   uint32 // by which a SERVER addresses it
+
+	state     stateCell // changed by the loop, under mu once it is ready
+	accepted  bool
+	version30 bool // the peer speaks 3.0
+	scheduled bool // its queue will be written by its run
+	writing   bool // its queue is being written
+	rewrite   bool // and there is more
+	full      bool // a message did not fit its queue
+	paused    bool // it is not read until messages were received
+	inbox     bool // it is in the socket's inbox
+	ending    bool // it is closed once its queue is written
+}
+
+type peerState uint32
+
+// A stateCell is a peerState that others than the loop may look at.
+type stateCell struct{ v atomic.Uint32 }
+
+func (c *stateCell) get() peerState  { return peerState(c.v.Load()) }
+func (c *stateCell) set(s peerState) { c.v.Store(uint32(s)) }
+
+const (
+	stateNew peerState = iota
+	stateGreeting
+	stateShaking
+	stateReady
+	stateGone
+)
+
+// extra is what few peers have.
+type extra struct {
+	cipher   *cipher
+	user     string
+	metadata map[string]string
+	commands []byte // to be written before messages
+	sent     queue  // written to the connection, which may not have sent it yet
+	settling bool   // and somebody will look whether it has
+	sealed   *buffer.Buffer
+	pulse    *pulse
+	timer    *switchboard.Timer // of the handshake
+	err      error              // why we ended it
+	subs     []*node            // its other subscriptions, and when those are many
+	manySubs map[*node]struct{} // the rest
+	running  bool               // a goroutine calls the handler, of an inproc peer
+}
+
+// extra returns what few peers have, which is made when it is first needed.
+func (p *peer) extra() *extra {
+	if x := p.more.Load(); x != nil {
+		return x
+	}
+	p.more.CompareAndSwap(nil, new(extra))
+	return p.more.Load()
+}
+
+// address returns the peer's address, in words.
+func (p *peer) address() string {
+	if p.c == nil {
+		return "inproc"
+	}
+	return p.c.RemoteAddr().String()
+}
+
+// endpoint returns the endpoint of this side.
+func (p *peer) endpoint() string {
+	switch {
+	case p.dialer != nil:
+		return p.dialer.endpoint
+	case p.origin != nil:
+		return p.origin.endpoint
+	}
+	return ""
+}
+
+// Opened is called when a dialled connection is there, and may be for an accepted one.
+func (p *peer) Opened(c *switchboard.Conn) error {
+	if p.state.get() != stateNew {
+		return nil
+	}
+	p.c = c
+	p.run = &p.s.ctx.runs[c.Loop()]
+	p.s.tell(Event{Kind: Connected, Endpoint: p.endpoint(), RemoteAddr: c.RemoteAddr().String()})
+	p.begin(c)
+	return nil
+}
+
+// begin sends the greeting.
+func (p *peer) begin(c *switchboard.Conn) {
+	o := &p.s.opt
+	c.KeepReading() // receiving has a high-water mark of its own
+	p.state.set(stateGreeting)
+	p.hs = &handshake{p: p, accepted: p.accepted}
+	if o.HandshakeTimeout > 0 {
+		p.extra().timer = c.After(o.HandshakeTimeout, func() {
+			if p.state.get() < stateReady {
+				p.end(ErrHandshakeTimeout)
+			}
+		})
+	}
+	minor := byte(1)
+	if o.Version30 {
+		minor = 0
+	}
+	p.send(appendGreeting(nil, greeting{minor, o.Security.name(), o.Security.server()}))
+}
+
+// send writes what belongs to the handshake.
+func (p *peer) send(b []byte) {
+	if len(b) > 0 {
+		p.c.Write(b)
+		p.written += int64(len(b))
+	}
+}
+
+// Data takes what has come.
+func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
+	p.run.enter()
+	defer p.run.leave()
+	n := len(b)
+	if p.state.get() < stateReady {
+		var err error
+		if b, err = p.shake(b); err != nil {
+			return n, p.fail(err)
+		}
+		if p.state.get() < stateReady {
+			return n - len(b), nil
+		}
+	}
+	if p.state.get() == stateReady && len(b) > 0 {
+		if err := p.input(b); err != nil {
+			return n, p.fail(err)
+		}
+	}
+	return n, nil
+}
+
+// InputEnded tells that the peer has ended its output, which ends a connection of ZMTP.
+func (p *peer) InputEnded(c *switchboard.Conn, rest []byte) error {
+	switch {
+	case p.state.get() < stateReady && len(rest) > 0 || p.asm != nil:
+		return p.fail(fmt.Errorf("zmtp: the peer ended the connection in the middle of a %s: %w",
+			map[bool]string{true: "message", false: "handshake"}[p.asm != nil], io.ErrUnexpectedEOF))
+	case p.state.get() < stateReady:
+		return p.fail(fmt.Errorf("zmtp: the peer ended the connection before the handshake was done: %w", io.ErrUnexpectedEOF))
+	}
+	c.Abort() // what is queued for it has no reader, and may go to others
+	p.extra().err = io.EOF
+	return nil
+}
+
+// Drained tells that there is room in the connection's queue.
+func (p *peer) Drained(*switchboard.Conn) { p.write() }
+
+// fail ends the connection for what the peer did: with a reset, so that it cannot take this for an orderly end; in the
+// handshake it is told why before that.
+func (p *peer) fail(err error) error {
+	var bad *ProtocolError
+	if p.state.get() == stateShaking && errors.As(err, &bad) && p.hs.mech != nil {
+		p.send(refuse(bad.Reason))
+		p.extra().err = err
+		return err
+	}
+	p.end(err)
+	return nil
+}
+
+// end ends the connection at once, for err. It belongs to the loop.
+func (p *peer) end(err error) {
+	if p.c == nil {
+		p.endInproc(err)
+		return
+	}
+	if p.extra().err == nil {
+		p.more.Load().err = err
+	}
+	p.c.Abort()
+}
+
+// evict has end be called on the peer's loop. Any goroutine may call it, holding the socket's mu.
+func (p *peer) evict(err error) {
+	if p.c == nil {
+		go p.endInproc(err)
+		return
+	}
+	p.c.Do(func() { p.end(err) })
+}
+
+// Closed tells that the connection is gone.
+func (p *peer) Closed(c *switchboard.Conn, err error) {
+	if p.more.Load() != nil && p.more.Load().err != nil {
+		err = p.more.Load().err
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	was := p.state.get()
+	if p.asm != nil {
+		p.asm.free()
+		p.asm = nil
+	}
+	p.s.leave(p)
+	p.hs = nil
+	if p.run != nil {
+		p.run.flushAll() // which may have been on its way by this connection
+	}
+	p.report(was, err)
+	if p.dialer != nil {
+		p.dialer.ended(p, was, err)
+	}
+}
+
+// report tells of the end.
+func (p *peer) report(was peerState, err error) {
+	e := Event{Endpoint: p.endpoint(), Err: err}
+	switch {
+	case was == stateReady:
+		e.Kind = Disconnected
+	case was > stateNew:
+		e.Kind = HandshakeFailed
+	default:
+		return // of the dialler
+	}
+	if p.c != nil {
+		e.RemoteAddr = p.c.RemoteAddr().String()
+	}
+	var bad *ProtocolError
+	if log := p.s.opt.Logger; log != nil && errors.As(err, &bad) {
+		log.Warn("a peer was ended for what it sent", "socket", p.s.typ, "endpoint", e.Endpoint, "peer", e.RemoteAddr, "error", err)
+	}
+	p.s.tell(e)
+}
+
+// shake takes the part of b that belongs to the greeting and the handshake, and returns the rest.
+func (p *peer) shake(b []byte) (rest []byte, err error) {
+	h := p.hs
+	if p.state.get() == stateGreeting {
+		if err := checkGreeting(b[:min(len(b), greetingSize)]); err != nil {
+			return nil, err
+		}
+		if len(b) < greetingSize {
+			return b, nil
+		}
+		g, err := parseGreeting(b)
+		if err != nil {
+			return nil, err
+		}
+		b = b[greetingSize:]
+		if want := p.s.opt.Security.name(); g.mechanism != want {
+			return nil, protocolErrorf("the peer's mechanism is %s, this socket's is %s: Options.Security must be of the same kind on both sides",
+				g.mechanism, want)
+		}
+		h.minor = g.minor
+		h.mech = p.s.opt.Security.start(h)
+		p.state.set(stateShaking)
+		reply, err := h.mech.open()
+		if err := p.step(reply, err); err != nil {
+			return nil, err
+		}
+	}
+	for p.state.get() == stateShaking && len(b) > 0 && !h.asked {
+		head, err := parseHeader(b)
+		if err != nil || head.len == 0 {
+			return b, err
+		}
+		if head.flags&flagCommand == 0 {
+			return nil, protocolErrorf("a message came before the handshake was done")
+		}
+		if head.size > longestCommand {
+			return nil, overLimit("a command of %d bytes in the handshake, where %d are allowed", head.size, longestCommand)
+		}
+		end := head.len + int(head.size)
+		if len(b) < end {
+			return b, nil
+		}
+		name, data, err := parseCommand(b[head.len:end])
+		if err != nil {
+			return nil, err
+		}
+		b = b[end:]
+		if name == "ERROR" {
+			return nil, refused(data)
+		}
+		reply, err := h.mech.take(name, data)
+		if err := p.step(reply, err); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// step goes on after a mechanism has taken something.
+func (p *peer) step(reply []byte, err error) error {
+	h := p.hs
+	if err != nil {
+		return err
+	}
+	p.send(reply)
+	if h.login != nil && !h.asked {
+		if ask := p.s.opt.Authenticate; ask != nil && h.accepted {
+			h.asked = true
+			p.c.Pause()
+			login := h.login
+			login.Endpoint, login.RemoteAddr, login.Identity = p.endpoint(), p.address(), h.identity
+			c := p.c
+			go func() {
+				user, err := ask(login)
+				c.Do(func() { p.answered(user, err) })
+			}()
+			return nil
+		}
+		h.login = nil
+		reply, err := h.mech.allowed()
+		return p.step(reply, err)
+	}
+	if h.done {
+		return p.join()
+	}
+	return nil
+}
+
+// answered takes what Options.Authenticate said.
+func (p *peer) answered(user string, err error) {
+	h := p.hs
+	if p.state.get() != stateShaking {
+		return
+	}
+	p.run.enter()
+	defer p.run.leave()
+	if err == nil {
+		h.user = user
+		h.login, h.asked = nil, false
+		var reply []byte
+		if reply, err = h.mech.allowed(); err == nil {
+			err = p.step(reply, nil)
+		}
+	} else {
+		p.send(refuse("400")) // ZAP's status for wrong credentials (RFC 27); the reason is not for the peer
+		err = &ProtocolError{Reason: "Options.Authenticate refused the peer: " + err.Error(), cause: err}
+		p.extra().err = err
+		p.c.Close()
+		return
+	}
+	if err != nil {
+		p.fail(err)
+		p.c.Close()
+		return
+	}
+	p.c.Resume()
+}
+
+// join makes the peer one of its socket's.
+func (p *peer) join() error {
+	h := p.hs
+	if p.more.Load() != nil && p.more.Load().timer != nil {
+		p.more.Load().timer.Stop()
+		p.more.Load().timer = nil
+		if p.more.Load().err == nil {
+			p.more.Store(nil)
+		}
+	}
+	if h.cipher != nil || h.user != "" || h.metadata != nil {
+		x := p.extra()
+		x.cipher, x.user, x.metadata = h.cipher, h.user, h.metadata
+	}
+	p.version30 = h.minor == 0 || p.s.opt.Version30
+	p.identity = h.identity
+	if err := p.s.join(p, h.typ); err != nil {
+		return err
+	}
+	p.hs = nil
+	p.s.tell(Event{Kind: Ready, Endpoint: p.endpoint(), RemoteAddr: p.address(), Peer: h.typ, Identity: h.identity, Metadata: h.metadata})
+	if p.dialer != nil {
+		p.dialer.succeeded()
+	}
+	p.startPulse()
+	p.write()
+	return nil
+}
+
+// resume has the peer be read again. Any goroutine may call it.
+func (p *peer) resume() {
+	if p.c != nil {
+		p.c.Do(p.c.Resume)
+	} else if other := p.other; other != nil {
+		other.write()
+	}
+}
+
+func (s *Socket) now() int64 { return int64(time.Since(s.born)) }

@@ -1,0 +1,346 @@
+package zmtp
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ErrNotSubscribed is wrapped by the error of Unsubscribe and Leave for what was never subscribed to.
+var ErrNotSubscribed = errors.New("not subscribed")
+
+// subscriptionCost is what a subscription counts for beside its length: about what it takes in memory.
+const subscriptionCost = 128
+
+// longestTopic is the size of the longest topic: that which fits a command.
+const longestTopic = longestCommand - 16
+
+// publish queues a message for every peer that subscribes to the beginning of its first part. s.mu is held.
+func (s *Socket) publish(parts [][]byte, size int) error {
+	s.epoch++
+	if s.opt.NoDrop {
+		full := false
+		s.trie.match(parts[0], func(n *node) {
+			for _, p := range n.subs {
+				if !p.roomy() {
+					p.full, full = true, true
+				}
+			}
+		})
+		if full {
+			return ErrWouldBlock
+		}
+	}
+	wanted := false
+	var encoded []byte
+	var large *chunk
+	s.trie.match(parts[0], func(n *node) {
+		if !wanted {
+			wanted = true
+			encoded, large = s.encode(parts, size)
+		}
+		for _, p := range n.subs {
+			if p.epoch != s.epoch {
+				p.epoch = s.epoch
+				s.spread(p, encoded, large)
+			}
+		}
+	})
+	if large != nil {
+		large.free()
+	}
+	if !wanted {
+		s.stats.Unwanted++
+	}
+	return nil
+}
+
+// radio queues a message for every peer that has joined its group. s.mu is held.
+func (s *Socket) radio(m *Message) error {
+	n := s.trie.find(m.Group)
+	if n == nil {
+		s.stats.Unwanted++
+		return nil
+	}
+	parts := [][]byte{[]byte(m.Group), m.Parts[0]}
+	encoded, large := s.encode(parts, partsSize(parts))
+	for _, p := range n.subs {
+		s.spread(p, encoded, large)
+	}
+	if large != nil {
+		large.free()
+	}
+	return nil
+}
+
+// upstream sends an XSUB's message: a subscription, a cancellation, or anything else to all peers. s.mu is held.
+func (s *Socket) upstream(parts [][]byte, size int) error {
+	if topic := parts[0]; len(parts) == 1 && len(topic) > 0 && topic[0] <= 1 {
+		if len(topic)-1 > longestTopic {
+			return fmt.Errorf("a topic of %d bytes: %w", len(topic)-1, ErrTooLarge)
+		}
+		s.subscribe(topic[0] == 1, topic[1:])
+		return nil
+	}
+	encoded, large := s.encode(parts, size)
+	for _, p := range s.peers {
+		s.spread(p, encoded, large)
+	}
+	if large != nil {
+		large.free()
+	}
+	return nil
+}
+
+// Subscribe has a SUB or XSUB receive messages whose first part begins with topic; "" is all messages. Subscribing
+// twice needs Unsubscribe twice. It holds for all peers, present and to come.
+func (s *Socket) Subscribe(topic string) error { return s.change("subscribe", topic, true) }
+
+// Unsubscribe takes one Subscribe back.
+func (s *Socket) Unsubscribe(topic string) error { return s.change("unsubscribe", topic, false) }
+
+// Join has a DISH receive the messages of a group, and Leave no longer. A group has at most 255 bytes.
+func (s *Socket) Join(group string) error { return s.change("join", group, true) }
+
+// Leave takes one Join back.
+func (s *Socket) Leave(group string) error { return s.change("leave", group, false) }
+
+func (s *Socket) change(op, topic string, on bool) error {
+	group := op == "join" || op == "leave"
+	switch {
+	case group && s.typ != DISH || !group && !s.typ.subscribes():
+		return s.error(op, ErrNotSupported)
+	case group && len(topic) > 255 || len(topic) > longestTopic:
+		return s.error(op, fmt.Errorf("%d bytes: %w", len(topic), ErrTooLarge))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return s.error(op, ErrClosed)
+	}
+	if !s.subscribe(on, []byte(topic)) {
+		return s.error(op, fmt.Errorf("%q: %w", topic, ErrNotSubscribed))
+	}
+	return nil
+}
+
+// subscribe changes the socket's own subscriptions, and tells its peers. It tells whether there was one to take back.
+func (s *Socket) subscribe(on bool, topic []byte) bool {
+	n := s.trie.node(topic)
+	was := len(n.subs)
+	if on {
+		n.subs = append(n.subs, nil)
+	} else {
+		was = len(n.subs)
+		n.remove(nil)
+		s.trie.prune(n)
+		if was == 0 {
+			return false
+		}
+	}
+	// An XSUB may stand between subscribers and an XPUB that wants to hear of each.
+	if on && (was == 0 || s.typ == XSUB) || !on && was == 1 {
+		for _, p := range s.peers {
+			p.subscribe(on, topic)
+			s.schedule(p)
+		}
+	}
+	return true
+}
+
+// subscribe queues a subscription or a cancellation for p, which publishes.
+func (p *peer) subscribe(on bool, topic []byte) {
+	x := p.extra()
+	switch {
+	case p.s.typ == DISH && on:
+		x.commands = appendCommand(x.commands, "JOIN", topic)
+	case p.s.typ == DISH:
+		x.commands = appendCommand(x.commands, "LEAVE", topic)
+	case p.version30:
+		first := byte(0)
+		if on {
+			first = 1
+		}
+		x.commands = append(appendHeader(x.commands, 0, 1+len(topic)), first)
+		x.commands = append(x.commands, topic...)
+	case on:
+		x.commands = appendCommand(x.commands, "SUBSCRIBE", topic)
+	default:
+		x.commands = appendCommand(x.commands, "CANCEL", topic)
+	}
+}
+
+// fromSubscriber takes messages that came for a publisher: subscriptions, or for an XPUB whatever an XSUB sends.
+func (p *peer) fromSubscriber(b []byte) {
+	s := p.s
+	var room [4][]byte
+	for len(b) > 0 && p.state.get() == stateReady {
+		parts, size := cutMessage(b, room[:0])
+		first := parts[0]
+		switch {
+		case s.typ.publishes() && len(parts) == 1 && len(first) > 0 && first[0] <= 1:
+			if err := s.subscription(p, first[0] == 1, first[1:]); err != nil {
+				p.end(err)
+				return
+			}
+		case s.typ == XPUB:
+			p.toProgram(b[:size])
+		default:
+			s.mu.Lock()
+			s.stats.Filtered++
+			s.mu.Unlock()
+		}
+		b = b[size:]
+	}
+}
+
+// toProgram gives the program one message, on the wire, of an XPUB's peer.
+func (p *peer) toProgram(raw []byte) {
+	if p.s.opt.Handler != nil && p.c != nil {
+		p.handle(raw)
+		return
+	}
+	p.s.mu.Lock()
+	p.in.addRaw(raw, 1)
+	p.s.arrived(p, 1)
+	p.s.mu.Unlock()
+}
+
+// subscription takes a subscription or a cancellation of a peer. For libzmq a peer has subscribed to a topic or not, for
+// RFC 37 so many times; so one that subscribes again may cancel once more.
+func (s *Socket) subscription(p *peer, on bool, topic []byte) error {
+	limit := longestTopic
+	if s.typ == RADIO {
+		limit = 255
+	}
+	if len(topic) > limit {
+		return overLimit("a subscription of %d bytes, where %d are allowed", len(topic), limit)
+	}
+	s.mu.Lock()
+	if p.state.get() != stateReady {
+		s.mu.Unlock()
+		return nil
+	}
+	news, err := s.subscriptionLocked(p, on, topic)
+	s.mu.Unlock()
+	if news && s.typ == XPUB {
+		p.toProgram(notice(on, topic))
+	}
+	return err
+}
+
+// notice is what an XPUB receives of a subscription, on the wire.
+func notice(on bool, topic []byte) []byte {
+	first := byte(0)
+	if on {
+		first = 1
+	}
+	return append(append(appendHeader(nil, 0, 1+len(topic)), first), topic...)
+}
+
+// subscriptionLocked tells whether an XPUB is to hear of it.
+func (s *Socket) subscriptionLocked(p *peer, on bool, topic []byte) (news bool, err error) {
+	o := &s.opt
+	if !on {
+		n := s.trie.find(string(topic))
+		if n != nil && n.remove(p) {
+			p.subBytes -= int32(len(topic) + subscriptionCost)
+			p.forget(n)
+			last := len(n.subs) == 0
+			s.trie.prune(n)
+			return last || o.XPubVerboser, nil
+		}
+		if p.again == 0 {
+			return false, protocolErrorf("the peer cancels the subscription %s, which it does not have", excerpt(topic))
+		}
+		p.again--
+		return o.XPubVerboser, nil
+	}
+	n := s.trie.node(topic)
+	if len(n.subs) < 16 && slices.Contains(n.subs, p) || len(n.subs) >= 16 && p.has(n) {
+		p.again++
+		return o.XPubVerbose || o.XPubVerboser, nil
+	}
+	if int(p.subBytes)+len(topic)+subscriptionCost > o.SubscriptionLimit {
+		s.trie.prune(n)
+		return false, overLimit("the peer's subscriptions take more than the %d bytes of Options.SubscriptionLimit", o.SubscriptionLimit)
+	}
+	p.subBytes += int32(len(topic) + subscriptionCost)
+	first := len(n.subs) == 0
+	if first {
+		n.subs = []*peer{p}
+	} else {
+		n.subs = append(n.subs, p)
+	}
+	p.remember(n)
+	return first || o.XPubVerbose || o.XPubVerboser, nil
+}
+
+// fewSubs is up to how many subscriptions a peer's are kept in a list. Most peers have one.
+const fewSubs = 64
+
+// remember notes that p has subscribed to n, forget that it has not.
+func (p *peer) remember(n *node) {
+	if p.sub == nil {
+		p.sub = n
+		return
+	}
+	x := p.extra()
+	if x.manySubs == nil && len(x.subs) < fewSubs {
+		x.subs = append(x.subs, n)
+		return
+	}
+	if x.manySubs == nil {
+		x.manySubs = map[*node]struct{}{}
+	}
+	x.manySubs[n] = struct{}{}
+}
+
+func (p *peer) forget(n *node) {
+	if p.sub == n {
+		p.sub = nil
+		return
+	}
+	if at := slices.Index(p.more.Load().subs, n); at >= 0 {
+		p.more.Load().subs = slices.Delete(p.more.Load().subs, at, at+1)
+		return
+	}
+	delete(p.more.Load().manySubs, n)
+}
+
+func (p *peer) has(n *node) bool {
+	if p.sub == n || p.more.Load() == nil {
+		return p.sub == n
+	}
+	_, yes := p.more.Load().manySubs[n]
+	return yes || slices.Contains(p.more.Load().subs, n)
+}
+
+// unsubscribeAll takes the subscriptions of a peer that is gone away, which an XPUB hears of. s.mu is held.
+func (s *Socket) unsubscribeAll(p *peer) {
+	if s.typ != PUB && s.typ != XPUB && s.typ != RADIO {
+		return
+	}
+	var nodes []*node
+	if p.sub != nil {
+		nodes = append(nodes, p.sub)
+	}
+	if x := p.more.Load(); x != nil {
+		nodes = append(nodes, x.subs...)
+		for n := range x.manySubs {
+			nodes = append(nodes, n)
+		}
+		x.subs, x.manySubs = nil, nil
+	}
+	p.sub = nil
+	for _, n := range nodes {
+		if !n.remove(p) {
+			continue
+		}
+		if s.typ == XPUB && s.opt.Handler == nil && (len(n.subs) == 0 || s.opt.XPubVerboser) {
+			p.in.addRaw(notice(false, n.topic()), 1)
+			s.arrived(p, 1)
+		}
+		s.trie.prune(n)
+	}
+}

@@ -1,0 +1,312 @@
+package zmtp
+
+import (
+	"context"
+	"sync"
+
+	"github.com/switchboard-go/switchboard/internal/buffer"
+)
+
+var messages = sync.Pool{New: func() any { return new(Message) }}
+
+// Recv returns the parts of the next message, which are the caller's. It waits until there is one, until the receive
+// deadline. Peers have their turns. Any goroutine may call it.
+func (s *Socket) Recv() ([][]byte, error) {
+	m := messages.Get().(*Message)
+	defer messages.Put(m)
+	if err := s.RecvMessage(context.Background(), m); err != nil {
+		return nil, err
+	}
+	size := 0
+	for _, part := range m.Parts {
+		size += len(part)
+	}
+	memory := make([]byte, 0, size)
+	parts := make([][]byte, len(m.Parts))
+	for i, part := range m.Parts {
+		at := len(memory)
+		memory = append(memory, part...)
+		parts[i] = memory[at:len(memory):len(memory)]
+	}
+	m.reset()
+	return parts, nil
+}
+
+// RecvMessage receives the next message into m, whose memory it uses again. It waits until ctx ends, at most.
+func (s *Socket) RecvMessage(ctx context.Context, m *Message) error {
+	if err := s.receive(ctx, m, true); err != nil {
+		return s.error("receive", err)
+	}
+	return nil
+}
+
+// TryRecv is RecvMessage that returns ErrWouldBlock instead of waiting.
+func (s *Socket) TryRecv(m *Message) error {
+	err := s.receive(nil, m, false)
+	if err != nil && err != ErrWouldBlock {
+		return s.error("receive", err)
+	}
+	return err
+}
+
+func (s *Socket) receive(ctx context.Context, m *Message, wait bool) (err error) {
+	if !traits[s.typ].recvs || s.opt.Handler != nil {
+		return ErrNotSupported
+	}
+	m.reset()
+	s.mu.Lock()
+	var resume *peer
+	for {
+		if s.closing {
+			err = ErrClosed
+			break
+		}
+		if err = s.mayReceive(); err != nil {
+			break
+		}
+		if wait && s.recvDeadline.over() {
+			err = s.wait(ctx, &s.receivers, &s.recvDeadline)
+			break
+		}
+		if resume, err = s.nextMessage(m); err != ErrWouldBlock || !wait {
+			break
+		}
+		if err = s.wait(ctx, &s.receivers, &s.recvDeadline); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		s.stats.Received++
+		s.turned = s.waiting == 0 // nothing more to reply to: what is sent next had best leave at once
+		if s.waiting > 0 {
+			s.receivers.wake(1)
+		}
+	}
+	s.mu.Unlock()
+	if resume != nil {
+		resume.resume()
+	}
+	return err
+}
+
+// nextMessage takes the next message for the program. It returns the peer that is to be read again, if any. s.mu is held.
+func (s *Socket) nextMessage(m *Message) (resume *peer, err error) {
+	for s.inbox.n > 0 {
+		p := s.inbox.pop()
+		empty := s.takeFrom(p, m)
+		if p.in.n > 0 {
+			s.inbox.push(p)
+		} else {
+			p.inbox = false
+		}
+		if p.paused && int(p.in.n) <= s.opt.RecvHighWater/2 && int(p.in.size) <= s.opt.HighWaterBytes/2 {
+			p.paused = false
+			if resume != nil {
+				resume.c.Do(resume.c.Resume)
+			}
+			resume = p
+		}
+		ok := s.interpret(p, m)
+		if empty != nil {
+			if ok && empty.shared == nil && len(empty.b.B) >= alone {
+				m.own(empty.b)
+				empty.b = nil
+			} else if ok {
+				m.keep()
+			}
+			if empty.b == nil {
+				*empty = chunk{}
+				chunks.Put(empty)
+			} else {
+				empty.free()
+			}
+		} else if ok {
+			m.keep()
+		}
+		if ok {
+			return resume, nil
+		}
+		s.stats.Filtered++
+		m.reset()
+	}
+	if resume != nil {
+		resume.c.Do(resume.c.Resume)
+	}
+	return nil, ErrWouldBlock
+}
+
+// takeFrom takes p's next message as it came. The parts are views of its queue, or of the chunk that it returns.
+func (s *Socket) takeFrom(p *peer, m *Message) (empty *chunk) {
+	c := p.in.head
+	size := 0
+	m.Parts, size = cutMessage(c.bytes(), m.Parts[:0])
+	s.waiting--
+	return p.in.consumed(size)
+}
+
+// interpret turns a message that came from p into what the program is given, and tells whether it is for the program.
+func (s *Socket) interpret(p *peer, m *Message) bool {
+	m.from = p
+	if p.more.Load() != nil {
+		m.UserID = p.more.Load().user
+	}
+	switch s.typ {
+	case SUB:
+		return s.trie.matches(m.Parts[0])
+	case ROUTER:
+		m.Parts = append(m.Parts, nil)
+		copy(m.Parts[1:], m.Parts)
+		m.Parts[0] = []byte(p.identity)
+	case REQ:
+		return s.takeReply(p, m)
+	case REP:
+		return s.takeRequest(p, m)
+	case SERVER:
+		m.RoutingID = p.routing
+		return len(m.Parts) == 1
+	case CLIENT:
+		return len(m.Parts) == 1
+	case DISH:
+		m.Group = string(m.Parts[0])
+		m.Parts = append(m.Parts[:0], m.Parts[1])
+		return s.trie.find(m.Group) != nil
+	}
+	return true
+}
+
+// deliver takes n whole messages that came from p.
+func (p *peer) deliver(b []byte, n int) {
+	if n == 0 {
+		return
+	}
+	s := p.s
+	if s.opt.Handler != nil && p.c != nil {
+		p.handle(b)
+		return
+	}
+	if s.typ.publishes() || s.typ == RADIO {
+		p.fromSubscriber(b)
+		return
+	}
+	s.mu.Lock()
+	if s.opt.Conflate {
+		for ; n > 1; n-- {
+			b = b[messageSize(b):]
+			s.stats.Dropped++
+		}
+		s.conflate(p)
+	}
+	p.in.addRaw(b, int32(n))
+	s.arrived(p, n)
+	s.mu.Unlock()
+}
+
+// deliverWhole takes one message that came from p, with its buffer.
+func (p *peer) deliverWhole(b *buffer.Buffer) {
+	s := p.s
+	if len(b.B) < alone || s.opt.Handler != nil || s.typ.publishes() || s.typ == RADIO {
+		p.deliver(b.B, 1)
+		buffer.Put(b)
+		return
+	}
+	c := chunks.Get().(*chunk)
+	c.b, c.n = b, 1
+	s.mu.Lock()
+	if s.opt.Conflate {
+		s.conflate(p)
+	}
+	p.in.push(c)
+	s.arrived(p, 1)
+	s.mu.Unlock()
+}
+
+func (s *Socket) conflate(p *peer) {
+	n := p.in.clear()
+	s.stats.Dropped += int64(n)
+	s.waiting -= n
+}
+
+// arrived tells of n new messages in p's queue. s.mu is held.
+func (s *Socket) arrived(p *peer, n int) {
+	s.waiting += n
+	if !p.inbox {
+		p.inbox = true
+		s.inbox.push(p)
+	}
+	if !p.paused && (int(p.in.n) >= s.opt.RecvHighWater || int(p.in.size) >= s.opt.HighWaterBytes) {
+		p.paused = true
+		if p.c != nil {
+			p.c.Pause()
+		}
+	}
+	s.receivers.wake(n)
+}
+
+// handle calls the handler for the messages in b.
+func (p *peer) handle(b []byte) {
+	s := p.s
+	m := messages.Get().(*Message)
+	for len(b) > 0 && p.state.get() == stateReady {
+		size := 0
+		m.reset()
+		m.Parts, size = cutMessage(b, m.Parts)
+		b = b[size:]
+		s.mu.Lock()
+		ok := s.interpret(p, m)
+		if ok {
+			s.stats.Received++
+		} else {
+			s.stats.Filtered++
+		}
+		s.mu.Unlock()
+		if ok {
+			s.opt.Handler(s, m)
+		}
+	}
+	clear(m.Parts)
+	m.reset()
+	m.envelope = m.envelope[:0]
+	messages.Put(m)
+}
+
+// Reply sends parts to the peer that m came from, without waiting: ErrWouldBlock if its queue is full, ErrUnreachable if it
+// is gone. It is for handlers; a REP replies with it to any number of requests at once. m may be kept for it, if it is not
+// received into again; in a handler, until that returns.
+func (m *Message) Reply(parts ...[]byte) error {
+	p := m.from
+	if p == nil {
+		return ErrUnreachable
+	}
+	s := p.s
+	out := &Message{Parts: parts}
+	if _, err := s.check(out); err != nil {
+		return s.sendError(err)
+	}
+	s.mu.Lock()
+	err := error(nil)
+	var direct *peer
+	switch {
+	case s.closing:
+		err = ErrClosed
+	case p.state.get() != stateReady:
+		err = ErrUnreachable
+	case !p.roomy():
+		p.full = true
+		err = ErrWouldBlock
+	default:
+		if len(m.envelope) > 0 {
+			p.out.addRaw(appendParts(m.envelope[:len(m.envelope):len(m.envelope)], parts), 1)
+		} else {
+			p.out.add(parts, partsSize(parts))
+		}
+		direct = s.queued(p)
+	}
+	s.mu.Unlock()
+	if direct != nil {
+		direct.write()
+	}
+	if err != nil && err != ErrWouldBlock {
+		return s.sendError(err)
+	}
+	return err
+}
