@@ -386,7 +386,7 @@ func (c *Conn) opened() {
 		l.call(c, func() { t.Opened(c) })
 	}
 	c.schedule()
-	if h, ok := c.handler.(Opener); ok && !c.stop.Load() {
+	if h, ok := c.handler.(Opener); ok && !c.marked(stopMark) {
 		var err error
 		l.call(c, func() { err = h.Opened(c) })
 		if err != nil {

@@ -44,18 +44,24 @@ type Conn struct {
 
 	// The loop's own, but for out, and the line's descriptor, which are changed under mu.
 	counted int32 // bytes of the queue that its figures hold
-	out     outFlags
 	flags   flags
+	out     outFlags
 	state   state
 	todo    todo
 
-	// Set by one side, read by any.
-	stop atomic.Bool // Close or Abort was called: the handler gets no more
-	full atomic.Bool // the queue reached the high-water mark and is not down at the low one
+	marks atomic.Uint32 // set by one side, read by any
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]
 }
+
+// What Conn.marks holds.
+const (
+	stopMark = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark             // the queue reached the high-water mark and is not down at the low one
+)
+
+func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
 
 // connOf returns the connection that l is the line of.
 func connOf(l *engine.Line) *Conn { return (*Conn)(unsafe.Pointer(l)) }
@@ -111,7 +117,7 @@ const (
 	stateGone
 )
 
-type flags uint32
+type flags uint16
 
 const (
 	paused      flags = 1 << iota // by Pause
@@ -130,7 +136,6 @@ const (
 	endsFree                      // it ends in order when it is held no longer
 	readsOnce                     // its queue has drained since it was read: it is read once though the queue be full again
 	upgraded                      // by StartTLS: its handler is there before the handshake is done
-	unanswered                    // so much of TLS's own waits for its peer that it is not read
 )
 
 type outFlags uint16
@@ -145,6 +150,7 @@ const (
 	sealed                          // by TLS: Write only queues, and the loop encrypts
 	refused                         // a Write did not fit above the low-water mark: only an empty queue is drained
 	inBatch                         // what was queued leaves with the engine's next system call
+	unanswered                      // so much of TLS's own waits for the peer that it is not read
 )
 
 // A todo is what the loop owes a connection later in a turn.
@@ -208,9 +214,7 @@ func (c *Conn) Handler() Handler { return c.handler }
 // SetHandler puts another handler in charge of what follows: a protocol that changes to another one in the middle, or
 // Pipe. What the one before left unconsumed is offered to the new one. It belongs to the loop.
 func (c *Conn) SetHandler(h Handler) {
-	if p, ok := c.handler.(*pipe); ok && c.flags&spliced != 0 {
-		p.endSplice(c)
-	}
+	c.stopSplicing()
 	c.mu.Lock() // for the watch; whoever else looks is on the loop
 	c.handler = h
 	c.mu.Unlock()
@@ -236,7 +240,7 @@ func (c *Conn) Queued() int {
 
 // Full tells whether the queue reached Server.HighWater and is not down at Server.LowWater yet: the time to stop writing.
 // Any goroutine may call it.
-func (c *Conn) Full() bool { return c.full.Load() }
+func (c *Conn) Full() bool { return c.marked(fullMark) }
 
 // Age returns how long ago c began. Any goroutine may call it.
 func (c *Conn) Age() time.Duration { return time.Duration(c.loop.clock()-c.born) * time.Millisecond }
@@ -293,6 +297,7 @@ func (c *Conn) released() {
 	}
 	if c.state == stateOpen {
 		c.touch() // the silence begins here
+		c.schedule()
 	}
 	if c.flags&endsFree != 0 {
 		c.flags &^= endsFree

@@ -21,10 +21,13 @@ import (
 type dialing struct {
 	ctx     context.Context
 	address string
-	known   bool     // it needs nobody to resolve it
-	left    []target // addresses not yet tried
-	selves  int      // times that a socket was connected to itself
-	err     error    // of those tried
+	known   bool          // it needs nobody to resolve it
+	left    []target      // addresses not yet tried
+	selves  int           // times that a socket was connected to itself
+	short   syscall.Errno // what this system is short of, while that is waited for
+	adopted bool          // it is connected already
+	ahead   []byte        // and this has been read from it
+	err     error         // of those tried
 	stop    func() bool
 }
 
@@ -105,6 +108,10 @@ func (c *Conn) beginDial() {
 		c.finish(ErrServerClosed)
 		return
 	}
+	if d.adopted {
+		c.watch(engine.Write)
+		return
+	}
 	d.stop = context.AfterFunc(d.ctx, func() { c.Do(func() { c.giveUp(context.Cause(d.ctx)) }) })
 	if d.known {
 		c.tryNext()
@@ -168,9 +175,11 @@ func (d *dialing) parse() error {
 	return d.add(ip, uint16(number))
 }
 
-// isPath tells whether the address is that of a Unix socket: a path has a slash, an abstract name begins with "@".
+// isPath tells whether the address is that of a Unix socket: a path has a slash, or on Windows a backslash; an abstract name
+// begins with "@".
 func (d *dialing) isPath() bool {
-	return strings.HasPrefix(d.address, "@") || strings.Contains(d.address, "/")
+	slash := func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) }
+	return strings.HasPrefix(d.address, "@") || strings.ContainsFunc(d.address, slash)
 }
 
 // add puts an address at the end of those to try.
@@ -269,18 +278,22 @@ func (c *Conn) connect(t target) error {
 	}
 	switch {
 	case errno == 0, errno == syscall.EINPROGRESS:
+		c.extra().dial.short = 0
 		c.mu.Lock()
 		c.line.FD = int32(fd)
 		c.mu.Unlock()
 		c.watch(engine.Write)
 		return nil
 	case short(errno, t):
+		if errno == syscall.EADDRNOTAVAIL {
+			c.extra().dial.short = errno
+		}
 		k.Close(fd)
 		c.After(retry, func() { c.tryAgain(t) })
 		return nil
 	}
 	k.Close(fd)
-	return os.NewSyscallError("connect", errno)
+	return os.NewSyscallError("connect", rawio.Error(errno))
 }
 
 // control has the user's function prepare fd, which is closed if it does not.
@@ -328,12 +341,15 @@ func (c *Conn) connected(errno syscall.Errno) {
 			c.After(time.Millisecond, func() { c.tryAgain(t) })
 			return
 		}
-		more.dial.tried(t, os.NewSyscallError("connect", errno))
+		more.dial.tried(t, os.NewSyscallError("connect", rawio.Error(errno)))
 		c.tryNext()
 		return
 	}
+	ahead, adopted := more.dial.ahead, more.dial.adopted
 	more.since, more.current = c.loop.clock(), target{}
-	if peer, path := k.PeerName(int(c.line.FD)); more.dial.isPath() {
+	if peer, path := k.PeerName(int(c.line.FD)); adopted {
+		// its address is known
+	} else if more.dial.isPath() {
 		more.setRemote(&net.UnixAddr{Name: path, Net: "unix"})
 	} else {
 		more.setRemote(netAddr(peer, ""))
@@ -347,6 +363,9 @@ func (c *Conn) connected(errno syscall.Errno) {
 		c.shake()
 	} else {
 		c.dialDone()
+		if len(ahead) > 0 && c.state == stateOpen {
+			c.loop.Received(&c.line, ahead)
+		}
 	}
 	c.flush()
 }

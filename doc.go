@@ -41,7 +41,12 @@
 //
 // # Order
 //
-// Every connection that Server.Accept took, and every one that Dial returned, gets exactly one Close. Bytes that Write
-// took are sent in order, or the error of Close is ErrUnsent. A peer that ends its output (a half-close) still gets every
-// reply: the connection is closed when the handler has consumed everything and everything it wrote is sent.
+// Every connection that Server.Accept took, and every one that Dial returned, gets exactly one Closed. Bytes that Write
+// took are sent in order, or the error of Closed is ErrUnsent. A peer that ends its output (a half-close) still gets every
+// reply: the connection is closed when the handler has consumed everything, everything it wrote is sent, and no answer is
+// still to come (Conn.Hold).
+//
+// A failure never looks like success to the peer. After an error of the handler, a panic, a message that is too long or cut
+// off, a timeout of writing, or a failure at the other end of a Pipe the peer is sent what was written before, and then a
+// reset, over TLS without a close_notify. Only an orderly end is an orderly end. Stats.Ends counts both, by reason.
 package switchboard

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
+	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
 // ending is how a connection will end, and why.
@@ -83,7 +84,7 @@ func (c *Conn) endHow(how manner, err error) {
 func (c *Conn) endAs(how manner, err error) {
 	if c.ending == nil || c.ending.how < how {
 		c.ending = &ending{err, how}
-		c.stop.Store(true)
+		c.marks.Or(stopMark)
 	}
 }
 
@@ -145,6 +146,7 @@ func (c *Conn) depart(e *ending) {
 	case c.state != stateOpen: // it is departing
 	case e.how == failure:
 		c.state = stateResetting
+		c.stopSplicing()
 		c.dropInput()
 		more := c.extra()
 		more.since, more.heard, more.pause = c.loop.clock(), -1, 1
@@ -155,6 +157,7 @@ func (c *Conn) depart(e *ending) {
 		c.finish(e.err) // the peer is gone already
 	default:
 		c.state = stateLingering
+		c.stopSplicing()
 		c.dropInput()
 		c.extra().since = c.loop.clock()
 		c.schedule()
@@ -199,7 +202,7 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 	case stateLingering, stateResetting: // everything was sent and ended: how the peer goes does not matter
 		c.finish(c.endedFor())
 	case stateHandshaking:
-		c.failHandshake(os.NewSyscallError(call, errno))
+		c.failHandshake(os.NewSyscallError(call, rawio.Error(errno)))
 	default:
 		c.mu.Lock()
 		e, queued := c.ending, c.pending()
@@ -244,7 +247,7 @@ func (c *Conn) finish(err error) {
 	c.queue.Drop(c.queue.Len())
 	c.out |= closed
 	c.mu.Unlock()
-	c.stop.Store(true)
+	c.marks.Or(stopMark)
 	c.dropInput()
 	if t != nil {
 		c.leaveHandshake()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
 // What a connection's or a server's end is called. Errors of the system wrap its errno:
@@ -28,7 +30,7 @@ var (
 	// Server.HalfCloseTimeout.
 	ErrHalfClosed = errors.New("switchboard: nothing moved within the half-close timeout after the peer had ended its output")
 
-	// ErrHandshakeTimeout is why a TLS handshake failed that was not done within Server.HandshakeTimeout.
+	// ErrHandshakeTimeout is why a TLS handshake failed whose peer was waited for longer than Server.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("switchboard: the TLS handshake took longer than the handshake timeout")
 
 	// ErrStalled ends a connection whose peer took nothing for Server.WriteTimeout though output waited.
@@ -74,7 +76,7 @@ func callError(call string, addr net.Addr, errno syscall.Errno) error {
 	if addr != nil {
 		network = addr.Network()
 	}
-	return &net.OpError{Op: call, Net: network, Addr: addr, Err: os.NewSyscallError(call, errno)}
+	return &net.OpError{Op: call, Net: network, Addr: addr, Err: os.NewSyscallError(call, rawio.Error(errno))}
 }
 
 // closedError is use after close.

@@ -29,12 +29,12 @@ func (c *Conn) flush() {
 		c.loop.count.BytesOut += c.sent - before
 	}
 	queued := c.pending()
-	if c.flags&unanswered != 0 && c.encryption().unread(c.pendingCipher()) <= c.loop.limits.LowWater {
-		c.flags &^= unanswered
+	if c.out&unanswered != 0 && c.encryption().unread(c.pendingCipher()) <= c.loop.limits.LowWater {
+		c.out &^= unanswered
 	}
-	drained := c.full.Load() && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
+	drained := c.marked(fullMark) && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
 	if drained {
-		c.full.Store(false)
+		c.marks.And(^uint32(fullMark))
 		c.out &^= refused
 	}
 	out, end := c.out, c.ending
@@ -60,11 +60,10 @@ func (c *Conn) flush() {
 	}
 	c.tidyInflow()
 	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.line.Watches(engine.Write)) {
-		more := c.extra()
-		more.since = c.loop.clock()
-		c.mu.Lock()
-		more.untaken = c.loop.kernel.Untaken(int(c.line.FD))
-		c.mu.Unlock()
+		if c.hasTaken() {
+			c.touch()
+		}
+		c.extra().since = c.loop.clock()
 		c.schedule()
 	}
 	if out&inBatch != 0 {
@@ -122,7 +121,8 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 		if c.flags&(inputFull|inputEnded) == 0 {
 			ev = engine.Read
 		}
-	case c.flags&(paused|inputFull|inputEnded|unanswered) == 0 && (!c.full.Load() || c.flags&(freeRunning|readsOnce) != 0) && !c.stop.Load():
+	case c.flags&(paused|inputFull|inputEnded) == 0 && out&unanswered == 0 &&
+		(!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
 		ev = engine.Read
 	}
 	if out&blocked != 0 {

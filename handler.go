@@ -10,8 +10,9 @@ type Handler interface {
 	// valid until it returns. What it leaves is offered again: at once if it consumed some (so a handler may take one
 	// message a call), else together with what is received next, or after Conn.Resume.
 	//
-	// An error ends the connection once what was written is sent; io.EOF is an orderly end and becomes nil. A count
-	// outside 0 to len(p) ends it with ErrBadCount.
+	// io.EOF ends the connection in order once what was written is sent, and becomes nil. Any other error is a failure: the
+	// peer is sent what was written, and then a reset, over TLS without a close_notify. So is a count outside 0 to len(p),
+	// which is ErrBadCount, and a panic. p must not be modified beyond what was consumed.
 	Data(c *Conn, p []byte) (n int, err error)
 
 	// Close tells, exactly once, that the connection is gone: nil after an orderly end, else why. An error that is
@@ -19,8 +20,9 @@ type Handler interface {
 	Closed(c *Conn, err error)
 }
 
-// An Opener is a Handler that is told when its dialled connection is there, before any Data. What was written until then
-// is sent now. An error ends the connection. Connections that were accepted have no need of it: Server.Accept is told.
+// An Opener is a Handler that is told when its connection is there, before any Data: after Server.Accept has returned it, or
+// when Dial has connected, and over TLS when the handshake is done. It may write: a server that speaks first greets here. What
+// was written before is sent first. An error ends the connection as one of Data does.
 type Opener interface {
 	Opened(c *Conn) error
 }

@@ -185,7 +185,7 @@ func (l *loop) workOff() {
 				c.afterOffer()
 			}
 		}
-		if h, ok := c.handler.(Drainer); ok && what&todoDrain != 0 && c.state == stateOpen && !c.full.Load() {
+		if h, ok := c.handler.(Drainer); ok && what&todoDrain != 0 && c.state == stateOpen && !c.marked(fullMark) {
 			l.call(c, func() { h.Drained(c) })
 			c.flush()
 		}

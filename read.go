@@ -41,6 +41,28 @@ func (c *Conn) Buffered() int {
 	return len(c.in.B)
 }
 
+// Unread makes p unread again: bytes that the handler has consumed and has no use for. They are offered to the handler
+// that serves c when the loop comes back to c, before what is received next. If the end of input was told, it is told
+// once more after them. A protocol that read ahead and hands the connection to another one needs it.
+//
+// p may be reused when Unread returns. It belongs to the loop, and must not be called in Handler.Data or
+// InputEnder.InputEnded.
+func (c *Conn) Unread(p []byte) {
+	if len(p) > 0 {
+		b := buffer.Append(nil, p)
+		if c.in != nil {
+			b = buffer.Append(b, c.in.B)
+			c.dropInput()
+		}
+		c.in = b
+		if len(b.B) >= c.loop.limits.InputLimit {
+			c.flags |= inputFull
+		}
+	}
+	c.flags &^= endTold
+	c.later(todoOffer)
+}
+
 // later has the loop come back to c before it waits again.
 func (c *Conn) later(t todo) {
 	c.todo |= t
@@ -52,14 +74,14 @@ func (c *Conn) later(t todo) {
 
 // stopped tells whether the handler wants no Data now.
 func (c *Conn) stopped() bool {
-	return c.flags&paused != 0 || c.stop.Load() || c.full.Load() && c.flags&freeRunning == 0
+	return c.flags&paused != 0 || c.marked(stopMark) || c.marked(fullMark) && c.flags&freeRunning == 0
 }
 
 // Readable implements engine.Owner: it takes what one read of the descriptor into buf brings, which is what a connection may
 // do in a turn.
 func (l *loop) Readable(line *engine.Line, buf []byte) int {
 	c := connOf(line)
-	if c.flags&spliced != 0 {
+	if c.flags&spliced != 0 && c.state == stateOpen { // what comes to one that is on its way out is dropped
 		return c.splice()
 	}
 	room := len(buf)
@@ -195,7 +217,7 @@ func (c *Conn) keep(rest []byte) {
 // afterOffer passes on the end of input once the handler has had what came before it. A full queue is no reason to wait, if
 // nothing is left to be offered: the end brings no output.
 func (c *Conn) afterOffer() {
-	waits := c.flags&paused != 0 || c.stop.Load() || c.in != nil && c.stopped() || c.todo&todoOffer != 0
+	waits := c.flags&paused != 0 || c.marked(stopMark) || c.in != nil && c.stopped() || c.todo&todoOffer != 0
 	if c.flags&(inputEnded|endTold) == inputEnded && c.state == stateOpen && !waits {
 		c.tellEnd()
 	}

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,9 +27,10 @@ type Server struct {
 	// Loops is the number of event loops. 0: as many as GOMAXPROCS says.
 	Loops int
 
-	// TLSConfig has every accepted connection speak TLS, as crypto/tls does it with this configuration. Its handshake runs
-	// beside the loop; then Accept is called, and the handler serves plain bytes. It needs a certificate: package certs
-	// reads them from files. nil: no TLS.
+	// TLSConfig has every accepted connection speak TLS, as crypto/tls does it with this configuration. The handshake runs
+	// beside the loop. Then Accept is called, and the handler serves plain bytes. The configuration needs a certificate:
+	// package certs reads them from files. nil: no TLS, but on the listeners of ListenAndServeTLS and ServeTLS and for
+	// connections that StartTLS.
 	TLSConfig *tls.Config
 
 	// Handshakes is how many TLS handshakes may be under way at once on each loop. Each costs a goroutine and about 30 KB
@@ -36,8 +39,9 @@ type Server struct {
 	// order of their arrival. 0: 1024.
 	Handshakes int
 
-	// HandshakeTimeout is how long a client may take from its connection to the end of its TLS handshake, and Dial from
-	// the connection's. 0: 10 seconds. Less than 0: as long as it likes.
+	// HandshakeTimeout limits for how long a TLS handshake waits for the peer, in all. It begins when the connection is
+	// accepted, connected by Dial, or by StartTLS. While input of the peer's waits for its turn it stands still. Callbacks
+	// of the tls.Config have as much time. 0: 10 seconds. Less than 0: no limit.
 	HandshakeTimeout time.Duration
 
 	// Engine carries the loops: one of what Engines returns. "epoll" on Linux, "kqueue" on macOS and the BSDs, "poll" and
@@ -137,6 +141,56 @@ const (
 	serverStopping
 	serverClosed
 )
+
+// limits are a Server's fields with their zero values put into words.
+type limits struct {
+	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit                           int
+	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive, HalfCloseTimeout time.Duration
+	Engine                                                                                                         string
+
+	pipes int // kernel pipes at most, for splicing
+}
+
+func (s *Server) resolve() (limits, error) {
+	l := limits{
+		Loops:            cmp.Or(s.Loops, runtime.GOMAXPROCS(0)),
+		MaxConns:         s.MaxConns,
+		Handshakes:       cmp.Or(s.Handshakes, 1024),
+		HandshakeTimeout: cmp.Or(s.HandshakeTimeout, 10*time.Second),
+		ReadBuffer:       cmp.Or(s.ReadBuffer, 64<<10),
+		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
+		HighWater:        cmp.Or(s.HighWater, 64<<10),
+		IdleTimeout:      s.IdleTimeout,
+		HalfCloseTimeout: s.HalfCloseTimeout,
+		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
+		LingerTimeout:    cmp.Or(s.LingerTimeout, 5*time.Second),
+		DialTimeout:      cmp.Or(s.DialTimeout, 10*time.Second),
+		SlowCall:         cmp.Or(s.SlowCall, 100*time.Millisecond),
+		KeepAlive:        cmp.Or(s.KeepAlive, 15*time.Second),
+		Engine:           cmp.Or(s.Engine, "auto"),
+	}
+	l.LowWater = cmp.Or(s.LowWater, l.HighWater/4)
+	l.ReadBuffer = min(l.ReadBuffer, l.InputLimit) // else one read could bring more than the limit
+	l.QueueLimit = cmp.Or(s.QueueLimit, max(1<<20, 4*l.HighWater))
+	for name, v := range map[string]int{"Loops": s.Loops, "MaxConns": s.MaxConns, "Handshakes": s.Handshakes,
+		"ReadBuffer": s.ReadBuffer, "InputLimit": s.InputLimit, "HighWater": s.HighWater, "LowWater": s.LowWater,
+		"QueueLimit": s.QueueLimit} {
+		if v < 0 {
+			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
+		}
+	}
+	if l.QueueLimit > 1<<30 {
+		return l, fmt.Errorf("switchboard: Server.QueueLimit is %d: must not be more than 1 GiB", l.QueueLimit)
+	}
+	if l.LowWater >= l.HighWater || l.HighWater > l.QueueLimit {
+		return l, fmt.Errorf("switchboard: Server.LowWater, HighWater and QueueLimit are %d, %d and %d: must rise",
+			l.LowWater, l.HighWater, l.QueueLimit)
+	}
+	if n := rawio.Descriptors(); n > 0 {
+		l.pipes = n / spliceShare / 2
+	}
+	return l, nil
+}
 
 // Engines returns what Server.Engine may name on this system, the one that "auto" takes first.
 func Engines() []string { return engine.Names() }

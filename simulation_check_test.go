@@ -4,11 +4,22 @@ package switchboard
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
 )
+
+// before remembers what the turn that is to begin must know.
+func (w *world) before() {
+	w.begun = w.k.Now()
+	for _, f := range w.lives {
+		if f.peer != nil && f.closed == 0 {
+			f.heard = max(f.peer.LastSent(), f.peer.LastTaken())
+		}
+	}
+}
 
 // mostQueued is how many bytes a queue can have: what was in a batch comes back on top of what was written meanwhile.
 func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
@@ -17,15 +28,18 @@ func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
 func (w *world) check() {
 	for line := range w.l.conns.All() {
 		c := connOf(line)
-		if c.stop.Load() && c.endedFor() == ErrIdle {
+		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
 			w.fault("%d bytes are queued, with a QueueLimit of %d", n, w.s.limits.QueueLimit)
 		}
-		if n := c.Buffered(); n > w.s.limits.InputLimit+4*w.s.limits.ReadBuffer {
+		if n := c.Buffered(); n > w.s.limits.InputLimit+4*w.s.limits.ReadBuffer && w.prompt {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
+	}
+	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(w.l.spares) > 0 {
+		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(w.l.spares))
 	}
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
@@ -40,11 +54,11 @@ func (f *life) checkIdle() {
 		return
 	}
 	f.timedOut = true
-	if f.peer == nil || f.piped != nil || f.paused || f.c.Full() {
+	if f.peer == nil || f.piped != nil || f.paused || f.closing || f.c.Full() { // else its input counts
 		return
 	}
-	if d := f.w.k.Now() - f.peer.LastSent(); d < f.w.s.limits.IdleTimeout-slack {
-		f.w.fault("%v: it is idle, and its peer sent something %v ago", f, d)
+	if d := f.w.begun - f.heard; d < f.w.s.limits.IdleTimeout-slack && f.w.begun-f.resumed > f.w.s.limits.IdleTimeout { // as it was when the turn began
+		f.w.fault("%v: it is idle, and its peer sent something %v ago; flags %b, %d bytes kept, waits for %d", f, d, f.c.flags, f.c.Buffered(), f.least)
 	}
 }
 
@@ -52,6 +66,12 @@ func (f *life) checkIdle() {
 func (f *life) checkClosed() {
 	if f.err == ErrIdle {
 		f.checkIdle()
+	}
+	switch {
+	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
+		f.w.fault("%v: it has not waited for a port", f)
+	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
+		f.w.fault("%v: what was written before it was there is given up", f)
 	}
 	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) {
 		return
@@ -63,7 +83,7 @@ func (f *life) checkClosed() {
 
 // failure tells whether f's end is one that must not look like success to its peer.
 func (f *life) failure() bool {
-	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing
+	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut
 }
 
 // checkEnd looks at what there is when nothing will ever happen any more.
@@ -80,6 +100,10 @@ func (w *world) checkEnd() {
 		}
 		if f.peer.Wrong() != "" {
 			w.fault("%v: %s", f, f.peer.Wrong())
+		}
+		if f.err == ErrIdle && f.piped == nil && f.peer.Heard() == simkernel.Reset && f.peer.End == simkernel.Stays && w.s.limits.LingerTimeout >= 0 && w.prompt &&
+			f.peer.Sent() == f.consumed && !f.broke && !f.aborted && f.peer.Got() == f.wrote {
+			w.fault("%v: it was idle, and its peer was reset", f)
 		}
 		if f.peer.Heard() != simkernel.Ended {
 			continue
@@ -131,7 +155,7 @@ func (f *life) checkStuck() {
 	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
 		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
 	}
-	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && c.flags&inputEnded == 0 && c.state == stateOpen
+	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && !f.failed && !f.broke && c.flags&inputEnded == 0 && c.state == stateOpen
 	if f.piped != nil {
 		reads = reads && f.opened && f.piped.closed == 0 && !f.piped.c.Full()
 	} else {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
@@ -18,7 +19,8 @@ type life struct {
 	c      *Conn
 	peer   *simkernel.Peer // at the other end, nil if it is not known, or is another connection of the server
 	number int
-	plain  bool // its handler has only Data and Closed
+	stream simkernel.Stream // what it writes
+	plain  bool             // its handler has only Data and Closed
 	echo   bool
 	told   bool // it must be told Closed
 	opened bool // it can be written to with its own stream
@@ -43,11 +45,15 @@ type life struct {
 	broke      bool // it panicked or called Goexit
 	piped      *life
 	joined     bool // by Pipe
+	bulk       bool // its peers send much
 	closed     int
 	err        error
 	closedAt   time.Duration
-	timedOut   bool // its idle timeout is over, and was looked at
-	unfilled   bool // Write has refused some: it waits for Drained
+	timedOut   bool          // its idle timeout is over, and was looked at
+	heard      time.Duration // when its peer had last sent something, as the turn began
+	begunAt    time.Duration // when it was dialled
+	resumed    time.Duration // when it was paused last
+	unfilled   bool          // Write has refused some: it waits for Drained
 }
 
 var errSim = errors.New("the handler's own error")
@@ -99,13 +105,15 @@ func (w *world) accept(c *Conn) (Handler, error) {
 	f := w.newLife()
 	f.c = c
 	f.opened = true
-	f.peer = w.k.PeerOf(int(c.line.FD))
+	if f.peer = w.k.PeerOf(int(c.line.FD)); f.peer != nil {
+		f.stream = f.peer.In
+	}
 	w.mayBreak(f)
 	switch {
 	case w.chance(30):
 		f.failed = true
 		return nil, errSim
-	case w.chance(4) && f.peer != nil:
+	case (w.proxy || w.chance(4)) && f.peer != nil:
 		if f.proxy(w.chance(2)); f.piped == nil {
 			f.failed = true
 			return nil, errSim
@@ -138,21 +146,50 @@ func (f *life) proxy(atOnce bool) {
 	}
 	t.c, t.told = d, true
 	f.size, f.quits, t.quits = 0, 0, 0
+	if f.bulk = w.proxy; f.bulk {
+		w.carry(f.peer)
+	}
 	f.piped, t.piped = t, f
 	if atOnce {
 		t.opened, f.joined, t.joined = true, true, true
 		Pipe(f.c, d)
+		if w.chance(2) {
+			f.after(time.Duration(w.rng.IntN(20))*time.Millisecond, func() {
+				if t.closed == 0 {
+					Pipe(f.c, d) // once more
+				}
+			})
+		}
 	} else {
 		f.c.Pause()
 		f.paused = true
 	}
 }
 
+// carry makes p one that sends much and fast, for which a Pipe splices.
+func (w *world) carry(p *simkernel.Peer) {
+	p.Send, p.Every = 100_000+w.rng.IntN(300_000), 0
+	p.Chunk = []int{1 << 20, 10_000, 3000}[w.rng.IntN(3)]
+	if w.chance(3) {
+		p.Echo, p.StopAt, p.ResumeAt = false, int64(w.rng.IntN(100_000)), time.Duration(1+w.rng.IntN(1500))*time.Millisecond
+	}
+}
+
 // play is Kernel.Play: it has the peers of a Pipe expect each other's bytes.
 func (w *world) play(p *simkernel.Peer) {
-	if f := w.callers[p.At]; f != nil && f.piped != nil {
+	f := w.callers[p.At]
+	switch {
+	case f == nil && p.At != "":
+		p.In = simkernel.Anything
+	case f == nil:
+	case f.c.flags&dialled != 0:
+		p.In, f.peer = f.stream, p
+	case f.piped != nil:
 		p.In, f.peer.In = f.peer.Out, p.Out
 		f.piped.peer = p
+		if f.bulk {
+			w.carry(p)
+		}
 	}
 }
 
@@ -167,6 +204,10 @@ func (w *world) dial(from *life) {
 		address = "/unix"
 	}
 	f := w.newLife()
+	f.stream = simkernel.Stream(1<<20 + f.number)
+	if strings.HasPrefix(address, "10.0.0.2:") {
+		w.callers[address] = f
+	}
 	var err error
 	if from != nil {
 		f.c, err = from.c.Dial(context.Background(), address, f.handler())
@@ -175,9 +216,10 @@ func (w *world) dial(from *life) {
 	}
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
+		delete(w.callers, address)
 		return
 	}
-	f.told = true
+	f.told, f.begunAt = true, w.k.Now()
 	if w.chance(3) {
 		f.write()
 	}
@@ -194,7 +236,12 @@ func (f *life) Opened(c *Conn) error {
 		w.fault("%v: Opened twice, or after something else", f)
 	}
 	f.begun, f.opened = true, true
-	f.peer = w.k.PeerOf(int(c.line.FD))
+	if f.peer == nil {
+		f.peer = w.k.PeerOf(int(c.line.FD))
+	}
+	if local, remote := c.LocalAddr(), c.RemoteAddr(); local != nil && local.Network() == "tcp" && local.String() == remote.String() {
+		w.fault("%v: it is connected to itself", f)
+	}
 	w.mayBreak(f)
 	if c.flags&dialled == 0 {
 		f.write()
@@ -202,7 +249,7 @@ func (f *life) Opened(c *Conn) error {
 	}
 	if f.piped != nil {
 		a := f.piped
-		if a.closed == 0 && !a.aborted && !a.closing {
+		if a.closed == 0 && !a.aborted && !a.closing || w.chance(2) {
 			a.paused, a.joined, f.joined = false, true, true
 			Pipe(a.c, c)
 			return nil
@@ -353,7 +400,7 @@ func (f *life) Closed(c *Conn, err error) {
 	}
 	f.err, f.closedAt = err, w.k.Now()
 	f.checkClosed()
-	if o := f.piped; o != nil && !f.joined {
+	if o := f.piped; o != nil && !f.joined && (o.begun || o.c.flags&dialled == 0) { // else it finds that out when it is there
 		o.closing = true
 		o.c.Close()
 	}
@@ -372,12 +419,7 @@ func (f *life) write() {
 			return
 		}
 		p := make([]byte, n)
-		if f.peer != nil {
-			f.peer.In.Fill(p, f.wrote)
-		} else if f.c.flags&dialled != 0 {
-			f.size = f.wrote // it is not known who reads it
-			return
-		}
+		f.stream.Fill(p, f.wrote)
 		got, err := f.c.Write(p)
 		if err != nil {
 			if errors.Is(err, ErrQueueFull) {
@@ -436,7 +478,7 @@ func (f *life) act() {
 
 func (f *life) resume() {
 	if f.closed == 0 {
-		f.paused = false
+		f.paused, f.resumed = false, f.w.k.Now()
 		f.c.Resume()
 	}
 }

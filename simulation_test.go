@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -22,7 +23,7 @@ import (
 
 var (
 	simSeed = flag.Uint64("seed", 0, "TestSimulation plays only this seed")
-	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 2000, or 200 with -short")
+	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 2000, and fewer with -short or -race")
 	simFor  = flag.Duration("play", 0, "TestSimulation plays for so long on each engine, seeds that it has not played before")
 	simLog  = flag.Bool("log", false, "TestSimulation prints what happens")
 )
@@ -32,7 +33,7 @@ func TestSimulation(t *testing.T) {
 	for _, name := range []string{"epoll", "uring"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			first, n := uint64(1), uint64(2000)
+			first, n := uint64(1), uint64(usualSeeds)
 			switch begun := time.Now(); {
 			case *simSeed != 0:
 				first, n = *simSeed, 1
@@ -41,7 +42,7 @@ func TestSimulation(t *testing.T) {
 			case *simMany > 0:
 				n = *simMany
 			case testing.Short():
-				n = 200
+				n = usualSeeds / 10
 			}
 			begun := time.Now()
 			for seed := first; seed < first+n; seed++ {
@@ -63,6 +64,7 @@ type world struct {
 	s         *Server
 	l         *loop
 	rng       *rand.Rand
+	ln        *listener
 	listening int
 	address   netip.AddrPort
 	lives     []*life
@@ -70,10 +72,12 @@ type world struct {
 	breaks    float64          // the chance of a panic or a Goexit in user code
 	ports     uint16
 	turns     int
+	begun     time.Duration // the turn
 	faults    []string
 	over      bool
-	shutting  bool
 	calm      bool // nothing new is begun
+	proxy     bool // all that connects is joined with a target, and sends much
+	prompt    bool // the ring does at once what it is asked for
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -105,10 +109,16 @@ func simulate(name string, seed uint64) error {
 	}
 	faults := w.k.Faults
 	w.k.Faults = simkernel.Faults{}
+	w.proxy = w.chance(6)
 	if err := w.build(name); err != nil {
 		return err
 	}
 	w.k.Faults = faults
+	w.prompt = faults.LateCancel+faults.Part+faults.Refused == 0
+	if w.proxy && w.chance(2) { // a read that brings less than there is room for ends splicing
+		w.k.Faults.Short = 0
+	}
+	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
 	w.k.Between = w.between
 	for range 1 + w.rng.IntN(12) {
@@ -131,7 +141,7 @@ func (w *world) build(name string) error {
 		Engine:      name,
 		Loops:       1,
 		ReadBuffer:  []int{256, 1024, 4096, 16 << 10, 64 << 10}[w.rng.IntN(5)],
-		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10}[w.rng.IntN(4)],
+		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10, 300_000}[w.rng.IntN(5)],
 		SlowCall:    -1,
 		DialControl: w.control,
 		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -147,7 +157,7 @@ func (w *world) build(name string) error {
 	s.InputLimit = s.ReadBuffer * (1 + w.rng.IntN(4))
 	s.QueueLimit = s.HighWater * (1 + w.rng.IntN(4))
 	s.LowWater = 1 + w.rng.IntN(s.HighWater-1)
-	s.IdleTimeout = w.among(0, 0, 50*time.Millisecond, time.Second)
+	s.IdleTimeout = w.among(0, 0, 50*time.Millisecond, time.Second, math.MaxInt64)
 	s.WriteTimeout = w.among(-1, 0, 100*time.Millisecond, 2*time.Second)
 	s.LingerTimeout = w.among(-1, 0, 0, 100*time.Millisecond)
 	s.HalfCloseTimeout = w.among(0, 0, 500*time.Millisecond)
@@ -158,11 +168,18 @@ func (w *world) build(name string) error {
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
 	}
+	if w.proxy {
+		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
+		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
+	}
 	var err error
 	if s.limits, err = s.resolve(); err != nil {
 		return err
 	}
 	s.limits.pipes = w.rng.IntN(4)
+	if w.proxy {
+		s.limits.pipes++
+	}
 	s.trace = s.Trace
 	w.s = s
 	if w.l, err = newLoop(s, 0, &s.limits); err != nil {
@@ -181,6 +198,7 @@ func (w *world) build(name string) error {
 	ln := &listener{line: engine.Listener{FD: w.listening}, addr: addr, server: s, loop: w.l, burst: 1, failed: make(chan error, 1)}
 	ln.again = &Timer{l: w.l, f: ln.look}
 	s.listeners[ln] = struct{}{}
+	w.ln = ln
 	w.l.give(task{f: ln.resume})
 	return nil
 }
@@ -225,6 +243,7 @@ func (w *world) run() {
 		w.outside()
 		waits, progress, disturbed := w.k.Waits(), w.k.Progress(), w.k.Disturbed()
 		w.log("turn %d", w.turns)
+		w.before()
 		w.l.turn()
 		w.check()
 		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.k.Quiet() {
@@ -235,7 +254,7 @@ func (w *world) run() {
 		if w.turns++; w.turns > 300_000 {
 			w.fault("it does not end")
 		}
-		w.over = w.k.Quiet() && !w.l.left() && len(w.l.list) == 0
+		w.over = w.k.Quiet() && !w.l.left() && len(w.l.list) == 0 || w.k.Now() > never
 	}
 	if len(w.faults) == 0 {
 		w.checkEnd()
@@ -243,8 +262,12 @@ func (w *world) run() {
 	w.finish()
 }
 
+// never is when a run ends that waits for a timeout of centuries.
+const never = 10_000 * time.Hour
+
 // finish closes the server and looks whether all is given back.
 func (w *world) finish() {
+	w.log("spliced %d bytes", w.l.count.Spliced)
 	w.k.Faults, w.k.Between, w.breaks, w.calm = simkernel.Faults{}, nil, 0, true
 	for ln := range w.s.listeners {
 		w.l.give(task{f: ln.stop})
@@ -297,6 +320,14 @@ func (w *world) mayBreak(f *life) {
 		panic("for testing")
 	}
 	runtime.Goexit()
+}
+
+// target is Kernel.Target.
+func (w *world) target(string) simkernel.Outcome {
+	if w.proxy && !w.chance(8) {
+		return simkernel.Accepts
+	}
+	return simkernel.ByChance
 }
 
 func (w *world) control(fd int) error {

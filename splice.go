@@ -85,7 +85,7 @@ func (c *Conn) splice() int {
 		to.mu.Lock()
 		f.holds += n
 		if to.pending() >= l.limits.HighWater {
-			to.full.Store(true)
+			to.marks.Or(fullMark)
 		}
 		to.mu.Unlock()
 		to.flush()
@@ -111,7 +111,7 @@ func (c *Conn) splice() int {
 // await has c not read until the kernel pipe is empty.
 func (h *pipe) await(c *Conn) {
 	h.to.mu.Lock()
-	h.to.full.Store(true)
+	h.to.marks.Or(fullMark)
 	h.to.out |= refused // only an empty queue is drained
 	h.to.mu.Unlock()
 	c.Pause()
@@ -125,6 +125,13 @@ func (h *pipe) endSplice(c *Conn) {
 	h.fast = 0
 	if h.to.loop == c.loop {
 		h.to.giveBackInflow()
+	}
+}
+
+// stopSplicing has c read by the loop, if it is spliced: what it receives is another handler's, or nobody's.
+func (c *Conn) stopSplicing() {
+	if p, ok := c.handler.(*pipe); ok && c.flags&spliced != 0 {
+		p.endSplice(c)
 	}
 }
 

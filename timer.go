@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"cmp"
 	"math"
 	"syscall"
 	"time"
@@ -213,7 +214,8 @@ func (c *Conn) expire() {
 	}
 }
 
-func (c *Conn) dialTooLong() { c.connected(syscall.ETIMEDOUT) }
+// dialTooLong gives up the address that c connects to, because it does not answer or this system is short of ports.
+func (c *Conn) dialTooLong() { c.connected(cmp.Or(c.extra().dial.short, syscall.ETIMEDOUT)) }
 
 func (c *Conn) handshakeTooLong() { c.failHandshake(ErrHandshakeTimeout) }
 
@@ -221,11 +223,9 @@ func (c *Conn) lingerTooLong() { c.finish(c.endedFor()) }
 
 // stall ends c, whose peer takes nothing. It may have taken some, and not enough for the system to call it room.
 func (c *Conn) stall() {
-	if c.hasTaken() {
-		c.extra().since = c.loop.clock()
-		return
+	if !c.hasTaken() {
+		c.drop(ErrStalled)
 	}
-	c.drop(ErrStalled)
 }
 
 // hasTaken tells whether c's peer has taken something since that was last asked, while all it was sent is not taken.
@@ -248,7 +248,11 @@ func (c *Conn) hasTaken() bool {
 	}
 	was := more.untaken
 	more.untaken = n
-	return n > 0 || was > 0
+	if n <= 0 && was <= 0 {
+		return false
+	}
+	more.since = c.loop.clock() // whichever timeout has asked: the others must know as well
+	return true
 }
 
 // idleTooLong ends c because nothing moved. A peer that still takes what the system holds for it moves, and so does the

@@ -79,7 +79,7 @@ func (c *Conn) DialTLS(ctx context.Context, address string, config *tls.Config, 
 // loop.
 func (c *Conn) StartTLS(config *tls.Config) error {
 	switch {
-	case c.stop.Load(), c.state == stateGone:
+	case c.marked(stopMark), c.state == stateGone:
 		return c.closedError("starttls")
 	case c.state != stateOpen, c.flags&inputEnded != 0:
 		return c.tlsError("starttls", errors.New("the connection is not open"))

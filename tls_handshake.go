@@ -197,6 +197,7 @@ func (h *handshake) stepped() {
 			c.flush()
 		} else {
 			h.join(&s.silent)
+			c.schedule()
 			c.handshakeEnds()
 		}
 	}

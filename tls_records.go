@@ -80,10 +80,10 @@ func (c *Conn) say(p []byte) {
 	t.answers = int32(t.unread(queued) + len(p))
 	c.queue.Add(p)
 	if c.pending() >= lim.HighWater {
-		c.full.Store(true)
+		c.marks.Or(fullMark)
 	}
 	if t.up && int(t.answers) >= lim.HighWater {
-		c.flags |= unanswered
+		c.out |= unanswered
 	}
 	if t.up && int(t.answers) > lim.QueueLimit {
 		c.endAs(abort, c.tlsError("read", errAnswers))

@@ -49,7 +49,7 @@ func (c *Conn) writeSome(p []byte, now bool) (int, error) {
 	}
 	n := min(len(p), max(c.loop.limits.QueueLimit-c.pending(), 0))
 	if n < len(p) {
-		c.full.Store(true)
+		c.marks.Or(fullMark)
 		c.out |= refused
 	}
 	one := [1][]byte{p[:n]}
@@ -87,7 +87,7 @@ func (c *Conn) writeUnlock(bufs [][]byte, size int, now bool) error {
 		}
 	}
 	if c.pending() >= c.loop.limits.HighWater {
-		c.full.Store(true)
+		c.marks.Or(fullMark)
 	}
 	var err error
 	if errno != 0 {
@@ -114,7 +114,7 @@ func (c *Conn) refuse(n int) error {
 		return fmt.Errorf("switchboard: write: %d bytes are more than Server.QueueLimit, %d", n, lim.QueueLimit)
 	}
 	if pending := c.pending(); pending+n > lim.QueueLimit {
-		c.full.Store(true) // a Drainer hears of it when there is room again
+		c.marks.Or(fullMark) // a Drainer hears of it when there is room again
 		if pending <= lim.LowWater {
 			c.out |= refused
 		}
@@ -225,7 +225,7 @@ func (l *loop) Sent(line *engine.Line, rest []byte, errno syscall.Errno) {
 		l.count.BytesOut -= int64(len(rest))
 		c.queue.PutBack(rest)
 		if c.pending() >= l.limits.HighWater {
-			c.full.Store(true)
+			c.marks.Or(fullMark)
 		}
 		if errno != 0 {
 			c.breakOff("write", errno)

@@ -166,6 +166,7 @@ func TestWrongUseGivesOneClearLine(t *testing.T) {
 		{"socketpair", "-child 300", "socketpair: fromfd"},
 		{"tlsecho", "extra", `tlsecho: argument "extra" is one too many`},
 		{"tlsecho", "-cert nowhere", "tlsecho: certs: "},
+		{"websocketecho", "extra", `websocketecho: argument "extra" is one too many`},
 		{"datagramserver", "extra", `datagramserver: argument "extra" is one too many`},
 		{"datagramserver", "-listen nowhere", "datagramserver: parse nowhere: "},
 		{"datagramclient", "", "datagramclient: no message to send"},

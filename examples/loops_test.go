@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -95,5 +96,38 @@ func TestEchoOverTLSMakesUpACertificate(t *testing.T) {
 	out := say(t, "", peer(t, "openssl"), "s_client", "-connect", server.address)
 	if !strings.Contains(out, "self-signed certificate") {
 		t.Errorf("openssl heard %s", out)
+	}
+}
+
+func TestEchoOverWebSocketAnswersPython(t *testing.T) {
+	server := start(t, example("websocketecho"), "-listen", "127.0.0.1:0", "-deflate")
+	python := "/usr/bin/python3" // for which the system's packages are
+	if exec.Command(python, "-c", "import websockets").Run() != nil {
+		python = peer(t, "python3")
+	}
+	if exec.Command(python, "-c", "import websockets").Run() != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("python3 has no package websockets")
+		}
+		t.Skip("python3 has no package websockets")
+	}
+	out := say(t, "", python, "-c", `
+import asyncio, sys, websockets
+async def main():
+    async with websockets.connect("ws://" + sys.argv[1]) as ws:
+        await ws.send("hello, loop")
+        print(await ws.recv())
+asyncio.run(main())`, server.address)
+	if out != "hello, loop\n" {
+		t.Errorf("python heard %q", out)
+	}
+}
+
+func TestWebhelloAnswersCurl(t *testing.T) {
+	server := start(t, example("webhello"), "-listen", "127.0.0.1:0")
+	url := "http://" + server.address + "/"
+	out, errs, code := run(t, "", peer(t, "curl"), "-sS", url, url+"any")
+	if out != "Hello, world!\nHello, world!\n" || code != 0 {
+		t.Errorf("curl heard %q, %s, and ended with %d", out, errs, code)
 	}
 }

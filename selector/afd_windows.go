@@ -24,6 +24,7 @@ type afdPolling struct {
 	found   []afd.Completion
 	buffer  buffer // sizes found
 	n       int    // completions found
+	looks   uint64 // counts the calls of take
 }
 
 // An afdSocket is one registration.
@@ -34,6 +35,7 @@ type afdSocket struct {
 	poll  *afd.Poll // its owner is the afdSocket, or nil once it is only to be freed; nil before the first look
 	asked uint32    // the events of a pending poll, else zero
 	place int       // among the unasked, from one up; zero is not
+	again uint64    // the last look in which it was asked about again
 }
 
 // NewAFD opens a Selector on polls of the driver of sockets (AFD), which only Windows has: elsewhere the error wraps
@@ -137,7 +139,7 @@ func (m *afdPolling) prepare() {
 	m.failed = nil
 	for len(m.unasked) > 0 && m.failed == nil {
 		k := m.unasked[len(m.unasked)-1]
-		err := m.ask1(k)
+		err := m.askAbout(k)
 		if err == nil {
 			m.unqueue(k)
 			continue
@@ -150,8 +152,8 @@ func (m *afdPolling) prepare() {
 	}
 }
 
-// ask1 makes the poll of k pending, for what is wanted.
-func (m *afdPolling) ask1(k *afdSocket) error {
+// askAbout makes the poll of k pending, for what is wanted.
+func (m *afdPolling) askAbout(k *afdSocket) error {
 	if k.asked != 0 { // for less
 		m.abandon(k, false)
 	}
@@ -183,6 +185,7 @@ func (m *afdPolling) look(timeout time.Duration) (err error) {
 }
 
 func (m *afdPolling) take(s *Selector) {
+	m.looks++
 	for {
 		again := m.takeCompletions(s)
 		if m.n == len(m.found) {
@@ -197,7 +200,7 @@ func (m *afdPolling) take(s *Selector) {
 	}
 }
 
-// takeCompletions reports whether one told only what is not wanted: asked about it anew, the socket may be ready.
+// takeCompletions reports whether one told only what is not wanted any more: asked about again, the socket may be ready.
 func (m *afdPolling) takeCompletions(s *Selector) (again bool) {
 	for i := range m.found[:m.n] {
 		poll := m.port.Poll(&m.found[i])
@@ -214,10 +217,11 @@ func (m *afdPolling) takeCompletions(s *Selector) (again bool) {
 		case poll.Events()&afd.LocalClose != 0:
 			m.drop(k, true)
 		case afdEvents(poll.Events(), k.want) == 0:
-			if m.ask1(k) != nil {
-				m.queue(k) // prepare learns why
+			m.queue(k)
+			if k.again != m.looks && m.askAbout(k) == nil { // else prepare learns why
+				m.unqueue(k)
+				k.again, again = m.looks, true
 			}
-			again = true
 		default:
 			m.queue(k)
 			s.found(k.fd, s.keys.at(k.fd), afdEvents(poll.Events(), k.want))

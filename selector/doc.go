@@ -1,5 +1,5 @@
 // Package selector waits for many descriptors at once: which of them can be read or written without blocking? It is what
-// Python's selectors module is: one contract over select, poll, epoll and kqueue, for any descriptor. A whole echo
+// Python's selectors module is: one contract over select, poll, epoll, kqueue and Windows' AFD, for any descriptor. A whole echo
 // server, with any number of clients in one goroutine:
 //
 //	package main
@@ -52,9 +52,9 @@
 //
 // # Which mechanism
 //
-// New takes the best of the platform: epoll on Linux, kqueue on macOS and the BSDs. The others are there to compare and
-// to teach, and poll and select for what epoll does not take, such as regular files. On Windows there is none, and every
-// way to open one gives an error that wraps errors.ErrUnsupported.
+// New takes the best of the platform: epoll on Linux, kqueue on macOS and the BSDs, afd on Windows. The others are there to
+// compare and to teach, and poll and select for what epoll and kqueue do not take: regular files. Windows has poll
+// (WSAPoll) and select too, and all three of them take sockets only.
 //
 // With poll and select the kernel looks at every registered descriptor each time; epoll and kqueue have learned of what
 // became ready when it did. So their cost follows the active descriptors, that of the others the registered ones:
@@ -75,8 +75,42 @@
 //   - epoll parks the goroutine that waits on Go's own poller. The others lend a thread to the kernel while they wait,
 //     and the Go scheduler takes the processor away from it, within 10 ms at worst.
 //   - A descriptor that is closed while registered is never heard of again with epoll and kqueue. With poll and select
-//     it is ready for all that was asked, and the next call on it says EBADF.
-//   - poll and select round a timeout up to a millisecond and a microsecond; epoll and kqueue take it as it is.
-//   - Hangup is epoll's and kqueue's, and poll's on Linux. select has no list for it.
-//   - kqueue knows Except on macOS, OpenBSD and DragonFly BSD only. On macOS select takes descriptors below 1024.
+//     it is ready for all that was asked, and the next call on it says EBADF. With afd it is not heard of again, unless it
+//     was just reported and its number is another socket's at the next Select.
+//   - poll, select and afd round a timeout up: to a millisecond, a microsecond and a millisecond. epoll and kqueue take it
+//     as it is.
+//   - Hangup is epoll's, kqueue's and afd's, and poll's on Linux. afd reports a reset, but not that both sides have ended
+//     their output.
+//   - kqueue knows Except on macOS, OpenBSD and DragonFly BSD only. With poll and select on these and on FreeBSD and NetBSD
+//     it holds until the bytes before the urgent one were read, too.
+//   - On macOS select takes descriptors below 1024.
+//   - On Windows poll calls a half-close of the peer readiness for Write too, and select does not report a reset to one who
+//     waits for Write alone.
+//
+// # From Python
+//
+//	Python                         here                         what differs
+//	-----------------------------  ---------------------------  ----------------------------------------------------
+//	DefaultSelector()              New                          New returns an error, as every Selector holds descriptors
+//	EpollSelector, KqueueSelector  NewEpoll, NewKqueue          always there; an error where the platform has none
+//	PollSelector, SelectSelector   NewPoll, NewSelect           always there, as above
+//	DevpollSelector                none
+//	EVENT_READ, EVENT_WRITE        Read, Write                  also Except and Hangup
+//	sel.register(f, events, data)  s.Register(fd, events, data) a number: an object gives its FD
+//	sel.unregister(f)              s.Unregister                 also s.Forget, for one that is closed at once
+//	sel.modify(f, events, data)    s.Modify
+//	sel.select(), select(None)     s.Select(-1)
+//	sel.select(t)                  s.Select(t)                  a negative t waits without end, and only asks there
+//	[(key, events), …]             []Ready                      valid until the next Select
+//	sel.get_key(f)                 s.Lookup
+//	sel.get_map()                  s.Keys, s.Len                in the order of the descriptors
+//	sel.close(), with sel:         s.Close, defer s.Close()     a second Close is an error; wakes a Select
+//	none                           s.Wake                       ends a Select from another goroutine
+//	SelectorKey                    Key                          FD, Events, Data; fileobj is for Data to keep
+//	KeyError                       ErrRegistered                of register
+//	KeyError                       ErrNotRegistered             of unregister, modify and get_key
+//	ValueError                     ErrNoEvents, EBADF           for no events; for a negative descriptor
+//	select.select(r, w, x)         Select(r, w, x, -1)
+//	select.select(r, w, x, t)      Select(r, w, x, t)           a negative t waits without end, and is an error there
+//	                                                            numbers of any size; a *BadFDError names a bad one
 package selector

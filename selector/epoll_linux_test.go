@@ -162,25 +162,6 @@ func threads(t testing.TB) int {
 	return len(tasks)
 }
 
-func TestTenThousandDescriptorsTakeNoGoroutineAndNoThread(t *testing.T) {
-	fds := many(t, 10000)
-	each(t, func(t *testing.T, s *Selector) {
-		goroutines, tasks := runtime.NumGoroutine(), threads(t)
-		for _, fd := range fds {
-			register(t, s, fd, Read, nil)
-		}
-		selects(t, s, time.Millisecond)
-		must(t, s.Modify(fds[777], Write, "777"))
-		selects(t, s, -1, Ready{Key{fds[777], Write, "777"}, Write})
-		if now := runtime.NumGoroutine(); now > goroutines {
-			t.Errorf("%d goroutines, %d before", now, goroutines)
-		}
-		if now := threads(t); now > tasks+4 { // the Go runtime may have started some of its own
-			t.Errorf("%d threads, %d before", now, tasks)
-		}
-	})
-}
-
 func TestWaitingEpollHoldsNoThread(t *testing.T) {
 	const selectors = 500
 	before := threads(t)

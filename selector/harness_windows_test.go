@@ -3,6 +3,8 @@ package selector
 import (
 	"testing"
 
+	"golang.org/x/sys/windows"
+
 	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
@@ -37,4 +39,13 @@ func many(t testing.TB, n int) []int {
 		fds = append(fds, testsocket.Datagram(t))
 	}
 	return fds
+}
+
+// failsUnderWine says why a test in which sockets are closed during a wait is not for s: the server of Wine ends, with
+// every program that it serves, when a socket is closed that WSAPoll or select waits for beside others.
+func failsUnderWine(s *Selector) string {
+	if s.Mechanism() == "afd" || windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version").Find() != nil {
+		return ""
+	}
+	return "Wine's server may end when a socket is closed that " + s.Mechanism() + " waits for"
 }

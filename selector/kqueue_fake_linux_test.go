@@ -1,6 +1,7 @@
 package selector
 
 import (
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -34,7 +35,7 @@ type fakeKqueue struct {
 	knotes []*knote // those told last are last
 	index  map[knoteKey]*knote
 	free   []*knote
-	urgent map[fileID]bool // an urgent byte has come
+	urgent map[fileID]*urgency
 	polls  []unix.PollFd
 }
 
@@ -53,6 +54,12 @@ type knote struct {
 // A fileID tells open files apart, as far as the tests use a number again.
 type fileID struct{ dev, ino uint64 }
 
+// An urgency is how many urgent bytes have come to a file, and whether the last is unread.
+type urgency struct {
+	bytes int
+	here  bool
+}
+
 // A condition is what a knote finds at its descriptor.
 type condition struct {
 	active, ended bool
@@ -60,7 +67,7 @@ type condition struct {
 }
 
 func newFakeKqueue(excepts bool) *fakeKqueue {
-	return &fakeKqueue{excepts: excepts, index: make(map[knoteKey]*knote), urgent: make(map[fileID]bool)}
+	return &fakeKqueue{excepts: excepts, index: make(map[knoteKey]*knote), urgent: make(map[fileID]*urgency)}
 }
 
 func (k *fakeKqueue) kqueue() (int, error) { return 1 << 20, nil }
@@ -151,20 +158,22 @@ func (k *fakeKqueue) look(events []kevent) (n int) {
 		}
 		k.polls = append(k.polls, unix.PollFd{Fd: int32(note.fd), Events: bits})
 	}
-	if len(k.polls) > 0 {
+	for part := range slices.Chunk(k.polls, 1000) { // poll takes no more than the process may open files
 		for {
-			if _, err := unix.Poll(k.polls, 0); err != unix.EINTR {
+			if _, err := unix.Poll(part, 0); err == nil {
 				break
+			} else if err != unix.EINTR {
+				panic(err)
 			}
 		}
 	}
 	told := 0 // of knotes, those that were told are moved behind the others
 	for i := range k.polls {
 		note := k.knotes[i-told]
-		if k.polls[i].Revents&unix.POLLPRI != 0 {
-			k.urgent[note.file] = true
+		c := note.look(k.polls[i].Revents)
+		if note.filter == Except {
+			c = k.lookForUrgent(note.file, k.polls[i].Revents)
 		}
-		c := note.look(k.polls[i].Revents, k.urgent[note.file])
 		if !c.active {
 			note.tells = false
 			continue
@@ -196,11 +205,9 @@ func (k *fakeKqueue) dropClosed() {
 }
 
 // look finds the condition, given what poll(2) says.
-func (n *knote) look(bits int16, urgent bool) (c condition) {
+func (n *knote) look(bits int16) (c condition) {
 	const gone = unix.POLLERR | unix.POLLHUP
 	switch n.filter {
-	case Except:
-		return condition{active: urgent}
 	case Read:
 		if size, offset, regular := regularFile(n.fd); regular {
 			return condition{active: offset < size}
@@ -224,6 +231,21 @@ func (n *knote) look(bits int16, urgent bool) (c condition) {
 	}
 	c.active = c.ended || c.data >= lowest
 	return c
+}
+
+// lookForUrgent finds a condition that is there once an urgent byte has come, and changes when the next one comes.
+func (k *fakeKqueue) lookForUrgent(file fileID, bits int16) condition {
+	u := k.urgent[file]
+	if u == nil {
+		u = new(urgency)
+		k.urgent[file] = u
+	}
+	here := bits&unix.POLLPRI != 0
+	if here && !u.here {
+		u.bytes++
+	}
+	u.here = here
+	return condition{active: u.bytes > 0, data: u.bytes}
 }
 
 func identify(fd int) (fileID, error) {

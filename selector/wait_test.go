@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -155,6 +156,9 @@ func TestChangesReachTheWaitThatIsUnderWay(t *testing.T) {
 
 func TestAnyGoroutineMayChangeRegistrations(t *testing.T) {
 	each(t, func(t *testing.T, s *Selector) {
+		if why := failsUnderWine(s); why != "" {
+			t.Skip(why)
+		}
 		const workers, rounds = 4, 100
 		var group sync.WaitGroup
 		for range workers {
@@ -368,4 +372,40 @@ func TestRoomForEventsShrinksWhenItIsLongTooLarge(t *testing.T) {
 			t.Fatalf("shrank to %d", got)
 		}
 	}
+}
+
+func TestTenThousandDescriptorsTakeNoGoroutineAndNoThread(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens 10,000 sockets")
+	}
+	fds := many(t, 10000)
+	threads := func() int { return pprof.Lookup("threadcreate").Count() }
+	each(t, func(t *testing.T, s *Selector) {
+		if s.Mechanism() == "select" && fds[len(fds)-1] > highestForSelect {
+			t.Skip("select(2) of this platform ends at 1023")
+		}
+		goroutines, before := runtime.NumGoroutine(), threads()
+		for _, fd := range fds {
+			register(t, s, fd, Read, nil)
+		}
+		selects(t, s, time.Millisecond)
+		must(t, s.Modify(fds[777], Write, "777"))
+		selects(t, s, -1, Ready{Key{fds[777], Write, "777"}, Write})
+		for _, fd := range fds {
+			must(t, s.Modify(fd, Read|Write, nil))
+		}
+		if ready, err := s.Select(-1); len(ready) != len(fds) || err != nil {
+			t.Errorf("%d of %d were reported, %v", len(ready), len(fds), err)
+		}
+		if now := runtime.NumGoroutine(); now > goroutines {
+			t.Errorf("%d goroutines, %d before", now, goroutines)
+		}
+		if now := threads(); now > before+4 { // the Go runtime may have started some of its own
+			t.Errorf("%d threads, %d before", now, before)
+		}
+		for _, fd := range fds {
+			_, err := s.Forget(fd)
+			must(t, err)
+		}
+	})
 }

@@ -103,9 +103,6 @@ func (b *batch) recvSome(fd int) (int, error) {
 		d.N, d.Flags = int(h.Len), withoutOwn(int(h.Hdr.Flags), 0)
 		d.Addr, _ = b.names[i].decode()
 		d.Segment = segment(b.controls[i][:h.Hdr.Controllen])
-		if d.N <= d.Segment {
-			d.Segment = 0
-		}
 	}
 	return int(r), nil
 }

@@ -78,9 +78,11 @@ func listenInet(a Addr, options *ServerOptions, dualStack bool) (*Socket, error)
 		return nil, err
 	}
 	alone := reuseAddrIgnoresWildcard && !options.ReusePort
-	if reuseAddrIsSafe && !alone {
+	switch {
+	case alone: // bindAlone sets what it needs
+	case reuseAddrIsSafe:
 		err = s.SetReuseAddr(true)
-	} else { // nobody else may take the port over
+	default: // nobody else may take the port over
 		err = s.setOption("set exclusive address use", SOL_SOCKET, optExclusive, 1)
 	}
 	if err == nil && options.ReusePort {

@@ -162,6 +162,6 @@
 //
 // # Platforms
 //
-// Linux, macOS and the BSDs. On Windows the package compiles, addresses and names work, and every call on a socket
-// fails with an error that is errors.ErrUnsupported.
+// Linux, macOS, the BSDs, and Windows 10 and later. What a system lacks is an error that is errors.ErrUnsupported. On Windows
+// Unix sockets are streams, no descriptors travel, and Pair is TCP over loopback. docs/platforms.md has the rest.
 package socket

@@ -186,3 +186,51 @@ func ExampleParseAddr() {
 	// unix /tmp/s.sock 0
 	// parse 127.0.0.1:70000: port 70000 is over 65535
 }
+
+// Many datagrams go and come in one system call each, where the system has it.
+func ExampleSocket_SendBatch() {
+	bound := func() (*socket.Socket, socket.Addr) {
+		s, err := socket.New(socket.AF_INET, socket.SOCK_DGRAM, 0)
+		if err != nil {
+			log.Fatal(err)
+		}
+		any, _ := socket.ParseAddr("127.0.0.1:0")
+		if err := s.Bind(any); err != nil {
+			log.Fatal(err)
+		}
+		own, err := s.LocalAddr()
+		if err != nil {
+			log.Fatal(err)
+		}
+		return s, own
+	}
+	x, _ := bound()
+	defer x.Close()
+	y, to := bound()
+	defer y.Close()
+
+	_, err := x.SendBatch([]socket.Datagram{
+		{Data: []byte("one"), Addr: to},
+		{Data: []byte("two"), Addr: to},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	buffers := make([]socket.Datagram, 16)
+	for i := range buffers {
+		buffers[i].Data = make([]byte, 1500)
+	}
+	for got := 0; got < 2; {
+		n, err := y.RecvBatch(buffers)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, d := range buffers[:n] {
+			fmt.Printf("%s\n", d.Data[:d.N])
+		}
+		got += n
+	}
+	// Output:
+	// one
+	// two
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -145,6 +146,29 @@ func wantGlibc(t *testing.T) {
 	t.Skip("the C library is not that of GNU")
 }
 
+func TestAddressesOfTheFamilyArePicked(t *testing.T) {
+	four, six, mapped := netip.MustParseAddr("1.2.3.4"), netip.MustParseAddr("::6"), netip.MustParseAddr("::ffff:1.2.3.4")
+	type ips = []netip.Addr
+	for _, c := range []struct {
+		from        ips
+		family      int
+		mapped, all bool
+		want        ips
+	}{
+		{ips{four, six}, AF_UNSPEC, false, false, ips{four, six}},
+		{ips{four, six}, AF_INET, false, false, ips{four}},
+		{ips{four, six}, AF_INET6, false, false, ips{six}},
+		{ips{four, six}, AF_INET6, true, false, ips{six}},
+		{ips{four, six}, AF_INET6, true, true, ips{six, mapped}},
+		{ips{four}, AF_INET6, true, false, ips{mapped}},
+		{ips{four}, AF_INET6, false, true, nil},
+	} {
+		if got := ofFamily(c.from, c.family, c.mapped, c.all); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 func TestLookupErrorsHaveCodes(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -176,6 +200,14 @@ func TestServicesAndProtocolsAreCPythons(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
+	// Each question reads the file: one line in four will do, and those of several protocols.
+	var some []service
+	for i, s := range list {
+		if i%4 == 0 || s.port == 53 || s.port == 512 {
+			some = append(some, s)
+		}
+	}
+	list = some
 	questions := [][]any{{"nosuch"}, {"nosuch", "tcp"}, {"http", "nosuch"}, {"HTTP", "tcp"}, {""}}
 	for _, s := range list {
 		for _, name := range s.names {

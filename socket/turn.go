@@ -23,14 +23,16 @@ func (t *turn) take(timeout time.Duration) (until time.Time, ok bool) {
 		t.mu.Unlock()
 		return time.Time{}, true
 	}
+	if timeout >= 0 {
+		until = time.Now().Add(timeout)
+	}
 	mine := make(chan struct{})
 	t.queue = append(t.queue, mine)
 	t.mu.Unlock()
 	if timeout < 0 {
 		<-mine
-		return time.Time{}, true
+		return until, true
 	}
-	until = time.Now().Add(timeout)
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {

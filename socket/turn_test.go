@@ -66,6 +66,40 @@ func TestTurnsPassInOrder(t *testing.T) {
 	}
 }
 
+func TestTimeInTheQueueCounts(t *testing.T) {
+	x, y := unixPair(t, SOCK_STREAM)
+	first := in(func() error { _, err := y.Recv(make([]byte, 1)); return err })
+	waitParked(t, "Recv", 1)
+	noError(t, y.SetTimeout(time.Hour))
+	second := in(func() error { _, err := y.Recv(make([]byte, 1)); return err })
+	turn := &y.turn[reading]
+	if !settled(func() bool {
+		turn.mu.Lock()
+		defer turn.mu.Unlock()
+		return len(turn.queue) == 1
+	}) {
+		t.Fatal("the second call does not wait")
+	}
+	latest := time.Now().Add(time.Hour)
+	x.Send([]byte("x"))
+	noError(t, <-first)
+	p := y.parked.Load()
+	var limit time.Time
+	if !settled(func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		limit = p.limit[reading]
+		return !limit.IsZero()
+	}) {
+		t.Fatal("the second call has no limit")
+	}
+	if limit.After(latest) {
+		t.Error("the time began anew with the turn:", limit.Sub(latest))
+	}
+	x.Send([]byte("x"))
+	noError(t, <-second)
+}
+
 // Calls whose time runs out just when their turn comes must pass it on.
 func TestNoTurnIsLost(t *testing.T) {
 	x, y := unixPair(t, SOCK_STREAM)

@@ -13,7 +13,7 @@ import (
 
 // An address is what --listen and dial take: where to listen, or whom to call.
 type address struct {
-	network string // "tcp", "unix", or "fd": a listening socket that this process was started with
+	network string // "tcp", "unix", "ws", "wss", or "fd": a listening socket that this process was started with
 	name    string // HOST:PORT, a path or @NAME, or a descriptor's number
 }
 
@@ -27,6 +27,8 @@ func parseAddress(s string) (address, error) {
 	switch a.network {
 	case "tcp":
 		a.name, err = checkHostPort(a.name)
+	case "ws", "wss":
+		a.name, err = checkHostPort(strings.TrimSuffix(a.name, "/"))
 	case "unix":
 		a.name, err = checkPath(a.name)
 	case "fd":
@@ -50,8 +52,8 @@ func (a address) String() string {
 			return "unix:" + a.name
 		}
 		return "unix://" + a.name
-	case "fd":
-		return "fd://" + a.name
+	case "fd", "ws", "wss":
+		return a.network + "://" + a.name
 	}
 	return a.name
 }
@@ -61,6 +63,8 @@ func (a address) callable(text string) error {
 	switch {
 	case a.network == "fd":
 		return fmt.Errorf("address %q: connecting takes no open descriptor", text)
+	case a.network == "ws" || a.network == "wss":
+		return fmt.Errorf("address %q: only dial and bench speak WebSocket", text)
 	case strings.HasPrefix(a.name, ":"):
 		return fmt.Errorf("address %q: the host is missing (try 127.0.0.1%s)", text, a.name)
 	}
@@ -70,14 +74,14 @@ func (a address) callable(text string) error {
 func splitScheme(s string) (address, error) {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(scheme, "/.@:[") {
 		switch scheme {
-		case "tcp", "unix", "fd":
+		case "tcp", "unix", "fd", "ws", "wss":
 			return address{scheme, rest}, nil
 		case "udp":
 			return address{}, errors.New("datagrams are not served; switchboard dial --udp speaks them")
 		case "tls":
 			return address{}, errors.New("--tls-cert and --tls-self-signed have every --listen speak TLS")
 		}
-		return address{}, fmt.Errorf("unknown scheme %q (there are tcp://, tls://, unix: and fd://)", scheme)
+		return address{}, fmt.Errorf("unknown scheme %q (there are tcp://, tls://, ws://, wss://, unix: and fd://)", scheme)
 	}
 	if rest, ok := strings.CutPrefix(s, "unix:"); ok {
 		return address{"unix", rest}, nil

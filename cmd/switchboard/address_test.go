@@ -25,6 +25,8 @@ func TestAddressesAreReadInEveryUsualForm(t *testing.T) {
 		"@abstract":              {"unix", "@abstract"},
 		"/tmp/odd://name":        {"unix", "/tmp/odd://name"},
 		"fd://3":                 {"fd", "3"},
+		"ws://127.0.0.1:7":       {"ws", "127.0.0.1:7"},
+		"wss://[::1]:7/":         {"wss", "[::1]:7"},
 		"unix:/tmp/with a space": {"unix", "/tmp/with a space"},
 	} {
 		got, err := parseAddress(in)
@@ -70,7 +72,7 @@ func TestWrongAddressesSayWhatToWriteInstead(t *testing.T) {
 func FuzzParseAddress(f *testing.F) {
 	for _, s := range []string{
 		"127.0.0.1:7007", "tcp://[::1]:7", "[fe80::1%lo]:http", "unix:///tmp/s.sock", "unix:@abstract", "fd://3", ":0",
-		"::1", "a://b", "unix:a://b", "tcp://fd://3", "[::1", "@", "unix:@\x00", "[a]:1",
+		"::1", "a://b", "ws://a:1", "wss://[::1]:2/", "unix:a://b", "tcp://fd://3", "[::1", "@", "unix:@\x00", "[a]:1",
 	} {
 		f.Add(s)
 	}

@@ -33,6 +33,7 @@ type benching struct {
 	html    string
 	quiet   bool
 	tls     clientTLS
+	ws      clientWebSocket
 	wait    time.Duration
 }
 
@@ -53,12 +54,15 @@ What the server answers is told by --expect:
   http   an HTTP/1.1 response for each request, GET --path or the --payload
   none   nothing: what comes is counted and dropped
 
+At ws://HOST:PORT/PATH or wss:// every message is one of WebSocket; --expect is echo, line or none then.
+
 Of a server on this host the processor time and the memory are measured too, where /proc shows them (see --pid).
 
 Exit codes: 0 when all went well, 1 when anything was wrong (the report says what, and how often), 2 for a wrong call.`,
 		Example: `  switchboard bench 127.0.0.1:7007
   switchboard bench --conns 1000 --size 16-4096 --depth 8 --duration 30s 127.0.0.1:7007
   switchboard bench --rate 5000 --html report.html unix:/tmp/echo.sock
+  switchboard bench --conns 1000 ws://127.0.0.1:8080/
   switchboard bench --churn --tls-ca authority.pem tls://127.0.0.1:7443
   switchboard bench --expect http --path /index.html --json 127.0.0.1:8080 >result.json`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -72,6 +76,7 @@ Exit codes: 0 when all went well, 1 when anything was wrong (the report says wha
 	}
 	b.addFlags(cmd.Flags())
 	b.tls.addTo(cmd, "tls")
+	b.ws.addTo(cmd)
 	cmd.AddCommand(compareCommand())
 	cmd.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"echo", "none", "line", "http"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("pid", cobra.FixedCompletions([]string{"auto", "none"}, cobra.ShellCompDirectiveNoFileComp))
@@ -149,11 +154,14 @@ func (b *benching) show(result *bench.Result, page *reportFile) error {
 
 // configure turns what was typed into the run's settings.
 func (b *benching) configure(flags *pflag.FlagSet, target string) error {
-	callees, err := b.tls.parse(target)
+	target, err := b.byURL(flags, target)
 	if err != nil {
 		return err
 	}
-	to := callees[0]
+	to, err := b.callee(target)
+	if err != nil {
+		return err
+	}
 	b.cfg.TLS = to.tls
 	b.cfg.Address, b.cfg.Expect = to.name, bench.Expect(b.expect)
 	b.cfg.OpenWait, b.cfg.LastWait = b.wait, b.wait
@@ -187,6 +195,23 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 		}
 	}
 	return b.cfg.Check()
+}
+
+// callee finds out whom to load, and how to speak there.
+func (b *benching) callee(target string) (callee, error) {
+	if isWebSocket(target) {
+		to, dialer, err := b.ws.parse(target, &b.tls)
+		b.cfg.WebSocket = dialer
+		return to, err
+	}
+	if err := b.ws.refuse(); err != nil {
+		return callee{}, err
+	}
+	callees, err := b.tls.parse(target)
+	if err != nil {
+		return callee{}, err
+	}
+	return callees[0], nil
 }
 
 func parsePID(s string) (int, error) {

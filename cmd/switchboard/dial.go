@@ -23,6 +23,7 @@ type dialling struct {
 	hex     bool
 	verbose bool
 	tls     clientTLS
+	ws      clientWebSocket
 }
 
 func dialCommand() *cobra.Command {
@@ -40,7 +41,11 @@ its side too. When the peer ends first, the rest of the input is still sent, unl
 With --udp every read of the input is one datagram. Datagrams have no end: after that of the input, dial waits for
 replies for one second, or --timeout, after each.
 
-Over tls:// the server's certificate is verified: for its host, or --tls-server-name, and by whom the system trusts, or
+To ws://HOST:PORT/PATH, wss:// or ws+unix:PATH:/PATH every line of the input is a text message, and every message a line of
+the output; with --binary every read of the input is a binary message, and the output is what is in the messages. After
+the end of the input, dial waits for messages for one second, or --timeout, after each, and closes the WebSocket.
+
+Over tls:// and wss:// the server's certificate is verified: for its host, or --tls-server-name, and by whom the system trusts, or
 --tls-ca. With --verbose the standard error tells version, cipher, protocol and the chain of certificates. A connection
 that ends without TLS having ended it has been cut off, and is an error.
 
@@ -51,6 +56,7 @@ was up.`,
 		Example: `  printf 'GET / HTTP/1.0\r\n\r\n' | switchboard dial example.org:80
   switchboard dial --timeout 5s --source 127.0.0.2 127.0.0.1:7007
   switchboard dial --hex unix:/tmp/echo.sock
+  switchboard dial --verbose --header 'Cookie: a=b' ws://127.0.0.1:8080/chat
   date | switchboard dial --udp '[::1]:514'
   switchboard dial --verbose --tls-alpn h2,http/1.1 tls://example.org:443 </dev/null
   switchboard dial 'zmq+sub://127.0.0.1:5556?topic=weather.'
@@ -80,11 +86,18 @@ was up.`,
 	flags.BoolVarP(&d.verbose, "verbose", "v", false, "tell who was reached and, over TLS, what was agreed on and the certificates")
 	flags.BoolVar(&d.hex, "hex", false, "print the bytes of both directions in hexadecimal: > sent, < received")
 	d.tls.addTo(dial, "tls")
+	d.ws.addTo(dial)
 	zmq.addTo(dial)
 	return dial
 }
 
 func (d *dialling) run(target string) error {
+	if isWebSocket(target) {
+		return d.runWebSocket(target)
+	}
+	if err := d.ws.refuse(); err != nil {
+		return err
+	}
 	callees, err := d.tls.parse(target)
 	if err != nil {
 		return err

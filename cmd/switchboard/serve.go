@@ -32,6 +32,7 @@ type serving struct {
 	verbose     bool
 	worker      bool
 	loop        loopFlags
+	ws          serverWebSocket
 }
 
 func serveCommand() *cobra.Command {
@@ -50,6 +51,7 @@ func serveCommand() *cobra.Command {
 			"  switchboard serve echo --mode select --listen '[::1]:7007' --listen unix:///tmp/echo.sock\n" +
 			"  switchboard serve chargen --listen :19 --max-conns 100 --idle-timeout 1m --log json\n" +
 			"  switchboard serve echo --tls-self-signed\n" +
+			"  switchboard serve echo --listen ws://127.0.0.1:8080\n" +
 			"  switchboard serve lines --listen :7443 --tls-cert site.pem --tls-key site.key --tls-client-ca clients.pem\n" +
 			"  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082",
 		Args: noArgs,
@@ -74,14 +76,15 @@ func serveCommand() *cobra.Command {
 			RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveService(cmd, what) },
 		})
 	}
-	serve.AddCommand(linesCommand(&s), proxyCommand(&s))
+	serve.AddCommand(linesCommand(&s), proxyCommand(&s), webCommand(&s))
 	serve.AddCommand(zmqCommands(&s)...)
 	return serve
 }
 
 func (s *serving) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&s.listen, "listen", "l", []string{"127.0.0.1:7007"},
-		"`ADDRESS` to listen on, any number of times: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER")
+		"`ADDRESS` to listen on, any number of times: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER,\n"+
+			"or for WebSocket ws://HOST:PORT, and wss://HOST:PORT with TLS")
 	flags.StringVarP(&s.mode, "mode", "m", modes()[0].name, "architecture of the server: "+strings.Join(modeNames(), ", "))
 	flags.IntVar(&s.maxConns, "max-conns", 0, "clients served at once, the others wait (0: no limit)")
 	flags.DurationVar(&s.idleTimeout, "idle-timeout", 0, "hang up on a client after so long without a byte (0: never)")
@@ -94,6 +97,7 @@ func (s *serving) addFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.worker, "worker", false, "drain at a line from standard input, end with it")
 	flags.MarkHidden("worker")
 	s.loop.add(flags)
+	s.ws.add(flags)
 }
 
 // serveService serves one of the services that every mode has.
@@ -121,6 +125,9 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 		return mode{}, errors.New("--quiet and --verbose say the opposite of each other")
 	}
 	m, err := modeNamed(s.mode)
+	if err == nil {
+		err = s.ws.check(s, m)
+	}
 	if err != nil {
 		return mode{}, err
 	}
@@ -167,7 +174,7 @@ func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service
 	ctx := s.untilTold(log)
 	if !s.worker {
 		for _, l := range listeners {
-			log.Info("listening on "+whereabouts(l), append([]any{"service", service, "mode", s.mode}, more...)...)
+			log.Info("listening on "+s.ws.prefix()+whereabouts(l), append([]any{"service", service, "mode", s.mode}, more...)...)
 		}
 	}
 	return ctx

@@ -24,6 +24,7 @@ type loopFlags struct {
 	queueLimit   size // 0: 1M, or four times highWater
 	writeTimeout time.Duration
 	linger       time.Duration
+	halfClose    time.Duration
 	slowCall     time.Duration
 	tls          serverTLS
 
@@ -42,6 +43,8 @@ func (f *loopFlags) add(flags *pflag.FlagSet) {
 	f.set.Var(&f.queueLimit, "queue-limit", "bytes that may be queued for a connection at all (default 1M, or four times --high-water)")
 	f.set.DurationVar(&f.writeTimeout, "write-timeout", time.Minute, "reset a client that takes nothing for so long (0: never)")
 	f.set.DurationVar(&f.linger, "linger", 5*time.Second, "wait so long for a client to end its side after ours (0: not at all)")
+	f.set.DurationVar(&f.halfClose, "half-close-timeout", 0,
+		"reset a client that ended its output when nothing moved since for so long (0: never; for proxy 10m by default)")
 	f.set.DurationVar(&f.slowCall, "slow-call", 100*time.Millisecond, "warn of a handler that holds its loop so long (0: never)")
 	f.tls.add(f.set)
 	flags.AddFlagSet(f.set)
@@ -66,7 +69,7 @@ func (f *loopFlags) check() error {
 		return fmt.Errorf("--loops %d: 1 to 1024 (0: one for each processor)", f.loops)
 	case !slices.Contains(engines(), f.engine) && f.engine != "uring": // the Server tells what a kernel lacks for that
 		return fmt.Errorf("unknown --engine %q: there are %s", f.engine, strings.Join(engines(), ", "))
-	case f.writeTimeout < 0 || f.linger < 0 || f.slowCall < 0:
+	case f.writeTimeout < 0 || f.linger < 0 || f.halfClose < 0 || f.slowCall < 0:
 		return errors.New("a time cannot be negative (0 is never, or for --linger not at all)")
 	case low >= f.highWater:
 		return fmt.Errorf("--low-water %s: it must be less than --high-water, %s", &low, &f.highWater)
@@ -99,6 +102,8 @@ func (s *serving) server() *switchboard.Server {
 		WriteTimeout:  orNever(f.writeTimeout),
 		LingerTimeout: orNever(f.linger),
 		SlowCall:      orNever(f.slowCall),
+
+		HalfCloseTimeout: f.halfClose,
 
 		Handshakes:       f.tls.handshakes,
 		HandshakeTimeout: orNever(f.tls.timeout),

@@ -17,7 +17,7 @@ func linesCommand(s *serving) *cobra.Command {
 		Long: `Answer each line with the same in upper case: a small protocol of requests and replies.
 
 Lines end with LF or CRLF, and the last one may have no end; replies end with LF. Requests need not wait for replies. A
-line that is too long is answered with a line that says so, which is the last.`,
+line that is too long is answered with a line that says so, which is the last. Over WebSocket a message is a line.`,
 		Example: "  printf 'hello\\nworld' | switchboard dial 127.0.0.1:7007",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,9 +30,13 @@ line that is too long is answered with a line that says so, which is the last.`,
 					&longest, &s.loop.inputLimit, &most, &s.loop.highWater)
 			}
 			shout := handler.Lines(int(longest))
-			return s.serveOnLoops(s.logger(), guest{name: "lines", prepare: func(server *switchboard.Server) {
-				server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return shout, nil }
-			}})
+			return s.serveOnLoops(s.logger(), guest{
+				name: "lines",
+				prepare: func(server *switchboard.Server) {
+					server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return shout, nil }
+				},
+				messages: handler.Shout,
+			})
 		},
 	}
 	cmd.Flags().Var(&longest, "max-line", "bytes that a line may have, without its end")

@@ -12,12 +12,17 @@ import (
 	"github.com/switchboard-go/switchboard/internal/handler"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
+	"github.com/switchboard-go/switchboard/websocket"
 )
 
 // A guest is what a service needs to be served on event loops.
 type guest struct {
 	name    string
 	prepare func(server *switchboard.Server) // sets Accept, and whatever else
+	serve   func(l *socket.Socket) error     // serves a listener; nil: ServeSocket of the server
+
+	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
+	messages websocket.Handler
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
@@ -25,7 +30,11 @@ type guest struct {
 
 // onLoops is one of the services that every mode has.
 func onLoops(what service.Service) guest {
-	return guest{name: what.Name, prepare: func(server *switchboard.Server) { server.Accept = handler.Accept(what) }}
+	return guest{
+		name:     what.Name,
+		prepare:  func(server *switchboard.Server) { server.Accept = handler.Accept(what) },
+		messages: handler.Messages(what),
+	}
 }
 
 // serveOnLoops serves on event loops until a signal.
@@ -41,20 +50,25 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
 	g.prepare(server)
+	s.ws.apply(server, g.messages)
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
-	if err := s.serveUntil(s.announce(log, listeners, g.name, about...), server, listeners); err != nil {
+	if err := s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners); err != nil {
 		return failure{exitFailed, err}
 	}
 	return nil
 }
 
 // serveUntil serves until ctx is done or a listener fails, and then shuts the server down.
-func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, listeners []*socket.Socket) error {
+func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, serve func(*socket.Socket) error,
+	listeners []*socket.Socket) error {
+	if serve == nil {
+		serve = server.ServeSocket
+	}
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { ended <- server.ServeSocket(l) }()
+		go func() { ended <- serve(l) }()
 	}
 	left, failed := len(listeners), error(nil)
 	select {

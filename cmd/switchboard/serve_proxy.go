@@ -35,6 +35,9 @@ are passed on until they or their targets hang up, or --grace is over.
 With --tls-cert or --tls-self-signed the clients speak TLS, and the targets need not. To a target of tls://HOST:PORT the
 proxy speaks TLS whatever the clients do; its certificate is verified, and the flags --to-tls-… say how.
 
+With --listen ws://HOST:PORT the clients speak WebSocket and the targets do not: what is in a client's messages goes to the
+target as it is, and what the target says comes in binary messages. The end of one closes the other.
+
 A client costs two descriptors, so there are never more clients than half the limit (ulimit -n).`,
 		Example: "  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082 --balance least-conn\n" +
 			"  switchboard serve proxy --listen unix:/tmp/db.sock --to db.example.org:5432 --idle-timeout 1h\n" +
@@ -57,6 +60,9 @@ A client costs two descriptors, so there are never more clients than half the li
 func (p *proxying) run(cmd *cobra.Command) error {
 	if err := p.checkLoop(cmd); err != nil {
 		return err
+	}
+	if !cmd.Flags().Changed("half-close-timeout") {
+		p.loop.halfClose = 10 * time.Minute
 	}
 	balance, err := proxy.ParseBalance(p.balance)
 	switch {
@@ -93,6 +99,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 			server.Accept = between.Accept
 			server.DialTimeout = p.connectTimeout
 		},
+		messages: between.Gateway(),
 		about: func(c *switchboard.Conn) ([]any, bool) {
 			target, isClient := between.Target(c)
 			return []any{"target", target}, isClient

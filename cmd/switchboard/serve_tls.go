@@ -96,7 +96,7 @@ func hostsOf(listen []string) []string {
 	}
 	for _, text := range listen {
 		a, err := parseAddress(text)
-		if err != nil || a.network != "tcp" {
+		if err != nil || a.network != "tcp" && a.network != "wss" {
 			continue
 		}
 		host, _, _ := net.SplitHostPort(a.name)

@@ -10,7 +10,7 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"frobnicate", `there is no "frobnicate"`},
 		{"sevre", `did you mean "serve"?`},
 		{"--frobnicate", "unknown flag: --frobnicate (see switchboard --help)"},
-		{"serve", "which service? There are chargen, daytime, discard, echo, lines, proxy, time, zmq-forwarder, zmq-queue, zmq-streamer (see switchboard serve --help)"},
+		{"serve", "which service? There are chargen, daytime, discard, echo, lines, proxy, time, web, zmq-forwarder, zmq-queue, zmq-streamer (see switchboard serve --help)"},
 		{"serve ecko", `did you mean "echo"?`},
 		{"serve echo more", `takes no argument, but got "more"`},
 		{"serve echo --moed select", "unknown flag: --moed (see switchboard serve echo --help)"},

@@ -29,7 +29,8 @@ const (
 	controlPoll   = 0x00012024
 	sioBaseHandle = 0x48000022
 
-	statusPending = 0x103
+	statusPending   = 0x103
+	statusCancelled = 0xC0000120
 )
 
 var (

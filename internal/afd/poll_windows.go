@@ -11,7 +11,7 @@ import (
 )
 
 // A Poll asks once which events a socket is ready for. It belongs to one goroutine at a time, from NewPoll to Free; but
-// while it is pending, only Cancel and Closed may be called, until Wait has taken its completion.
+// while it is pending, only Cancel and Pending may be called, until Wait has taken its completion.
 type Poll struct {
 	Owner any // the caller's own
 
@@ -65,10 +65,15 @@ func (p *Poll) Cancel() {
 	syscall.SyscallN(cancelIO.Addr(), uintptr(p.device), uintptr(unsafe.Pointer(&p.status)), uintptr(unsafe.Pointer(&status)))
 }
 
-// Events returns those that have come. It is for a poll that has completed, and is zero for one that was cancelled.
+// Events returns those that have come. It is for a poll that has completed, and is zero for one that was cancelled. One that
+// has failed otherwise gives Abort, as the next call on the socket says what is wrong.
 func (p *Poll) Events() uint32 {
-	// A poll that failed has its input there still.
-	if failed(uint32(p.status.Status)) || p.info.count == 0 {
+	switch status := uint32(p.status.Status); {
+	case status == statusCancelled:
+		return 0 // its input is still where the events are
+	case failed(status):
+		return Abort
+	case p.info.count == 0:
 		return 0
 	}
 	return p.info.events

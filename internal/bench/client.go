@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/websocket"
 )
 
 // A client is one connection at a time, and opens the next one when that is gone. It is the connection's handler. Its mu
@@ -42,6 +43,8 @@ type client struct {
 	left    int   // bytes of the message under way
 	waiting bool  // for room in its queue
 	scratch []byte
+	socket  *websocket.Conn // on conn, if it speaks that
+	begun   bool            // a part of the message under way has been sent on it
 
 	// Receive state.
 	got   int64
@@ -60,6 +63,7 @@ func (r *run) newClient(number int, idle bool) *client {
 // begin puts everything as it is on a new connection.
 func (k *client) begin() {
 	k.conn, k.rec, k.end, k.left, k.waiting = nil, nil, nil, 0, false
+	k.socket, k.begun = nil, false
 	k.sent, k.got = 0, 0
 	k.sentAt = 0
 	if k.run.cfg.Payload == nil {
@@ -87,6 +91,8 @@ func (k *client) dial(due int64, before *switchboard.Conn) {
 	r := k.run
 	k.began, k.due = r.now(), due
 	switch secure := r.cfg.TLS; {
+	case r.dialer != nil:
+		err = k.dialWebSocket()
 	case before != nil && secure != nil:
 		_, err = before.DialTLS(r.ctx, r.address, secure, k)
 	case before != nil:

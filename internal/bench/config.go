@@ -32,7 +32,9 @@ type Config struct {
 	Address string      // as switchboard.Server.Dial takes it
 	TLS     *tls.Config // to speak TLS as switchboard.Server.DialTLS does. nil: no TLS
 	Conns   int         // connections that exchange messages
-	Idle    int         // connections that exchange one message, and then only sit there
+
+	WebSocket *WebSocket // nil: messages are bytes
+	Idle      int        // connections that exchange one message, and then only sit there
 
 	Size     Range         // of a message; of a line its end included. Without effect with Payload, or HTTP
 	Payload  []byte        // every message is this. nil: noise, different at every position and on every connection
@@ -100,6 +102,8 @@ func (c Config) resolve() (Config, error) {
 		c.Size = Range{len(c.Payload), len(c.Payload)}
 	}
 	switch {
+	case c.WebSocket != nil && c.Expect == HTTP:
+		return c, errors.New("--expect http: over WebSocket there are echo, line and none")
 	case c.Conns < 0 || c.Idle < 0:
 		return c, errors.New("there cannot be less than 0 connections")
 	case c.Conns == 0 && c.Idle == 0:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/websocket"
 )
 
 // A run is one load on one server.
@@ -22,6 +23,7 @@ type run struct {
 	cancel    context.CancelFunc
 	start     time.Time
 	server    *switchboard.Server // that only dials
+	dialer    *websocket.Dialer   // nil without WebSocket
 	address   string
 	there     arrival
 	pattern   *pattern
@@ -110,6 +112,9 @@ func newRun(cfg Config) *run {
 	if host, _, err := net.SplitHostPort(cfg.Address); err == nil && cfg.TLS != nil && cfg.TLS.ServerName == "" {
 		r.cfg.TLS = cfg.TLS.Clone()
 		r.cfg.TLS.ServerName = host // as later connections go to the address that was found
+	}
+	if cfg.WebSocket != nil {
+		r.dialer = r.newDialer()
 	}
 	if len(cfg.Sources) > 0 {
 		r.server.DialControl = bindTo(cfg.Sources)

@@ -81,8 +81,8 @@ func (k *client) push() bool {
 			k.scratch[n-1] = '\n'
 			p = k.scratch
 		}
-		if _, err := k.conn.Write(p); err != nil {
-			return false // Close will tell why
+		if err := k.write(p); err != nil {
+			return false // Closed will tell why
 		}
 		k.left -= n
 		k.sent += int64(n)

@@ -110,10 +110,10 @@ func (e *completion) Name() string { return "uring" }
 func (e *completion) Splices() bool { return false }
 
 func (e *completion) Watch(l *Line, want Events) error {
-	if !l.state.serialised {
+	if l.state.flags&serialised == 0 {
 		e.serial++
 		l.serial = e.serial
-		l.state.serialised = true
+		l.state.set(serialised)
 	}
 	l.wanted = want
 	if want&Read == 0 {
@@ -121,8 +121,8 @@ func (e *completion) Watch(l *Line, want Events) error {
 	} else if l.state.input == inputQuiet {
 		e.beginInput(l)
 	}
-	if want&Write != 0 && !l.state.polling && l.state.side != sideRoom {
-		if l.state.ended {
+	if want&Write != 0 && l.state.flags&polling == 0 && l.state.side != sideRoom {
+		if l.state.flags&ended != 0 {
 			return e.side.watch(e, l, sideRoom)
 		}
 		e.pollRoom(l)
@@ -135,7 +135,7 @@ func (e *completion) Watch(l *Line, want Events) error {
 
 // pollRoom has the ring tell when there is room for output.
 func (e *completion) pollRoom(l *Line) {
-	l.state.polling = true
+	l.state.set(polling)
 	e.flying++
 	e.next().Poll(int(l.FD), unix.POLLOUT, e.id(kindPoll, l))
 }
@@ -147,13 +147,13 @@ func (e *completion) id(kind int, l *Line) uint64 { return userData(kind, l.seri
 // nobody of its serial number.
 func (e *completion) Release(l *Line) {
 	e.cancelInput(l)
-	if l.state.polling {
+	if l.state.flags&polling != 0 {
 		e.next().Cancel(e.id(kindPoll, l), userData(kindNobody, 0, 0))
 	}
 	if l.state.side != sideNothing {
 		e.side.forget(e, l)
 	}
-	if l.state.batched {
+	if l.state.flags&batched != 0 {
 		e.batch.forget(l)
 	}
 	if l.FD >= 0 {
@@ -345,7 +345,7 @@ func (e *completion) settle(cqe uring.CQE) {
 		e.side.answer(e)
 	case kindReceive, kindLook, kindPoll:
 		l := e.config.Lines.At(int(uint32(cqe.UserData)))
-		if l != nil && (uint64(l.serial&serialMask) != cqe.UserData>>serialShift&serialMask || !l.state.serialised) {
+		if l != nil && (uint64(l.serial&serialMask) != cqe.UserData>>serialShift&serialMask || l.state.flags&serialised == 0) {
 			l = nil
 		}
 		switch {
@@ -379,7 +379,7 @@ func (e *completion) bytes(cqe uring.CQE, kind int) []byte {
 // The kernel adds POLLRDHUP to every mask. So on a line whose peer has ended its output, a poll for room completes at once
 // and says nothing of room: such a line is waited for by the epoll of the side, which does not add that.
 func (e *completion) polled(l *Line, cqe uring.CQE) {
-	l.state.polling = false
+	l.state.clear(polling)
 	switch {
 	case !l.Watches(Write):
 	case syscall.Errno(-cqe.Res) == unix.ECANCELED:

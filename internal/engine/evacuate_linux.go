@@ -16,14 +16,18 @@ func (e *completion) Evacuate() {
 	}
 	for l := range e.config.Lines.All() {
 		e.cancelInput(l)
-		if l.state.polling {
+		if l.state.flags&polling != 0 {
 			e.next().Cancel(e.id(kindPoll, l), userData(kindNobody, 0, 0))
 		}
 	}
 	const patience = 1000
 	for range patience {
-		if e.enter(enterWait, min(e.flying, 1), time.Millisecond) == nil && e.flying == 0 {
+		err := e.enter(enterWait, min(e.flying, 1), time.Millisecond)
+		if err == nil && e.flying == 0 {
 			break
+		}
+		if err != nil {
+			e.kernel.Sleep(time.Millisecond) // the kernel is short of something
 		}
 	}
 	for _, cqe := range e.done.Waiting()[e.former:] {

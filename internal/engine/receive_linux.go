@@ -29,22 +29,31 @@ const (
 
 // A lineState is what the completion engine does for a line. Its zero value: nothing.
 type lineState struct {
-	input      uint8 // see inputQuiet
-	side       uint8 // see sideNothing
-	cancelling bool  // receiving or looking is being cancelled
-	flooding   bool  // it brings more than is good for the others: it is read once a turn
-	ended      bool  // the peer's end of output was received
-	polling    bool  // the ring waits for room for output
-	batched    bool  // the batch has bytes of it
-	serialised bool  // it has a serial number
+	input uint8 // see inputQuiet
+	side  uint8 // see sideNothing
+	flags lineFlags
 }
+
+type lineFlags uint8
+
+const (
+	cancelling lineFlags = 1 << iota // receiving or looking is being cancelled
+	flooding                         // it brings more than is good for the others: it is read once a turn
+	ended                            // the peer's end of output was received
+	polling                          // the ring waits for room for output
+	batched                          // the batch has bytes of it
+	serialised                       // it has a serial number
+)
+
+func (s *lineState) set(f lineFlags)   { s.flags |= f }
+func (s *lineState) clear(f lineFlags) { s.flags &^= f }
 
 // beginInput has the kernel receive for l. A line that floods is only waited for, and then read: left alone, the kernel goes
 // on receiving for it while there are buffers. (To receive once, into the same buffers, is not possible: the kernel tells of
 // it later than of what it receives again and again, and the order tells which bytes are whose.)
 func (e *completion) beginInput(l *Line) {
 	e.flying++
-	if l.state.flooding {
+	if l.state.flags&flooding != 0 {
 		l.state.input = inputLooking
 		e.next().Poll(int(l.FD), unix.POLLIN, e.id(kindLook, l))
 	} else {
@@ -67,14 +76,14 @@ func (e *completion) receive(l *Line) {
 func (e *completion) cancelInput(l *Line) {
 	kind := kindReceive
 	switch {
-	case l.state.cancelling:
+	case l.state.flags&cancelling != 0:
 		return
 	case l.state.input == inputLooking:
 		kind = kindLook
 	case l.state.input != inputReceiving:
 		return
 	}
-	l.state.cancelling = true
+	l.state.set(cancelling)
 	e.next().Cancel(e.id(kind, l), userData(kindNobody, 0, 0))
 }
 
@@ -85,7 +94,8 @@ func (e *completion) received(l *Line, cqe uring.CQE, p []byte) {
 		return
 	}
 	if !cqe.More() {
-		l.state.input, l.state.cancelling = inputQuiet, false
+		l.state.input = inputQuiet
+		l.state.clear(cancelling)
 	}
 	switch errno := syscall.Errno(-cqe.Res); {
 	case cqe.Res > 0:
@@ -93,7 +103,7 @@ func (e *completion) received(l *Line, cqe uring.CQE, p []byte) {
 		e.owner.Received(l, p)
 	case cqe.Res == 0 && e.broken(l):
 	case cqe.Res == 0:
-		l.state.ended = true
+		l.state.set(ended)
 		e.owner.InputEnded(l)
 	case errno == unix.ENOBUFS, errno == unix.ENOMEM:
 		// It may have been another's flood that took them all, and will be again: this one is not left to chance.
@@ -116,10 +126,11 @@ func (e *completion) goOn(l *Line) {
 
 // looked has the owner read l, which floods, because there is something, or because it is waited for no longer.
 func (e *completion) looked(l *Line) {
-	l.state.input, l.state.cancelling = inputQuiet, false
+	l.state.input = inputQuiet
+	l.state.clear(cancelling)
 	defer e.goOn(l)
-	if l.Watches(Read) && !e.broken(l) && e.owner.Readable(l, e.spare) < len(e.spare) && l.state.serialised {
-		l.state.flooding = false
+	if l.Watches(Read) && !e.broken(l) && e.owner.Readable(l, e.spare) < len(e.spare) && l.state.flags&serialised != 0 {
+		l.state.clear(flooding)
 	}
 }
 
@@ -130,9 +141,9 @@ func (e *completion) bound(l *Line, cqe uring.CQE) {
 		e.last, e.row = l, 0
 	}
 	e.row += int(max(cqe.Res, 0))
-	if e.row > e.config.ReadBuffer && !l.state.flooding {
+	if e.row > e.config.ReadBuffer && l.state.flags&flooding == 0 {
 		e.cancelInput(l)
-		l.state.flooding = true
+		l.state.set(flooding)
 	}
 }
 

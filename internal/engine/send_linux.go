@@ -37,13 +37,13 @@ type part struct {
 func (e *completion) Batch(l *Line, queued *buffer.Queue, more []byte) bool {
 	b := &e.batch
 	n := queued.Len() + len(more)
-	if n > batchMost || n > len(b.arena)-b.used || l.state.batched || b.over > 0 || len(b.parts) == RingCompletions {
+	if n > batchMost || n > len(b.arena)-b.used || l.state.flags&batched != 0 || b.over > 0 || len(b.parts) == RingCompletions {
 		return false
 	}
 	p := append(queued.AppendTo(b.arena[b.used:b.used:b.used+n], n), more...)
 	b.used += n
 	queued.Drop(queued.Len())
-	l.state.batched = true
+	l.state.set(batched)
 	sqe := e.next()
 	sqe.Send(int(l.FD), p, unix.MSG_DONTWAIT|unix.MSG_WAITALL, userData(kindSend, 0, len(b.parts)))
 	sqe.Quiet()
@@ -71,7 +71,7 @@ func (b *batch) unsent(cqe uring.CQE) {
 // broken tells l's owner if the kernel has said that sending failed, and the rest of the batch is still to be handed over. A
 // socket tells its error once: whoever reads it next finds what looks like the end in order.
 func (e *completion) broken(l *Line) bool {
-	if !l.state.batched {
+	if l.state.flags&batched == 0 {
 		return false
 	}
 	for i := range e.batch.parts {
@@ -103,7 +103,7 @@ func (e *completion) endBatch() {
 		s := &b.parts[b.told]
 		b.told++
 		if l := s.line; l != nil {
-			l.state.batched = false
+			l.state.clear(batched)
 			e.owner.Sent(l, s.rest, s.errno)
 		}
 	}

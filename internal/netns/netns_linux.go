@@ -44,7 +44,7 @@ func Enter(t *testing.T) bool {
 		t.Fatalf("in a network namespace: %v\n%s", err, out)
 	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC) ||
 		errors.Is(err, syscall.EINVAL):
-		t.Skip("no network namespace may be made here: ", err)
+		t.Skipf("no network namespace may be made here: %v", err)
 	default:
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/websocket"
 )
 
 // A line is a client and the target that it is joined with, or is to be. It is the handler of the client's connection
@@ -16,8 +17,9 @@ import (
 type line struct {
 	proxy  *Proxy
 	client *switchboard.Conn
+	socket *websocket.Conn   // the client's, if it speaks WebSocket
 	target *target           // that is connected, or connecting
-	back   *switchboard.Conn // to target, while it is connecting
+	back   *switchboard.Conn // to target, while it is connecting; with a socket, until it ends
 	tried  []*target         // that did not answer
 	joined bool
 	gone   bool // the client is
@@ -59,6 +61,11 @@ func (ln *line) connect() {
 // refuse ends the client with a reset: an orderly end would look like an empty answer.
 func (ln *line) refuse(err error) {
 	ln.proxy.unserved.tell(ln.proxy.log, err)
+	if ln.socket != nil {
+		ln.socket.Resume()
+		ln.socket.Close(websocket.CodeBadGateway, "no target answers")
+		return
+	}
 	ln.client.Abort()
 }
 
@@ -92,6 +99,10 @@ func (b *backend) Opened(back *switchboard.Conn) error {
 		return switchboard.ErrAborted
 	}
 	ln.joined, ln.back, ln.tried = true, nil, nil
+	if ln.socket != nil {
+		gateway{ln.proxy}.open(ln, back)
+		return nil
+	}
 	switchboard.Pipe(ln.client, back)
 	ln.client.Resume()
 	return nil
@@ -126,8 +137,8 @@ func (b *backend) Closed(_ *switchboard.Conn, err error) {
 	}
 }
 
-// isShortage tells whether err is this system's want of descriptors or memory, and not the target's fault.
+// isShortage tells whether err is this system's want of descriptors, memory or ports, and not the target's fault.
 func isShortage(err error) bool {
-	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM},
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL},
 		func(errno error) bool { return errors.Is(err, errno) })
 }

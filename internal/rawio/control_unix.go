@@ -101,3 +101,6 @@ const (
 	INET6 = unix.AF_INET6
 	UNIX  = unix.AF_UNIX
 )
+
+// Error makes an error of errno.
+func Error(errno syscall.Errno) error { return errno }

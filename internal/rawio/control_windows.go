@@ -61,3 +61,14 @@ const (
 	INET6 = windows.AF_INET6
 	UNIX  = windows.AF_UNIX
 )
+
+// Error makes an error of errno: errors.Is finds it, and the number of Winsock that it was.
+func Error(errno syscall.Errno) error { return winsockError{errno} }
+
+type winsockError struct{ syscall.Errno }
+
+func (e winsockError) Unwrap() error { return e.Errno }
+
+func (e winsockError) Is(target error) bool {
+	return e.Errno.Is(target) || winsock.Same(e.Errno, target)
+}

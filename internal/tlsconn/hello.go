@@ -70,7 +70,8 @@ func cut(p []byte) (k cutter) {
 	return k
 }
 
-// read is framing.read for the first record, whose own header must not be in in.
+// read is framing.read for the first record, whose own header must not be in in. It gives header and payload in one piece,
+// which fits the buffer that crypto/tls begins with.
 func (k *cutter) read(p, in []byte) (n int, rest []byte) {
 	if k.now == 0 && k.given == header {
 		k.now, k.given = min(k.most, k.left), 0
@@ -79,12 +80,12 @@ func (k *cutter) read(p, in []byte) (n int, rest []byte) {
 	if k.given < header {
 		n = copy(p, k.header[k.given:])
 		k.given += n
-		return n, in
+		p = p[n:]
 	}
-	n = copy(p[:min(len(p), k.now)], in)
-	k.now -= n
-	k.left -= n
-	return n, in[n:]
+	carried := copy(p[:min(len(p), k.now)], in)
+	k.now -= carried
+	k.left -= carried
+	return n + carried, in[carried:]
 }
 
 // ClientHello reads the message that p begins with, a client's first: which server it asks for, which protocols and

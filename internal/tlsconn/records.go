@@ -5,11 +5,8 @@ import (
 	"io"
 )
 
-// Overhead is more than a record is longer than what it carries (RFC 5246, section 6.2.3).
-const Overhead = header + 2048
-
-// MaxRecord is how long a record can be.
-const MaxRecord = MaxPlaintext + Overhead
+// MaxRecord is how long a record can be, with all that encryption adds (RFC 5246, section 6.2.3).
+const MaxRecord = header + MaxPlaintext + 2048
 
 // Decrypt appends to plain what the records in ciphertext say, and to answers what crypto/tls has for the peer by itself:
 // an alert, or its part of a KeyUpdate. Answers are at most about as long as the ciphertext that they answer. It goes on

@@ -70,7 +70,7 @@ func Errno(e syscall.Errno) syscall.Errno {
 // WSAECONNRESET for ECONNRESET, and EWOULDBLOCK for EAGAIN.
 func Same(e syscall.Errno, target error) bool {
 	t, ok := target.(syscall.Errno)
-	return ok && (portable[t] == e || t == syscall.EWOULDBLOCK && e == syscall.EAGAIN)
+	return ok && e != 0 && (portable[t] == e || t == syscall.EWOULDBLOCK && e == syscall.EAGAIN)
 }
 
 func errnoOf(err error) syscall.Errno {

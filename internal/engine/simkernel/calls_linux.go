@@ -240,8 +240,11 @@ func (k *Kernel) Pipe(size int) (r, w, holds int, err error) {
 		return -1, -1, 0, errno
 	}
 	most := max(1, size/slotSize)
-	if k.rng.IntN(2) == 0 {
+	switch k.rng.IntN(4) {
+	case 0:
 		most = 1 + k.rng.IntN(min(most, 4))
+	case 1, 2: // what a user gets who has many pipes, or another page size
+		most = min(most, 16+k.rng.IntN(4))
 	}
 	p := &pipe{k: k, most: most, readers: 1, writers: 1}
 	r, errno := k.install(&pipeEnd{p, false})
@@ -256,9 +259,12 @@ func (k *Kernel) Pipe(size int) (r, w, holds int, err error) {
 }
 
 // Splice implements engine.Kernel.
-func (k *Kernel) Splice(from, to, n int) (int, syscall.Errno) {
+func (k *Kernel) Splice(from, to, n int) (moved int, errno syscall.Errno) {
 	k.call("splice")
 	defer k.mu.Unlock()
+	if k.Trace != nil {
+		defer func() { k.trace("  from %d to %d, at most %d: %d, %v", from, to, n, moved, errno) }()
+	}
 	f, t := k.lookup("splice", from), k.lookup("splice", to)
 	if f == nil || t == nil {
 		return 0, syscall.EBADF

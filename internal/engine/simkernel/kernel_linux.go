@@ -39,6 +39,9 @@ type Kernel struct {
 	// MaxFiles is how many descriptors there can be. Zero means 1000.
 	MaxFiles int
 
+	// Wide gives all sockets large buffers.
+	Wide bool
+
 	mu         sync.Mutex
 	rng        *rand.Rand
 	now        time.Duration

@@ -117,6 +117,14 @@ func (p *Peer) LastSent() time.Duration { return p.last }
 // LastRead returns when the peer has last read something.
 func (p *Peer) LastRead() time.Duration { return p.took }
 
+// LastTaken returns when the peer's system last acknowledged something of what the program sent, zero if there is no more to take.
+func (p *Peer) LastTaken() time.Duration {
+	if p.sock == nil || p.sock.other == nil || len(p.sock.other.out) == 0 {
+		return 0
+	}
+	return p.sock.other.taken
+}
+
 // Reads tells whether the peer goes on reading what there is.
 func (p *Peer) Reads() bool {
 	return !p.closed && (p.StopAt < 0 || p.got < p.StopAt || p.ResumeAt > 0 && p.k.now >= p.since+p.ResumeAt)

@@ -142,7 +142,7 @@ func (p *poller) Select(timeout time.Duration) ([]selector.Ready, error) {
 			continue
 		}
 		ev := r.events()
-		if p.k.chance(p.k.Faults.Spurious / 10) {
+		if s, ok := r.file.object.(*sock); (!ok || s.state != stateConnecting) && p.k.chance(p.k.Faults.Spurious/10) {
 			ev |= r.key.Events &^ selector.Hangup
 		}
 		if ev == 0 || len(p.ready) > 0 && p.k.chance(p.k.Faults.Later) {

@@ -30,7 +30,8 @@ type sock struct {
 	finSent  bool
 	orphan   bool // closed
 	noLinger bool
-	moving   bool // a delivery is on its way
+	moving   bool          // a delivery is on its way
+	taken    time.Duration // when the other end last acknowledged something
 }
 
 const (
@@ -42,6 +43,9 @@ const (
 
 func (k *Kernel) newSock(unix bool) *sock {
 	size := func() int {
+		if k.Wide {
+			return []int{16 << 10, 64 << 10, 128 << 10}[k.rng.IntN(3)]
+		}
 		return []int{20 + k.rng.IntN(200), 512, 4096, 16 << 10, 64 << 10, 64 << 10}[k.rng.IntN(6)]
 	}
 	return &sock{k: k, unix: unix, room: size(), window: size()}
@@ -238,6 +242,7 @@ func (s *sock) acknowledge(n int) {
 	s.k.after(s.k.latency(), func() {
 		if s.state == stateConnected { // else the count stays what it was, as the kernel's does
 			s.unacked -= n
+			s.taken = s.k.now
 			s.wake()
 		}
 	})

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+// A clientWebSocket is what dial and bench are told about servers that speak WebSocket.
+type clientWebSocket struct {
+	headers      []string
+	subprotocols []string
+	deflate      bool
+	binary       bool // dial's only
+
+	set *pflag.FlagSet
+}
+
+func (w *clientWebSocket) addTo(cmd *cobra.Command) {
+	w.set = pflag.NewFlagSet("websocket", pflag.ContinueOnError)
+	w.set.SortFlags = false
+	if cmd.Name() == "dial" {
+		w.set.BoolVar(&w.binary, "binary", false, "send binary messages to ws://…, and print messages as they are")
+	}
+	w.set.StringArrayVar(&w.headers, "header", nil, "`'NAME: VALUE'` of the request to ws://…; any number of times")
+	w.set.StringSliceVar(&w.subprotocols, "subprotocol", nil, "`NAME` of a WebSocket subprotocol to offer, the best first")
+	w.set.BoolVar(&w.deflate, "deflate", false, "offer to compress WebSocket messages")
+	cmd.Flags().AddFlagSet(w.set)
+	cmd.RegisterFlagCompletionFunc("header", cobra.NoFileCompletions)
+	cmd.RegisterFlagCompletionFunc("subprotocol", cobra.NoFileCompletions)
+}
+
+// isWebSocket tells whether an address is to be spoken WebSocket with.
+func isWebSocket(text string) bool {
+	for _, scheme := range []string{"ws://", "wss://", "ws+unix:"} {
+		if strings.HasPrefix(text, scheme) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse makes sure that none of these flags was given for another address.
+func (w *clientWebSocket) refuse() (err error) {
+	w.set.VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed && err == nil {
+			err = fmt.Errorf("--%s is for ws://HOST:PORT and wss://HOST:PORT", flag.Name)
+		}
+	})
+	return err
+}
+
+// options returns what a websocket.Dialer is to be told.
+func (w *clientWebSocket) options() (header http.Header, o websocket.Options, err error) {
+	header = http.Header{}
+	for _, line := range w.headers {
+		name, value, ok := strings.Cut(line, ":")
+		if name = textproto.TrimString(name); !ok || name == "" {
+			return nil, o, fmt.Errorf("--header %q: it must be NAME: VALUE", line)
+		}
+		header.Add(name, textproto.TrimString(value))
+	}
+	o.Subprotocols = w.subprotocols
+	if w.deflate {
+		o.Deflate = &websocket.Deflate{}
+	}
+	return header, o, nil
+}
+
+// parse reads the address of a bench.
+func (w *clientWebSocket) parse(text string, secure *clientTLS) (to callee, ws *bench.WebSocket, err error) {
+	if strings.HasPrefix(text, "ws+unix:") {
+		return to, nil, fmt.Errorf("address %q: bench takes ws://HOST:PORT/PATH or wss://HOST:PORT/PATH", text)
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return to, nil, fmt.Errorf("address %q: %w", text, err)
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+	}
+	scheme := map[string]string{"ws": "", "wss": "tls://"}[u.Scheme]
+	callees, err := secure.parse(scheme + net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return to, nil, err
+	}
+	header, options, err := w.options()
+	if err != nil {
+		return to, nil, err
+	}
+	if header.Get("Host") == "" {
+		header.Set("Host", u.Host)
+	}
+	return callees[0], &bench.WebSocket{Path: u.RequestURI(), Header: header, Options: options}, nil
+}

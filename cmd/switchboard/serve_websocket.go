@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+// A serverWebSocket is what serve is told about WebSocket with its clients.
+type serverWebSocket struct {
+	message      size
+	ping         time.Duration
+	origins      []string
+	subprotocols []string
+	deflate      bool
+	takeover     bool
+
+	scheme string // of the addresses to listen on: ws or wss, "" without WebSocket
+	set    *pflag.FlagSet
+}
+
+// add adds the flags to those of serve.
+func (f *serverWebSocket) add(flags *pflag.FlagSet) {
+	f.message = 1 << 20
+	f.set = pflag.NewFlagSet("websocket", pflag.ContinueOnError)
+	f.set.Var(&f.message, "ws-message", "bytes that a WebSocket message may have")
+	f.set.DurationVar(&f.ping, "ws-ping", 0, "ping a WebSocket that is silent for so long, and reset it if it stays so (0: never)")
+	f.set.StringSliceVar(&f.origins, "ws-origin", nil, "`ORIGIN` whose pages may open WebSockets besides the host's own: https://example.org,\n"+
+		"https://*.example.org, or '*' for all; any number of times")
+	f.set.StringSliceVar(&f.subprotocols, "ws-subprotocol", nil, "`NAME` of a WebSocket subprotocol to agree on; any number of times")
+	f.set.BoolVar(&f.deflate, "ws-deflate", true, "compress WebSocket messages for clients that want it")
+	f.set.BoolVar(&f.takeover, "ws-takeover", false, "compress them with those before as a dictionary, which costs up to 64k a client")
+	flags.AddFlagSet(f.set)
+}
+
+// check makes sure that the flags make sense, and finds out whether WebSocket is spoken.
+func (f *serverWebSocket) check(s *serving, m mode) (err error) {
+	f.scheme = ""
+	secure := s.loop.tls.selfSigned || len(s.loop.tls.certs) > 0
+	for i, text := range s.listen {
+		scheme, _, ok := strings.Cut(text, "://")
+		if !ok || scheme != "ws" && scheme != "wss" {
+			scheme = ""
+		}
+		switch {
+		case i > 0 && (scheme == "") != (f.scheme == ""):
+			return errors.New("--listen: either all addresses speak WebSocket, or none")
+		case scheme == "wss" && !secure:
+			return fmt.Errorf("--listen %s: wss needs --tls-cert and --tls-key, or --tls-self-signed", text)
+		case scheme == "ws" && secure:
+			return fmt.Errorf("--listen %s: with TLS that is wss://", text)
+		}
+		f.scheme = scheme
+	}
+	f.set.VisitAll(func(flag *pflag.Flag) {
+		if err == nil && flag.Changed && f.scheme == "" {
+			err = fmt.Errorf("--%s is for --listen ws://HOST:PORT or wss://HOST:PORT", flag.Name)
+		}
+	})
+	switch {
+	case err != nil || f.scheme == "":
+		return err
+	case m.classic != nil:
+		return fmt.Errorf("WebSocket is spoken in the mode loop, and not in %s", m.name)
+	case f.ping < 0:
+		return errors.New("--ws-ping cannot be negative (0 is never)")
+	case f.message < 1 || f.message > 1<<29:
+		return fmt.Errorf("--ws-message %s: 1 to 512M", &f.message)
+	case s.loop.queueLimit != 0 && s.loop.queueLimit < f.needs(s):
+		needs := f.needs(s)
+		return fmt.Errorf("--queue-limit %s: it must hold --high-water and a message of --ws-message, %s", &s.loop.queueLimit, &needs)
+	}
+	return nil
+}
+
+// needs is how long the queue of a client must be able to become.
+func (f *serverWebSocket) needs(s *serving) size {
+	const header = 14
+	return s.loop.highWater + f.message + header
+}
+
+// prefix is what stands before an address that is listened on.
+func (f *serverWebSocket) prefix() string {
+	if f.scheme == "" {
+		return ""
+	}
+	return f.scheme + "://"
+}
+
+// apply has a server speak WebSocket, if it is to.
+func (f *serverWebSocket) apply(server *switchboard.Server, h websocket.Handler) {
+	if f.scheme == "" {
+		return
+	}
+	upgrader := &websocket.Upgrader{
+		Handler: h,
+		Origins: f.origins,
+		Options: websocket.Options{MaxMessage: int(f.message), PingInterval: f.ping, Subprotocols: f.subprotocols},
+	}
+	if f.deflate {
+		upgrader.Deflate = &websocket.Deflate{ContextTakeover: f.takeover}
+	}
+	server.Accept = upgrader.Accept
+	server.QueueLimit = max(server.QueueLimit, 1<<20, 4*server.HighWater, server.HighWater+int(f.message)+14)
+}

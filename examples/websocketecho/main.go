@@ -1,0 +1,48 @@
+// Websocketecho is an echo server over WebSocket on event loops, without an HTTP server.
+//
+// It teaches websocket.Upgrader.Accept, which takes a connection from its first bytes, and MessageFunc. An idle WebSocket
+// costs it a few hundred bytes.
+//
+//	go run ./examples/websocketecho -listen 127.0.0.1:7007
+//	go run ./cmd/switchboard dial ws://127.0.0.1:7007
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/socket"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("websocketecho: ")
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: websocketecho [-listen address] [-engine name] [-deflate]") }
+	address := flag.String("listen", "127.0.0.1:7007", "")
+	engine := flag.String("engine", "auto", "")
+	deflate := flag.Bool("deflate", false, "")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("argument %q is one too many", flag.Arg(0))
+	}
+
+	upgrader := &websocket.Upgrader{Handler: websocket.MessageFunc((*websocket.Conn).Write)}
+	if *deflate {
+		upgrader.Deflate = &websocket.Deflate{}
+	}
+	listener, err := socket.CreateServer(*address, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	addr, err := listener.LocalAddr()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("listening on", addr)
+	server := &switchboard.Server{Engine: *engine, Accept: upgrader.Accept}
+	log.Fatal(server.ServeSocket(listener))
+}

@@ -1,0 +1,436 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systest"
+)
+
+// joined returns the two peers of two accepted connections that a Pipe joins, on one loop or on two, and what their
+// handlers are told at the end.
+func joined(t *testing.T, s *switchboard.Server) (one, other peer, a, b *switchboard.Conn, ended chan error) {
+	t.Helper()
+	h := watch(func(c *switchboard.Conn, p []byte) (int, error) { return 0, nil })
+	pair := accepted(s, h)
+	address := start(t, s)
+	one = call(t, address)
+	a = next(t, pair)
+	other = call(t, address)
+	b = next(t, pair)
+	onLoop(t, a, func() { switchboard.Pipe(a, b) })
+	onLoop(t, b, func() {}) // where the other half of Pipe has run then
+	return one, other, a, b, h.ended
+}
+
+// onOneLoopAndOnTwo runs a test of two connections.
+func onOneLoopAndOnTwo(t *testing.T, promise func(t *testing.T, s *switchboard.Server)) {
+	for loops, name := range []string{"", "on one loop", "on two loops"} {
+		if loops > 0 {
+			t.Run(name, func(t *testing.T) {
+				onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+					s.Loops = loops
+					promise(t, s)
+				})
+			})
+		}
+	}
+}
+
+func TestPipeJoinsTwoConnectionsBothWays(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		one, other, _, _, ended := joined(t, s)
+		for range 3 {
+			one.says("to the other")
+			other.hears("to the other")
+			other.says("and back")
+			one.hears("and back")
+		}
+		one.endsOutput()
+		other.hearsEnd("")
+		other.says("last word")
+		other.endsOutput()
+		one.hearsEnd("last word")
+		for range 2 {
+			if err := next(t, ended); err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}
+
+// Enough comes at once for whatever a Pipe does with bulk, in both directions, and in pieces between.
+func TestPipeCarriesBulkBothWaysUnchanged(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		one, other, _, _, ended := joined(t, s)
+		var wg sync.WaitGroup
+		for i, way := range [][2]peer{{one, other}, {other, one}} {
+			all := noise(byte(20+i), 3_000_000)
+			wg.Go(func() {
+				for at := 0; at < len(all); {
+					n := min(1+at/3, 1_000_000, len(all)-at)
+					if _, err := io.WriteString(way[0], all[at:at+n]); err != nil {
+						t.Error(err)
+					}
+					at += n
+				}
+				way[0].endsOutput()
+			})
+			wg.Go(func() {
+				if got, err := io.ReadAll(way[1]); err != nil || string(got) != all {
+					t.Errorf("%d bytes of %d, %v", len(got), len(all), err)
+				}
+			})
+		}
+		wg.Wait()
+		for range 2 {
+			if err := next(t, ended); err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}
+
+func TestPipeBeginsWithWhatWasReceivedBefore(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		pair := accepted(s, watch(func(c *switchboard.Conn, p []byte) (int, error) {
+			c.Pause()
+			return 0, nil
+		}))
+		address := start(t, s)
+		one, other := call(t, address), call(t, address)
+		a, b := next(t, pair), next(t, pair)
+		one.says("early")
+		other.says("too")
+		eventually(t, "both are received", func() bool { return a.Received() > 0 && b.Received() > 0 })
+		onLoop(t, a, func() { switchboard.Pipe(a, b) })
+		one.says(" and late")
+		other.hears("early and late")
+		one.hears("too")
+	})
+}
+
+// A peer that does not read has the other stopped, while the other direction goes on.
+func TestPipeHoldsLittleForWhoReadsSlowly(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		one, other, a, b, _ := joined(t, s)
+		all := noise(22, 12_000_000)
+		go func() {
+			io.WriteString(one, all)
+			one.endsOutput()
+		}()
+		eventually(t, "the queue is full", b.Full)
+		before := a.Received()
+		eventually(t, "nothing more is read", func() bool {
+			last := before
+			time.Sleep(5 * time.Millisecond)
+			before = a.Received()
+			return last == before
+		})
+		if n := b.Queued(); n > 512<<10 {
+			t.Errorf("%d bytes are queued", n)
+		}
+		for range 3 {
+			other.says("meanwhile")
+			one.hears("meanwhile")
+		}
+		other.hearsEnd(all)
+	})
+}
+
+func TestPipePassesOnThatOneSideFailed(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		one, other, _, _, ended := joined(t, s)
+		one.says("last word")
+		other.hears("last word")
+		one.resets()
+		other.hearsFailure("")
+		other.Close()
+		piped := 0
+		for range 2 {
+			if errors.Is(next(t, ended), switchboard.ErrPiped) {
+				piped++
+			}
+		}
+		if piped != 1 {
+			t.Errorf("%d of two ended with ErrPiped", piped)
+		}
+	})
+}
+
+// What one peer said before it failed, the other still gets.
+func TestPipeSendsWhatCameBeforeTheFailure(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		one, other, a, b, _ := joined(t, s)
+		all := noise(23, 5_000_000)
+		go io.WriteString(one, all)
+		eventually(t, "the queue is full", b.Full)
+		came := int(b.Sent()) + b.Queued()
+		if s.TLSConfig != nil {
+			came = 1 // these are bytes of records
+		}
+		a.Abort()
+		got, err := io.ReadAll(other)
+		if !systest.Is(err, syscall.ECONNRESET) || len(got) < came || string(got) != all[:len(got)] {
+			t.Errorf("%d bytes of the %d that came before, %v", len(got), came, err)
+		}
+	})
+}
+
+// Close of one side is the end of both.
+func TestPipeEndsWithEitherConnection(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		one, other, a, _, ended := joined(t, s)
+		a.Close()
+		one.hearsEnd("")
+		one.Close()
+		other.hearsEnd("")
+		other.Close()
+		next(t, ended)
+		next(t, ended)
+	})
+}
+
+func TestPipeOnToADialledConnection(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		backend := newServer(t, s.Engine)
+		backend.Accept = everyone(switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
+			c.Write([]byte(strings.ToUpper(string(p))))
+			return len(p), nil
+		}))
+		to := start(t, backend)
+		ends := make(chan error, 10)
+		s.Trace = &switchboard.Trace{Closed: func(_ *switchboard.Conn, err error) { ends <- err }}
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			d, err := c.Dial(context.Background(), to, switchboard.DataFunc((*switchboard.Conn).Write))
+			if err != nil {
+				return nil, err
+			}
+			c.SetHandler(echo)
+			switchboard.Pipe(c, d)
+			return c.Handler(), nil
+		}
+		p := call(t, start(t, s))
+		p.says("hello")
+		p.hears("HELLO")
+		p.endsOutput()
+		p.hearsEnd("")
+		for range 2 {
+			if err := next(t, ends); err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}
+
+func TestPipeToNobodyEndsTheClient(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		nobody := listen(t)
+		nobody.Close()
+		client, target := watch(func(c *switchboard.Conn, p []byte) (int, error) { return 0, nil }), watch(nil)
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			c.Do(func() {
+				d, err := c.Dial(context.Background(), nobody.Addr().String(), target)
+				if err != nil {
+					t.Error(err)
+				}
+				switchboard.Pipe(c, d)
+			})
+			return client, nil
+		}
+		visit(s, start(t, s))
+		if err := next(t, client.ended); !errors.Is(err, switchboard.ErrPiped) {
+			t.Errorf("the client's ended with %v", err)
+		}
+		var op *net.OpError
+		if err := next(t, target.ended); !errors.As(err, &op) || op.Op != "dial" {
+			t.Errorf("the target's ended with %v", err)
+		}
+	})
+}
+
+// A handler that paused its connection until the target is there need not think of Resume.
+func TestPipeResumesWhatWasPaused(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		pair := accepted(s, watch(nil))
+		address := start(t, s)
+		one := call(t, address)
+		a := next(t, pair)
+		other := call(t, address)
+		b := next(t, pair)
+		onLoop(t, b, b.Pause)
+		onLoop(t, a, func() {
+			a.Pause()
+			switchboard.Pipe(a, b)
+		})
+		one.says("hello")
+		other.hears("hello")
+		other.says("hello")
+		one.hears("hello")
+	})
+}
+
+// What is longer than the queue's limit goes through in pieces, and nothing is lost.
+func TestPipePassesOnMoreThanAQueueHolds(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		s.ReadBuffer, s.InputLimit = 2<<20, 4<<20
+		one, other, _, _, _ := joined(t, s)
+		all := noise(31, 16_000_000)
+		go func() {
+			io.WriteString(one, all)
+			one.endsOutput()
+		}()
+		other.hearsEnd(all)
+	})
+}
+
+// What a handler kept until its target was there is sent first, however much it is.
+func TestPipeBeginsWithMoreThanAQueueHolds(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		s.InputLimit, s.QueueLimit = 4<<20, 1<<20
+		pair := accepted(s, watch(func(c *switchboard.Conn, p []byte) (int, error) { return 0, nil }))
+		address := start(t, s)
+		one, other := call(t, address), call(t, address)
+		a, b := next(t, pair), next(t, pair)
+		if a.RemoteAddr().String() != one.LocalAddr().String() {
+			a, b = b, a
+		}
+		all := noise(32, 3_500_000)
+		go io.WriteString(one, all)
+		kept := 0
+		eventually(t, "it is kept", func() bool {
+			onLoop(t, a, func() { kept = a.Buffered() })
+			return kept == len(all)
+		})
+		onLoop(t, a, func() { switchboard.Pipe(a, b) })
+		one.endsOutput()
+		other.hearsEnd(all)
+	})
+}
+
+// Either connection may be gone before they are joined: the other ends, and its peer sees that something failed.
+func TestPipeWithAConnectionThatIsGone(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		for _, first := range []bool{true, false} {
+			s := newServer(t, s.Engine)
+			h := watch((*switchboard.Conn).Write)
+			pair := accepted(s, h)
+			address := start(t, s)
+			gone, stays := call(t, address), peer{}
+			a := next(t, pair)
+			stays = call(t, address)
+			b := next(t, pair)
+			gone.resets()
+			next(t, h.ended)
+			onLoop(t, b, func() {
+				if first {
+					switchboard.Pipe(a, b)
+				} else {
+					switchboard.Pipe(b, a)
+				}
+			})
+			stays.hearsFailure("")
+			if err := next(t, h.ended); !errors.Is(err, switchboard.ErrPiped) {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}
+
+// Pipe may be called in Accept, whose handler is told of the end all the same.
+func TestPipeInAccept(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		target := listen(t)
+		go func() {
+			for {
+				c, err := target.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					io.Copy(c, c)
+					c.Close()
+				}()
+			}
+		}()
+		mine, back := watch(nil), watch(nil)
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			to, err := c.Dial(context.Background(), target.Addr().String(), back)
+			if err == nil {
+				switchboard.Pipe(c, to)
+			}
+			return mine, err
+		}
+		p := call(t, start(t, s))
+		p.says("there and back")
+		p.endsOutput()
+		p.hearsEnd("there and back")
+		for _, h := range []*watched{mine, back} {
+			if err := next(t, h.ended); err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}
+
+// Two that splice may be joined again: nothing is lost, and no kernel pipe is left behind.
+func TestPipeAgainWhileItSplices(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.Loops, s.ReadBuffer = 1, 4<<10
+		one, other, a, b, _ := joined(t, s)
+		before := 0
+		onLoop(t, a, func() { before = openDescriptors() })
+		all := noise(33, 20_000_000)
+		go func() {
+			io.WriteString(one, all)
+			one.endsOutput()
+		}()
+		heard := make(chan string, 1)
+		go func() {
+			got, _ := io.ReadAll(other)
+			heard <- string(got)
+		}()
+		for range 50 {
+			onLoop(t, a, func() { switchboard.Pipe(a, b) })
+			time.Sleep(time.Millisecond)
+		}
+		if n := openDescriptors(); n > before+10 {
+			t.Errorf("%d descriptors are open, %d were", n, before)
+		}
+		if got := next(t, heard); got != all {
+			t.Errorf("%d bytes of %d, or others", len(got), len(all))
+		}
+	})
+}
+
+// A proxied client that reads slowly but steadily is not idle, and neither is the target behind it.
+func TestSlowReaderIsNotIdle(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.IdleTimeout = 700 * time.Millisecond
+		one, other, _, _, ended := joined(t, s)
+		all := noise(34, 6_000_000)
+		go func() {
+			io.WriteString(one, all)
+			one.endsOutput()
+		}()
+		var got strings.Builder
+		for p := make([]byte, 50_000); ; time.Sleep(15 * time.Millisecond) {
+			n, err := other.Read(p)
+			got.Write(p[:n])
+			if err != nil {
+				break
+			}
+		}
+		if got.String() != all {
+			t.Errorf("%d bytes of %d: %v", got.Len(), len(all), next(t, ended))
+		}
+	})
+}

@@ -1,9 +1,0 @@
-//go:build unix
-
-package switchboard_test
-
-import "golang.org/x/sys/unix"
-
-func smallReceiveBuffer(fd uintptr) {
-	unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096)
-}

@@ -1,0 +1,188 @@
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// A Conn is what http.Hijacker.Hijack returns for a connection of a Server, and what its hooks are given.
+type Conn interface {
+	net.Conn
+	io.ReaderFrom
+
+	// CloseWrite ends the output, as (*net.TCPConn).CloseWrite does. Reading goes on.
+	CloseWrite() error
+
+	// Loop ends the use of a hijacked connection as a net.Conn: it goes back to its loop, where begin returns the
+	// switchboard.Handler that serves it from then on. begin runs on the loop; an error of it ends the connection. ahead
+	// is what was read of the connection and not used: what the bufio.Reader of Hijack holds. It is offered to the
+	// handler first, then what was received and not read. What was written is sent first.
+	//
+	// Loop returns an error if the connection was not hijacked, was closed, or was given back before. No Read or Write
+	// may be under way.
+	Loop(ahead []byte, begin func(c *switchboard.Conn) (switchboard.Handler, error)) error
+}
+
+// A conn is a connection as net/http knows it: the same one each time that it is woken.
+//
+//	state      who has it                  what ends the state
+//	parked     its loop; net/http does     a whole header, or what net/http must judge → serving;
+//	           not know it                 the peer's end, a timeout → gone
+//	serving    net/http: it reads,         the answer is sent and nothing is left in net/http's buffer → idling;
+//	           handles or answers          Hijack → taken; Close, the peer's reset → gone
+//	idling     net/http, waiting in Read   a whole header → serving; ParkAfter → parking; a timeout, Close → serving
+//	parking    net/http, which was told    net/http has closed it: nothing was received → parked, else returning
+//	           that the input has ended
+//	returning  nobody                      its loop takes back what was received → parked
+//	taken      who hijacked it             Loop, Close → gone
+//	gone       nobody
+//
+// Only http.Server's goroutine leaves serving, idling and parking, apart from gone, which the loop may enter at any time.
+type conn struct {
+	sc   *switchboard.Conn
+	from *listener
+	ctx  context.Context // of ConnContext; nil without that hook
+
+	before, after *conn // in Server.conns, under Server.mu
+
+	mu    sync.Mutex
+	s     *session // nil while it is parked
+	timer *switchboard.Timer
+	at    time.Duration // since epoch, when it was parked, or, if one has begun, when its request began
+	scan  headerScan    // of that request, while it is parked
+	state state
+	again bool // it has been served before
+	begun bool // a request is coming
+	quick bool // its requests follow each other quickly
+	late  bool // the time for its request is over
+	left  bool // Leaving was told; the loop's
+	given bool // Loop was called
+}
+
+type state uint8
+
+const (
+	parked state = iota
+	serving
+	idling
+	parking
+	returning
+	taken
+	gone
+)
+
+// epoch is when conn.at begins.
+var epoch = time.Now()
+
+// A tlsConn is a conn that speaks TLS. net/http fills Request.TLS for what has the method, so a plain conn must not.
+type tlsConn struct{ *conn }
+
+// ConnectionState is (*tls.Conn).ConnectionState.
+func (c tlsConn) ConnectionState() (state tls.ConnectionState) {
+	if known := c.sc.TLS(); known != nil {
+		state = *known
+	}
+	return state
+}
+
+// connOf returns the conn that a net.Conn is, nil if it is another one.
+func connOf(nc net.Conn) *conn {
+	switch c := nc.(type) {
+	case *conn:
+		return c
+	case tlsConn:
+		return c.conn
+	}
+	return nil
+}
+
+// shown returns c as net/http and its user know it.
+func (c *conn) shown() net.Conn {
+	if c.from.server.Loops.TLSConfig != nil {
+		return tlsConn{c}
+	}
+	return c
+}
+
+// accept is the switchboard.Server's Accept.
+func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
+	from := s.listenerOf(sc.LocalAddr())
+	if s.refuses.Load() || from == nil {
+		return nil, http.ErrServerClosed
+	}
+	c := &conn{sc: sc, from: from}
+	sc.SetValue(c)
+	if d := s.headerTimeout(); d > 0 {
+		c.begin()
+		c.expireAfter(d)
+	}
+	s.mu.Lock()
+	s.conns.add(c)
+	s.mu.Unlock()
+	if s.next.state != nil || s.next.context != nil {
+		c.from.tell(c.shown(), accepted)
+	}
+	return lines{s}, nil
+}
+
+// forget takes c out of the books of s.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	was := s.conns.remove(c)
+	last := s.conns.first == nil
+	s.mu.Unlock()
+	if was && last {
+		s.dismiss()
+	}
+}
+
+// LocalAddr implements net.Conn.
+func (c *conn) LocalAddr() net.Addr { return c.sc.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (c *conn) RemoteAddr() net.Addr { return c.sc.RemoteAddr() }
+
+// Close implements net.Conn: what was written is still sent. When net/http closes c because it is to be parked, c is not
+// closed; if somebody else closes it meanwhile, it is.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	if c.given { // it is another handler's
+		c.mu.Unlock()
+		return c.failure("close", net.ErrClosed)
+	}
+	if s := c.s; s != nil {
+		if c.state == parking {
+			if s.closes++; s.closes == 1 {
+				c.mu.Unlock()
+				return nil
+			}
+		}
+		s.closed = true
+		s.rouse()
+	}
+	if c.state == parked || c.state == returning {
+		c.depart()
+	}
+	c.mu.Unlock()
+	return c.sc.Close()
+}
+
+// CloseWrite ends the output.
+func (c *conn) CloseWrite() error { return c.sc.CloseWrite() }
+
+func (c *conn) failure(call string, err error) error {
+	return &net.OpError{Op: call, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+func expired(until time.Time) bool { return !until.IsZero() && !time.Now().Before(until) }
+
+// errAborted is what the Read of net/http's that watches for the end of a connection gets when it is called off.
+var errAborted error = &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}

@@ -1,0 +1,310 @@
+package web
+
+import (
+	"io"
+	"net"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// lines is the switchboard.Handler of all connections of a Server.
+type lines struct{ server *Server }
+
+// Data implements switchboard.Handler. The header of a request stays where the loop keeps what is not consumed, until it is
+// complete.
+func (l lines) Data(sc *switchboard.Conn, p []byte) (int, error) {
+	c := sc.Value().(*conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.state == parked:
+		return c.gather(p), nil
+	case c.s != nil:
+		c.receive(p)
+	}
+	return len(p), nil
+}
+
+// InputEnded implements switchboard.InputEnder.
+func (l lines) InputEnded(sc *switchboard.Conn, rest []byte) error {
+	c := sc.Value().(*conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.state != parked:
+		if c.s != nil {
+			c.s.ended = true
+			token(c.s.input)
+		}
+	case len(rest) == 0 || c.again && len(rest) < peeked:
+		return io.EOF
+	default: // as in gather
+		c.wakeUp(rest, len(rest))
+		c.s.ended = true
+	}
+	return nil
+}
+
+// Drained implements switchboard.Drainer.
+func (l lines) Drained(sc *switchboard.Conn) {
+	c := sc.Value().(*conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.s != nil {
+		token(c.s.room)
+	}
+}
+
+// Leaving implements switchboard.Leaver: the loops are being shut down. What is idle is closed, a request that has begun
+// is served, and its answer is the connection's last: http.Server says so in its header.
+func (l lines) Leaving(sc *switchboard.Conn) {
+	l.server.leave()
+	c := sc.Value().(*conn)
+	c.left = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == parked && (sc.Buffered() == 0 || l.server.refuses.Load()) {
+		c.hangUp()
+	}
+}
+
+// leave has every answer be its connection's last, because the loops are being shut down.
+func (s *Server) leave() {
+	s.leaves.Store(true)
+	s.lastOnce.Do(func() { s.HTTP.SetKeepAlivesEnabled(false) })
+}
+
+// Closed implements switchboard.Handler.
+func (l lines) Closed(sc *switchboard.Conn, err error) {
+	c := sc.Value().(*conn)
+	c.mu.Lock()
+	was := c.state
+	c.state = gone
+	if s := c.s; s != nil {
+		if err == nil {
+			err = net.ErrClosed
+		}
+		if _, ok := err.(*net.OpError); !ok {
+			err = c.failure("read", err)
+		}
+		s.err = err
+		s.rouse()
+	}
+	if was == parked || was == returning {
+		c.depart()
+	}
+	c.mu.Unlock()
+	l.server.forget(c)
+}
+
+// hangUp closes a connection that net/http does not know. mu is held.
+func (c *conn) hangUp() {
+	c.depart()
+	c.sc.Close()
+}
+
+// depart has the hook told that a connection is closed that net/http does not know. mu is held.
+func (c *conn) depart() {
+	c.drop()
+	if c.from.server.next.state != nil {
+		c.from.tell(c.shown(), departed)
+	}
+}
+
+// gather looks at what has come of a request while the connection is parked, and wakes it when it is time. It returns how
+// much of p is consumed. mu is held.
+func (c *conn) gather(p []byte) int {
+	skipped := emptyLines(p)
+	if skipped > 0 {
+		c.scan = headerScan{}
+		p = p[skipped:]
+	}
+	if len(p) == 0 || c.again && len(p) < peeked {
+		return skipped
+	}
+	server := c.from.server
+	size, ready := c.scan.look(p, server.headerLimit)
+	if c.late { // net/http knows what to say to the half of a request
+		size, ready = len(p), true
+	}
+	if ready {
+		c.wakeUp(p, size)
+		return skipped + len(p)
+	}
+	if !c.begun && len(p) >= peeked {
+		c.begin()
+		if d := server.headerTimeout(); d > 0 {
+			c.expireAfter(d)
+		} else if c.timer != nil {
+			c.timer.Stop()
+		}
+	}
+	return skipped
+}
+
+// begin notes that a request begins.
+func (c *conn) begin() {
+	now := time.Since(epoch)
+	c.quick = c.again && now-c.at < c.from.server.parkAfter
+	c.at, c.begun = now, true
+}
+
+// wakeUp gives net/http the connection with p, of which size bytes are the header of a request. It runs on the loop; mu is
+// held.
+func (c *conn) wakeUp(p []byte, size int) {
+	server := c.from.server
+	s := sessions.Get().(*session)
+	s.put(p)
+	s.header = size
+	if loops := server.Loops; loops.IdleTimeout > 0 || loops.HalfCloseTimeout > 0 {
+		s.letGo = c.sc.Hold() // a handler takes its time
+	}
+	if c.begun {
+		if d := server.headerTimeout(); d > 0 {
+			s.headerUntil = epoch.Add(c.at + d)
+		}
+		if d := server.HTTP.ReadTimeout; d > 0 {
+			s.wholeUntil = epoch.Add(c.at + d)
+		}
+	} else {
+		c.begin()
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.s, c.state, c.begun, c.late, c.scan = s, serving, false, false, headerScan{}
+	server.quiet.begun()
+	c.from.tell(c.shown(), woken)
+}
+
+// expireAfter ends the time of the request that is awaited, or has begun, in d. It runs on the loop.
+func (c *conn) expireAfter(d time.Duration) {
+	if c.timer == nil {
+		c.timer = c.sc.After(d, c.expire)
+	} else {
+		c.timer.Reset(d)
+	}
+}
+
+func (c *conn) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != parked {
+		return
+	}
+	if !c.begun || c.sc.Buffered() == 0 {
+		c.hangUp()
+		return
+	}
+	c.late = true
+	c.sc.Resume() // Data is offered what has come
+}
+
+// answered is told that net/http has answered a request and keeps the connection alive.
+func (c *conn) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.s != nil {
+		c.s.step = answered
+	}
+}
+
+// hijacked is told that net/http has no more to do with the connection.
+func (c *conn) hijacked() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != gone {
+		c.state = taken
+	}
+}
+
+// served is told that net/http is done with the connection, and tells whether it is parked instead of closed.
+func (c *conn) served() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, server := c.s, c.from.server
+	if c.state != parking || s.closes > 1 || s.closed || s.err != nil {
+		if c.state == parking {
+			c.sc.Close()
+		}
+		return c.drop()
+	}
+	if len(s.unread()) == 0 && (s.ended || server.leaves.Load()) {
+		c.sc.Close()
+		return c.drop()
+	}
+	c.again, c.at = true, time.Since(epoch)
+	if len(s.unread()) == 0 && s.idleUntil.IsZero() && !s.paused {
+		c.state = parked
+		c.endSession()
+		return true
+	}
+	c.state = returning
+	c.sc.Do(c.settle) // if it is gone already, Closed is told
+	return true
+}
+
+// drop lets the session of a connection go that is closed.
+func (c *conn) drop() (stays bool) {
+	if c.s != nil {
+		c.endSession()
+	}
+	c.state = gone
+	return false
+}
+
+// endSession gives back what the connection had because net/http served it. mu is held.
+func (c *conn) endSession() {
+	s := c.s
+	c.s = nil
+	s.release()
+	c.from.server.quiet.ended()
+}
+
+// settle parks the connection on its loop, which has something to do for it.
+func (c *conn) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != returning {
+		return
+	}
+	s := c.s
+	c.state = parked
+	if s.paused {
+		c.sc.Resume()
+	}
+	if !s.idleUntil.IsZero() {
+		c.expireAfter(time.Until(s.idleUntil))
+	}
+	if len(s.unread()) > 0 || s.ended {
+		c.sc.Unread(s.unread())
+	} else if c.from.server.leaves.Load() {
+		c.hangUp()
+		return
+	}
+	c.endSession()
+}
+
+// closeIdle closes the connections that are parked and have not begun a request: http.Server has closed those that it
+// knows to be idle.
+func (s *Server) closeIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := s.conns.first; c != nil; c = c.after {
+		c.mu.Lock()
+		switch {
+		case (c.state == parked || c.state == returning) && c.scan.searched == 0:
+			c.hangUp()
+		case c.state == parking: // http.Server may know it no more
+			c.s.closes++
+		}
+		c.mu.Unlock()
+	}
+}
+
+var _ interface {
+	switchboard.InputEnder
+	switchboard.Drainer
+	switchboard.Leaver
+} = lines{}

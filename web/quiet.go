@@ -1,0 +1,63 @@
+package web
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// A quiet gives memory back when many connections have been served and none is. What served them is garbage then, many
+// times of what the parked ones have, and without new garbage the collector finds it two minutes later.
+type quiet struct {
+	begins   atomic.Int64 // sessions that have begun
+	sessions atomic.Int64 // those of them that have not ended
+	ends     atomic.Int64 // those that ended since memory was given back
+	watched  atomic.Bool  // it is being seen whether one begins
+	next     atomic.Int64 // when memory may be given back again, in nanoseconds since epoch
+}
+
+const (
+	// manySessions is how many sessions are worth a collection.
+	manySessions = 100
+
+	// quietFor is how long none may begin before.
+	quietFor = 250 * time.Millisecond
+
+	// collectShare is the part of the time that collections may take.
+	collectShare = 100
+)
+
+func (q *quiet) begun() {
+	q.begins.Add(1)
+	q.sessions.Add(1)
+}
+
+func (q *quiet) ended() {
+	if left, ends := q.sessions.Add(-1), q.ends.Add(1); left == 0 && ends >= manySessions {
+		q.watch()
+	}
+}
+
+// watch gives memory back if no session begins for a while.
+func (q *quiet) watch() {
+	if int64(time.Since(epoch)) < q.next.Load() || !q.watched.CompareAndSwap(false, true) {
+		return
+	}
+	begins := q.begins.Load()
+	time.AfterFunc(quietFor, func() {
+		q.watched.Store(false)
+		switch {
+		case q.sessions.Load() > 0: // the last of them has it watched again
+		case q.begins.Load() != begins:
+			q.watch()
+		default:
+			q.ends.Store(0)
+			begun := time.Since(epoch)
+			runtime.GC() // what lies in pools outlives one collection
+			debug.FreeOSMemory()
+			now := time.Since(epoch)
+			q.next.Store(int64(now + collectShare*(now-begun)))
+		}
+	})
+}

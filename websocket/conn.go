@@ -1,0 +1,177 @@
+package websocket
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// Why a WebSocket ends, or takes no message. A full queue is switchboard.ErrQueueFull, a closed WebSocket net.ErrClosed.
+var (
+	// ErrNoClose ends a WebSocket whose peer ended the connection without a Close frame: what it was about to say may be
+	// missing.
+	ErrNoClose = errors.New("websocket: the connection ended without a Close frame")
+
+	// ErrPingTimeout ends a WebSocket whose peer did not answer a ping within Options.PingInterval.
+	ErrPingTimeout = errors.New("websocket: the peer did not answer a ping")
+
+	// ErrCloseTimeout ends a WebSocket whose peer did not answer a Close frame within Options.CloseTimeout.
+	ErrCloseTimeout = errors.New("websocket: the peer did not answer a Close frame")
+
+	// ErrHandshakeTimeout ends a connection whose opening handshake was not done within Options.HandshakeTimeout.
+	ErrHandshakeTimeout = errors.New("websocket: the opening handshake took longer than the handshake timeout")
+
+	// ErrNotOpen is the answer to a Write before the opening handshake is done.
+	ErrNotOpen = errors.New("websocket: the opening handshake is not done yet")
+
+	// ErrMidMessage is the answer to a Write while a message of WritePart lacks its last part.
+	ErrMidMessage = errors.New("websocket: the message before it has not ended yet")
+)
+
+// A Conn is one WebSocket. Its methods may be called from any goroutine where they say so; the others belong to the loop.
+//
+// An idle one is 80 bytes, and the switchboard.Conn under it.
+type Conn struct {
+	conn       *switchboard.Conn
+	handler    Handler
+	loop       *loop
+	more       *extra // the loop's; nil if there is no need of it
+	prev, next *Conn  // in its list
+
+	mu      sync.Mutex    // held by whoever sends
+	sending atomic.Uint32 // sendFlags; changed under mu
+
+	// The loop's.
+	until       moment // it may stay in its list
+	heard       uint32 // bytes received, modulo 1<<32, when it was last looked at
+	subprotocol int8   // index in the settings, less than 0: none
+	deflates    uint8  // see deflateOn
+	flags       flags
+	listed      listed
+}
+
+// extra is what few connections have at a time.
+type extra struct {
+	in       *incoming
+	contexts *contexts // of permessage-deflate with context takeover
+	closing  *CloseError
+	failed   error  // why this side broke off
+	due      []byte // a Close frame that did not fit into the queue
+	controls int    // control frames received in second
+	second   int64
+}
+
+// contexts are what was compressed before, for messages that refer to it.
+type contexts struct {
+	received, sent []byte // nil: such messages stand alone
+	keepReceived   int    // bytes at most
+	keepSent       int    // changed and read under Conn.mu, as sent is
+}
+
+// deflates holds the base-2 logarithm of the window to compress with, and flags.
+const (
+	deflateOn       = 0x80 // messages may be compressed
+	deflateContexts = 0x40 // extra.contexts is there, and stays
+	deflateBits     = 0x0f
+)
+
+// sendFlags are the state of what this side sends.
+const (
+	sendOpen   = 1 << iota // the opening handshake is done
+	sendClosed             // a Close frame is sent, or decided on: nothing follows it
+	sendMidMsg             // WritePart has begun a message
+)
+
+type flags uint8
+
+const (
+	closeReceived flags = 1 << iota // nothing follows the peer's Close frame
+	pinged                          // nothing has come since a ping was sent
+	paused                          // by Pause
+	streams                         // the handler is a Receiver
+	closedFirst                     // this side began the closing handshake
+	lateClose                       // the peer did not answer a Close frame in time
+	lateStart                       // the opening handshake was not done in time
+)
+
+// Conn returns the connection below: its addresses, its Value, Do and After, its server and counters. Reading, writing
+// and ending are the WebSocket's. It is nil while a Dialer waits for a proxy. Any goroutine may call it.
+func (c *Conn) Conn() *switchboard.Conn {
+	if c.sending.Load()&sendOpen != 0 {
+		return c.conn
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
+}
+
+// Subprotocol returns what the opening handshake agreed on, "" for none. Any goroutine may call it once the handler has
+// been told of c.
+func (c *Conn) Subprotocol() string {
+	if c.subprotocol < 0 {
+		return ""
+	}
+	return c.loop.Subprotocols[c.subprotocol]
+}
+
+// Compressed tells whether permessage-deflate was agreed on. Any goroutine may call it once the handler has been told of c.
+func (c *Conn) Compressed() bool { return c.deflates&deflateOn != 0 }
+
+// Handler returns the handler that serves c. It belongs to the loop.
+func (c *Conn) Handler() Handler { return c.handler }
+
+// Full tells whether the output queue is at switchboard.Server.HighWater: the time to stop writing. Any goroutine may call
+// it once the handler has been told of c.
+func (c *Conn) Full() bool { return c.conn.Full() }
+
+// Pause stops reading: the handler is told of nothing until Resume, and the peer slowed down by the system's own buffers.
+// It belongs to the loop.
+func (c *Conn) Pause() {
+	c.flags |= paused
+	c.conn.Pause()
+}
+
+// Resume undoes Pause. It belongs to the loop.
+func (c *Conn) Resume() {
+	c.flags &^= paused
+	c.conn.Resume()
+}
+
+// Abort ends the connection at once, with a reset. The handler's Closed is told switchboard.ErrAborted. Any goroutine may
+// call it.
+func (c *Conn) Abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abort()
+}
+
+// abort is Abort. mu is held.
+func (c *Conn) abort() {
+	c.sending.Store(c.sending.Load() | sendClosed)
+	if c.conn != nil { // else whoever connects will see it
+		c.conn.Abort()
+	}
+}
+
+// extra belongs to the loop.
+func (c *Conn) extra() *extra {
+	if c.more == nil {
+		c.more = extras.Get().(*extra)
+	}
+	return c.more
+}
+
+var extras = sync.Pool{New: func() any { return new(extra) }}
+
+// tidy lets the extra go that has nothing in it.
+func (c *Conn) tidy() {
+	if m := c.more; m != nil && m.in == nil && m.contexts == nil && m.closing == nil && m.failed == nil && m.due == nil && m.controls == 0 {
+		c.more = nil
+		*m = extra{}
+		extras.Put(m)
+	}
+}
+
+func (c *Conn) has(f flags) bool { return c.flags&f != 0 }

@@ -1,0 +1,21 @@
+package websocket
+
+// A Kind says what a message is: text, which is valid UTF-8, or bytes.
+type Kind uint8
+
+// The two kinds of messages (RFC 6455, section 5.6).
+const (
+	Text   Kind = 1
+	Binary Kind = 2
+)
+
+// String returns "text" or "binary".
+func (k Kind) String() string {
+	switch k {
+	case Text:
+		return "text"
+	case Binary:
+		return "binary"
+	}
+	return "unknown"
+}

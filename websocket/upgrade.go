@@ -1,0 +1,251 @@
+package websocket
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/buffer"
+)
+
+// An Upgrader opens WebSockets for clients: on connections of a switchboard.Server, whose Accept its method Accept can be,
+// or for requests of an HTTP server. Accept needs Handler or Check, Upgrade nothing. An Upgrader must not be copied, nor changed
+// once it has been used. Its methods may be called from any goroutine.
+type Upgrader struct {
+	Options
+
+	// Handler serves the WebSockets for which Check names no other one.
+	Handler Handler
+
+	// Check decides about a request that is a good one otherwise. It returns the handler of the WebSocket, nil for
+	// Handler, and may add to header what the answer shall have besides. An error refuses the request: with the status and
+	// the text of a *Refusal, else with 403. On a switchboard.Server it runs on the loop and must not wait. Nil means that
+	// every request is taken.
+	Check func(r *http.Request, header http.Header) (Handler, error)
+
+	// Origins are the origins whose pages may open a WebSocket here, besides those of the host itself: "https://example.org",
+	// "https://*.example.org" for every name under it, or "*" for all. Who sends no Origin is not a page, and is not asked.
+	Origins []string
+
+	// Server carries WebSockets of HTTP servers that have no loop of their own: those of net/http. Nil means a server of
+	// the package, with a loop for each processor, which starts with the first of them. For an Upgrader whose method
+	// Accept is used it plays no part.
+	Server *switchboard.Server
+
+	once     sync.Once
+	settings *settings
+	err      error
+}
+
+// A Refusal is an error by which Check answers a request with a status of its own.
+type Refusal struct {
+	Status int    // 0: 403
+	Text   string // sent as the body
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+func (u *Upgrader) resolve() (*settings, error) {
+	u.once.Do(func() { u.settings, u.err = u.Options.resolve(u) })
+	return u.settings, u.err
+}
+
+// Accept serves a connection whose first bytes are a request for a WebSocket, without an HTTP server: it is a
+// switchboard.Server's Accept. What is not such a request gets an HTTP answer that says why, and is closed.
+func (u *Upgrader) Accept(sc *switchboard.Conn) (switchboard.Handler, error) {
+	s, err := u.resolve()
+	if err == nil && u.Handler == nil && u.Check == nil {
+		err = errors.New("websocket: Upgrader.Handler is nil: nobody to serve WebSockets")
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{conn: sc, loop: s.on(sc), subprotocol: -1}
+	c.enter(inHandshake)
+	return (*opening)(c), nil
+}
+
+// An opening is a Conn whose client has not asked for a WebSocket yet: a switchboard.Handler.
+type opening Conn
+
+// Data implements switchboard.Handler.
+func (o *opening) Data(sc *switchboard.Conn, p []byte) (int, error) {
+	n, err := (*Conn)(o).answer(p)
+	if err == nil {
+		return n, nil
+	}
+	var no *refusal
+	if errors.As(err, &no) {
+		sc.Write(no.answer())
+		err = io.EOF // a reset might overtake the answer
+	}
+	return len(p), err
+}
+
+// answer answers the request that p begins with, if it is all there, and returns its length.
+func (c *Conn) answer(p []byte) (n int, err error) {
+	u := c.loop.upgrader
+	if get := "GET "; !bytes.HasPrefix(p, []byte(get)[:min(len(p), len(get))]) {
+		if line, _, whole := bytes.Cut(p, []byte("\r\n")); !whole && len(line) <= 16 && isToken(line) {
+			return 0, nil // another method
+		}
+	}
+	end := bytes.Index(p[:min(len(p), c.loop.MaxHandshake)], []byte("\r\n\r\n"))
+	switch {
+	case end < 0 && len(p) >= c.loop.MaxHandshake:
+		return 0, refuse(http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the request is longer than %d bytes", c.loop.MaxHandshake))
+	case end < 0 && !mayBeRequest(p):
+		return 0, refuse(http.StatusBadRequest, "this is not an HTTP/1.1 request")
+	case end < 0:
+		return 0, nil
+	}
+	head := p[:end+4]
+	r, err := parseRequest(head, c.loop.settings)
+	if err == nil {
+		err = r.check(u.Origins)
+	}
+	if err != nil {
+		return 0, err
+	}
+	h, fields := u.Handler, ""
+	if u.Check != nil {
+		asked, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+		if err != nil {
+			return 0, refuse(http.StatusBadRequest, err.Error())
+		}
+		asked.RemoteAddr, asked.TLS = c.conn.RemoteAddr().String(), c.conn.TLS()
+		if h, fields, err = u.ask(asked, h, http.Header{}); err != nil {
+			return 0, err
+		}
+	}
+	if h == nil {
+		return 0, refuse(http.StatusNotFound, "nobody serves this")
+	}
+	return len(head), c.begin(&r, h, fields)
+}
+
+// mayBeRequest tells whether p can be the beginning of a request: a word, a space, and then text.
+func mayBeRequest(p []byte) bool {
+	line, _, _ := bytes.Cut(p, []byte("\r"))
+	method, rest, more := bytes.Cut(line, []byte(" "))
+	return (isToken(method) && len(method) <= 32) && (!more || isFieldValue(rest))
+}
+
+// ask has Check decide. It returns the handler, and the fields that the answer shall have besides.
+func (u *Upgrader) ask(r *http.Request, h Handler, header http.Header) (Handler, string, error) {
+	if u.Check != nil {
+		chosen, err := u.Check(r, header)
+		var no *Refusal
+		switch {
+		case errors.As(err, &no) && no.Status != 0:
+			return nil, "", &refusal{no.Status, no.Text, header}
+		case err != nil:
+			return nil, "", &refusal{http.StatusForbidden, err.Error(), header}
+		case chosen != nil:
+			h = chosen
+		}
+	}
+	return h, lines(header), nil
+}
+
+// lines returns a header as it is sent. What the handshake itself says is not the user's.
+func lines(header http.Header) string {
+	if len(header) == 0 {
+		return ""
+	}
+	header = maps.Clone(header)
+	for _, name := range []string{"Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Sec-Websocket-Accept",
+		"Sec-Websocket-Protocol", "Sec-Websocket-Extensions"} {
+		delete(header, name)
+	}
+	var b strings.Builder
+	header.Write(&b)
+	return b.String()
+}
+
+// begin answers a request, and has h serve the WebSocket from now on. It runs on the loop.
+func (c *Conn) begin(r *request, h Handler, fields string) error {
+	c.subprotocol = int8(r.subprotocol)
+	if _, ok := h.(Receiver); ok {
+		c.flags |= streams
+		r.deflate = agreement{}
+	}
+	b := buffer.Get(512)
+	b.B = append(b.B, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b.B = append(appendAccept(b.B, r.key), "\r\n"...)
+	if r.subprotocol >= 0 {
+		b.B = append(append(append(b.B, "Sec-WebSocket-Protocol: "...), c.Subprotocol()...), "\r\n"...)
+	}
+	if r.deflate.on {
+		b.B = append(r.deflate.appendTo(append(b.B, "Sec-WebSocket-Extensions: "...)), "\r\n"...)
+	}
+	b.B = append(append(b.B, fields...), "\r\n"...)
+	c.conn.Write(b.B) // an error is told to Closed
+	buffer.Put(b)
+	c.agree(r.deflate)
+	return c.open(h)
+}
+
+// open puts h in charge of c, whose opening handshake is done.
+func (c *Conn) open(h Handler) error {
+	c.handler = h
+	c.mu.Lock()
+	c.sending.Store(sendOpen)
+	c.mu.Unlock()
+	c.heard = uint32(c.conn.Received())
+	c.enter(inOpen)
+	c.conn.SetHandler((*endpoint)(c))
+	if h, ok := h.(Opener); ok {
+		if err := h.Opened(c); err != nil {
+			return c.give(err)
+		}
+	}
+	return nil
+}
+
+// InputEnded implements switchboard.InputEnder.
+func (o *opening) InputEnded(_ *switchboard.Conn, rest []byte) error {
+	if len(rest) == 0 {
+		return io.EOF
+	}
+	return io.ErrUnexpectedEOF
+}
+
+// Closed implements switchboard.Handler. Nobody knows of the connection.
+func (o *opening) Closed(*switchboard.Conn, error) { (*Conn)(o).leaveLists() }
+
+// handshakeTimedOut is called when the opening handshake is not done within HandshakeTimeout.
+func (c *Conn) handshakeTimedOut() {
+	c.flags |= lateStart
+	if !c.loop.client {
+		c.conn.Write(refuse(http.StatusRequestTimeout, "the request did not come in time").answer())
+		c.conn.Close()
+		return
+	}
+	c.conn.Abort()
+}
+
+// answer returns a refusal as it is sent.
+func (r *refusal) answer() []byte {
+	var b []byte
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(r.status), 10)
+	b = append(append(b, ' '), http.StatusText(r.status)...)
+	b = append(b, "\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(r.why)+1), 10)
+	b = append(append(b, "\r\n"...), lines(r.header)...)
+	if r.status == http.StatusUpgradeRequired {
+		b = append(b, "Upgrade: websocket\r\nConnection: Upgrade, close\r\n"...)
+	} else {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	return append(append(append(b, "\r\n"...), r.why...), '\n')
+}
