@@ -3,8 +3,6 @@ package zmtp_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -115,128 +112,6 @@ func TestNoDropWaitsForSubscribers(t *testing.T) {
 	}
 }
 
-func TestHandlersAreGivenMessagesAndReply(t *testing.T) {
-	overTransports(t, func(t *testing.T, endpoint string) {
-		c := newContext(t)
-		rep := socketOf(t, c, zmtp.REP, &zmtp.Options{Handler: func(s *zmtp.Socket, m *zmtp.Message) {
-			if err := m.Reply(append([][]byte{[]byte("re")}, m.Parts...)...); err != nil {
-				t.Error(err)
-			}
-		}})
-		at := bind(t, rep, endpoint)
-		var wg sync.WaitGroup
-		for range 5 {
-			req := socketOf(t, c, zmtp.REQ, nil)
-			connect(t, req, at)
-			wg.Go(func() {
-				for i := range 100 {
-					if err := req.Send([]byte(strconv.Itoa(i)), make([]byte, i*100)); err != nil {
-						t.Error(err)
-						return
-					}
-					if parts, err := req.Recv(); err != nil || len(parts) != 3 || string(parts[1]) != strconv.Itoa(i) || len(parts[2]) != i*100 {
-						t.Errorf("%d parts, %v", len(parts), err)
-						return
-					}
-				}
-			})
-		}
-		wg.Wait()
-		if _, err := rep.Recv(); !errors.Is(err, zmtp.ErrNotSupported) {
-			t.Error(err)
-		}
-	})
-}
-
-func TestPollFindsTheSocketsThatAreReady(t *testing.T) {
-	overTransports(t, func(t *testing.T, endpoint string) {
-		c := newContext(t)
-		pull, rep := socketOf(t, c, zmtp.PULL, nil), socketOf(t, c, zmtp.REP, nil)
-		push, req := socketOf(t, c, zmtp.PUSH, &zmtp.Options{Immediate: true}), socketOf(t, c, zmtp.REQ, nil)
-		items := []zmtp.PollItem{{Socket: pull, Recv: true}, {Socket: rep, Recv: true}, {Socket: push, Send: true}}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		if n, err := zmtp.Poll(ctx, items); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatal(n, err)
-		}
-		connect(t, push, bind(t, pull, endpoint))
-		if n, err := zmtp.Poll(t.Context(), items); n != 1 || err != nil || !items[2].CanSend {
-			t.Fatal(n, err, items)
-		}
-		second := endpoint
-		if !strings.HasPrefix(endpoint, "tcp") {
-			second += "2"
-		}
-		connect(t, req, bind(t, rep, second))
-		items = items[:2]
-		go req.Send([]byte("question"))
-		if n, err := zmtp.Poll(t.Context(), items); n != 1 || err != nil || !items[1].CanRecv {
-			t.Fatal(n, err, items)
-		}
-		var m zmtp.Message
-		if err := rep.TryRecv(&m); err != nil || string(m.Parts[0]) != "question" {
-			t.Fatal(err)
-		}
-		send(t, push, "task")
-		send(t, rep, "answer")
-		if n, err := zmtp.Poll(t.Context(), items); n != 1 || err != nil || !items[0].CanRecv {
-			t.Fatal(n, err, items)
-		}
-		go pull.Close()
-		expect(t, req, "answer")
-	})
-}
-
-func TestWaitingCallsObeyDeadlinesContextsAndClose(t *testing.T) {
-	c := newContext(t)
-	pull, push := socketOf(t, c, zmtp.PULL, nil), socketOf(t, c, zmtp.PUSH, nil)
-	for name, call := range map[string]func() error{
-		"receive": func() error { _, err := pull.Recv(); return err },
-		"send":    func() error { return push.Send(nil) },
-	} {
-		pull.SetDeadline(time.Now().Add(-time.Second))
-		push.SetDeadline(time.Now().Add(-time.Second))
-		if err := call(); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%s past its deadline: %v", name, err)
-		}
-		pull.SetDeadline(time.Time{})
-		push.SetDeadline(time.Time{})
-		waits := make(chan error, 1)
-		go func() { waits <- call() }()
-		pull.SetDeadline(time.Now().Add(10 * time.Millisecond))
-		push.SetDeadline(time.Now().Add(10 * time.Millisecond))
-		if err := <-waits; !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%s at a deadline that is set while it waits: %v", name, err)
-		}
-		pull.SetDeadline(time.Time{})
-		push.SetDeadline(time.Time{})
-	}
-	why := errors.New("for this reason")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	waits := make(chan error, 4)
-	for range 2 {
-		go func() { waits <- pull.RecvMessage(ctx, new(zmtp.Message)) }()
-		go func() { waits <- push.SendMessage(ctx, &zmtp.Message{Parts: [][]byte{nil}}) }()
-	}
-	cancel(why)
-	for range 4 {
-		if err := <-waits; !errors.Is(err, why) {
-			t.Error(err)
-		}
-	}
-	for range 2 {
-		go func() { _, err := pull.Recv(); waits <- err }()
-		go func() { waits <- push.Send(nil) }()
-	}
-	pull.Close()
-	push.Close()
-	for range 4 {
-		if err := <-waits; !errors.Is(err, zmtp.ErrClosed) {
-			t.Error(err)
-		}
-	}
-}
-
 func TestConflateKeepsTheLastMessage(t *testing.T) {
 	overTransports(t, func(t *testing.T, endpoint string) {
 		c := newContext(t)
@@ -291,65 +166,6 @@ func TestDeviceCarriesBothWays(t *testing.T) {
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) || served.Load() != 800 {
 		t.Error(err, served.Load())
-	}
-}
-
-func TestPeersHearOfUserAndMetadata(t *testing.T) {
-	for _, sec := range securities(t) {
-		t.Run(sec.name, func(t *testing.T) {
-			c := newContext(t)
-			o := sec.ours(true)
-			var seen events
-			o.Monitor = seen.add
-			if sec.name == "NULL" {
-				o.Authenticate = func(l *zmtp.Login) (string, error) {
-					if l.Mechanism != "NULL" || !strings.HasPrefix(l.RemoteAddr, "127.0.0.1:") || !strings.HasPrefix(l.Endpoint, "tcp://") {
-						return "", fmt.Errorf("%+v", l)
-					}
-					return "ann", nil
-				}
-			}
-			pull := socketOf(t, c, zmtp.PULL, &o)
-			o = sec.ours(false)
-			o.Metadata = map[string]string{"X-Version": "7"}
-			push := socketOf(t, c, zmtp.PUSH, &o)
-			connect(t, push, bind(t, pull, "tcp://127.0.0.1:*"))
-			send(t, push, "x")
-			var m zmtp.Message
-			if err := pull.RecvMessage(t.Context(), &m); err != nil || m.UserID != "ann" || m.RemoteAddr() == "" {
-				t.Errorf("%q %q, %v", m.UserID, m.RemoteAddr(), err)
-			}
-			if e := seen.find(zmtp.Ready); e == nil || e.Metadata["X-Version"] != "7" || e.Peer != "PUSH" {
-				t.Errorf("%+v", e)
-			}
-		})
-	}
-}
-
-func TestWrongSecretsAreRefused(t *testing.T) {
-	secs := securities(t)
-	_, stranger := zmtp.NewKeyPair()
-	other, _ := zmtp.NewKeyPair()
-	for name, wrong := range map[string]struct {
-		sec  security
-		with zmtp.Security
-	}{
-		"password":   {secs[1], zmtp.PlainClient{Username: "ann", Password: "guess"}},
-		"client key": {secs[2], zmtp.CurveClient{ServerKey: secs[2].ours(false).Security.(zmtp.CurveClient).ServerKey, SecretKey: stranger}},
-		"server key": {secs[2], zmtp.CurveClient{ServerKey: other}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := newContext(t)
-			o := wrong.sec.ours(true)
-			var seen events
-			pull := socketOf(t, c, zmtp.PULL, &o)
-			push := socketOf(t, c, zmtp.PUSH, &zmtp.Options{Security: wrong.with, Monitor: seen.add, Immediate: true, ReconnectMin: time.Hour})
-			connect(t, push, bind(t, pull, "tcp://127.0.0.1:*"))
-			eventually(t, "it is refused", func() bool { return seen.find(zmtp.HandshakeFailed) != nil })
-			if push.TrySend(&zmtp.Message{Parts: [][]byte{nil}}) != zmtp.ErrWouldBlock || seen.find(zmtp.Ready) != nil {
-				t.Error("it was let in")
-			}
-		})
 	}
 }
 
@@ -436,68 +252,4 @@ func TestStaleIPCFilesAreReplaced(t *testing.T) {
 	if _, err := second.Bind("ipc://" + path + "2"); err == nil {
 		t.Fatal("a file that is no socket was replaced")
 	}
-}
-
-func TestHandlerOfAnXPUBHearsOfSubscriptions(t *testing.T) {
-	overTransports(t, func(t *testing.T, endpoint string) {
-		c := newContext(t)
-		heard := make(chan string, 10)
-		pub := socketOf(t, c, zmtp.XPUB, &zmtp.Options{Handler: func(_ *zmtp.Socket, m *zmtp.Message) { heard <- string(m.Parts[0]) }})
-		sub := socketOf(t, c, zmtp.SUB, nil)
-		sub.Subscribe("a")
-		connect(t, sub, bind(t, pub, endpoint))
-		for i, want := range []string{"\x01a", "\x01b", "\x00b", "\x00a"} {
-			switch i {
-			case 1:
-				sub.Subscribe("b")
-			case 2:
-				sub.Unsubscribe("b")
-			case 3:
-				sub.Close()
-			}
-			if got := <-heard; got != want {
-				t.Errorf("heard %q, want %q", got, want)
-			}
-		}
-	})
-}
-
-func TestHandlerThatPanicsEndsItsPeerAlone(t *testing.T) {
-	overTransports(t, func(t *testing.T, endpoint string) {
-		c := newContext(t)
-		c.Logger = slog.New(slog.DiscardHandler)
-		var seen events
-		pull := socketOf(t, c, zmtp.PULL, &zmtp.Options{Monitor: seen.add, Handler: func(_ *zmtp.Socket, m *zmtp.Message) {
-			if string(m.Parts[0]) == "bad" {
-				panic("on purpose")
-			}
-		}})
-		at := bind(t, pull, endpoint)
-		good, bad := socketOf(t, c, zmtp.PUSH, nil), socketOf(t, c, zmtp.PUSH, &zmtp.Options{ReconnectMin: time.Hour})
-		connect(t, good, at)
-		connect(t, bad, at)
-		send(t, good, "good")
-		send(t, bad, "bad")
-		eventually(t, "the end is told", func() bool { return seen.find(zmtp.Disconnected) != nil })
-		var panicked *switchboard.PanicError
-		if e := seen.find(zmtp.Disconnected); !errors.As(e.Err, &panicked) {
-			t.Error(e.Err)
-		}
-		send(t, good, "good")
-		eventually(t, "the good one goes on", func() bool { return pull.Stats().Received >= 3 })
-	})
-}
-
-func TestStrangersCannotHoldAuthenticateUp(t *testing.T) {
-	c := newContext(t)
-	wait := make(chan struct{})
-	pull := socketOf(t, c, zmtp.PULL, &zmtp.Options{HandshakeTimeout: 100 * time.Millisecond, Authenticate: func(l *zmtp.Login) (string, error) {
-		<-wait
-		panic("on purpose")
-	}})
-	var seen events
-	push := socketOf(t, c, zmtp.PUSH, &zmtp.Options{Monitor: seen.add, ReconnectMin: time.Hour})
-	connect(t, push, bind(t, pull, "tcp://127.0.0.1:*"))
-	eventually(t, "it is ended", func() bool { return seen.find(zmtp.HandshakeFailed) != nil })
-	close(wait)
 }
