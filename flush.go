@@ -60,11 +60,10 @@ func (c *Conn) flush() {
 	}
 	c.tidyInflow()
 	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.line.Watches(engine.Write)) {
-		more := c.extra()
-		more.since = c.loop.clock()
-		c.mu.Lock()
-		more.untaken = c.loop.kernel.Untaken(int(c.line.FD))
-		c.mu.Unlock()
+		if c.hasTaken() {
+			c.touch()
+		}
+		c.extra().since = c.loop.clock()
 		c.schedule()
 	}
 	if out&inBatch != 0 {

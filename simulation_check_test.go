@@ -38,6 +38,9 @@ func (w *world) check() {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
+	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(w.l.spares) > 0 {
+		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(w.l.spares))
+	}
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
 	}
@@ -51,7 +54,7 @@ func (f *life) checkIdle() {
 		return
 	}
 	f.timedOut = true
-	if f.peer == nil || f.piped != nil || f.paused || f.c.Full() {
+	if f.peer == nil || f.piped != nil || f.paused || f.closing || f.c.Full() { // else its input counts
 		return
 	}
 	if d := f.w.begun - f.heard; d < f.w.s.limits.IdleTimeout-slack && f.w.begun-f.resumed > f.w.s.limits.IdleTimeout { // as it was when the turn began
@@ -99,7 +102,7 @@ func (w *world) checkEnd() {
 			w.fault("%v: %s", f, f.peer.Wrong())
 		}
 		if f.err == ErrIdle && f.piped == nil && f.peer.Heard() == simkernel.Reset && f.peer.End == simkernel.Stays && w.s.limits.LingerTimeout >= 0 && w.prompt &&
-			f.peer.Sent() == f.consumed && !f.broke && !f.aborted && f.peer.Got() < f.wrote {
+			f.peer.Sent() == f.consumed && !f.broke && !f.aborted && f.peer.Got() == f.wrote {
 			w.fault("%v: it was idle, and its peer was reset", f)
 		}
 		if f.peer.Heard() != simkernel.Ended {

@@ -153,6 +153,13 @@ func (f *life) proxy(atOnce bool) {
 	if atOnce {
 		t.opened, f.joined, t.joined = true, true, true
 		Pipe(f.c, d)
+		if w.chance(2) {
+			f.after(time.Duration(w.rng.IntN(20))*time.Millisecond, func() {
+				if t.closed == 0 {
+					Pipe(f.c, d) // once more
+				}
+			})
+		}
 	} else {
 		f.c.Pause()
 		f.paused = true
@@ -393,7 +400,7 @@ func (f *life) Closed(c *Conn, err error) {
 	}
 	f.err, f.closedAt = err, w.k.Now()
 	f.checkClosed()
-	if o := f.piped; o != nil && !f.joined {
+	if o := f.piped; o != nil && !f.joined && (o.begun || o.c.flags&dialled == 0) { // else it finds that out when it is there
 		o.closing = true
 		o.c.Close()
 	}

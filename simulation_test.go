@@ -64,6 +64,7 @@ type world struct {
 	s         *Server
 	l         *loop
 	rng       *rand.Rand
+	ln        *listener
 	listening int
 	address   netip.AddrPort
 	lives     []*life
@@ -197,6 +198,7 @@ func (w *world) build(name string) error {
 	ln := &listener{line: engine.Listener{FD: w.listening}, addr: addr, server: s, loop: w.l, burst: 1, failed: make(chan error, 1)}
 	ln.again = &Timer{l: w.l, f: ln.look}
 	s.listeners[ln] = struct{}{}
+	w.ln = ln
 	w.l.give(task{f: ln.resume})
 	return nil
 }

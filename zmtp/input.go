@@ -269,7 +269,7 @@ func (p *peer) openFrame(body []byte) error {
 		return err
 	}
 	if cap(plain) <= chunkSize && cap(plain) > cap(r.scratch) {
-		r.scratch = plain[:0] // its first byte, the flags, is left out, so it is a little shorter each time it is taken
+		r.scratch = plain[:0]
 	}
 	if flags&flagCommand != 0 {
 		return p.command(plain)

@@ -3,6 +3,7 @@ package zmtp_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -13,12 +14,14 @@ import (
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
+var engine = flag.String("engine", "", "what carries the loops in the tests")
+
 const patience = 30 * time.Second // for anything that should come at once
 
 // newContext returns a Context that ends with the test, which fails if something of it is left.
 func newContext(t *testing.T) *zmtp.Context {
 	t.Helper()
-	c := &zmtp.Context{}
+	c := &zmtp.Context{Engine: *engine}
 	t.Cleanup(func() { c.Close() })
 	return c
 }

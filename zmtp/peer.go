@@ -241,11 +241,12 @@ func (p *peer) Closed(c *switchboard.Conn, err error) {
 		p.asm.free()
 		p.asm = nil
 	}
-	p.s.leave(p)
+	notices := p.s.leave(p)
 	p.hs = nil
 	if p.run != nil {
 		p.run.flushAll() // which may have been on its way by this connection
 	}
+	p.handle(notices)
 	p.report(was, err)
 	if p.dialer != nil {
 		p.dialer.ended(p, was, err)
@@ -346,7 +347,7 @@ func (p *peer) step(reply []byte, err error) error {
 			login.Endpoint, login.RemoteAddr, login.Identity = p.endpoint(), p.address(), h.identity
 			c := p.c
 			go func() {
-				user, err := ask(login)
+				user, err := authenticate(ask, login)
 				c.Do(func() { p.answered(user, err) })
 			}()
 			return nil
@@ -359,6 +360,19 @@ func (p *peer) step(reply []byte, err error) error {
 		return p.join()
 	}
 	return nil
+}
+
+// authenticate asks, and takes a panic for a refusal.
+func authenticate(ask func(*Login) (string, error), login *Login) (user string, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = fmt.Errorf("Options.Authenticate panicked: %v", recover())
+		}
+	}()
+	user, err = ask(login)
+	returned = true
+	return user, err
 }
 
 // answered takes what Options.Authenticate said.

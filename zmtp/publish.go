@@ -196,7 +196,7 @@ func (p *peer) fromSubscriber(b []byte) {
 
 // toProgram gives the program one message, on the wire, of an XPUB's peer.
 func (p *peer) toProgram(raw []byte) {
-	if p.s.opt.Handler != nil && p.c != nil {
+	if p.s.opt.Handler != nil {
 		p.handle(raw)
 		return
 	}
@@ -316,10 +316,11 @@ func (p *peer) has(n *node) bool {
 	return yes || slices.Contains(p.more.Load().subs, n)
 }
 
-// unsubscribeAll takes the subscriptions of a peer that is gone away, which an XPUB hears of. s.mu is held.
-func (s *Socket) unsubscribeAll(p *peer) {
+// unsubscribeAll takes the subscriptions of a peer that is gone away, which an XPUB hears of: by Recv, or its handler by what
+// is returned. s.mu is held.
+func (s *Socket) unsubscribeAll(p *peer) (notices []byte) {
 	if s.typ != PUB && s.typ != XPUB && s.typ != RADIO {
-		return
+		return nil
 	}
 	var nodes []*node
 	if p.sub != nil {
@@ -337,10 +338,16 @@ func (s *Socket) unsubscribeAll(p *peer) {
 		if !n.remove(p) {
 			continue
 		}
-		if s.typ == XPUB && s.opt.Handler == nil && (len(n.subs) == 0 || s.opt.XPubVerboser) {
-			p.in.addRaw(notice(false, n.topic()), 1)
-			s.arrived(p, 1)
+		if s.typ == XPUB && (len(n.subs) == 0 || s.opt.XPubVerboser) {
+			told := notice(false, n.topic())
+			if s.opt.Handler != nil {
+				notices = append(notices, told...)
+			} else {
+				p.in.addRaw(told, 1)
+				s.arrived(p, 1)
+			}
 		}
 		s.trie.prune(n)
 	}
+	return notices
 }

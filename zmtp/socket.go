@@ -34,6 +34,7 @@ type Socket struct {
 	ready   []*peer // the first room of them have room
 	room    int
 	next    int
+	picked  *peer // whose turn it was last
 	backlog queue // messages that no peer has: there is none yet, or it went before it had them
 	turned  bool  // a message was received since the last was sent
 
@@ -167,14 +168,14 @@ func (s *Socket) join(p *peer, typ string) error {
 	return nil
 }
 
-// leave takes p, which is gone, away.
-func (s *Socket) leave(p *peer) {
+// leave takes p, which is gone, away. It returns what the handler of an XPUB is to be told, on the wire.
+func (s *Socket) leave(p *peer) (notices []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := p.state.get()
 	p.state.set(stateGone)
 	if was == stateGone {
-		return
+		return nil
 	}
 	s.open--
 	s.shaken(p)
@@ -183,7 +184,7 @@ func (s *Socket) leave(p *peer) {
 	}
 	defer s.closers.wake(len(s.closers.list))
 	if was < stateReady {
-		return
+		return nil
 	}
 	last := s.peers[len(s.peers)-1]
 	s.peers[p.index] = last
@@ -203,12 +204,13 @@ func (s *Socket) leave(p *peer) {
 	if s.served != nil {
 		delete(s.served, p.routing)
 	}
-	s.unsubscribeAll(p)
+	notices = s.unsubscribeAll(p)
 	if !p.writing {
 		s.reclaim(p)
 	}
 	s.lost(p)
 	s.senders.wake(len(s.senders.list)) // whoever waits for p to have room
+	return notices
 }
 
 // reclaim takes back what was queued for p and has not left: a socket that sends to any of its peers gives it to another,
@@ -345,9 +347,9 @@ func (s *Socket) pick() *peer {
 	if s.next >= s.room {
 		s.next = 0
 	}
-	p := s.ready[s.next]
+	s.picked = s.ready[s.next]
 	s.next++
-	return p
+	return s.picked
 }
 
 // A ring is a queue of peers.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -412,7 +414,7 @@ func TestDisconnectSendsWhatIsQueued(t *testing.T) {
 		for i := range 500 {
 			expect(t, pull, strconv.Itoa(i))
 		}
-		eventually(t, "it is gone", func() bool { return pull.Stats().Peers == 0 })
+		eventually(t, "it is gone", func() bool { return pull.Stats().Peers+push.Stats().Peers == 0 })
 		if err := push.TrySend(&zmtp.Message{Parts: [][]byte{nil}}); err != zmtp.ErrWouldBlock {
 			t.Error(err)
 		}
@@ -434,4 +436,68 @@ func TestStaleIPCFilesAreReplaced(t *testing.T) {
 	if _, err := second.Bind("ipc://" + path + "2"); err == nil {
 		t.Fatal("a file that is no socket was replaced")
 	}
+}
+
+func TestHandlerOfAnXPUBHearsOfSubscriptions(t *testing.T) {
+	overTransports(t, func(t *testing.T, endpoint string) {
+		c := newContext(t)
+		heard := make(chan string, 10)
+		pub := socketOf(t, c, zmtp.XPUB, &zmtp.Options{Handler: func(_ *zmtp.Socket, m *zmtp.Message) { heard <- string(m.Parts[0]) }})
+		sub := socketOf(t, c, zmtp.SUB, nil)
+		sub.Subscribe("a")
+		connect(t, sub, bind(t, pub, endpoint))
+		for i, want := range []string{"\x01a", "\x01b", "\x00b", "\x00a"} {
+			switch i {
+			case 1:
+				sub.Subscribe("b")
+			case 2:
+				sub.Unsubscribe("b")
+			case 3:
+				sub.Close()
+			}
+			if got := <-heard; got != want {
+				t.Errorf("heard %q, want %q", got, want)
+			}
+		}
+	})
+}
+
+func TestHandlerThatPanicsEndsItsPeerAlone(t *testing.T) {
+	overTransports(t, func(t *testing.T, endpoint string) {
+		c := newContext(t)
+		c.Logger = slog.New(slog.DiscardHandler)
+		var seen events
+		pull := socketOf(t, c, zmtp.PULL, &zmtp.Options{Monitor: seen.add, Handler: func(_ *zmtp.Socket, m *zmtp.Message) {
+			if string(m.Parts[0]) == "bad" {
+				panic("on purpose")
+			}
+		}})
+		at := bind(t, pull, endpoint)
+		good, bad := socketOf(t, c, zmtp.PUSH, nil), socketOf(t, c, zmtp.PUSH, &zmtp.Options{ReconnectMin: time.Hour})
+		connect(t, good, at)
+		connect(t, bad, at)
+		send(t, good, "good")
+		send(t, bad, "bad")
+		eventually(t, "the end is told", func() bool { return seen.find(zmtp.Disconnected) != nil })
+		var panicked *switchboard.PanicError
+		if e := seen.find(zmtp.Disconnected); !errors.As(e.Err, &panicked) {
+			t.Error(e.Err)
+		}
+		send(t, good, "good")
+		eventually(t, "the good one goes on", func() bool { return pull.Stats().Received >= 3 })
+	})
+}
+
+func TestStrangersCannotHoldAuthenticateUp(t *testing.T) {
+	c := newContext(t)
+	wait := make(chan struct{})
+	pull := socketOf(t, c, zmtp.PULL, &zmtp.Options{HandshakeTimeout: 100 * time.Millisecond, Authenticate: func(l *zmtp.Login) (string, error) {
+		<-wait
+		panic("on purpose")
+	}})
+	var seen events
+	push := socketOf(t, c, zmtp.PUSH, &zmtp.Options{Monitor: seen.add, ReconnectMin: time.Hour})
+	connect(t, push, bind(t, pull, "tcp://127.0.0.1:*"))
+	eventually(t, "it is ended", func() bool { return seen.find(zmtp.HandshakeFailed) != nil })
+	close(wait)
 }

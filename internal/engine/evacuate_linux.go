@@ -22,8 +22,12 @@ func (e *completion) Evacuate() {
 	}
 	const patience = 1000
 	for range patience {
-		if e.enter(enterWait, min(e.flying, 1), time.Millisecond) == nil && e.flying == 0 {
+		err := e.enter(enterWait, min(e.flying, 1), time.Millisecond)
+		if err == nil && e.flying == 0 {
 			break
+		}
+		if err != nil {
+			e.kernel.Sleep(time.Millisecond) // the kernel is short of something
 		}
 	}
 	for _, cqe := range e.done.Waiting()[e.former:] {

@@ -117,7 +117,7 @@ func (p *Peer) LastSent() time.Duration { return p.last }
 // LastRead returns when the peer has last read something.
 func (p *Peer) LastRead() time.Duration { return p.took }
 
-// LastTaken returns when the peer's system last took something of what the program sent, zero if there is no more to take.
+// LastTaken returns when the peer's system last acknowledged something of what the program sent, zero if there is no more to take.
 func (p *Peer) LastTaken() time.Duration {
 	if p.sock == nil || p.sock.other == nil || len(p.sock.other.out) == 0 {
 		return 0

@@ -31,7 +31,7 @@ type sock struct {
 	orphan   bool // closed
 	noLinger bool
 	moving   bool          // a delivery is on its way
-	taken    time.Duration // when the other end last took something
+	taken    time.Duration // when the other end last acknowledged something
 }
 
 const (
@@ -239,10 +239,10 @@ func (s *sock) deliver() {
 // acknowledge frees the room of n bytes a little later.
 func (s *sock) acknowledge(n int) {
 	s.unacked += n
-	s.taken = s.k.now
 	s.k.after(s.k.latency(), func() {
 		if s.state == stateConnected { // else the count stays what it was, as the kernel's does
 			s.unacked -= n
+			s.taken = s.k.now
 			s.wake()
 		}
 	})
