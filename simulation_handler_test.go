@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -483,6 +484,10 @@ func (f *life) act() {
 	case 7:
 		if !f.paused && !f.echo {
 			f.c.SetHandler(f.handler())
+		}
+	case 8:
+		if w.chance(4) {
+			f.c.After(math.MaxInt64, func() { w.fault("%v: a timer of 292 years has fired", f) })
 		}
 	}
 }
