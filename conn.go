@@ -198,6 +198,9 @@ func netAddr(p rawio.Peer, path string) net.Addr {
 	addr := net.TCPAddrFromAddrPort(ap)
 	if scope != 0 {
 		addr.Zone = strconv.Itoa(int(scope))
+		if ifi, err := net.InterfaceByIndex(int(scope)); err == nil {
+			addr.Zone = ifi.Name // as package net has it
+		}
 	}
 	return addr
 }

@@ -192,7 +192,7 @@ func (d *dialing) add(ip netip.Addr, port uint16) error {
 		} else if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
 			t.scope = uint32(n)
 		} else {
-			return err
+			return fmt.Errorf("there is no network interface %q here", zone)
 		}
 	}
 	d.left = append(d.left, t)

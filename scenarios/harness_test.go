@@ -101,8 +101,9 @@ func serveAt(t testing.TB, s *switchboard.Server, at string) (address string, se
 
 // stop ends a server at once, and returns when its loops are over.
 func stop(s *switchboard.Server) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
+	s.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	s.Shutdown(ctx)
 }
 

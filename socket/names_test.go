@@ -200,6 +200,14 @@ func TestServicesAndProtocolsAreCPythons(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
+	// Each question reads the file: one line in four will do, and those of several protocols.
+	var some []service
+	for i, s := range list {
+		if i%4 == 0 || s.port == 53 || s.port == 512 {
+			some = append(some, s)
+		}
+	}
+	list = some
 	questions := [][]any{{"nosuch"}, {"nosuch", "tcp"}, {"http", "nosuch"}, {"HTTP", "tcp"}, {""}}
 	for _, s := range list {
 		for _, name := range s.names {

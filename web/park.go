@@ -120,7 +120,7 @@ func (c *conn) gather(p []byte) int {
 		c.scan = headerScan{}
 		p = p[skipped:]
 	}
-	if len(p) == 0 {
+	if len(p) == 0 || c.again && len(p) < peeked {
 		return skipped
 	}
 	server := c.from.server

@@ -57,15 +57,15 @@ func TestWhatIsIdleHasNoGoroutine(t *testing.T) {
 }
 
 func TestTheLoopsIdleTimeoutDoesNotEndARequest(t *testing.T) {
-	parking(t, func(t *testing.T, s server) {
-		s.loops.IdleTimeout = 400 * time.Millisecond
-		c := dial(t, s.start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(900 * time.Millisecond)
-			hello(w, r)
-		})}))
-		c.asks(get("/"), "hello")
-		c.hearsEnd("") // but what is idle it ends
-	})
+	leavesNothing(t)
+	s := servers()[1]
+	s.loops.IdleTimeout = time.Second
+	c := dial(t, s.start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(2 * s.loops.IdleTimeout)
+		hello(w, r)
+	})}))
+	c.asks(get("/"), "hello")
+	c.hearsEnd("") // but what is idle it ends
 }
 
 func TestEmptyLinesBeforeARequestAreSkipped(t *testing.T) {
@@ -258,13 +258,13 @@ func TestShutdownOfTheLoopsServesWhatHasBegun(t *testing.T) {
 			c.asks(get("/"), "hello")
 		}
 		half.says(get("/")[:16])
-		time.Sleep(20 * time.Millisecond) // until it is parked with it
+		time.Sleep(20 * time.Millisecond)
 		busy.says(get("/slow"))
 		next(t, begun)
 		over := make(chan error, 1)
 		go func() { over <- s.loops.Shutdown(context.Background()) }()
 		idle.hearsEnd("")
-		if s.park == time.Nanosecond {
+		if s.park == time.Nanosecond { // then it was parked with the half
 			if r := half.asks(get("/")[16:], "hello"); !r.Close {
 				t.Error("the answer does not say that it is the last")
 			}

@@ -51,12 +51,18 @@ func (s *Socket) shutdown(ctx context.Context) error {
 		s.ctx.unbindName(s, name)
 	}
 	s.sendAll(ctx)
+	s.mu.Lock()
+	bytes := s.queuedBytes()
+	s.mu.Unlock()
 	left := s.endAll()
 	s.ctx.mu.Lock()
 	delete(s.ctx.sockets, s)
 	s.ctx.mu.Unlock()
 	if left > 0 {
 		return s.error("close", fmt.Errorf("%d %w", left, ErrUnsent))
+	}
+	if bytes > 0 {
+		return s.error("close", fmt.Errorf("%w: connections held %d bytes of them", ErrUnsent, bytes))
 	}
 	return nil
 }
@@ -76,6 +82,22 @@ func (s *Socket) sendAll(ctx context.Context) {
 			return
 		}
 	}
+	// Nobody tells when a connection has sent what it was given.
+	for s.queuedBytes() > 0 && ctx.Err() == nil {
+		s.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		s.mu.Lock()
+	}
+}
+
+// queuedBytes returns how many bytes the connections have not sent. s.mu is held.
+func (s *Socket) queuedBytes() (n int) {
+	for _, p := range s.peers {
+		if p.c != nil {
+			n += p.c.Queued()
+		}
+	}
+	return n
 }
 
 // unsentNow returns how many messages are queued and not written. s.mu is held.
@@ -112,7 +134,7 @@ func (s *Socket) endAll() int {
 	}
 	for _, p := range peers {
 		s.mu.Lock()
-		unsent := p.out.n > 0 || p.cur != nil
+		unsent := p.out.n > 0 || p.cur != nil || p.c != nil && p.c.Queued() > 0
 		s.mu.Unlock()
 		switch {
 		case p.c == nil:

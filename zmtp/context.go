@@ -142,7 +142,7 @@ type run struct {
 	scratch []byte // the loop's: frames that were decrypted
 }
 
-// add has p's queue be written soon.
+// add has p's queue be written soon. It may be called with a socket's mu held, flushAll may not.
 func (r *run) add(p *peer) {
 	r.mu.Lock()
 	r.peers = append(r.peers, p)
@@ -152,11 +152,11 @@ func (r *run) add(p *peer) {
 	}
 	r.mu.Unlock()
 	if wake && p.c.Do(r.flush) != nil {
-		r.flushAll() // p is gone, and others may wait behind it
+		go r.flushAll() // p is gone, and others may wait behind it; their sockets' mu may be held here
 	}
 }
 
-// addAll is add for several.
+// enter and leave enclose what the loop does for a peer: what is queued meanwhile is written at the end.
 func (r *run) enter() {
 	r.mu.Lock()
 	r.turn = true

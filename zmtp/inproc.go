@@ -1,6 +1,11 @@
 package zmtp
 
-import "fmt"
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/switchboard-go/switchboard"
+)
 
 // An inprocName is a name that sockets of one Context are bound to or connect to.
 type inprocName struct {
@@ -131,7 +136,7 @@ func (p *peer) endInproc(err error) {
 		if was == stateGone {
 			continue
 		}
-		s.leave(side)
+		side.handle(s.leave(side))
 		side.report(was, err)
 		if side.dialer != nil {
 			side.dialer.ended(side, was, err)
@@ -213,10 +218,17 @@ func (p *peer) takeOver(c *chunk) bool {
 	return true
 }
 
-// handleAll calls the handler for the messages of an inproc peer, on a goroutine that there is while there are messages.
+// handleAll calls the handler for the messages of an inproc peer, on a goroutine that there is while there are messages. A
+// panic ends the pair, as it ends a connection.
 func (p *peer) handleAll() {
 	s := p.s
 	m := new(Message)
+	returned := false
+	defer func() {
+		if !returned {
+			p.endInproc(&switchboard.PanicError{Value: recover(), Stack: debug.Stack()})
+		}
+	}()
 	s.mu.Lock()
 	for p.in.n > 0 && !s.closing {
 		c := p.in.shift()
@@ -251,4 +263,5 @@ func (p *peer) handleAll() {
 	}
 	p.more.Load().running = false
 	s.mu.Unlock()
+	returned = true
 }

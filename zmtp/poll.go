@@ -88,7 +88,7 @@ func (s *Socket) canReceive() bool {
 	if s.closing || !traits[s.typ].recvs || s.opt.Handler != nil {
 		return true
 	}
-	if s.typ == REQ && (s.asked.lost || !s.asked.open) || s.typ == REP && s.asking != nil {
+	if s.typ == REQ && s.mayReceive() != nil || s.typ == REP && s.asking != nil {
 		return true
 	}
 	return s.waiting > 0

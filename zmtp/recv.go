@@ -68,7 +68,14 @@ func (s *Socket) receive(ctx context.Context, m *Message, wait bool) (err error)
 			err = s.wait(ctx, &s.receivers, &s.recvDeadline)
 			break
 		}
-		if resume, err = s.nextMessage(m); err != ErrWouldBlock || !wait {
+		if resume, err = s.nextMessage(m); err != ErrWouldBlock {
+			break
+		}
+		if turn := s.mayReceive(); turn != nil { // what a peer that is gone had sent was not the reply
+			err = turn
+			break
+		}
+		if !wait {
 			break
 		}
 		if err = s.wait(ctx, &s.receivers, &s.recvDeadline); err != nil {
@@ -246,7 +253,7 @@ func (s *Socket) arrived(p *peer, n int) {
 func (p *peer) handle(b []byte) {
 	s := p.s
 	m := messages.Get().(*Message)
-	for len(b) > 0 && p.state.get() == stateReady {
+	for len(b) > 0 {
 		size := 0
 		m.reset()
 		m.Parts, size = cutMessage(b, m.Parts)

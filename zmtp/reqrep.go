@@ -9,7 +9,6 @@ import (
 // A request is one that a REQ waits for the reply to, or that a REP has received and not replied to.
 type request struct {
 	open     bool // a REQ's: the reply has not come
-	lost     bool // and will not: the peer that had the request is gone
 	id       uint32
 	peer     *peer  // that has it; nil: none has it yet
 	envelope []byte // a REP's: what goes before the reply, on the wire
@@ -38,10 +37,7 @@ func (s *Socket) request(parts [][]byte, size int) (*peer, error) {
 	}
 	s.asked = request{open: true, id: id}
 	if s.backlog.n == before {
-		s.asked.peer = s.ready[(s.next-1+len(s.ready))%len(s.ready)]
-		if p != nil {
-			s.asked.peer = p
-		}
+		s.asked.peer = s.picked
 	}
 	return p, nil
 }
@@ -108,7 +104,7 @@ func (s *Socket) reply(parts [][]byte, size int) (*peer, error) {
 // mayReceive tells whether it is the socket's turn to receive. s.mu is held.
 func (s *Socket) mayReceive() error {
 	switch {
-	case s.typ == REQ && s.asked.lost:
+	case s.typ == REQ && s.asked.open && s.asked.peer != nil && s.asked.peer.state.get() == stateGone && s.asked.peer.in.n == 0:
 		s.asked = request{id: s.asked.id}
 		return ErrPeerLost
 	case s.typ == REQ && !s.asked.open:
@@ -121,8 +117,7 @@ func (s *Socket) mayReceive() error {
 
 // lost is called when p has gone. s.mu is held.
 func (s *Socket) lost(p *peer) {
-	if s.typ == REQ && s.asked.open && s.asked.peer == p && p.in.n == 0 {
-		s.asked.lost = true
+	if s.typ == REQ && s.asked.open && s.asked.peer == p { // mayReceive tells
 		s.receivers.wake(len(s.receivers.list))
 	}
 }

@@ -122,26 +122,6 @@ func (s *Socket) route(m *Message, size int) (*peer, error) {
 	return s.balance(m.Parts, size)
 }
 
-// balance queues a message for the peer whose turn it is.
-func (s *Socket) balance(parts [][]byte, size int) (*peer, error) {
-	p := s.pick()
-	if p == nil {
-		if s.opt.Immediate || len(s.peers) > 0 || len(s.dialers) == 0 {
-			return nil, ErrWouldBlock
-		}
-		if s.opt.Conflate {
-			s.stats.Dropped += int64(s.backlog.clear())
-		}
-		if int(s.backlog.n) >= s.opt.SendHighWater || int(s.backlog.size) >= s.opt.HighWaterBytes {
-			return nil, ErrWouldBlock
-		}
-		s.backlog.add(parts, size)
-		return nil, nil
-	}
-	s.put(p, parts, size)
-	return s.queued(p), nil
-}
-
 // put queues a message for p, which has room.
 func (s *Socket) put(p *peer, parts [][]byte, size int) {
 	if s.opt.Conflate {

@@ -34,6 +34,7 @@ type Socket struct {
 	ready   []*peer // the first room of them have room
 	room    int
 	next    int
+	picked  *peer // whose turn it was last
 	backlog queue // messages that no peer has: there is none yet, or it went before it had them
 	turned  bool  // a message was received since the last was sent
 
@@ -167,14 +168,14 @@ func (s *Socket) join(p *peer, typ string) error {
 	return nil
 }
 
-// leave takes p, which is gone, away.
-func (s *Socket) leave(p *peer) {
+// leave takes p, which is gone, away. It returns what the handler of an XPUB is to be told, on the wire.
+func (s *Socket) leave(p *peer) (notices []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := p.state.get()
 	p.state.set(stateGone)
 	if was == stateGone {
-		return
+		return nil
 	}
 	s.open--
 	s.shaken(p)
@@ -183,7 +184,7 @@ func (s *Socket) leave(p *peer) {
 	}
 	defer s.closers.wake(len(s.closers.list))
 	if was < stateReady {
-		return
+		return nil
 	}
 	last := s.peers[len(s.peers)-1]
 	s.peers[p.index] = last
@@ -203,175 +204,11 @@ func (s *Socket) leave(p *peer) {
 	if s.served != nil {
 		delete(s.served, p.routing)
 	}
-	s.unsubscribeAll(p)
+	notices = s.unsubscribeAll(p)
 	if !p.writing {
 		s.reclaim(p)
 	}
 	s.lost(p)
 	s.senders.wake(len(s.senders.list)) // whoever waits for p to have room
-}
-
-// reclaim takes back what was queued for p and has not left: a socket that sends to any of its peers gives it to another,
-// others count it as lost. s.mu is held.
-func (s *Socket) reclaim(p *peer) {
-	if !traits[s.typ].balance {
-		s.stats.Lost += int64(p.out.clear())
-		if p.cur != nil {
-			s.stats.Lost += int64(p.cur.n)
-			p.cur.free()
-			p.cur, p.curAt = nil, 0
-		}
-		return
-	}
-	var kept queue
-	if x := p.more.Load(); x != nil {
-		sent := int64(0)
-		if p.c != nil {
-			sent = p.c.Sent()
-		}
-		for c := x.sent.shift(); c != nil; c = x.sent.shift() {
-			if p.unsent(c, sent) {
-				kept.push(c)
-			} else {
-				c.free()
-			}
-		}
-	}
-	if p.cur != nil {
-		kept.push(p.cur) // a message of which a part was sent counts for nothing
-		p.cur, p.curAt = nil, 0
-	}
-	for c := p.out.shift(); c != nil; c = p.out.shift() {
-		kept.push(c)
-	}
-	if kept.n == 0 {
-		return
-	}
-	if s.typ == REQ && s.asked.peer == p {
-		s.asked.peer = nil // it has not had the request, so another can have it
-	}
-	for c := kept.shift(); c != nil; c = kept.shift() {
-		s.backlog.push(c)
-	}
-	for s.backlog.n > 0 && s.room > 0 {
-		other := s.ready[s.next%s.room]
-		s.unload(other)
-		s.schedule(other)
-	}
-}
-
-// unsent takes the messages off c, which was written, that the connection has sent, and tells whether there are others.
-func (p *peer) unsent(c *chunk, sent int64) bool {
-	from := c.end - int64(p.wireSize(c.bytes()))
-	for c.n > 0 {
-		size := messageSize(c.bytes())
-		from += int64(p.wireSize(c.bytes()[:size]))
-		if from > sent {
-			return true
-		}
-		c.at += size
-		c.n--
-	}
-	return false
-}
-
-// wireSize returns how long whole frames are on p's connection.
-func (p *peer) wireSize(frames []byte) (n int) {
-	if p.more.Load().cipher == nil {
-		return len(frames)
-	}
-	for len(frames) > 0 {
-		h, _ := parseHeader(frames)
-		n += frameSize(int(h.size) + sealOverhead)
-		frames = frames[h.len+int(h.size):]
-	}
-	return n
-}
-
-// unload gives p what no peer has had. s.mu is held.
-func (s *Socket) unload(p *peer) {
-	for s.backlog.n > 0 && p.roomy() {
-		p.out.push(s.backlog.shift())
-		if s.typ == REQ {
-			s.asked.peer = p
-		}
-	}
-	if !p.roomy() {
-		s.noRoom(p)
-	}
-	s.senders.wake(len(s.senders.list))
-}
-
-// roomy tells whether p's queue takes another message. s.mu is held.
-func (p *peer) roomy() bool {
-	o := &p.s.opt
-	return int(p.out.n) < o.SendHighWater && int(p.out.size) < o.HighWaterBytes
-}
-
-// relieved tells whether p's queue has drained so far that a sender may be woken. s.mu is held.
-func (p *peer) relieved() bool {
-	o := &p.s.opt
-	return int(p.out.n) <= o.SendHighWater/2 && int(p.out.size) <= o.HighWaterBytes/2
-}
-
-// hasRoom puts p among the peers that have room, and noRoom takes it from there. s.mu is held.
-func (s *Socket) hasRoom(p *peer) {
-	p.full = false
-	if int(p.turn) >= s.room {
-		s.swap(p, s.room)
-		s.room++
-	}
-}
-
-func (s *Socket) noRoom(p *peer) {
-	if int(p.turn) < s.room {
-		p.full = true
-		s.room--
-		s.swap(p, s.room)
-	}
-}
-
-func (s *Socket) swap(p *peer, at int) {
-	other := s.ready[at]
-	s.ready[p.turn], s.ready[at] = other, p
-	other.turn, p.turn = p.turn, int32(at)
-}
-
-// pick returns the peer whose turn it is, nil if none has room. s.mu is held.
-func (s *Socket) pick() *peer {
-	if s.room == 0 {
-		return nil
-	}
-	if s.next >= s.room {
-		s.next = 0
-	}
-	p := s.ready[s.next]
-	s.next++
-	return p
-}
-
-// A ring is a queue of peers.
-type ring struct {
-	items   []*peer
-	head, n int
-}
-
-func (r *ring) push(p *peer) {
-	if r.n == len(r.items) {
-		larger := make([]*peer, max(4, 2*r.n))
-		for i := range r.n {
-			larger[i] = r.items[(r.head+i)&(len(r.items)-1)]
-		}
-		r.items, r.head = larger, 0
-	}
-	r.items[(r.head+r.n)&(len(r.items)-1)] = p
-	r.n++
-}
-
-func (r *ring) pop() *peer {
-	p := r.items[r.head]
-	r.items[r.head] = nil
-	r.head = (r.head + 1) & (len(r.items) - 1)
-	r.n--
-	return p
+	return notices
 }

@@ -213,6 +213,7 @@ func (s *Socket) writeThrough(parts [][]byte, size int) bool {
 		return false
 	}
 	s.next = s.next%s.room + 1
+	s.picked = p
 	p.writing = true
 	s.mu.Unlock()
 	var headers [8 * longestHeader]byte
