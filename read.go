@@ -180,12 +180,10 @@ func (c *Conn) offer(p []byte) {
 		if err != nil || c.stopped() || c.state != stateOpen { // StartTLS: the rest is not for the handler
 			break
 		}
-		if n == 0 {
-			if len(part) == whole {
-				break
-			}
-			all = true
+		if n == 0 && len(part) == whole {
+			break
 		}
+		all = n == 0
 	}
 	c.keep(p[used:])
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ type life struct {
 	heard      time.Duration // when its peer had last sent something, as the turn began
 	begunAt    time.Duration // when it was dialled
 	resumed    time.Duration // when it was paused last
+	declined   bool          // it consumed nothing of what it was offered last
 	unfilled   bool          // Write has refused some: it waits for Drained
 }
 
@@ -267,6 +269,16 @@ func (f *life) Opened(c *Conn) error {
 
 // Data implements Handler.
 func (f *life) Data(c *Conn, p []byte) (int, error) {
+	if room := f.w.s.limits.QueueLimit - c.Queued(); f.echo && !f.declined && len(p) > max(room, 1) {
+		f.w.fault("%v: it is offered %d bytes, and Write takes %d", f, len(p), room)
+	}
+	f.declined = true // if it does not return
+	n, err := f.data(c, p)
+	f.declined = n == 0
+	return n, err
+}
+
+func (f *life) data(c *Conn, p []byte) (int, error) {
 	w := f.w
 	w.log("Data %d: %d bytes at %d", f.number, len(p), f.consumed)
 	switch {
@@ -472,6 +484,10 @@ func (f *life) act() {
 	case 7:
 		if !f.paused && !f.echo {
 			f.c.SetHandler(f.handler())
+		}
+	case 8:
+		if w.chance(4) {
+			f.c.After(math.MaxInt64, func() { w.fault("%v: a timer of 292 years has fired", f) })
 		}
 	}
 }
