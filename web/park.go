@@ -146,7 +146,15 @@ func (c *conn) gather(p []byte) int {
 // begin notes that a request begins.
 func (c *conn) begin() {
 	now := time.Since(epoch)
-	c.quick = c.again && now-c.at < c.from.server.parkAfter
+	if server := c.from.server; c.again {
+		c.quick = now-c.at < server.parkAfter
+		switch n := server.needless.Load(); {
+		case c.quick && n < crowd:
+			server.needless.Add(1)
+		case !c.quick && n > 0:
+			server.needless.Add(-1)
+		}
+	}
 	c.at, c.begun = now, true
 }
 

@@ -109,8 +109,8 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 		if !due {
 			due = true
 			wait := server.parkAfter
-			if !c.quick {
-				wait /= firstWait
+			if !c.quick && (server.needless.Load() == 0 || server.quiet.sessions.Load() > crowd) {
+				wait /= early
 			}
 			if s.parkTimer == nil {
 				s.parkTimer = time.AfterFunc(wait, func() {
@@ -136,9 +136,15 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 	}
 }
 
-// firstWait is the part of Server.ParkAfter that a connection waits whose requests have not followed each other within it
-// so far: one that asks once in a while is parked early, one that is busy is parked needlessly once at most.
-const firstWait = 50
+const (
+	// early is the part of Server.ParkAfter that a connection waits whose requests have not followed each other within
+	// ParkAfter so far. One that is busy is parked needlessly once at most.
+	early = 50
+
+	// crowd is how many connections may have goroutines while such connections wait the whole ParkAfter, as they do when
+	// others were parked needlessly, and the most that is remembered of these.
+	crowd = 1000
+)
 
 // peeked is for how many bytes of a request net/http waits with its idle timeout; then its header timeout begins.
 const peeked = 4

@@ -31,9 +31,10 @@ type Server struct {
 	// switchboard.Server.
 	Loops *switchboard.Server
 
-	// ParkAfter is how long a connection that was served waits for the next request on its goroutine, with its buffers,
-	// before it is parked. To park costs about as much as two requests, and so does to wake. 0 means 50 milliseconds; a
-	// negative value means that connections are never parked after their first request.
+	// ParkAfter is how long a busy connection waits for its next request on its goroutine, with its buffers, before it is
+	// parked. To park it and to wake it costs about as much as a request. A connection is busy when its requests follow each
+	// other within ParkAfter, or when those of most others do and at most 1000 have goroutines; else it waits a fiftieth.
+	// 0 means 250 milliseconds; a negative value means that connections are never parked after their first request.
 	ParkAfter time.Duration
 
 	once   sync.Once
@@ -55,6 +56,7 @@ type Server struct {
 	leaves   atomic.Bool // the loops are being shut down, or http.Server is
 	lastOnce sync.Once   // has every answer be its connection's last
 	shutOnce sync.Once
+	needless atomic.Int64 // connections that were parked and came back within parkAfter, less those that came later
 	probe    atomic.Pointer[probe]
 	quiet    quiet
 
