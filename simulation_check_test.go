@@ -105,6 +105,9 @@ func (w *world) checkEnd() {
 			f.peer.Sent() == f.consumed && !f.broke && !f.aborted && f.peer.Got() == f.wrote {
 			w.fault("%v: it was idle, and its peer was reset", f)
 		}
+		if f.lostTheLast() {
+			w.fault("%v: it was closed in order, and a reset cost its peer the last of what was written", f)
+		}
 		if f.peer.Heard() != simkernel.Ended {
 			continue
 		}
@@ -119,6 +122,13 @@ func (w *world) checkEnd() {
 			w.fault("%v: its peer heard an end in order after %d bytes", f, f.peer.Got())
 		}
 	}
+}
+
+// lostTheLast tells whether f has not lingered as long as it should.
+func (f *life) lostTheLast() bool {
+	lim, p := &f.w.s.limits, f.peer
+	return f.closed > 0 && f.err == nil && f.piped == nil && !f.aborted && !f.broke && lim.LingerTimeout >= time.Second &&
+		p.Heard() == simkernel.Reset && p.Got() < f.wrote && p.End == simkernel.Stays && p.Read == 0 && p.ReadEvery == 0 && p.StopAt < 0
 }
 
 // checkPiped looks at one side of a Pipe whose peer has heard an end in order: it must be the other peer's.

@@ -52,7 +52,7 @@ func TestContract(t *testing.T) {
 	for _, name := range []string{"epoll", "uring"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			play(t, 1500, func(seed uint64) error { return contract(name, seed) })
+			play(t, 1000, func(seed uint64) error { return contract(name, seed) })
 		})
 	}
 }

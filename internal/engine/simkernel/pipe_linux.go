@@ -58,8 +58,8 @@ func (p *pipe) fill(s *sock, n int) (int, syscall.Errno) {
 	}
 	moved := 0
 	for n > 0 && len(s.in) > 0 && len(p.slots) < p.most {
-		piece := min(n, len(s.in), slotSize)
-		if p.k.rng.IntN(8) == 0 { // as the segment came
+		piece := min(n, len(s.in), slotSize<<p.k.rng.IntN(4)) // a slot takes a whole piece of memory, of one page or more
+		if p.k.rng.IntN(8) == 0 {                             // as the segment came
 			piece = 1 + p.k.rng.IntN(piece)
 		}
 		p.buf = append(p.buf, s.in[:piece]...)
