@@ -253,11 +253,7 @@ func readiness() string {
 // slop is how many bytes more than MaxHeaderBytes net/http reads of a header before it is too long.
 const slop = 4 << 10
 
-// idleTimeout and headerTimeout are http.Server's rules; 0 means no timeout.
-func (s *Server) idleTimeout() time.Duration {
-	return max(0, cmp.Or(s.HTTP.IdleTimeout, s.HTTP.ReadTimeout))
-}
-
+// headerTimeout is http.Server's rule; 0 means no timeout.
 func (s *Server) headerTimeout() time.Duration {
 	return max(0, cmp.Or(s.HTTP.ReadHeaderTimeout, s.HTTP.ReadTimeout))
 }

@@ -18,13 +18,7 @@ func loopsOr(n int) int { return cmp.Or(n, runtime.GOMAXPROCS(0)) }
 // its connections. Whatever waits in its methods returns ErrClosed. It returns when all is done. Its error wraps
 // ErrUnsent if messages were discarded. A second Close returns ErrClosed. Any goroutine but a Handler's may call it.
 func (s *Socket) Close() error {
-	ctx, cancel := context.Background(), func() {}
-	if s.opt.Linger > 0 {
-		ctx, cancel = context.WithTimeout(ctx, s.opt.Linger)
-	} else {
-		ctx, cancel = context.WithCancel(ctx)
-		cancel()
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(s.opt.Linger, 0))
 	defer cancel()
 	return s.shutdown(ctx)
 }

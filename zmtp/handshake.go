@@ -40,7 +40,6 @@ const longestCommand = 64 << 10
 type handshake struct {
 	p        *peer
 	accepted bool
-	greeted  bool
 	mech     mechanism
 	minor    byte // of the version that both speak
 

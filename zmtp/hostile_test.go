@@ -39,17 +39,6 @@ func (e *events) find(kind zmtp.EventKind) *zmtp.Event {
 	return nil
 }
 
-func (e *events) count(kind zmtp.EventKind) (n int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i := range e.all {
-		if e.all[i].Kind == kind {
-			n++
-		}
-	}
-	return n
-}
-
 func hello(minor byte, mechanism string) string {
 	b := make([]byte, 64)
 	b[0], b[9], b[10], b[11] = 0xff, 0x7f, 3, minor

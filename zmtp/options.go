@@ -121,7 +121,7 @@ func (o Options) resolve(t Type) (Options, error) {
 		{"HeartbeatInterval", int(o.HeartbeatInterval)}, {"HeartbeatTimeout", int(o.HeartbeatTimeout)},
 		{"HeartbeatTTL", int(o.HeartbeatTTL)}} {
 		if v.n < 0 {
-			return o, fmt.Errorf("Options.%s must not be less than 0", v.name)
+			return o, fmt.Errorf("%s of Options must not be less than 0", v.name)
 		}
 	}
 	o.SendHighWater = highWater(o.SendHighWater)

@@ -42,7 +42,7 @@ func (s *Socket) RecvMessage(ctx context.Context, m *Message) error {
 
 // TryRecv is RecvMessage that returns ErrWouldBlock instead of waiting.
 func (s *Socket) TryRecv(m *Message) error {
-	err := s.receive(nil, m, false)
+	err := s.receive(context.Background(), m, false)
 	if err != nil && err != ErrWouldBlock {
 		return s.error("receive", err)
 	}

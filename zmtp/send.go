@@ -35,7 +35,7 @@ func (s *Socket) SendMessage(ctx context.Context, m *Message) error {
 
 // TrySend is SendMessage that returns ErrWouldBlock instead of waiting.
 func (s *Socket) TrySend(m *Message) error {
-	err := s.transfer(nil, m, false)
+	err := s.transfer(context.Background(), m, false)
 	if err != nil && err != ErrWouldBlock {
 		return s.sendError(err)
 	}
