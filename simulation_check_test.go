@@ -67,6 +67,11 @@ func (f *life) checkClosed() {
 	if f.err == ErrIdle {
 		f.checkIdle()
 	}
+	for _, wrong := range []syscall.Errno{syscall.EEXIST, syscall.EBADF, syscall.EINVAL, syscall.EFAULT} {
+		if errors.Is(f.err, wrong) {
+			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
+		}
+	}
 	switch {
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
 		f.w.fault("%v: it has not waited for a port", f)

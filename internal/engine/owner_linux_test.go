@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -184,8 +185,8 @@ func (o *owner) Writable(l *engine.Line) {
 
 func (o *owner) Failed(l *engine.Line, call string, errno syscall.Errno) {
 	if c := o.called("Failed", l); c != nil {
-		if errno == 0 {
-			o.fault("Failed: %s without an errno", call)
+		if errno == 0 || errno == syscall.ENOENT || errno == syscall.EEXIST || errno == syscall.EBADF || errno == syscall.EINVAL {
+			o.fault("Failed: %s: %v", call, errno)
 		}
 		c.fail(errno)
 		o.over(c)
@@ -358,6 +359,9 @@ func (c *conn) watch() {
 	}
 	if err := c.o.e.Watch(&c.Line, want); err != nil {
 		c.doomed, c.failed = true, true
+		if !errors.Is(err, syscall.ENOMEM) {
+			c.o.fault("Watch: %v", err)
+		}
 	}
 }
 
