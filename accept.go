@@ -359,7 +359,15 @@ func (c *Conn) welcome() {
 	var h Handler
 	var err error
 	c.flags |= turnedAway // if Accept does not return
-	if !l.call(c, func() { h, err = l.server.Accept(c) }) {
+	exited := true
+	defer func() {
+		if exited { // runtime.Goexit: nothing behind the call below runs
+			c.refused(c.endedFor())
+		}
+	}()
+	ok := l.call(c, func() { h, err = l.server.Accept(c) })
+	exited = false
+	if !ok {
 		err = c.endedFor() // it panicked
 	} else if h == nil && err == nil {
 		err = errors.New("switchboard: Server.Accept returned no handler")
@@ -395,14 +403,19 @@ func (c *Conn) opened() {
 	}
 }
 
-// turnAway ends c, which Accept has refused for err. What Accept wrote to it is sent first: a refusal ends in order, though the
-// peer may have sent something already, unless Accept panicked.
-func (c *Conn) turnAway(err error) {
+// refused counts and tells that c has been refused.
+func (c *Conn) refused(err error) {
 	l := c.loop
 	l.count.Refused++
 	if t := l.server.trace; t != nil && t.Refused != nil {
 		l.call(c, func() { t.Refused(c, err) })
 	}
+}
+
+// turnAway ends c, which Accept has refused for err. What Accept wrote to it is sent first: a refusal ends in order, though the
+// peer may have sent something already, unless Accept panicked.
+func (c *Conn) turnAway(err error) {
+	c.refused(err)
 	c.mu.Lock()
 	c.endAs(order, err)
 	silent := c.sent == 0 && c.pending() == 0 && c.out&(inBatch|sealed) == 0 && c.ending.how == order

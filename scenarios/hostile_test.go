@@ -252,3 +252,32 @@ func TestUseAfterCloseIsAnErrorAndCloseTwiceIsNot(t *testing.T) {
 		stays(t, "it ended once", func() bool { return len(h.ended) == 0 })
 	})
 }
+
+// Who counts connections by what a Trace tells hears of each that Accept did not serve, however Accept ended.
+func TestARefusalIsToldHoweverAcceptEnds(t *testing.T) {
+	for what, harm := range map[string]func(){"error": func() {}, "panic": func() { panic("oops") }, "Goexit": func() { runtime.Goexit() }} {
+		t.Run(what, func(t *testing.T) {
+			onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+				logTo(s)
+				var refused, others atomic.Int64
+				s.Trace = &switchboard.Trace{
+					Opened:  func(*switchboard.Conn) { others.Add(1) },
+					Refused: func(*switchboard.Conn, error) { refused.Add(1) },
+					Closed:  func(*switchboard.Conn, error) { others.Add(1) },
+				}
+				s.Accept = func(*switchboard.Conn) (switchboard.Handler, error) {
+					harm()
+					return nil, errors.New("not today")
+				}
+				address := start(t, s)
+				for range 3 {
+					visit(s, address)
+				}
+				eventually(t, "all are gone", func() bool { st := s.Stats(); return st.Active == 0 && st.Refused == 3 })
+				if refused.Load() != 3 || others.Load() != 0 {
+					t.Errorf("the trace was told of %d refusals and %d others", refused.Load(), others.Load())
+				}
+			})
+		})
+	}
+}
