@@ -86,7 +86,7 @@ type extra struct {
 	looks   int                        // how often it was looked for input before a timeout
 
 	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
-	heard int64 // the tick of the last input after it failed, -1 for none
+	heard int64 // the tick of the last input after it failed, or of the failure
 	pause int64 // ticks until it is looked again whether the peer has acknowledged all
 }
 

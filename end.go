@@ -149,7 +149,8 @@ func (c *Conn) depart(e *ending) {
 		c.stopSplicing()
 		c.dropInput()
 		more := c.extra()
-		more.since, more.heard, more.pause = c.loop.clock(), -1, 1
+		more.since, more.pause = c.loop.clock(), 1
+		more.heard = more.since
 		c.checkReset()
 	case c.flags&inputEnded != 0 || c.loop.limits.LingerTimeout < 0:
 		c.finish(e.err)
@@ -170,8 +171,8 @@ const (
 	// acknowledged, in ticks.
 	resetAfter = 100
 
-	// resetQuiet is for how long the peer must have said nothing before the reset, if it was still sending when the
-	// connection failed, in ticks: many programs that cannot write read nothing more, and would lose what they were told.
+	// resetQuiet is for how long the peer must have said nothing before the reset, if it was sent anything and has not ended its
+	// output, in ticks: many programs that cannot write read nothing more, and would lose what they were told.
 	resetQuiet = 50
 )
 
@@ -185,7 +186,7 @@ func (c *Conn) checkReset() {
 	}
 	late := l.limits.LingerTimeout < 0 || now-more.since >= ticks(l.limits.LingerTimeout)
 	taken := left == 0 || left < 0 && now-more.since >= resetAfter
-	quiet := c.Sent() == 0 || c.flags&inputEnded != 0 || more.heard < 0 || now-more.heard >= resetQuiet
+	quiet := c.Sent() == 0 || c.flags&inputEnded != 0 || now-more.heard >= resetQuiet
 	if late || taken && quiet {
 		l.kernel.Reset(fd)
 		c.finish(c.endedFor())
