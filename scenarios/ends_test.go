@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -114,13 +115,9 @@ func TestRefusalReachesAClientThatHasSpoken(t *testing.T) {
 func TestPanicInAcceptKeepsNobodyOut(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 		logTo(s)
-		n := 0
-		turn := make(chan int, 1)
-		turn <- 0
+		var turn atomic.Int64
 		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
-			n = <-turn
-			turn <- n + 1
-			if n%3 != 2 {
+			if turn.Add(1)%3 != 0 {
 				panic("in Accept")
 			}
 			return echo, nil
@@ -266,6 +263,8 @@ func TestConnectionWithItselfIsRefused(t *testing.T) {
 		address := l.Addr().(*net.TCPAddr)
 		l.Close()
 		s.DialControl = func(fd int) error {
+			// The ring may close the socket before this one a little later.
+			syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 			return syscall.Bind(fd, &syscall.SockaddrInet4{Port: address.Port, Addr: [4]byte{127, 0, 0, 1}})
 		}
 		h := watch((*switchboard.Conn).Write)

@@ -260,7 +260,7 @@ func TestAnswersInEveryCutAndDepthAreThoseOfNetHTTP(t *testing.T) {
 			slow := random.IntN(4) == 0
 			p.agrees(t, cut(random, b.String(), 1+random.IntN(30)), func() {
 				if slow {
-					time.Sleep(time.Duration(random.IntN(2000)) * time.Microsecond)
+					time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond) // on several goroutines
 				}
 			})
 		}
