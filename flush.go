@@ -55,7 +55,9 @@ func (c *Conn) flush() {
 		return
 	}
 	if drained {
-		c.flags |= readsOnce
+		if c.in == nil { // else there is enough to offer
+			c.flags |= readsOnce
+		}
 		c.later(todoDrain | todoOffer)
 	}
 	c.tidyInflow()
