@@ -279,14 +279,11 @@ func (w *world) check(p *seat) {
 
 // Everybody gets exactly what was published while it was there, or it is counted.
 func TestModel(t *testing.T) {
-	seeds := uint64(300)
-	if testing.Short() {
-		seeds = 50
-	}
+	const seeds = 60
 	for _, policy := range []Policy{DropOldest, DropNewest, KeepLatest, Disconnect} {
 		t.Run(policy.String(), func(t *testing.T) {
 			expelled, dropped, lost := 0, uint64(0), uint64(0)
-			for seed := range seeds {
+			for seed := range uint64(seeds) {
 				w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 0)), last: map[string]uint64{}}
 				w.hub = &Hub{Options: Options{Policy: policy, Queue: 1000, Backlog: 4000, History: History{Messages: 10, Bytes: 1000}}}
 				for range 3 {
