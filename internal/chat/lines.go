@@ -1,7 +1,7 @@
 package chat
 
 import (
-	"errors"
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -47,14 +47,12 @@ const linesHelp = `* What you type is said in the room that you joined last. Com
 
 // Lines returns the handler of connections that talk in lines: nc, or switchboard dial.
 func (chat *Chat) Lines() switchboard.Handler {
-	h := &lineClients{chat: chat}
-	h.FrameHandler = switchboard.Frames(frame.Lines(LongestText+100).Unterminated().Split, h.line)
-	return h
+	return &lineClients{chat, frame.Lines(LongestText + 100).Unterminated().Split}
 }
 
 type lineClients struct {
-	*switchboard.FrameHandler
-	chat *Chat
+	chat  *Chat
+	split bufio.SplitFunc
 }
 
 // A lineClient is a client, and the room that it talks in.
@@ -77,31 +75,36 @@ func (h *lineClients) Opened(c *switchboard.Conn) error {
 	return nil
 }
 
-// Data implements switchboard.Handler.
-func (h *lineClients) Data(c *switchboard.Conn, p []byte) (int, error) {
-	n, err := h.FrameHandler.Data(c, p)
-	return n, complainOf(c, err)
-}
-
-// complainOf tells a client why it is hung up on.
-func complainOf(c *switchboard.Conn, err error) error {
-	if errors.Is(err, frame.ErrTooLong) || errors.Is(err, switchboard.ErrTooLong) {
-		fmt.Fprintf(c, "* a line is at most %d bytes\n", LongestText)
-	}
-	return err
-}
+// Data implements switchboard.Handler. It takes one line, so that who is paused is not heard further.
+func (h *lineClients) Data(c *switchboard.Conn, p []byte) (int, error) { return h.one(c, p, false) }
 
 // InputEnded implements switchboard.InputEnder: the last line counts without its end.
 func (h *lineClients) InputEnded(c *switchboard.Conn, rest []byte) error {
-	return complainOf(c, h.FrameHandler.InputEnded(c, rest))
+	if len(rest) > 0 {
+		if _, err := h.one(c, rest, true); err != nil {
+			return err
+		}
+	}
+	return io.EOF
+}
+
+func (h *lineClients) one(c *switchboard.Conn, p []byte, atEnd bool) (int, error) {
+	n, line, err := h.split(p, atEnd)
+	if err != nil {
+		fmt.Fprintf(c, "* a line is at most %d bytes\n", LongestText)
+		return n, err
+	}
+	if n > 0 {
+		err = h.line(c, line)
+	}
+	return n, err
 }
 
 // Closed implements switchboard.Handler.
-func (h *lineClients) Closed(c *switchboard.Conn, err error) {
+func (h *lineClients) Closed(c *switchboard.Conn, _ error) {
 	if me, ok := c.Value().(*lineClient); ok {
 		me.gone()
 	}
-	h.FrameHandler.Closed(c, err)
 }
 
 // enter joins a room and says who is there.
