@@ -23,7 +23,7 @@ type Message struct {
 
 	// Of events, which are not numbered, not in the history and never dropped.
 	Presence *Presence // who has come and gone
-	Gap      bool      // messages from other machines may be missing before this
+	Missed   uint64    // so many messages from other processes are missing before this
 	Remote   bool      // it came through the Bridge
 }
 
