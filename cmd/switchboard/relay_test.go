@@ -37,7 +37,6 @@ func TestRelayTellsOfLinesThatAreMissed(t *testing.T) {
 	s := serve(t, "relay", "--lines", "--member-queue=4k", "--max-line=1k")
 	speaker, slow := client(t, s), client(t, s)
 	s.await("connected", 2)
-	slow.SetReadBuffer(4 << 10)
 	line := strings.Repeat("x", 999)
 	const lines = 20_000 // more than the kernel holds
 	for i := range lines {
