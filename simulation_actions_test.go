@@ -3,7 +3,6 @@
 package switchboard
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -21,7 +20,8 @@ func (f *life) proxy(atOnce bool) {
 	t := w.newLife()
 	t.plain, t.size = false, 0
 	w.callers[address] = f
-	d, err := f.c.Dial(context.Background(), address, t)
+	t.secure = w.tls && w.chance(2)
+	d, err := t.dial(f.c, address, t)
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
@@ -60,6 +60,7 @@ func (w *world) carry(p *simkernel.Peer) {
 // play is Kernel.Play: it has the peers of a Pipe expect each other's bytes.
 func (w *world) play(p *simkernel.Peer) {
 	f := w.callers[p.At]
+	w.speak(p, f)
 	switch {
 	case f == nil && p.At != "":
 		p.In = simkernel.Anything
@@ -90,12 +91,13 @@ func (w *world) dial(from *life) {
 	if strings.HasPrefix(address, "10.0.0.2:") {
 		w.callers[address] = f
 	}
-	var err error
+	f.secure = w.tls && (w.chance(2) || address == w.address.String())
+	var on *Conn
 	if from != nil {
-		f.c, err = from.c.Dial(context.Background(), address, f.handler())
-	} else {
-		f.c, err = w.s.Dial(context.Background(), address, f.handler())
+		on = from.c
 	}
+	var err error
+	f.c, err = f.dial(on, address, f.handler())
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		delete(w.callers, address)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
+	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
 // before remembers what the turn that is to begin must know.
@@ -22,7 +23,14 @@ func (w *world) before() {
 }
 
 // mostQueued is how many bytes a queue can have: what was in a batch comes back on top of what was written meanwhile.
-func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
+// With TLS there are its answers as well, and what encryption adds to a batch.
+func (w *world) mostQueued() int {
+	lim := &w.s.limits
+	if w.tls {
+		return lim.QueueLimit + 16<<10 + lim.HighWater + 4*lim.ReadBuffer + 4<<10
+	}
+	return lim.QueueLimit + 16<<10
+}
 
 // check looks at what must hold after every turn.
 func (w *world) check() {
@@ -34,7 +42,7 @@ func (w *world) check() {
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
 			w.fault("%d bytes are queued, with a QueueLimit of %d", n, w.s.limits.QueueLimit)
 		}
-		if n := c.Buffered(); n > w.s.limits.InputLimit+4*w.s.limits.ReadBuffer && w.prompt {
+		if n := c.Buffered(); n > w.mostKept(c) && w.prompt {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
@@ -44,6 +52,20 @@ func (w *world) check() {
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
 	}
+}
+
+// mostKept is how many bytes of input c can have. Over TLS a record is known when it is whole, and before that there is the
+// handshake's input.
+func (w *world) mostKept(c *Conn) int {
+	lim := &w.s.limits
+	most := lim.InputLimit + 4*lim.ReadBuffer
+	switch {
+	case c.flags&secured == 0:
+		return most
+	case c.state == stateHandshaking:
+		return handshakeInput + 4*lim.ReadBuffer
+	}
+	return max(most, handshakeInput) + tlsconn.MaxRecord
 }
 
 const slack = 20 * time.Millisecond // what a byte takes from the peer, and the length of a tick
@@ -113,6 +135,12 @@ func (w *world) checkEnd() {
 		if f.lostTheLast() {
 			w.fault("%v: it was closed in order, and a reset cost its peer the last of what was written", f)
 		}
+		if f.peer.Heard() == simkernel.Cut && f.err == nil && f.closed > 0 && f.piped == nil && !f.broke {
+			w.fault("%v: it was closed in order, and its peer heard no close_notify", f)
+		}
+		if f.inputEnded && !f.peer.Said() && f.piped == nil {
+			w.fault("%v: it was told of an end in order, and its peer was cut off", f)
+		}
 		if f.peer.Heard() != simkernel.Ended {
 			continue
 		}
@@ -155,7 +183,13 @@ func (f *life) checkStuck() {
 		w.fault("%v: it has no descriptor, and waits", f)
 		return
 	}
-	if c.state == stateConnecting {
+	switch {
+	case c.state == stateConnecting:
+		return
+	case c.state == stateHandshaking: // nobody may answer it, and it may wait for ever
+		if c.flags&(inputFull|inputEnded) == 0 && w.k.Ready(fd, engine.Read) != 0 {
+			w.fault("%v: there is input of its handshake, and it is not read", f)
+		}
 		return
 	}
 	if c.Queued() > 0 && w.k.Ready(fd, engine.Write) != 0 {

@@ -43,6 +43,7 @@ type life struct {
 	broke      bool // it panicked or called Goexit
 	piped      *life
 	joined     bool // by Pipe
+	secure     bool // it is dialled over TLS
 	bulk       bool // its peers send much
 	closed     int
 	err        error

@@ -76,6 +76,8 @@ type world struct {
 	faults    []string
 	over      bool
 	calm      bool // nothing new is begun
+	tls       bool // all that connects speaks TLS
+	steps     int  // of handshakes
 	proxy     bool // all that connects is joined with a target, and sends much
 	prompt    bool // the ring does at once what it is asked for
 }
@@ -118,6 +120,7 @@ func simulate(name string, seed uint64) error {
 	if w.proxy && w.chance(2) { // a read that brings less than there is room for ends splicing
 		w.k.Faults.Short = 0
 	}
+	w.l.handshakes.best = 1 + w.rng.IntN(3) // else it is the machine's
 	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
 	w.k.Between = w.between
@@ -168,6 +171,9 @@ func (w *world) build(name string) error {
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
 	}
+	if w.tls = w.chance(3); w.tls {
+		w.secure(s)
+	}
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
@@ -195,7 +201,7 @@ func (w *world) build(name string) error {
 	} else {
 		w.listening = w.k.Listen(w.address, 1+w.rng.IntN(8))
 	}
-	ln := &listener{line: engine.Listener{FD: w.listening}, addr: addr, server: s, loop: w.l, burst: 1, failed: make(chan error, 1)}
+	ln := &listener{line: engine.Listener{FD: w.listening}, addr: addr, tls: s.TLSConfig, server: s, loop: w.l, burst: 1, failed: make(chan error, 1)}
 	ln.again = &Timer{l: w.l, f: ln.look}
 	s.listeners[ln] = struct{}{}
 	w.ln = ln
@@ -241,12 +247,12 @@ func (w *world) run() {
 	idle := 0
 	for !w.over && len(w.faults) == 0 {
 		w.outside()
-		waits, progress, disturbed := w.k.Waits(), w.k.Progress(), w.k.Disturbed()
+		waits, progress, disturbed, steps := w.k.Waits(), w.k.Progress(), w.k.Disturbed(), w.steps
 		w.log("turn %d", w.turns)
 		w.before()
 		w.l.turn()
 		w.check()
-		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.k.Quiet() {
+		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.steps != steps || w.k.Quiet() {
 			idle = 0
 		} else if idle++; idle > 30 {
 			w.fault("the loop spins")
@@ -280,6 +286,9 @@ func (w *world) finish() {
 		}
 	}
 	w.l.close()
+	for _, p := range w.k.Peers() {
+		p.Stop()
+	}
 	for _, f := range w.lives {
 		if f.told && f.closed != 1 {
 			w.fault("%v: Closed was called %d times", f, f.closed)
