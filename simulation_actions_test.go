@@ -115,7 +115,7 @@ func (w *world) dial(from *life) {
 // write writes what is left of its stream, as far as it is taken.
 func (f *life) write() {
 	w := f.w
-	if f.echo || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
+	if f.echo || f.block != nil || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
 		return
 	}
 	for range 1 + w.rng.IntN(8) {
@@ -145,7 +145,7 @@ func (f *life) write() {
 // act does something of what the loop alone may do.
 func (f *life) act() {
 	w := f.w
-	if w.calm || f.closed > 0 || f.piped != nil {
+	if w.calm || f.closed > 0 || f.piped != nil || f.block != nil {
 		return
 	}
 	switch w.rng.IntN(40) {
@@ -211,13 +211,13 @@ func (f *life) after(d time.Duration, do func()) {
 
 // end ends the connection in one of the ways there are.
 func (f *life) end() {
-	if f.piped != nil {
+	if f.piped != nil || f.block != nil {
 		return
 	}
 	w := f.w
 	switch w.rng.IntN(4) {
 	case 0:
-		f.aborted = true
+		f.aborted, f.late = true, f.c.state == stateLingering
 		f.c.Abort()
 	case 1:
 		if !f.outEnded && !f.closing {
@@ -232,7 +232,21 @@ func (f *life) end() {
 
 // outside does what another goroutine may do.
 func (w *world) outside() {
-	if w.calm || !w.chance(6) || len(w.lives) == 0 {
+	if w.calm {
+		return
+	}
+	if w.waits || w.shuts {
+		w.settle()
+		if w.shuts && w.chance(100) {
+			w.shutdown()
+		}
+	}
+	for i := 0; i < len(w.lives); i++ {
+		if b := w.lives[i].block; b != nil {
+			b.order()
+		}
+	}
+	if !w.chance(6) || len(w.lives) == 0 {
 		return
 	}
 	if w.chance(40) && len(w.lives) < 40 {
@@ -244,7 +258,7 @@ func (w *world) outside() {
 
 func (f *life) outside() {
 	w := f.w
-	if f.c == nil {
+	if f.c == nil || f.block != nil {
 		return
 	}
 	switch w.rng.IntN(12) {

@@ -65,7 +65,7 @@ func (w *world) mostKept(c *Conn) int {
 	case c.state == stateHandshaking:
 		return handshakeInput + 4*lim.ReadBuffer
 	}
-	return max(most, handshakeInput) + tlsconn.MaxRecord
+	return max(most, 2*handshakeInput) + tlsconn.MaxRecord // what came during the last step of the handshake, and before
 }
 
 const slack = 20 * time.Millisecond // what a byte takes from the peer, and the length of a tick
@@ -110,7 +110,7 @@ func (f *life) checkClosed() {
 
 // failure tells whether f's end is one that must not look like success to its peer.
 func (f *life) failure() bool {
-	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut
+	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut && !f.late
 }
 
 // checkEnd looks at what there is when nothing will ever happen any more.
@@ -148,7 +148,8 @@ func (w *world) checkEnd() {
 			f.checkPiped()
 			continue
 		}
-		if f.failure() && !f.peer.Unix() {
+		left := len(w.closings) > 0 && f.err == ErrServerClosed && f.peer.Got() == f.wrote // Shutdown had ended it in order before
+		if f.failure() && !f.peer.Unix() && !left {
 			w.fault("%v: its peer heard an end in order", f)
 		}
 		if f.peer.Got() != f.wrote && !f.broke && !f.peer.Unix() {
@@ -195,11 +196,14 @@ func (f *life) checkStuck() {
 	if c.Queued() > 0 && w.k.Ready(fd, engine.Write) != 0 {
 		w.fault("%v: %d bytes are queued, and there is room", f, c.Queued())
 	}
-	if f.unfilled && c.Queued() == 0 && !f.plain && !f.closing && !f.aborted && !f.outEnded {
+	if f.unfilled && c.Queued() == 0 && f.block == nil && !f.plain && !f.closing && !f.aborted && !f.outEnded {
 		w.fault("%v: it was refused a Write, and never told that its queue has drained", f)
 	}
 	if (f.closing || f.aborted || f.failed || f.broke) && c.Queued() == 0 && c.state == stateOpen && f.holds == 0 {
 		w.fault("%v: it was closed, and nothing comes of it", f)
+	}
+	if f.block != nil {
+		f.block.checkStuck()
 	}
 	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
 		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
@@ -208,7 +212,7 @@ func (f *life) checkStuck() {
 	if f.piped != nil {
 		reads = reads && f.opened && f.piped.closed == 0 && !f.piped.c.Full()
 	} else {
-		reads = reads && !c.Full()
+		reads = reads && !c.Full() && (f.block == nil || f.block.reads())
 	}
 	if reads && w.k.Ready(fd, engine.Read) != 0 {
 		w.fault("%v: there is input, and it is not read: flags %b, watched %b, %d bytes kept, waits for %d", f, c.flags, c.line.Watched(), c.Buffered(), f.least)

@@ -57,6 +57,9 @@ func (w *world) speak(p *simkernel.Peer, f *life) {
 		return
 	}
 	p.Speaks.Updates = w.chance(4)
+	if p.StopAt >= 0 && p.ResumeAt == 0 && !w.proxy && w.chance(2) {
+		p.StopAt, p.Speaks.Updates, p.Speaks.Floods = 0, true, true
+	}
 	p.Cuts = w.chance(4)
 	if w.chance(8) {
 		p.Garbles = 1 + int64(w.rng.IntN(10_000))

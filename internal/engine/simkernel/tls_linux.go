@@ -20,6 +20,9 @@ type Session struct {
 	// Updates has the peer change its keys before every record, and ask the program to change its own.
 	Updates bool
 
+	// Floods has it ask for as many as crypto/tls bears, and the peer must not read the answers.
+	Floods bool
+
 	conn     *tls.Conn
 	client   bool
 	in, out  []byte
@@ -140,7 +143,10 @@ func (s *Session) say(p []byte) {
 	}
 	const most = 14 // crypto/tls bears 16 answers without data between
 	s.asked++
-	s.out = s.rogue.Update(s.out, s.asked <= most)
+	s.out = s.rogue.Update(s.out, s.asked <= most || s.Floods)
+	for i := 1; i < most && s.Floods; i++ {
+		s.out = s.rogue.Update(s.out, true)
+	}
 	for len(p) > 0 {
 		n := min(len(p), 16<<10)
 		s.out = s.rogue.Seal(s.out, tlstest.ApplicationData, p[:n:n]...)
