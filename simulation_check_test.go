@@ -39,6 +39,9 @@ func (w *world) check() {
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
+		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(w.l.list) == 0 && !w.l.left() {
+			w.fault("%v: %d bytes are kept, and it is read on", w.lifeOf(c), c.Buffered())
+		}
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
 			w.fault("%d bytes are queued, with a QueueLimit of %d", n, w.s.limits.QueueLimit)
 		}
