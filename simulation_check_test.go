@@ -171,7 +171,8 @@ func (f *life) lostTheLast() bool {
 // checkPiped looks at one side of a Pipe whose peer has heard an end in order: it must be the other peer's.
 func (f *life) checkPiped() {
 	other := f.piped
-	if other.peer == nil || !f.joined || f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
+	if other.peer == nil || len(f.w.closings) > 0 || !f.joined || // Shutdown ends in order behind what was received
+		f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
 		return
 	}
 	if f.peer.Got() != other.peer.Sent() && f.w.s.limits.IdleTimeout == 0 {

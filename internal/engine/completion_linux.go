@@ -253,10 +253,10 @@ func (e *completion) Wake() {
 }
 
 func (e *completion) Close() {
+	if e.pending() > 0 {
+		e.exhaust() // what was released last is to be closed
+	}
 	if e.ring != nil {
-		if e.pending() > 0 {
-			e.enter(enterSubmit, 0, 0) // closes what was released last
-		}
 		e.ring.Close()
 	}
 	if e.batch.arena != nil {
