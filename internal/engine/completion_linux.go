@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -263,7 +262,4 @@ func (e *completion) Close() {
 		uring.Unmap(e.batch.arena)
 	}
 	e.side.close(e)
-	if e.enabled {
-		runtime.UnlockOSThread()
-	}
 }

@@ -86,7 +86,8 @@ func (e *completion) pending() int {
 	return len(e.backlog) + e.ring.Queued()
 }
 
-// begin makes the calling thread the ring's, and makes the ring if there is none.
+// begin makes the calling thread the ring's, and makes the ring if there is none. The thread ends with the loop's goroutine,
+// as it is not to enter another ring: see uring.Aside.
 func (e *completion) begin() error {
 	if e.ring == nil {
 		if err := e.open(); err != nil {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"runtime"
 	"slices"
 	"time"
 
@@ -49,5 +48,4 @@ func (e *completion) Evacuate() {
 	if e.side.fd >= 0 {
 		e.side.ask(e)
 	}
-	runtime.UnlockOSThread()
 }
