@@ -103,7 +103,7 @@ func (f *life) checkClosed() {
 	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
 		f.w.fault("%v: what was written before it was there is given up", f)
 	}
-	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) {
+	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.w.l.failing > 0 { // a loop that waits for its engine ends it late
 		return
 	}
 	if d := f.w.k.Now() - f.peer.LastRead(); d < f.w.s.limits.WriteTimeout-slack {
