@@ -109,6 +109,9 @@ func (w *world) chance(n int) bool { return w.rng.IntN(n) == 0 }
 
 func (w *world) among(d ...time.Duration) time.Duration { return d[w.rng.IntN(len(d))] }
 
+// patience is for how long a seed may take, which mostly takes milliseconds.
+const patience = 20 * time.Second
+
 // simulate plays a seed, with all its goroutines in a bubble.
 func simulate(t *testing.T, name string, seed uint64) (err error) {
 	defer func() {
@@ -116,6 +119,8 @@ func simulate(t *testing.T, name string, seed uint64) (err error) {
 			err = fmt.Errorf("%v", v)
 		}
 	}()
+	stuck := time.AfterFunc(patience, func() { panic(fmt.Sprintf("%s: seed %d does not end", t.Name(), seed)) })
+	defer stuck.Stop()
 	synctest.Test(t, func(*testing.T) { err = play(name, seed) })
 	return err
 }

@@ -25,7 +25,7 @@ import (
 
 // The tests: most changes are found by the quick ones.
 const (
-	quick    = "go test -short -timeout 1m {overlay} . ./internal/engine"
+	quick    = "go test -short -failfast -timeout 1m {overlay} . ./internal/engine"
 	thorough = "go test -timeout 10m {overlay} . ./internal/engine ./scenarios"
 )
 
