@@ -33,7 +33,19 @@ func (w *world) settle() {
 
 // wakeAfter has the loop come back after d, so that what waits for that time goes on then.
 func (w *world) wakeAfter(d time.Duration) {
-	w.k.After(d, func() { w.l.engine.Wake() })
+	w.k.After(d, w.wake)
+}
+
+// wake has a loop come back.
+func (w *world) wake() { w.s.loops[0].engine.Wake() }
+
+// orderAll gives orders to those whose turn it is.
+func (w *world) orderAll() {
+	for i := 0; i < len(w.lives); i++ {
+		if b := w.lives[i].block; b != nil {
+			b.order()
+		}
+	}
 }
 
 // A blocker is the handler of a life whose user's code waits: Blocking, with a function that does what it is ordered to.
@@ -81,7 +93,7 @@ func (b *blocker) settled() {
 		b.planned = true
 		w.k.After(time.Duration(w.rng.IntN(3)*w.rng.IntN(3000))*time.Microsecond, func() {
 			b.due = true
-			w.l.engine.Wake()
+			w.wake()
 		})
 	}
 	now := time.Now()

@@ -159,6 +159,21 @@ func (f *life) Opened(c *Conn) error {
 	}
 	if f.piped != nil {
 		a := f.piped
+		if a.c.loop != c.loop {
+			if !f.joined { // and nobody else is to have its input meanwhile
+				c.Pause()
+				f.paused = true
+				err := a.c.Do(func() {
+					a.paused, f.paused, a.joined, f.joined = false, false, true, true
+					Pipe(a.c, c)
+				})
+				if err != nil {
+					f.closing = true
+					return io.EOF
+				}
+			}
+			return nil
+		}
 		if a.closed == 0 && !a.aborted && !a.closing || w.chance(2) {
 			a.paused, a.joined, f.joined = false, true, true
 			Pipe(a.c, c)
