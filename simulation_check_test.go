@@ -97,7 +97,10 @@ func (f *life) checkClosed() {
 			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
 		}
 	}
+	lim := &f.w.s.limits
 	switch {
+	case errors.Is(f.err, errAnswers) && lim.QueueLimit-lim.HighWater > 5*lim.ReadBuffer+handshakeInput:
+		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
 		f.w.fault("%v: it has not waited for a port", f)
 	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
