@@ -16,6 +16,9 @@ import (
 func (w *world) before() {
 	w.begun = w.k.Now()
 	for _, f := range w.lives {
+		if len(w.closings) > 0 && f.peer != nil {
+			f.beforeLeaving()
+		}
 		if f.peer != nil && f.closed == 0 {
 			f.heard = max(f.peer.LastSent(), f.peer.LastTaken())
 		}
@@ -34,6 +37,11 @@ func (w *world) mostQueued() int {
 
 // check looks at what must hold after every turn.
 func (w *world) check(l *loop) {
+	if len(w.closings) > 0 {
+		for _, f := range w.lives {
+			f.checkLeaving()
+		}
+	}
 	for line := range l.conns.All() {
 		c := connOf(line)
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {

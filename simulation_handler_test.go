@@ -48,6 +48,9 @@ type life struct {
 	secure     bool     // it is dialled over TLS
 	bulk       bool     // its peers send much
 	closed     int
+	gone       bool  // it was looked at since Shutdown has closed it
+	ready      bool  // when the turn began, there was input
+	received   int64 // until then
 	err        error
 	closedAt   time.Duration
 	timedOut   bool          // its idle timeout is over, and was looked at
