@@ -53,6 +53,7 @@ type blocker struct {
 	f       *life
 	h       *BlockingHandler
 	orders  chan func(conn net.Conn, r *bufio.Reader) (over bool, err error)
+	conn    net.Conn
 	serving bool   // the function runs
 	busy    string // what it is in the midst of, or empty
 	planned bool   // it is to get an order
@@ -75,7 +76,7 @@ func (b *blocker) serve(conn net.Conn, r *bufio.Reader) error {
 	if b.serving {
 		b.f.w.fault("%v: its function is called while it runs", b.f)
 	}
-	b.serving = true
+	b.serving, b.conn = true, conn
 	defer func() { b.serving, b.busy = false, "" }()
 	for do := range b.orders {
 		over, err := do(conn, r)
@@ -107,6 +108,9 @@ func (b *blocker) settled() {
 
 // order has b do something, if it is its turn.
 func (b *blocker) order() {
+	if b.serving && b.busy != "" {
+		b.disturb()
+	}
 	if !b.due || !b.serving || b.busy != "" {
 		return
 	}
@@ -211,6 +215,33 @@ func (b *blocker) order() {
 		})
 	}
 	b.settled()
+}
+
+// disturb does what another goroutine may do to b's connection, which is in the midst of something.
+func (b *blocker) disturb() {
+	w := b.f.w
+	if b.closed || w.calm && b.f.closed > 0 {
+		return
+	}
+	switch w.rng.IntN(40) {
+	case 0:
+		b.readUntil = w.deadline()
+		b.conn.SetReadDeadline(b.readUntil)
+	case 1:
+		b.writeUntil = w.deadline()
+		b.conn.SetWriteDeadline(b.writeUntil)
+	case 2:
+		if w.chance(4) {
+			b.closed, b.f.closing = true, true
+			b.conn.Close()
+		}
+	default:
+		return
+	}
+	w.settle()
+	if b.closed && b.busy != "" {
+		w.fault("%v: its %s outlasts Close", b.f, b.busy)
+	}
 }
 
 // deadline returns one that comes, is over, or is none.
