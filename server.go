@@ -70,7 +70,10 @@ type Server struct {
 	HighWater, LowWater int
 
 	// QueueLimit is how many bytes the queue may hold at all: a Write beyond it takes nothing and says ErrQueueFull. It is
-	// at least HighWater. 0: 1 MiB, or four times HighWater if that is more.
+	// at least HighWater. Three things can come on top, and no more than this: 16 KiB that the engine "uring" had handed to the
+	// kernel and that the kernel gave back; over TLS, what encryption adds to 64 KiB, and the answers that TLS itself owes the
+	// peer, HighWater and what one turn brings; and what a Pipe splices, 256 KiB. 0: 1 MiB, or four times HighWater if that is
+	// more.
 	QueueLimit int
 
 	// IdleTimeout ends a connection with ErrIdle when nothing was received or sent for so long: in order if everything
