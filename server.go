@@ -11,6 +11,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -206,6 +207,10 @@ func (s *Server) resolve() (limits, error) {
 	if l.LowWater >= l.HighWater || l.HighWater > l.QueueLimit {
 		return l, fmt.Errorf("switchboard: Server.LowWater, HighWater and QueueLimit are %d, %d and %d: must rise",
 			l.LowWater, l.HighWater, l.QueueLimit)
+	}
+	if l.Engine != "auto" && l.Engine != "uring" && !slices.Contains(Engines(), l.Engine) { // what lacks for uring is told later
+		return l, fmt.Errorf("switchboard: Server.Engine is %q: the engines of this system are auto, %s", l.Engine,
+			strings.Join(Engines(), ", "))
 	}
 	if n := rawio.Descriptors(); n > 0 {
 		l.pipes = n / spliceShare / 2
