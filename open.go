@@ -14,16 +14,14 @@ import (
 	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
-// Adopt serves a connection with h that another library has made or accepted, on the quietest loop. nc must have a
-// descriptor, as a *net.TCPConn or *net.UnixConn has. Adopt takes nc over: when it returns without an error nc is closed,
-// and the connection lives on. ahead is what was read from nc and is still to be handled: h is offered it first. Adopt
-// does not keep it.
+// Adopt serves a connection that another library has opened, on the loop with the fewest connections. nc must have a
+// descriptor, as a *net.TCPConn and a *net.UnixConn have. After success Adopt has closed nc and owns the connection. ahead
+// are bytes that were read from nc and not handled; they are offered to h first. Adopt copies them.
 //
-// With a config the connection speaks TLS as a client from now on, as that of DialTLS does: what a proxy has connected.
-// Then ahead must be empty, and config must say whom to verify.
+// With a config the connection speaks TLS as a client, as that of DialTLS does. Then ahead must be empty, and config must
+// have a ServerName or InsecureSkipVerify.
 //
-// The connection counts as a dialled one, and h is told like that of Dial: Opened, if it is an Opener, and then its input.
-// Any goroutine may call it.
+// The connection counts as dialled, and h gets the calls of a dialled connection. Any goroutine may call it.
 func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler) (*Conn, error) {
 	if h == nil {
 		return nil, errors.New("switchboard: adopt: no handler")
