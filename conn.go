@@ -85,7 +85,7 @@ type extra struct {
 	config  *tls.Config                // of an accepted connection, if it is not Server.TLSConfig
 	tls     atomic.Pointer[encryption] // nil without TLS, and before a client has begun it
 	holds   atomic.Int32               // of Hold, that are not released
-	looks   int                        // how often it was looked for input before a timeout
+	looks   int32                      // how often it was looked for input before a timeout
 
 	begun int64 // the tick after that at which a message began which is not complete, 0 if there is none or it may take any time
 	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
