@@ -35,8 +35,9 @@ func mannerOf(err error) manner {
 	return failure
 }
 
-// CloseWrite ends the output: what was written is sent, and then the peer reads the end of input (shutdown(2), SHUT_WR).
-// Reading goes on. When the peer has ended its side as well, the connection is over. Any goroutine may call it.
+// CloseWrite ends the output of c: after everything that was written, the peer reads the end of input, as after
+// shutdown(2) with SHUT_WR. Reading goes on. When the peer ends its output too, the connection ends. Any goroutine may
+// call it.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	if c.out&(closed|noOutput) != 0 || c.ending != nil {
@@ -48,17 +49,18 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Close ends the connection in order: what was written is sent, the peer reads the end of input, and when it has ended
-// its side too, or Server.LingerTimeout is over, the connection is gone and Handler.Closed called. Until then what the
-// peer still sends is dropped: to close a socket on unread input would be a reset, which can cost the peer the last of
-// what it was sent. The handler gets no more Data. A second Close does nothing. Any goroutine may call it.
+// Close ends c in order. Everything that was written is sent, then the peer reads the end of input. The connection ends,
+// and Handler.Closed is called, when the peer has closed its side too, or after Server.LingerTimeout. Input that arrives
+// until then is dropped: closing a socket with unread input makes the system send a reset, and the peer could lose the
+// last of the output. The handler gets no more Data. Close does not wait, and always returns nil. Further calls do
+// nothing. Any goroutine may call it.
 func (c *Conn) Close() error {
 	c.end(nil)
 	return nil
 }
 
-// Abort ends the connection at once: what is queued is dropped and the peer gets a reset. Handler.Closed is told
-// ErrAborted. Any goroutine may call it.
+// Abort ends c at once: queued output is dropped and the peer gets a reset. Handler.Closed gets ErrAborted. Any goroutine
+// may call it.
 func (c *Conn) Abort() { c.drop(ErrAborted) }
 
 // end ends c because of err, which may be nil, once what was written is sent. The handler will be told err.
@@ -256,6 +258,7 @@ func (c *Conn) finish(err error) {
 	}
 	l.deadlines.Stop(&c.deadline)
 	c.stopTimers()
+	c.abortTarget()
 	c.mu.Lock() // for whoever looks at the descriptor
 	l.engine.Release(&c.line)
 	c.mu.Unlock()
@@ -292,10 +295,10 @@ func (c *Conn) tellClosed(err error) {
 	}
 }
 
-// Ends counts connections by why they ended.
+// Ends counts the connections that have ended, by reason.
 type Ends struct {
 	Orderly   int64 // both sides ended, or Close
-	Idle      int64 // ErrIdle, ErrHalfClosed
+	Idle      int64 // ErrIdle, ErrHalfClosed, ErrMessageTimeout
 	Stalled   int64 // ErrStalled
 	Panics    int64 // a *PanicError
 	Invalid   int64 // ErrTooLong, ErrBadCount, io.ErrUnexpectedEOF
@@ -316,7 +319,7 @@ func (e *Ends) add(err error) {
 	switch {
 	case (is(syscall.ECONNRESET) || is(syscall.EPIPE) || is(syscall.ETIMEDOUT)) && !is(ErrPiped): // first, as most failures are that
 		e.Reset++
-	case is(ErrIdle), is(ErrHalfClosed):
+	case is(ErrIdle), is(ErrHalfClosed), is(ErrMessageTimeout):
 		e.Idle++
 	case is(ErrStalled):
 		e.Stalled++
@@ -324,10 +327,10 @@ func (e *Ends) add(err error) {
 		e.Panics++
 	case is(ErrTooLong), is(ErrBadCount), is(io.ErrUnexpectedEOF):
 		e.Invalid++
-	case is(ErrAborted), is(ErrServerClosed):
-		e.Aborted++
 	case is(ErrPiped):
 		e.Piped++
+	case is(ErrAborted), is(ErrServerClosed):
+		e.Aborted++
 	default:
 		e.Failed++
 	}
