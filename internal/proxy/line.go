@@ -23,6 +23,10 @@ type line struct {
 	tried  []*target         // that did not answer
 	joined bool
 	gone   bool // the client is
+
+	// Under the mu of lines.
+	before, after *line
+	answers       *switchboard.Conn // to target, from when they are joined
 }
 
 // redial is after how long a client for which there was no descriptor is tried again.
@@ -83,6 +87,7 @@ func (ln *line) Leaving(*switchboard.Conn) {
 // Close implements switchboard.Handler.
 func (ln *line) Closed(*switchboard.Conn, error) {
 	ln.gone = true
+	ln.proxy.lines.remove(ln)
 	if ln.back != nil {
 		ln.back.Abort()
 	}
@@ -99,6 +104,7 @@ func (b *backend) Opened(back *switchboard.Conn) error {
 		return switchboard.ErrAborted
 	}
 	ln.joined, ln.back, ln.tried = true, nil, nil
+	ln.proxy.lines.join(ln, back)
 	if ln.socket != nil {
 		gateway{ln.proxy}.open(ln, back)
 		return nil
