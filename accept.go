@@ -21,6 +21,7 @@ type listener struct {
 	line   engine.Listener // the first field, see listenerOf; its descriptor is in nobody's poller but ours
 	server *Server
 	loop   *loop
+	number uint32 // in the order of their beginning
 	addr   net.Addr
 	tls    *tls.Config  // nil: its connections speak no TLS
 	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of
@@ -78,8 +79,8 @@ func copyOf(l net.Listener) (*listener, error) {
 
 // serve accepts until end is called. The descriptor is its caller's again when it returns.
 func (s *Server) serve(ln *listener) error {
-	if s.Accept == nil {
-		return errors.New("switchboard: Server.Accept is nil: nobody to serve connections")
+	if s.Accept == nil && s.Handler == nil {
+		return errors.New("switchboard: Server.Handler and Server.Accept are nil: set one to serve connections")
 	}
 	if err := checkTLS(ln.tls); err != nil {
 		return err
@@ -88,7 +89,8 @@ func (s *Server) serve(ln *listener) error {
 	if err != nil {
 		return err
 	}
-	ln.server, ln.loop = s, loops[int(s.next.Add(1)-1)%len(loops)]
+	ln.server, ln.number = s, s.next.Add(1)-1
+	ln.loop = loops[int(ln.number)%len(loops)]
 	ln.burst, ln.failed = 1, make(chan error, 1)
 	ln.again = &Timer{l: ln.loop, f: ln.look}
 	if ln.tcp() {
@@ -105,6 +107,9 @@ func (s *Server) serve(ln *listener) error {
 		return ErrServerClosed
 	}
 	defer s.dismiss(ln)
+	if s.Listening != nil {
+		s.Listening(ln.addr)
+	}
 	if !ln.loop.give(task{f: ln.resume}) {
 		return ErrServerClosed
 	}
@@ -150,7 +155,7 @@ func (ln *listener) stop() {
 	} else {
 		ln.server.paused.Add(-1)
 	}
-	ln.again.Stop()
+	ln.again.stop()
 	ln.closed = true
 }
 
@@ -178,7 +183,7 @@ func (ln *listener) pause(d time.Duration) {
 	ln.server.paused.Add(1)
 	ln.loop.count.AcceptPauses++
 	if d > 0 {
-		ln.again.Reset(d)
+		ln.again.start(d)
 	} else if ln.server.accepted.Load() < int64(ln.server.limits.MaxConns) {
 		ln.resume() // the connection that made room went before anybody could know that it is waited for
 	}
@@ -186,9 +191,9 @@ func (ln *listener) pause(d time.Duration) {
 
 // watch has the timer fire when a foreign listener is to be looked at.
 func (ln *listener) watch() {
-	ln.again.Stop()
+	ln.again.stop()
 	if ln.check != nil {
-		ln.again.Reset(checkEvery)
+		ln.again.start(checkEvery)
 	}
 }
 
@@ -288,7 +293,7 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 	}
 	if ln.short {
 		ln.short = false
-		s.logger().Info("accepting goes on", "address", ln.addr, "active", s.active.Load())
+		s.logger().Warn("accepting goes on", "address", ln.addr, "active", s.active.Load())
 	}
 	if c := ln.admit(fd, peer); c.loop == ln.loop {
 		c.open()
@@ -339,7 +344,7 @@ func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
 // open begins an accepted connection on its loop.
 func (c *Conn) open() {
 	l := c.loop
-	l.conns.Add(&c.line)
+	l.enter(c)
 	if l.server.stopping.Load() && !c.isLastGuest() {
 		c.finish(ErrServerClosed)
 		return
@@ -365,12 +370,15 @@ func (c *Conn) welcome() {
 			c.refused(c.endedFor())
 		}
 	}()
-	ok := l.call(c, func() { h, err = l.server.Accept(c) })
+	ok := true
+	if accept := l.server.Accept; accept != nil {
+		ok = l.call(c, func() { h, err = accept(c) })
+	}
 	exited = false
 	if !ok {
 		err = c.endedFor() // it panicked
-	} else if h == nil && err == nil {
-		err = errors.New("switchboard: Server.Accept returned no handler")
+	} else if err == nil {
+		h, err = l.server.suits(c, h)
 	}
 	if err != nil {
 		c.turnAway(err)
@@ -383,6 +391,24 @@ func (c *Conn) welcome() {
 		p.before = h
 	}
 	c.opened()
+}
+
+// suits returns the handler that serves c after Accept returned h.
+func (s *Server) suits(c *Conn, h Handler) (Handler, error) {
+	if h == nil {
+		h = s.Handler
+	}
+	if h == nil && c.isJoining() {
+		h = DataFunc(func(_ *Conn, p []byte) (int, error) { return len(p), nil })
+	}
+	if h == nil {
+		return nil, errors.New("switchboard: Server.Accept returned no handler, and Server.Handler is nil")
+	}
+	err := c.loop.limits.check(h)
+	if err != nil && s.misfit.CompareAndSwap(false, true) {
+		s.logger().Error("a handler from Accept cannot serve", "handler", fmt.Sprintf("%T", h), "error", err)
+	}
+	return h, err
 }
 
 // opened has c served by its handler from here on.

@@ -100,7 +100,7 @@ func (h *BlockingHandler) Data(c *Conn, p []byte) (int, error) {
 	st.seen = false
 	if len(st.in.B)-st.at >= c.loop.limits.HighWater {
 		st.paused = true
-		c.Pause()
+		c.pause()
 	}
 	st.rouse()
 	return len(p), nil

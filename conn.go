@@ -77,6 +77,7 @@ type extra struct {
 	untaken int                      // bytes that the kernel held for the peer when that was last looked at
 	dial    *dialing                 // nil once connected
 	current target                   // that dial is connecting to
+	target  *Conn                    // of DialPipe, until it is joined with c
 	stream  *stream                  // of Blocking
 	timers  *Timer                   // of After, that run
 	inflow  atomic.Pointer[inflow]
@@ -85,6 +86,7 @@ type extra struct {
 	holds   atomic.Int32               // of Hold, that are not released
 	looks   int                        // how often it was looked for input before a timeout
 
+	begun int64 // the tick after that at which a message began which is not complete, 0 if there is none or it may take any time
 	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
 	heard int64 // the tick of the last input after it failed, or of the failure
 	pause int64 // ticks until it is looked again whether the peer has acknowledged all
@@ -205,11 +207,21 @@ func netAddr(p rawio.Peer, path string) net.Addr {
 	return addr
 }
 
-// Value returns what SetValue put, nil before that. Both belong to the loop.
+// Value returns what SetValue stored, nil before that. The function Value returns it with its type. It belongs to the loop.
 func (c *Conn) Value() any { return c.value }
 
-// SetValue puts something of the user's own into c.
-func (c *Conn) SetValue(v any) { c.value = v }
+// SetValue stores a value of the user's own in c. It belongs to the loop.
+func (c *Conn) SetValue(v any) {
+	c.checkLoop("Conn.SetValue")
+	c.value = v
+}
+
+// Value returns what SetValue stored in c if it is a T, else the zero T: switchboard.Value[*session](c). It belongs to the
+// loop.
+func Value[T any](c *Conn) T {
+	v, _ := c.value.(T)
+	return v
+}
 
 // Handler returns the handler that serves c. It belongs to the loop.
 func (c *Conn) Handler() Handler { return c.handler }
@@ -217,6 +229,11 @@ func (c *Conn) Handler() Handler { return c.handler }
 // SetHandler puts another handler in charge of what follows: a protocol that changes to another one in the middle, or
 // Pipe. What the one before left unconsumed is offered to the new one. It belongs to the loop.
 func (c *Conn) SetHandler(h Handler) {
+	c.checkLoop("Conn.SetHandler")
+	c.setHandler(h)
+}
+
+func (c *Conn) setHandler(h Handler) {
 	c.stopSplicing()
 	c.mu.Lock() // for the watch; whoever else looks is on the loop
 	c.handler = h

@@ -72,6 +72,9 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 	if h == nil {
 		return nil, errors.New("switchboard: dial: no handler")
 	}
+	if err := l.limits.check(h); err != nil {
+		return nil, err
+	}
 	if s.stopping.Load() {
 		return nil, ErrServerClosed
 	}
@@ -102,7 +105,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 // beginDial begins a dialled connection on its loop, before anything else that the loop is told of it.
 func (c *Conn) beginDial() {
 	d := c.extra().dial
-	c.loop.conns.Add(&c.line)
+	c.loop.enter(c)
 	c.state = stateConnecting
 	if c.Server().stopping.Load() {
 		c.finish(ErrServerClosed)
@@ -289,7 +292,7 @@ func (c *Conn) connect(t target) error {
 			c.extra().dial.short = errno
 		}
 		k.Close(fd)
-		c.After(retry, func() { c.tryAgain(t) })
+		c.after(retry, func() { c.tryAgain(t) })
 		return nil
 	}
 	k.Close(fd)
@@ -338,7 +341,7 @@ func (c *Conn) connected(errno syscall.Errno) {
 		c.loop.engine.Release(&c.line)
 		c.mu.Unlock()
 		if errno == errSelf {
-			c.After(time.Millisecond, func() { c.tryAgain(t) })
+			c.after(time.Millisecond, func() { c.tryAgain(t) })
 			return
 		}
 		more.dial.tried(t, os.NewSyscallError("connect", rawio.Error(errno)))

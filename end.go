@@ -255,6 +255,7 @@ func (c *Conn) finish(err error) {
 	}
 	l.deadlines.Stop(&c.deadline)
 	c.stopTimers()
+	c.abortTarget()
 	c.mu.Lock() // for whoever looks at the descriptor
 	l.engine.Release(&c.line)
 	c.mu.Unlock()
@@ -294,7 +295,7 @@ func (c *Conn) tellClosed(err error) {
 // Ends counts connections by why they ended.
 type Ends struct {
 	Orderly   int64 // both sides ended, or Close
-	Idle      int64 // ErrIdle, ErrHalfClosed
+	Idle      int64 // ErrIdle, ErrHalfClosed, ErrMessageTimeout
 	Stalled   int64 // ErrStalled
 	Panics    int64 // a *PanicError
 	Invalid   int64 // ErrTooLong, ErrBadCount, io.ErrUnexpectedEOF
@@ -312,7 +313,7 @@ func (e *Ends) add(err error) {
 	}
 	var panicked *PanicError
 	switch is := func(target error) bool { return errors.Is(err, target) }; {
-	case is(ErrIdle), is(ErrHalfClosed):
+	case is(ErrIdle), is(ErrHalfClosed), is(ErrMessageTimeout):
 		e.Idle++
 	case is(ErrStalled):
 		e.Stalled++
@@ -320,12 +321,12 @@ func (e *Ends) add(err error) {
 		e.Panics++
 	case is(ErrTooLong), is(ErrBadCount), is(io.ErrUnexpectedEOF):
 		e.Invalid++
+	case is(ErrPiped):
+		e.Piped++
 	case is(syscall.ECONNRESET), is(syscall.EPIPE), is(syscall.ETIMEDOUT):
 		e.Reset++
 	case is(ErrAborted), is(ErrServerClosed):
 		e.Aborted++
-	case is(ErrPiped):
-		e.Piped++
 	default:
 		e.Failed++
 	}

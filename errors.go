@@ -26,6 +26,9 @@ var (
 	// ErrIdle ends a connection on which nothing moved for Server.IdleTimeout.
 	ErrIdle = errors.New("switchboard: nothing was received or sent within the idle timeout")
 
+	// ErrMessageTimeout ends a connection whose peer did not complete a message within Server.MessageTimeout.
+	ErrMessageTimeout = errors.New("switchboard: the message was not complete within the message timeout")
+
 	// ErrHalfClosed ends a connection whose peer ended its output, and on which nothing moved since for
 	// Server.HalfCloseTimeout.
 	ErrHalfClosed = errors.New("switchboard: nothing moved within the half-close timeout after the peer had ended its output")
@@ -36,7 +39,8 @@ var (
 	// ErrStalled ends a connection whose peer took nothing for Server.WriteTimeout though output waited.
 	ErrStalled = errors.New("switchboard: the peer took nothing within the write timeout")
 
-	// ErrTooLong ends a connection of Frames that would need more than Server.InputLimit bytes for one message.
+	// ErrTooLong ends a connection of Frames whose message is not complete within Server.InputLimit bytes. The error that
+	// wraps it has both numbers.
 	ErrTooLong = errors.New("switchboard: the message is longer than the input limit")
 
 	// ErrBadCount ends a connection whose handler said that it consumed more than it was offered, or less than nothing.

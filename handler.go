@@ -15,7 +15,7 @@ type Handler interface {
 	// which is ErrBadCount, and a panic. p must not be modified beyond what was consumed.
 	Data(c *Conn, p []byte) (n int, err error)
 
-	// Close tells, exactly once, that the connection is gone: nil after an orderly end, else why. An error that is
+	// Closed tells, exactly once, that the connection is gone: nil after an orderly end, else why. An error that is
 	// ErrUnsent as well says that bytes which Write took were not sent.
 	Closed(c *Conn, err error)
 }
@@ -57,5 +57,5 @@ type DataFunc func(c *Conn, p []byte) (n int, err error)
 // Data calls f.
 func (f DataFunc) Data(c *Conn, p []byte) (int, error) { return f(c, p) }
 
-// Close does nothing.
+// Closed does nothing.
 func (f DataFunc) Closed(*Conn, error) {}

@@ -32,10 +32,10 @@ type loop struct {
 	arrived    engine.FIFO[*Conn]
 	expired    engine.FIFO[expirer]
 	doubted    engine.FIFO[*Conn]
-	spares     []*inflow // kernel pipes for the next Pipe that is fast
-	conns      engine.Table
-	deadlines  wheel.Wheel // of connections
-	timers     wheel.Wheel // of After, and of listeners
+	spares     []*inflow    // kernel pipes for the next Pipe that is fast
+	conns      engine.Table // changed under connsMu
+	deadlines  wheel.Wheel  // of connections
+	timers     wheel.Wheel  // of After, and of listeners
 	handshakes handshakes
 	count      Stats
 	yield      bool          // goroutines were set going, which may need the loop's processor
@@ -49,6 +49,7 @@ type loop struct {
 	cipher []byte // encrypted
 
 	// Anybody's.
+	connsMu sync.Mutex
 	mu      sync.Mutex
 	given   []task  // by Do and the server
 	posted  []*Conn // connections to look at
@@ -179,6 +180,9 @@ func (l *loop) workOff() {
 		what := c.todo
 		c.todo = 0
 		if what&todoOffer != 0 && c.state == stateOpen { // before Drained, which may fill the queue again and again
+			if l.limits.MessageTimeout > 0 {
+				c.retimeMessage()
+			}
 			if c.in != nil && !c.stopped() {
 				c.offer(c.in.B)
 			} else {
@@ -343,9 +347,29 @@ func (l *loop) isDone() bool {
 	}
 }
 
+// enter adds a connection that begins to those of the loop.
+func (l *loop) enter(c *Conn) {
+	l.connsMu.Lock()
+	l.conns.Add(&c.line)
+	l.connsMu.Unlock()
+}
+
+// snapshot returns the connections of the loop. Any goroutine may call it.
+func (l *loop) snapshot() []*Conn {
+	l.connsMu.Lock()
+	defer l.connsMu.Unlock()
+	all := make([]*Conn, 0, l.conns.Len())
+	for line := range l.conns.All() {
+		all = append(all, connOf(line))
+	}
+	return all
+}
+
 // forget takes a connection that is gone out of the books.
 func (l *loop) forget(c *Conn) {
+	l.connsMu.Lock()
 	l.conns.Remove(&c.line)
+	l.connsMu.Unlock()
 	l.active.Add(-1)
 	if c.flags&dialled == 0 {
 		l.server.accepted.Add(-1)

@@ -16,12 +16,17 @@ var ErrPiped = errors.New("switchboard: the connection it was joined with has fa
 // call it for the connection that it is asked about. b may still be connecting, and either may be paused. If either is gone
 // already, the other ends with ErrPiped.
 func Pipe(a, b *Conn) {
+	a.checkLoop("Pipe")
+	join(a, b)
+}
+
+func join(a, b *Conn) {
 	if a.state == stateGone {
 		b.end(ErrPiped)
 		return
 	}
 	pipeTo(a, b)
-	join := func() {
+	back := func() {
 		if b.state == stateGone {
 			a.end(ErrPiped)
 		} else {
@@ -29,8 +34,8 @@ func Pipe(a, b *Conn) {
 		}
 	}
 	if b.loop == a.loop {
-		join()
-	} else if !b.loop.give(task{f: join}) {
+		back()
+	} else if !b.loop.give(task{f: back}) {
 		a.end(ErrPiped)
 	}
 }
@@ -40,7 +45,7 @@ func pipeTo(from, to *Conn) {
 	if p, ok := before.(*pipe); ok { // of another Pipe
 		before = p.before
 	}
-	from.SetHandler(&pipe{to: to, before: before})
+	from.setHandler(&pipe{to: to, before: before})
 	from.flags |= freeRunning // its input fills the other's queue, not its own
 	from.flags &^= paused     // from here on that is for the Pipe to say
 }
@@ -63,7 +68,7 @@ func (h *pipe) Data(c *Conn, p []byte) (int, error) {
 		return len(p), nil
 	}
 	if n < len(p) || h.to.Full() {
-		c.Pause() // until the other's Drained, which comes after this
+		c.pause() // until the other's Drained, which comes after this
 	}
 	h.spliceFrom(c, len(p))
 	return n, nil
@@ -78,9 +83,9 @@ func (h *pipe) InputEnded(*Conn, []byte) error {
 // Drained implements Drainer.
 func (h *pipe) Drained(c *Conn) {
 	if h.to.loop == c.loop {
-		h.to.Resume()
+		h.to.resume()
 	} else {
-		h.to.Do(h.to.Resume)
+		h.to.Do(h.to.resume)
 	}
 }
 

@@ -13,6 +13,11 @@ import (
 // Pause stops reading: the handler gets no Data until Resume, and the peer is slowed down by the system's own buffers. What
 // has come already is kept. It belongs to the loop.
 func (c *Conn) Pause() {
+	c.checkLoop("Conn.Pause")
+	c.pause()
+}
+
+func (c *Conn) pause() {
 	c.flags |= paused
 	c.later(0)
 }
@@ -20,6 +25,11 @@ func (c *Conn) Pause() {
 // Resume undoes Pause and offers the handler, after the method that called Resume has returned, what it had left. It
 // belongs to the loop.
 func (c *Conn) Resume() {
+	c.checkLoop("Conn.Resume")
+	c.resume()
+}
+
+func (c *Conn) resume() {
 	c.flags &^= paused
 	c.later(todoOffer)
 }
@@ -28,6 +38,7 @@ func (c *Conn) Resume() {
 // little to do with each other, so that two peers that both send a lot do not wait for each other for ever: the handler
 // then bounds what the input makes it write. It belongs to the loop.
 func (c *Conn) KeepReading() {
+	c.checkLoop("Conn.KeepReading")
 	c.flags |= freeRunning
 	c.later(0)
 }
@@ -48,6 +59,7 @@ func (c *Conn) Buffered() int {
 // p may be reused when Unread returns. It belongs to the loop, and must not be called in Handler.Data or
 // InputEnder.InputEnded.
 func (c *Conn) Unread(p []byte) {
+	c.checkLoop("Conn.Unread")
 	if len(p) > 0 {
 		b := buffer.Append(nil, p)
 		if c.in != nil {
@@ -186,6 +198,9 @@ func (c *Conn) offer(p []byte) {
 		all = n == 0
 	}
 	c.keep(p[used:])
+	if l.limits.MessageTimeout > 0 {
+		c.timeMessage(used > 0)
+	}
 	if err != nil {
 		c.end(orderly(err))
 	}

@@ -5,9 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,12 +20,21 @@ import (
 	"github.com/switchboard-go/switchboard/socket"
 )
 
-// A Server serves connections on event loops. Only Accept is needed to serve; its other fields are optional and must not
+// A Server serves connections on event loops. To serve it needs Handler or Accept; its other fields are optional and must not
 // change once it serves or dials. A Server must not be copied, and serves once: after Shutdown or Close it is over.
 type Server struct {
-	// Accept returns the handler of a new connection, or an error to refuse it: what Accept wrote to it is sent then, as
-	// far as the system takes it at once, and the connection is closed. It runs on the connection's loop and must not wait.
+	// Handler serves the accepted connections for which Accept returns no other handler.
+	Handler Handler
+
+	// Accept chooses the handler of a new connection; nil stands for Server.Handler. An error refuses the connection: what
+	// Accept has written is sent, and the connection is closed. Accept runs on the connection's loop and must not wait. A nil
+	// Accept has Handler serve every connection.
 	Accept func(c *Conn) (Handler, error)
+
+	// Listening is called with the address of each listener when it is ready, on the goroutine that called ListenAndServe,
+	// Serve or ServeSocket. If port 0 was asked for, it tells which one the system chose. It must return for connections to
+	// be accepted.
+	Listening func(addr net.Addr)
 
 	// Loops is the number of event loops. 0: as many as GOMAXPROCS says.
 	Loops int
@@ -76,6 +88,12 @@ type Server struct {
 	// IdleTimeout ends a connection with ErrIdle when nothing was received or sent for so long: in order if everything
 	// written was sent, else with a reset. 0: never.
 	IdleTimeout time.Duration
+
+	// MessageTimeout limits the time for one message. It ends a connection with ErrMessageTimeout and a reset when the handler
+	// has been offered the beginning of a message and has consumed nothing for so long, however often more bytes came. It
+	// does not run while the connection is paused or its output queue is full, and not for Blocking, which sets deadlines of
+	// its own. Over TLS a record that is not complete counts as a message. 0: no limit.
+	MessageTimeout time.Duration
 
 	// WriteTimeout ends a connection with ErrStalled when output waits and the peer takes none for so long. 0: one
 	// minute. Less than 0: never.
@@ -131,6 +149,7 @@ type Server struct {
 	isIdle    bool
 	splices   splices
 	kernel    engine.Kernel // nil: engine.System
+	misfit    atomic.Bool   // the log knows of a handler from Accept that cannot serve
 }
 
 type serverState uint8
@@ -146,6 +165,7 @@ const (
 type limits struct {
 	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit                           int
 	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive, HalfCloseTimeout time.Duration
+	MessageTimeout                                                                                                 time.Duration
 	Engine                                                                                                         string
 
 	pipes int // kernel pipes at most, for splicing
@@ -161,6 +181,7 @@ func (s *Server) resolve() (limits, error) {
 		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
 		HighWater:        cmp.Or(s.HighWater, 64<<10),
 		IdleTimeout:      s.IdleTimeout,
+		MessageTimeout:   s.MessageTimeout,
 		HalfCloseTimeout: s.HalfCloseTimeout,
 		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
 		LingerTimeout:    cmp.Or(s.LingerTimeout, 5*time.Second),
@@ -200,8 +221,7 @@ func ListenAndServe(address string, h Handler) error {
 	if h == nil {
 		return errors.New("switchboard: ListenAndServe: the handler is nil: nobody to serve connections")
 	}
-	s := &Server{Accept: func(*Conn) (Handler, error) { return h, nil }}
-	return s.ListenAndServe(address)
+	return (&Server{Handler: h}).ListenAndServe(address)
 }
 
 // ListenAndServe listens on an address as socket.CreateServer reads it ("127.0.0.1:7007", ":7007", "[::1]:7007", the
@@ -269,6 +289,9 @@ func (s *Server) run() ([]*loop, error) {
 	if s.limits, err = s.resolve(); err != nil {
 		return nil, err
 	}
+	if err := s.limits.check(s.Handler); err != nil {
+		return nil, err
+	}
 	s.trace = s.Trace
 	if s.limits.SlowCall > 0 {
 		s.watch = newWatch(s, s.limits.SlowCall)
@@ -305,6 +328,36 @@ func (s *Server) tellEngine() {
 		if name := l.engine.Name(); l.why != "" && name != told {
 			told = name
 			s.logger().Debug("the event loops' engine is chosen", "engine", name, "loop", l.number, "why", l.why)
+		}
+	}
+}
+
+// Addrs returns the addresses of the listeners, in the order in which they began. Any goroutine may call it.
+func (s *Server) Addrs() []net.Addr {
+	s.mu.Lock()
+	listeners := slices.SortedFunc(maps.Keys(s.listeners), func(a, b *listener) int { return cmp.Compare(a.number, b.number) })
+	s.mu.Unlock()
+	var addrs []net.Addr
+	for _, ln := range listeners {
+		addrs = append(addrs, ln.addr)
+	}
+	return addrs
+}
+
+// Conns iterates over the connections that the server has, accepted and dialled, those that still connect or shake hands
+// included. It is a snapshot: while the iteration runs connections may come, which it leaves out, and go. Any goroutine may
+// call it; what needs the loop of a connection goes into its Do.
+func (s *Server) Conns() iter.Seq[*Conn] {
+	return func(yield func(*Conn) bool) {
+		s.mu.Lock()
+		loops := s.loops
+		s.mu.Unlock()
+		for _, l := range loops {
+			for _, c := range l.snapshot() {
+				if !yield(c) {
+					return
+				}
+			}
 		}
 	}
 }

@@ -78,6 +78,7 @@ func (c *Conn) DialTLS(ctx context.Context, address string, config *tls.Config, 
 // It returns an error, and nothing changes, if config cannot do, or if c is not open or has TLS already. It belongs to the
 // loop.
 func (c *Conn) StartTLS(config *tls.Config) error {
+	c.checkLoop("Conn.StartTLS")
 	switch {
 	case c.marked(stopMark), c.state == stateGone:
 		return c.closedError("starttls")

@@ -38,10 +38,10 @@ func New(targets []Target, balance Balance, log *slog.Logger) (*Proxy, error) {
 // Close stops looking at targets that do not answer. Any goroutine may call it.
 func (p *Proxy) Close() { p.targets.close() }
 
-// Accept is for switchboard.Server: it begins to connect to a target, and the client's bytes wait in its socket until then.
+// Accept is for switchboard.Server: it begins to connect to a target.
 func (p *Proxy) Accept(c *switchboard.Conn) (switchboard.Handler, error) {
 	ln := p.newLine(c)
-	c.Pause()
+	c.Pause() // also while there is no target to be connected to
 	ln.connect()
 	return ln, nil
 }
