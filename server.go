@@ -85,6 +85,13 @@ type Server struct {
 	// at least HighWater. 0: 1 MiB, or four times HighWater if that is more.
 	QueueLimit int
 
+	// MemoryLimit bounds what all connections hold together, in bytes: input that is not consumed, output queues, what TLS
+	// needs, and what handlers add with Conn.CountMemory. Each loop has an equal share. When three quarters of it are held,
+	// the connections that hold more than the average are not read for a second; if that does not help, or all of the share
+	// is held, the heaviest end with ErrMemory and a reset. The heap needs about twice as much until the next collection, and
+	// package debug's SetMemoryLimit can bound that. 0: no limit. Else at least 1 MiB for each loop.
+	MemoryLimit int64
+
 	// IdleTimeout ends a connection with ErrIdle when nothing was received or sent for so long: in order if everything
 	// written was sent, else with a reset. 0: never.
 	IdleTimeout time.Duration
@@ -166,6 +173,7 @@ type limits struct {
 	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit                           int
 	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive, HalfCloseTimeout time.Duration
 	MessageTimeout                                                                                                 time.Duration
+	MemoryLimit                                                                                                    int64
 	Engine                                                                                                         string
 
 	pipes int // kernel pipes at most, for splicing
@@ -181,6 +189,7 @@ func (s *Server) resolve() (limits, error) {
 		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
 		HighWater:        cmp.Or(s.HighWater, 64<<10),
 		IdleTimeout:      s.IdleTimeout,
+		MemoryLimit:      s.MemoryLimit,
 		MessageTimeout:   s.MessageTimeout,
 		HalfCloseTimeout: s.HalfCloseTimeout,
 		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
@@ -199,6 +208,10 @@ func (s *Server) resolve() (limits, error) {
 		if v < 0 {
 			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
 		}
+	}
+	if least := int64(l.Loops) << 20; l.MemoryLimit != 0 && l.MemoryLimit < least {
+		return l, fmt.Errorf("switchboard: Server.MemoryLimit is %d: must be 0 or at least %d, which is 1 MiB for each loop",
+			l.MemoryLimit, least)
 	}
 	if l.QueueLimit > 1<<30 {
 		return l, fmt.Errorf("switchboard: Server.QueueLimit is %d: must not be more than 1 GiB", l.QueueLimit)

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
 )
@@ -38,11 +39,34 @@ func (w *world) check() {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
+	w.checkMemory()
 	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(w.l.spares) > 0 {
 		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(w.l.spares))
 	}
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
+	}
+}
+
+// checkMemory looks whether what connections hold is counted.
+func (w *world) checkMemory() {
+	held := int64(0)
+	for line := range w.l.conns.All() {
+		c := connOf(line)
+		held += int64(c.weight) * w.l.budget.unit
+		queued := c.Queued()
+		if c.out&(posted|inBatch) != 0 || c.todo&listed != 0 {
+			continue // it is looked at before long
+		}
+		if c.out&blocked != 0 && queued/buffer.Min == int(c.counted)/buffer.Min {
+			continue
+		}
+		if n := (c.holds(queued) + w.l.budget.unit - 1) / w.l.budget.unit; n != int64(c.weight) {
+			w.fault("%d units are held, %d counted, %d bytes queued", n, c.weight, queued)
+		}
+	}
+	if held != w.l.budget.held {
+		w.fault("connections are counted to hold %d bytes, and their loop %d", held, w.l.budget.held)
 	}
 }
 

@@ -168,6 +168,7 @@ func (w *world) build(name string) error {
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
 	}
+	s.MemoryLimit = 1 << 40 // all is counted, and nobody ended
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)

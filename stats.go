@@ -20,7 +20,10 @@ type Stats struct {
 	Waiting  int64 // functions given to Conn.Do that wait for their loop, now
 	Ends     Ends  // connections that are gone, by why
 
+	Memory int64 // bytes that connections hold, now, as Server.MemoryLimit counts them; 0 if it is 0
+
 	Pauses       int64 // times that a connection was not read for a while
+	MemoryPauses int64 // times that the connections which hold the most were not read, for want of memory
 	AcceptPauses int64 // times that accepting paused
 	Slow         int64 // calls of handlers that held their loop longer than Server.SlowCall
 
@@ -49,6 +52,8 @@ func (s *Server) Stats() Stats {
 		sum.Queued += st.Queued
 		sum.Waiting += st.Waiting
 		sum.Ends.sum(&st.Ends)
+		sum.Memory += st.Memory
+		sum.MemoryPauses += st.MemoryPauses
 		sum.Pauses += st.Pauses
 		sum.AcceptPauses += st.AcceptPauses
 		sum.Slow += st.Slow
