@@ -125,6 +125,9 @@ func (l *loop) turn() (more bool) {
 	l.takeGiven()
 	l.workOff()
 	l.advance()
+	if l.budget.due {
+		l.relieve()
+	}
 	if l.isEnded() {
 		return false
 	}
