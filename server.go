@@ -92,6 +92,14 @@ type Server struct {
 	// that a Pipe splices.
 	QueueLimit int
 
+	// MemoryLimit bounds the memory of all connections together, in bytes: input that is not consumed, output queues, what
+	// TLS needs, and what handlers add with Conn.CountMemory. Each loop has an equal share. When three quarters of a share
+	// are in use, the loop does not read the connections that hold more than the average for a second. If that does not
+	// help, or the whole share is in use, the heaviest connections end with ErrMemory and a reset. The heap needs about twice
+	// as much until the next collection; SetMemoryLimit of package debug bounds that. Zero means no limit. Any other value
+	// must be at least 1 MiB for each loop.
+	MemoryLimit int64
+
 	// IdleTimeout ends a connection with ErrIdle when no byte was received or sent for this time. The end is orderly if
 	// all output was sent, otherwise it is a reset. Zero means no limit.
 	IdleTimeout time.Duration
@@ -178,6 +186,7 @@ type limits struct {
 	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit                           int
 	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive, HalfCloseTimeout time.Duration
 	MessageTimeout                                                                                                 time.Duration
+	MemoryLimit                                                                                                    int64
 	Engine                                                                                                         string
 
 	pipes int // kernel pipes at most, for splicing
@@ -193,6 +202,7 @@ func (s *Server) resolve() (limits, error) {
 		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
 		HighWater:        cmp.Or(s.HighWater, 64<<10),
 		IdleTimeout:      s.IdleTimeout,
+		MemoryLimit:      s.MemoryLimit,
 		MessageTimeout:   s.MessageTimeout,
 		HalfCloseTimeout: s.HalfCloseTimeout,
 		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
@@ -211,6 +221,10 @@ func (s *Server) resolve() (limits, error) {
 		if v < 0 {
 			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
 		}
+	}
+	if least := int64(l.Loops) << 20; l.MemoryLimit != 0 && l.MemoryLimit < least {
+		return l, fmt.Errorf("switchboard: Server.MemoryLimit is %d: must be 0 or at least %d, which is 1 MiB for each loop",
+			l.MemoryLimit, least)
 	}
 	if l.QueueLimit > 1<<30 {
 		return l, fmt.Errorf("switchboard: Server.QueueLimit is %d: must not be more than 1 GiB", l.QueueLimit)

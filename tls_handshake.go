@@ -156,6 +156,7 @@ func (l *loop) stepHandshakes() {
 	if !h.begun {
 		h.begun = true
 		l.handshakes.places++
+		c.weigh(int(c.counted))
 	}
 	var input []byte
 	if c.in != nil {
