@@ -103,6 +103,11 @@ type Server struct {
 	// never.
 	KeepAlive time.Duration
 
+	// PlainReply returns what a client of a TLS listener is sent, in the clear, that does not speak TLS: net/http answers
+	// HTTP so. first is the first five bytes of the client, and valid until PlainReply returns. It runs on the
+	// connection's loop. nil, or no bytes: the connection ends without a word.
+	PlainReply func(first []byte) []byte
+
 	// SlowCall is how long a handler may hold its loop before a warning names it, also if it never returns. It is looked
 	// for four times in that time, so a call may be a quarter longer before it is seen. 0: 100 ms. Less than 0: no warnings.
 	SlowCall time.Duration

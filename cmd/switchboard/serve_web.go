@@ -102,7 +102,7 @@ func (w *webServing) run(cmd *cobra.Command) error {
 		handler = site.Log(os.Stdout, form, handler)
 	}
 	log := w.logger()
-	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter)}
+	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
 	return w.serveOnLoops(log, guest{
 		name: "web",
 		prepare: func(loops *switchboard.Server) {
