@@ -244,23 +244,7 @@ func (p *peer) handleAll() {
 		if wake {
 			p.resume()
 		}
-		for b := c.bytes(); len(b) > 0; {
-			size := 0
-			m.reset()
-			m.Parts, size = cutMessage(b, m.Parts)
-			b = b[size:]
-			s.mu.Lock()
-			ok := s.interpret(p, m)
-			if ok {
-				s.stats.Received++
-			} else {
-				s.stats.Filtered++
-			}
-			s.mu.Unlock()
-			if ok {
-				s.opt.Handler(s, m)
-			}
-		}
+		p.handleEach(c.bytes(), m)
 		c.free()
 		s.mu.Lock()
 	}

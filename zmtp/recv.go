@@ -297,8 +297,17 @@ func (s *Socket) hold(p *peer) bool {
 
 // handle calls the handler for the messages in b.
 func (p *peer) handle(b []byte) {
-	s := p.s
 	m := messages.Get().(*Message)
+	p.handleEach(b, m)
+	clear(m.Parts)
+	m.reset()
+	m.envelope = m.envelope[:0]
+	messages.Put(m)
+}
+
+// handleEach is handle with m for each message in turn.
+func (p *peer) handleEach(b []byte, m *Message) {
+	s := p.s
 	for len(b) > 0 {
 		size := 0
 		m.reset()
@@ -316,10 +325,6 @@ func (p *peer) handle(b []byte) {
 			s.opt.Handler(s, m)
 		}
 	}
-	clear(m.Parts)
-	m.reset()
-	m.envelope = m.envelope[:0]
-	messages.Put(m)
 }
 
 // Reply sends parts to the peer that m came from, without waiting: ErrWouldBlock if its queue is full, ErrUnreachable if it
