@@ -63,6 +63,10 @@ func (c *Conn) Close() error {
 // may call it.
 func (c *Conn) Abort() { c.drop(ErrAborted) }
 
+// Fail ends the connection because of err, as an error that a handler returns does: what was written is sent, and then the
+// peer gets a reset, so that it does not take what it has for the whole. Handler.Closed is told err. Any goroutine may call it.
+func (c *Conn) Fail(err error) { c.endHow(failure, err) }
+
 // end ends c because of err, which may be nil, once what was written is sent. The handler will be told err.
 func (c *Conn) end(err error) { c.endHow(mannerOf(err), err) }
 

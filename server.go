@@ -137,6 +137,11 @@ type Server struct {
 	// means no keep-alive.
 	KeepAlive time.Duration
 
+	// PlainReply returns what a client of a TLS listener is sent, in plaintext, when it does not speak TLS; net/http answers
+	// an HTTP request that way. first is the first five bytes of the client; it is valid until PlainReply returns. It runs on
+	// the loop of the connection. If it returns no bytes or is nil, the connection ends without an answer.
+	PlainReply func(first []byte) []byte
+
 	// SlowCall is how long a call of a handler may occupy its loop before a warning is logged that names the handler. The
 	// warning also comes if the call never returns. It may come a quarter of the time late. Zero means 100 ms; a negative
 	// value means no warnings.
