@@ -30,6 +30,25 @@ var (
 	errNoAnswer = &fault{kind: "no answer"}
 )
 
+// kindHTTP is an echo that is a response of HTTP.
+const kindHTTP = "this is HTTP"
+
+// refuses tells whether err says that the server will answer no message, however often it is tried: it answers in HTTP, or an
+// alert of TLS has refused the client.
+func refuses(err error) bool {
+	var f *fault
+	var op *net.OpError
+	return errors.As(err, &f) && f.kind == kindHTTP || errors.As(err, &op) && op.Op == "remote error"
+}
+
+// refuse ends the run with an error.
+func (r *run) refuse(err error) {
+	select {
+	case r.refusals <- err:
+	default: // it ends already
+	}
+}
+
 // differs is an echo that is not what was sent.
 func differs(at int64, got, want []byte) *fault {
 	i := 0
