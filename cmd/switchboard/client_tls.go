@@ -5,13 +5,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard/internal/bench"
 )
 
 // A clientTLS is what dial, bench and proxy are told about servers that speak TLS, in flags of one prefix.
@@ -114,7 +115,6 @@ func (c *clientTLS) load() (config *tls.Config, err error) {
 func (c *clientTLS) hinted(err error) error {
 	var hint string
 	var invalid x509.CertificateInvalidError
-	var op *net.OpError
 	switch {
 	case errors.As(err, new(tls.RecordHeaderError)):
 		hint = "it does not speak TLS"
@@ -124,7 +124,7 @@ func (c *clientTLS) hinted(err error) error {
 		hint = fmt.Sprintf("--%s-server-name NAME says whom to expect", c.prefix)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		hint = fmt.Sprintf("the server needs a new one; --%s-insecure trusts any", c.prefix)
-	case errors.As(err, &op) && op.Op == "remote error" && c.cert == "" && c.asked.Load():
+	case bench.IsTLSAlert(err) && c.cert == "" && c.asked.Load():
 		hint = fmt.Sprintf("it asked for a certificate: --%s-cert and --%[1]s-key show one", c.prefix)
 	default:
 		return err

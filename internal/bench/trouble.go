@@ -37,8 +37,19 @@ const kindHTTP = "this is HTTP"
 // alert of TLS has refused the client.
 func refuses(err error) bool {
 	var f *fault
+	return errors.As(err, &f) && f.kind == kindHTTP || IsTLSAlert(err)
+}
+
+// IsTLSAlert tells whether an error is, or wraps, an alert of TLS from the other side.
+func IsTLSAlert(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &f) && f.kind == kindHTTP || errors.As(err, &op) && op.Op == "remote error"
+	for errors.As(err, &op) {
+		if op.Op == "remote error" {
+			return true
+		}
+		err = op.Err
+	}
+	return false
 }
 
 // refuse ends the run with an error.

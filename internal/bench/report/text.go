@@ -16,8 +16,8 @@ func Text(w io.Writer, r *bench.Result) error {
 	if b := Banner(r); b != "" {
 		fmt.Fprintf(out, "*** %s\n\n", strings.Join(wrapped(strings.Fields(b), " ", columns-4), "\n    "))
 	}
-	first := strings.Fields(fmt.Sprintf("%s: %s", r.Address, Load(r)))
-	fmt.Fprintf(out, "%s\n\n", strings.Join(wrapped(first, " ", columns), "\n"))
+	parts := strings.Split(r.Address+": "+Load(r), ", ")
+	fmt.Fprintf(out, "%s\n\n", strings.Join(wrapped(parts, ", ", columns-1), ",\n"))
 	for _, l := range summary(r) {
 		figures := wrapped(l.figures, "   ", columns-15)
 		fmt.Fprintf(out, "  %-12s %s\n", l.name, strings.Join(figures, "\n"+strings.Repeat(" ", 15)))
