@@ -17,6 +17,8 @@ import (
 
 // A clientTLS is what dial, bench and proxy are told about servers that speak TLS, in flags of one prefix.
 type clientTLS struct {
+	command   string // whose flags these are
+	schemes   string // that it knows, in words
 	prefix    string
 	ca        string
 	name      string
@@ -30,6 +32,11 @@ type clientTLS struct {
 
 // addTo adds the flags to those of a command: --tls-ca with the prefix "tls", and so on.
 func (c *clientTLS) addTo(cmd *cobra.Command, prefix string) {
+	c.command, c.schemes = cmd.Name(), map[string]string{
+		"dial":  "HOST:PORT, tls://, udp://, ws://, wss://, zmq+TYPE:// and unix:",
+		"bench": "HOST:PORT, tls://, http://, https://, ws://, wss:// and unix:",
+		"proxy": "HOST:PORT, tls:// and unix:",
+	}[cmd.Name()]
 	c.prefix, c.set = prefix, pflag.NewFlagSet(prefix, pflag.ContinueOnError)
 	c.set.SortFlags = false
 	c.set.StringVar(&c.ca, prefix+"-ca", "", "`FILE` of certificates (PEM) to trust at tls://…, instead of the system's")
@@ -62,7 +69,7 @@ func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
 			err = fmt.Errorf("address %q: tls:// takes HOST:PORT", text)
 		}
 		if err != nil {
-			return nil, err
+			return nil, inTermsOf(c.command, c.schemes, err)
 		}
 		if !secure {
 			callees = append(callees, callee{address: to})

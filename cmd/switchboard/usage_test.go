@@ -40,7 +40,7 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve echo --queue-limit 2G", "try 4096"},
 		{"serve echo --write-timeout -1s", "cannot be negative"},
 		{"serve lines --max-line 1M", "--max-line 1M: --input-limit, 1M, must hold one"},
-		{"serve echo --listen udp://127.0.0.1:7", "dial --udp"},
+		{"serve echo --listen udp://127.0.0.1:7", "listen --udp"},
 		{"dial --frobnicate", "unknown flag: --frobnicate (see switchboard dial --help)"},
 		{"version now", "takes no argument"},
 	} {
