@@ -107,17 +107,27 @@ func (r *Result) picture() string {
 // rowMiddle returns where the middle of a server's row is in a panel whose top is y.
 func rowMiddle(y float64, row int) float64 { return y + panelHead + rowHeight*(float64(row)+0.5) }
 
+// most returns the largest cost in the picture, so that all panels have one scale. With a baseline it is at least 1.
+func (r *Result) most() float64 {
+	most := 0.0
+	if r.Baseline != "" {
+		most = 1
+	}
+	for _, s := range r.Servers {
+		for _, l := range s.Levels {
+			if l.representative() {
+				_, _, high := r.cost(l)
+				most = max(most, high)
+			}
+		}
+	}
+	return max(most, 1e-9)
+}
+
 // costs draws a panel of what a message costs under a number of connections.
 func (r *Result) costs(d *drawing, conns int, x, y float64) {
 	const width = panelWidth - valueWidth
-	most := 1.0
-	for _, s := range r.Servers {
-		if l := s.Level(conns); l.representative() {
-			_, _, high := r.cost(l)
-			most = max(most, high)
-		}
-	}
-	scale := width / (most * 1.05)
+	scale := width / (r.most() * 1.05)
 	d.text(x, y+20, " cmp-bold", "start", "%s", connections(conns))
 	bottom := y + panelHead + rowHeight*float64(len(r.Servers))
 	d.line("cmp-grid", x, y+panelHead, x, bottom)
@@ -126,7 +136,6 @@ func (r *Result) costs(d *drawing, conns int, x, y float64) {
 	}
 	for row, s := range r.Servers {
 		middle := rowMiddle(y, row)
-		d.line("cmp-grid", x, middle, x+width, middle)
 		l := s.Level(conns)
 		switch {
 		case l != nil && !l.representative():
@@ -135,6 +144,7 @@ func (r *Result) costs(d *drawing, conns int, x, y float64) {
 			d.text(x+6, middle+5, " cmp-note", "start", "not measured")
 		default:
 			low, mid, high := r.cost(l)
+			d.line("cmp-grid", x, middle, x+width, middle)
 			d.rect("cmp-spread", x+low*scale, middle-5, max((high-low)*scale, 1), 10)
 			fmt.Fprintf(d, "<circle class=\"cmp-dot\" cx=\"%.4g\" cy=\"%.4g\" r=\"4.5\"/>\n", x+mid*scale, middle)
 			d.text(x+panelWidth-6, middle+5, "", "end", "%.2f", mid)
