@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
@@ -323,89 +322,5 @@ func (c *Conn) tryAgain(t target) {
 		d := c.extra().dial
 		d.left = append([]target{t}, d.left...)
 		c.tryNext()
-	}
-}
-
-// connected takes from the engine how connecting has ended.
-func (c *Conn) connected(errno syscall.Errno) {
-	more, k := c.extra(), c.loop.kernel
-	if errno == 0 && more.current.path == "" {
-		errno = c.checkPeer()
-	}
-	if errno != 0 {
-		t := more.current
-		c.mu.Lock()
-		c.loop.engine.Release(&c.line)
-		c.mu.Unlock()
-		if errno == errSelf {
-			c.After(time.Millisecond, func() { c.tryAgain(t) })
-			return
-		}
-		more.dial.tried(t, os.NewSyscallError("connect", rawio.Error(errno)))
-		c.tryNext()
-		return
-	}
-	ahead, adopted := more.dial.ahead, more.dial.adopted
-	more.since, more.current = c.loop.clock(), target{}
-	if peer, path := k.PeerName(int(c.line.FD)); adopted {
-		// its address is known
-	} else if more.dial.isPath() {
-		more.setRemote(&net.UnixAddr{Name: path, Net: "unix"})
-	} else {
-		more.setRemote(netAddr(peer, ""))
-	}
-	c.mu.Lock()
-	c.out &^= blocked
-	c.mu.Unlock()
-	if c.encryption() != nil {
-		c.state = stateHandshaking
-		c.schedule()
-		c.shake()
-	} else {
-		c.dialDone()
-		if len(ahead) > 0 && c.state == stateOpen {
-			c.loop.Received(&c.line, ahead)
-		}
-	}
-	c.flush()
-}
-
-// errSelf is why a connection is tried again: it was one of a socket with itself.
-const errSelf = syscall.EALREADY
-
-// checkPeer tells what is wrong with a connection that seems to be there. A port of this machine that nobody listens on can be
-// the very one that the system chose for this end; then the socket is connected to itself (RFC 9293, section 3.5, simultaneous
-// open). That is a refused connection, and tried again, as the next port is another one.
-func (c *Conn) checkPeer() syscall.Errno {
-	const tries = 3
-	k, fd := c.loop.kernel, int(c.line.FD)
-	local, _ := k.LocalName(fd)
-	peer, _ := k.PeerName(fd)
-	if ap, _ := peer.AddrPort(); local != peer || !ap.IsValid() {
-		return 0
-	}
-	k.Reset(fd) // it would keep its port for a while, from who listens there
-	d := c.extra().dial
-	if d.selves++; d.selves < tries {
-		return errSelf
-	}
-	d.selves = 0
-	return syscall.ECONNREFUSED
-}
-
-// dialDone opens a dialled connection.
-func (c *Conn) dialDone() {
-	if more := c.extra(); more.dial != nil {
-		more.dial.done()
-		more.dial = nil
-	}
-	c.loop.count.Dialled++
-	c.opened()
-}
-
-// giveUp ends a connection that did not come about.
-func (c *Conn) giveUp(err error) {
-	if c.state < stateOpen {
-		c.finish(c.extra().dial.failure(err))
 	}
 }

@@ -171,9 +171,10 @@ const (
 	// acknowledged, in ticks.
 	resetAfter = 100
 
-	// resetQuiet is for how long the peer must have said nothing before the reset, if it was sent anything and has not ended its
-	// output, in ticks: many programs that cannot write read nothing more, and would lose what they were told.
-	resetQuiet = 50
+	// resetQuiet is for how long the peer must have sent and acknowledged nothing before the reset, if it was sent anything, in
+	// ticks. Its system has all by then, but a program that was not scheduled yet may ask for errors before it reads (nc), and
+	// one that cannot write may not read any more: both would lose what they were told.
+	resetQuiet = 200
 )
 
 // checkReset resets c, which has failed, when the peer's system has acknowledged all that was sent and the peer sends no more,
@@ -181,12 +182,12 @@ const (
 func (c *Conn) checkReset() {
 	more, l, fd := c.extra(), c.loop, int(c.line.FD)
 	now, left := l.clock(), l.kernel.Untaken(fd)
-	if c.flags&inputEnded == 0 && l.kernel.Ready(fd, engine.Read) != 0 {
+	if left > 0 || c.flags&inputEnded == 0 && l.kernel.Ready(fd, engine.Read) != 0 {
 		more.heard = now
 	}
 	late := l.limits.LingerTimeout < 0 || now-more.since >= ticks(l.limits.LingerTimeout)
 	taken := left == 0 || left < 0 && now-more.since >= resetAfter
-	quiet := c.Sent() == 0 || c.flags&inputEnded != 0 || now-more.heard >= resetQuiet
+	quiet := c.Sent() == 0 || now-more.heard >= resetQuiet
 	if late || taken && quiet {
 		l.kernel.Reset(fd)
 		c.finish(c.endedFor())

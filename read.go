@@ -131,7 +131,9 @@ func (l *loop) Received(line *engine.Line, p []byte) {
 	}
 	switch {
 	case c.flags&secured == 0:
-		c.take(p)
+		if !c.take(p) {
+			c.flush() // a Write of another goroutine may have filled the queue, and told nobody
+		}
 	case c.state == stateHandshaking:
 		c.receiveHandshake(p)
 	default:

@@ -130,7 +130,8 @@ type Server struct {
 	idle      chan struct{} // made by Shutdown or Close, closed when the last connection is gone
 	isIdle    bool
 	splices   splices
-	kernel    engine.Kernel // nil: engine.System
+	kernel    engine.Kernel            // nil: engine.System
+	elsewhere func(done func()) func() // nil, or says when a step of a handshake is done: for the simulator
 }
 
 type serverState uint8

@@ -9,6 +9,7 @@ import (
 
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
+	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
 // before remembers what the turn that is to begin must know.
@@ -22,7 +23,14 @@ func (w *world) before() {
 }
 
 // mostQueued is how many bytes a queue can have: what was in a batch comes back on top of what was written meanwhile.
-func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
+// With TLS there are its answers as well, and what encryption adds to a batch.
+func (w *world) mostQueued() int {
+	lim := &w.s.limits
+	if w.tls {
+		return lim.QueueLimit + 16<<10 + lim.HighWater + 4*lim.ReadBuffer + 4<<10
+	}
+	return lim.QueueLimit + 16<<10
+}
 
 // check looks at what must hold after every turn.
 func (w *world) check() {
@@ -31,10 +39,13 @@ func (w *world) check() {
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
+		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(w.l.list) == 0 && !w.l.left() {
+			w.fault("%v: %d bytes are kept, and it is read on", w.lifeOf(c), c.Buffered())
+		}
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
 			w.fault("%d bytes are queued, with a QueueLimit of %d", n, w.s.limits.QueueLimit)
 		}
-		if n := c.Buffered(); n > w.s.limits.InputLimit+4*w.s.limits.ReadBuffer && w.prompt {
+		if n := c.Buffered(); n > w.mostKept(c) && w.prompt {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
@@ -44,6 +55,20 @@ func (w *world) check() {
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
 	}
+}
+
+// mostKept is how many bytes of input c can have. Over TLS a record is known when it is whole, and before that there is the
+// handshake's input.
+func (w *world) mostKept(c *Conn) int {
+	lim := &w.s.limits
+	most := lim.InputLimit + 4*lim.ReadBuffer
+	switch {
+	case c.flags&secured == 0:
+		return most
+	case c.state == stateHandshaking:
+		return handshakeInput + 4*lim.ReadBuffer
+	}
+	return max(most, 2*handshakeInput) + tlsconn.MaxRecord // what came during the last step of the handshake, and before
 }
 
 const slack = 20 * time.Millisecond // what a byte takes from the peer, and the length of a tick
@@ -88,7 +113,7 @@ func (f *life) checkClosed() {
 
 // failure tells whether f's end is one that must not look like success to its peer.
 func (f *life) failure() bool {
-	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut
+	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut && !f.late
 }
 
 // checkEnd looks at what there is when nothing will ever happen any more.
@@ -113,6 +138,12 @@ func (w *world) checkEnd() {
 		if f.lostTheLast() {
 			w.fault("%v: it was closed in order, and a reset cost its peer the last of what was written", f)
 		}
+		if f.peer.Heard() == simkernel.Cut && f.err == nil && f.closed > 0 && f.piped == nil && !f.broke {
+			w.fault("%v: it was closed in order, and its peer heard no close_notify", f)
+		}
+		if f.inputEnded && !f.peer.Said() && f.piped == nil {
+			w.fault("%v: it was told of an end in order, and its peer was cut off", f)
+		}
 		if f.peer.Heard() != simkernel.Ended {
 			continue
 		}
@@ -120,7 +151,8 @@ func (w *world) checkEnd() {
 			f.checkPiped()
 			continue
 		}
-		if f.failure() && !f.peer.Unix() {
+		left := len(w.closings) > 0 && f.err == ErrServerClosed && f.peer.Got() == f.wrote // Shutdown had ended it in order before
+		if f.failure() && !f.peer.Unix() && !left {
 			w.fault("%v: its peer heard an end in order", f)
 		}
 		if f.peer.Got() != f.wrote && !f.broke && !f.peer.Unix() {
@@ -139,7 +171,8 @@ func (f *life) lostTheLast() bool {
 // checkPiped looks at one side of a Pipe whose peer has heard an end in order: it must be the other peer's.
 func (f *life) checkPiped() {
 	other := f.piped
-	if other.peer == nil || !f.joined || f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
+	if other.peer == nil || len(f.w.closings) > 0 || !f.joined || // Shutdown ends in order behind what was received
+		f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
 		return
 	}
 	if f.peer.Got() != other.peer.Sent() && f.w.s.limits.IdleTimeout == 0 {
@@ -155,17 +188,26 @@ func (f *life) checkStuck() {
 		w.fault("%v: it has no descriptor, and waits", f)
 		return
 	}
-	if c.state == stateConnecting {
+	switch {
+	case c.state == stateConnecting:
+		return
+	case c.state == stateHandshaking: // nobody may answer it, and it may wait for ever
+		if c.flags&(inputFull|inputEnded) == 0 && w.k.Ready(fd, engine.Read) != 0 {
+			w.fault("%v: there is input of its handshake, and it is not read", f)
+		}
 		return
 	}
 	if c.Queued() > 0 && w.k.Ready(fd, engine.Write) != 0 {
 		w.fault("%v: %d bytes are queued, and there is room", f, c.Queued())
 	}
-	if f.unfilled && c.Queued() == 0 && !f.plain && !f.closing && !f.aborted && !f.outEnded {
+	if f.unfilled && c.Queued() == 0 && f.block == nil && !f.plain && !f.closing && !f.aborted && !f.outEnded {
 		w.fault("%v: it was refused a Write, and never told that its queue has drained", f)
 	}
 	if (f.closing || f.aborted || f.failed || f.broke) && c.Queued() == 0 && c.state == stateOpen && f.holds == 0 {
 		w.fault("%v: it was closed, and nothing comes of it", f)
+	}
+	if f.block != nil {
+		f.block.checkStuck()
 	}
 	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
 		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
@@ -174,7 +216,7 @@ func (f *life) checkStuck() {
 	if f.piped != nil {
 		reads = reads && f.opened && f.piped.closed == 0 && !f.piped.c.Full()
 	} else {
-		reads = reads && !c.Full()
+		reads = reads && !c.Full() && (f.block == nil || f.block.reads())
 	}
 	if reads && w.k.Ready(fd, engine.Read) != 0 {
 		w.fault("%v: there is input, and it is not read: flags %b, watched %b, %d bytes kept, waits for %d", f, c.flags, c.line.Watched(), c.Buffered(), f.least)

@@ -38,12 +38,15 @@ type life struct {
 	inputEnded bool
 	closing    bool // by Close, or the end of its input
 	aborted    bool
+	late       bool // when it had ended in order, because of Shutdown
 	outEnded   bool // by CloseWrite
 	failed     bool // it returned an error
 	broke      bool // it panicked or called Goexit
 	piped      *life
-	joined     bool // by Pipe
-	bulk       bool // its peers send much
+	joined     bool     // by Pipe
+	block      *blocker // its code waits
+	secure     bool     // it is dialled over TLS
+	bulk       bool     // its peers send much
 	closed     int
 	err        error
 	closedAt   time.Duration
@@ -87,6 +90,9 @@ func (w *world) lifeOf(c *Conn) *life {
 }
 
 func (f *life) handler() Handler {
+	if f.block != nil {
+		return f.block
+	}
 	if f.plain {
 		return plain{f}
 	}
@@ -117,6 +123,8 @@ func (w *world) accept(c *Conn) (Handler, error) {
 			f.failed = true
 			return nil, errSim
 		}
+	case w.waits && w.chance(2):
+		f.blocks()
 	case w.chance(3):
 		f.echo = true
 		if f.peer != nil {

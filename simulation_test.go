@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
@@ -46,7 +47,7 @@ func TestSimulation(t *testing.T) {
 			}
 			begun := time.Now()
 			for seed := first; seed < first+n; seed++ {
-				if err := simulate(name, seed); err != nil {
+				if err := simulate(t, name, seed); err != nil {
 					t.Fatalf("seed %d: %v\nplay it again: go test -run '%s' -seed %d -log .", seed, err, t.Name(), seed)
 				}
 				if *simFor > 0 && time.Since(begun) > *simFor {
@@ -76,8 +77,17 @@ type world struct {
 	faults    []string
 	over      bool
 	calm      bool // nothing new is begun
-	proxy     bool // all that connects is joined with a target, and sends much
-	prompt    bool // the ring does at once what it is asked for
+	tls       bool // all that connects speaks TLS
+	waits     bool // there is user code that waits
+	shuts     bool // somebody calls Shutdown
+	closings  []*closing
+	slept     time.Duration // the time of the goroutines' bubble
+	served    chan error    // of serve
+	ended     bool          // the loop is
+	closed    bool          // by Close
+	steps     int           // of handshakes
+	proxy     bool          // all that connects is joined with a target, and sends much
+	prompt    bool          // the ring does at once what it is asked for
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -99,7 +109,18 @@ func (w *world) chance(n int) bool { return w.rng.IntN(n) == 0 }
 
 func (w *world) among(d ...time.Duration) time.Duration { return d[w.rng.IntN(len(d))] }
 
-func simulate(name string, seed uint64) error {
+// simulate plays a seed, with all its goroutines in a bubble.
+func simulate(t *testing.T, name string, seed uint64) (err error) {
+	defer func() {
+		if v := recover(); v != nil { // a goroutine waits for ever
+			err = fmt.Errorf("%v", v)
+		}
+	}()
+	synctest.Test(t, func(*testing.T) { err = play(name, seed) })
+	return err
+}
+
+func play(name string, seed uint64) error {
 	w := &world{k: simkernel.New(seed), rng: rand.New(rand.NewPCG(seed, 2)), callers: make(map[string]*life)}
 	if *simLog {
 		w.k.Trace = func(line string) { fmt.Println(line) }
@@ -109,7 +130,8 @@ func simulate(name string, seed uint64) error {
 	}
 	faults := w.k.Faults
 	w.k.Faults = simkernel.Faults{}
-	w.proxy = w.chance(6)
+	w.proxy, w.waits, w.shuts = w.chance(6), w.chance(4), w.chance(4)
+	w.slept = w.k.Now()
 	if err := w.build(name); err != nil {
 		return err
 	}
@@ -118,6 +140,7 @@ func simulate(name string, seed uint64) error {
 	if w.proxy && w.chance(2) { // a read that brings less than there is room for ends splicing
 		w.k.Faults.Short = 0
 	}
+	w.l.handshakes.best = 1 + w.rng.IntN(3) // else it is the machine's
 	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
 	w.k.Between = w.between
@@ -168,6 +191,9 @@ func (w *world) build(name string) error {
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
 	}
+	if w.tls = w.chance(3); w.tls {
+		w.secure(s)
+	}
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
@@ -186,6 +212,8 @@ func (w *world) build(name string) error {
 		return err
 	}
 	s.loops, s.listeners, s.state = []*loop{w.l}, make(map[*listener]struct{}), serverRunning
+	s.running.Store(1)
+	s.ended = make(chan struct{})
 
 	w.address = netip.MustParseAddrPort("10.0.0.1:7")
 	var addr net.Addr = net.TCPAddrFromAddrPort(w.address)
@@ -195,11 +223,10 @@ func (w *world) build(name string) error {
 	} else {
 		w.listening = w.k.Listen(w.address, 1+w.rng.IntN(8))
 	}
-	ln := &listener{line: engine.Listener{FD: w.listening}, addr: addr, server: s, loop: w.l, burst: 1, failed: make(chan error, 1)}
-	ln.again = &Timer{l: w.l, f: ln.look}
-	s.listeners[ln] = struct{}{}
-	w.ln = ln
-	w.l.give(task{f: ln.resume})
+	w.ln = &listener{line: engine.Listener{FD: w.listening}, addr: addr, tls: s.TLSConfig}
+	w.served = make(chan error, 1)
+	go func() { w.served <- s.serve(w.ln) }()
+	synctest.Wait()
 	return nil
 }
 
@@ -239,14 +266,14 @@ func (w *world) onGoroutine(f func()) {
 // run turns the loop until nothing will happen any more, and then ends it.
 func (w *world) run() {
 	idle := 0
-	for !w.over && len(w.faults) == 0 {
+	for !w.over && !w.ended && len(w.faults) == 0 {
 		w.outside()
-		waits, progress, disturbed := w.k.Waits(), w.k.Progress(), w.k.Disturbed()
+		waits, progress, disturbed, steps := w.k.Waits(), w.k.Progress(), w.k.Disturbed(), w.steps
 		w.log("turn %d", w.turns)
 		w.before()
-		w.l.turn()
+		w.ended = !w.l.turn()
 		w.check()
-		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.k.Quiet() {
+		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.steps != steps || w.k.Quiet() {
 			idle = 0
 		} else if idle++; idle > 30 {
 			w.fault("the loop spins")
@@ -269,17 +296,40 @@ const never = 10_000 * time.Hour
 func (w *world) finish() {
 	w.log("spliced %d bytes", w.l.count.Spliced)
 	w.k.Faults, w.k.Between, w.breaks, w.calm = simkernel.Faults{}, nil, 0, true
-	for ln := range w.s.listeners {
-		w.l.give(task{f: ln.stop})
-	}
+	w.checkLeft()
+	w.closed = true
 	w.s.Close()
-	for turn := 0; w.l.turn(); turn++ {
+	synctest.Wait()
+	for turn := 0; !w.ended && w.l.turn(); turn++ {
+		synctest.Wait()
+		for _, f := range w.lives {
+			if f.block != nil {
+				f.block.order()
+			}
+		}
 		if turn > 10_000 {
 			w.fault("Close does not end the loop: %d lines are left", w.l.conns.Len())
 			return
 		}
 	}
 	w.l.close()
+	for _, f := range w.lives {
+		if f.block != nil {
+			close(f.block.orders)
+		}
+	}
+	w.settle()
+	for _, s := range w.closings {
+		if !s.over {
+			w.fault("Shutdown waits, and the loops have ended")
+		}
+	}
+	if err := <-w.served; err != ErrServerClosed {
+		w.fault("serving ended: %v", err)
+	}
+	for _, p := range w.k.Peers() {
+		p.Stop()
+	}
 	for _, f := range w.lives {
 		if f.told && f.closed != 1 {
 			w.fault("%v: Closed was called %d times", f, f.closed)

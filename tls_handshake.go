@@ -166,7 +166,11 @@ func (l *loop) stepHandshakes() {
 		c.flags &^= inputFull
 		c.flush()
 	}
-	c.encryption().conn.Step(input, func() { l.give(task{f: h.stepped}) })
+	done := func() { l.give(task{f: h.stepped}) }
+	if elsewhere := l.server.elsewhere; elsewhere != nil {
+		done = elsewhere(done)
+	}
+	c.encryption().conn.Step(input, done)
 	l.yield = true
 }
 
