@@ -3,7 +3,7 @@
 //
 //	cd compare
 //	go run .                    # some minutes; prints the tables of the README
-//	go run . -quick             # seconds, and coarse
+//	go run . -rounds 5 -slice 100ms
 //	go run . echo               # one table: echo, websocket or http
 //	go run . serve echo/gnet 127.0.0.1:7007
 //
@@ -78,14 +78,18 @@ var tables = []table{
 // A length is how much is measured.
 type length struct {
 	rounds        int
-	slice, settle time.Duration
-	idle          int
+	slice, settle time.Duration // measured, and of load before that
+	idle          int           // connections
 }
 
 func main() {
-	quick := flag.Bool("quick", false, "measure for seconds instead of minutes")
+	var l length
+	flag.IntVar(&l.rounds, "rounds", 15, "")
+	flag.DurationVar(&l.slice, "slice", 400*time.Millisecond, "")
+	flag.IntVar(&l.idle, "idle", 5000, "")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: compare [-quick] [echo|websocket|http ...] | compare serve TABLE/NAME ADDRESS")
+		fmt.Fprintln(os.Stderr, "usage: compare [-rounds n] [-slice duration] [-idle connections] [echo|websocket|http ...]\n"+
+			"       compare serve TABLE/NAME ADDRESS")
 	}
 	flag.Parse()
 	if flag.Arg(0) == "serve" && flag.NArg() == 3 {
@@ -103,10 +107,7 @@ func main() {
 			chosen = append(chosen, tables[i])
 		}
 	}
-	l := length{rounds: 15, slice: 400 * time.Millisecond, settle: 150 * time.Millisecond, idle: 5000}
-	if *quick {
-		l = length{rounds: 3, slice: 100 * time.Millisecond, settle: 50 * time.Millisecond, idle: 500}
-	}
+	l.settle = l.slice / 2
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	for _, t := range chosen {
@@ -117,8 +118,8 @@ func main() {
 		fail(t.write(os.Stdout, rows, l))
 	}
 	m := bench.ThisMachine()
-	fmt.Printf("%s, %d processors (%s), the load from the same machine, %s.\n",
-		m.System, m.Processors, m.Processor, time.Now().UTC().Format("January 2006"))
+	fmt.Printf("%s, %d processors (%s), slices of %v, the load from the same machine, %s.\n",
+		m.System, m.Processors, m.Processor, l.slice, time.Now().UTC().Format("January 2006"))
 }
 
 func fail(err error) {
