@@ -1,0 +1,39 @@
+package compare
+
+import (
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A server is to end with this process, and Linux takes the end of a thread for that.
+func TestAServerOutlivesTheThreadThatItsCallerRanOn(t *testing.T) {
+	candidate := socat(t)
+	served := make(chan *process)
+	ended := make(chan int)
+	go func() {
+		runtime.LockOSThread() // and is never unlocked: the thread ends with the goroutine
+		p, err := startServer(t.Context(), func(port int) *exec.Cmd { return candidate.Command(port) })
+		if err != nil {
+			t.Error(err)
+			close(served)
+			return
+		}
+		served <- p
+		ended <- syscall.Gettid()
+	}()
+	p, ok := <-served
+	if !ok {
+		return
+	}
+	defer p.stop()
+	thread := <-ended
+	for syscall.Tgkill(syscall.Getpid(), thread, 0) == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if isClosed(p.gone, 200*time.Millisecond) {
+		t.Errorf("the server ended with the thread: %v", p.ended())
+	}
+}
