@@ -126,6 +126,7 @@ type Engine interface {
 	// is lost.
 	Evacuate()
 
+	// Close gives back what the engine holds. It is the last call of the loop's goroutine, which ends soon.
 	Close()
 }
 
