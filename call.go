@@ -23,9 +23,9 @@ func (l *loop) call(c *Conn, f func()) (ok bool) {
 }
 
 // checkLoop panics when it is certain that the caller is not on c's loop: no code of the user's runs there. It costs one load;
-// a call from elsewhere while a handler runs is not noticed.
+// a call from elsewhere while a handler runs is not noticed. On a connection that is over nothing can go wrong.
 func (c *Conn) checkLoop(method string) {
-	if c.loop.current.Load() == nil {
+	if c.loop.current.Load() == nil && !c.marked(stopMark) {
 		offLoop(method)
 	}
 }

@@ -6,16 +6,17 @@ import (
 	"fmt"
 )
 
-// DialPipe connects to address and then joins c with that connection, as Pipe does. It is the whole of a simple proxy. It
-// does not wait. Until the target is there c is paused: what its client sends stays in the system's buffers. With a config
-// the connection to the target speaks TLS, as that of DialTLS does; nil means none. Addresses, ctx and the errors that
-// DialPipe returns are those of Server.Dial. After such an error nothing has changed.
+// DialPipe connects to address and joins c with the new connection, as Pipe does. In Accept it is a whole proxy. It does not
+// wait: c is paused until the target has answered, and its input stays in the buffers of the system. A config makes the
+// connection to the target speak TLS, as DialTLS does; nil means no TLS. address and ctx are those of Server.Dial. If
+// DialPipe returns an error, it has changed nothing.
 //
-// Without h, c fails with an error that wraps ErrPiped and the cause if the target cannot be reached. With h, h is the
-// handler of the connection to the target: its Opened is called before the two are joined, and its Closed when the
-// connection is gone. If Closed comes without an Opened, the target was not reached. Then h decides about c, which is still
-// paused: it may call DialPipe with another target, answer and close c, or abort it. If c ends first, the connection to the
-// target is aborted; a second DialPipe does that as well.
+// h may be nil. Then c fails with ErrPiped, which wraps the cause, if the target cannot be reached. Otherwise h is the
+// handler of the connection to the target: its Opened is called before the two are joined, its Closed when the connection
+// has ended. A Closed without an Opened means that the target was not reached. Then h decides about c, which is still
+// paused: it can call DialPipe with another target, write an answer and close c, or abort it.
+//
+// If c ends first, the connection to the target is aborted. So it is by another DialPipe.
 //
 // DialPipe belongs to c's loop. Accept may call it, and may return a nil Handler then:
 //

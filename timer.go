@@ -10,7 +10,7 @@ import (
 	"github.com/switchboard-go/switchboard/internal/wheel"
 )
 
-// A Timer is one call of a function on a connection's loop, some time from now. It belongs to the loop.
+// A Timer calls a function on the loop of a connection, once after each start. It belongs to the loop.
 type Timer struct {
 	entry wheel.Timer // the first field, see loop.advance
 	l     *loop
@@ -22,8 +22,8 @@ type Timer struct {
 	linked     bool
 }
 
-// After runs f on c's loop when d is over, in units of a millisecond and never early. If c is gone by then, f does not
-// run. It costs no timer of the runtime's. It belongs to the loop.
+// After calls f on the loop of c after d, never early; the resolution is a millisecond. If c ends first, f is not called.
+// A Timer costs no timer of the Go runtime. After belongs to the loop.
 func (c *Conn) After(d time.Duration, f func()) *Timer {
 	c.checkLoop("Conn.After")
 	return c.after(d, f)
@@ -35,8 +35,8 @@ func (c *Conn) after(d time.Duration, f func()) *Timer {
 	return t
 }
 
-// Reset makes t fire when d is over from now, whether it has fired before or not. On a connection that is gone it does
-// nothing.
+// Reset starts t again, to call its function after d from now, whether or not it has been called before. After the end of
+// the connection it does nothing.
 func (t *Timer) Reset(d time.Duration) {
 	t.c.checkLoop("Timer.Reset")
 	t.start(d)
@@ -52,7 +52,7 @@ func (t *Timer) start(d time.Duration) {
 	t.l.timers.Start(&t.entry, ticks(now+min(max(d, 0), math.MaxInt64-now)))
 }
 
-// Stop keeps t from firing.
+// Stop prevents the next call of the function.
 func (t *Timer) Stop() {
 	t.c.checkLoop("Timer.Stop")
 	t.stop()

@@ -85,7 +85,10 @@ func (f Format) Parts(dst, msg []byte) (head, tail []byte, err error) {
 	}
 	switch r.kind {
 	case delimited:
-		return dst, r.ending, r.checkDelimited(msg)
+		if err := r.checkDelimited(msg); err != nil {
+			return dst, nil, err
+		}
+		return dst, r.ending, nil
 	case byType:
 		return dst, nil, r.checkByType(msg)
 	case netstring:
