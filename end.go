@@ -314,26 +314,27 @@ func (e *Ends) add(err error) {
 		e.Orderly++
 		return
 	}
-	var panicked *PanicError
-	switch is := func(target error) bool { return errors.Is(err, target) }; {
+	is := func(target error) bool { return errors.Is(err, target) }
+	panicked := func() bool { _, ok := errors.AsType[*PanicError](err); return ok }
+	switch {
+	case (is(syscall.ECONNRESET) || is(syscall.EPIPE) || is(syscall.ETIMEDOUT)) && !is(ErrPiped): // first, as most failures are that
+		e.Reset++
+	case is(ErrPiped):
+		e.Piped++
 	case is(ErrIdle), is(ErrHalfClosed), is(ErrMessageTimeout):
 		e.Idle++
 	case is(ErrStalled):
 		e.Stalled++
-	case errors.As(err, &panicked):
+	case panicked():
 		e.Panics++
 	case is(ErrTooLong), is(ErrBadCount), is(io.ErrUnexpectedEOF):
 		e.Invalid++
-	case is(ErrPiped):
-		e.Piped++
-	case is(syscall.ECONNRESET), is(syscall.EPIPE), is(syscall.ETIMEDOUT):
-		e.Reset++
 	case is(ErrAborted), is(ErrServerClosed):
 		e.Aborted++
 	default:
 		e.Failed++
 	}
-	if errors.Is(err, ErrUnsent) {
+	if is(ErrUnsent) {
 		e.Truncated++
 	}
 }

@@ -86,7 +86,10 @@ type Server struct {
 	HighWater, LowWater int
 
 	// QueueLimit is the most that the output queue may hold, in bytes. A Write that would exceed it takes nothing and
-	// returns ErrQueueFull. It must not be less than HighWater. Zero means 1 MiB, or four times HighWater if that is more.
+	// returns ErrQueueFull. It must not be less than HighWater. A queue can hold more only by these: 16 KiB that the engine
+	// "uring" gave to the kernel and got back; over TLS what encryption adds to 64 KiB, and the answers of TLS itself, which
+	// are HighWater and those of one turn; and the 256 KiB of a spliced Pipe. Zero means 1 MiB, or four times HighWater if
+	// that is more.
 	QueueLimit int
 
 	// IdleTimeout ends a connection with ErrIdle when no byte was received or sent for this time. The end is orderly if

@@ -16,6 +16,9 @@ import (
 func (w *world) before() {
 	w.begun = w.k.Now()
 	for _, f := range w.lives {
+		if len(w.closings) > 0 && f.peer != nil {
+			f.beforeLeaving()
+		}
 		if f.peer != nil && f.closed == 0 {
 			f.heard = max(f.peer.LastSent(), f.peer.LastTaken())
 		}
@@ -33,13 +36,18 @@ func (w *world) mostQueued() int {
 }
 
 // check looks at what must hold after every turn.
-func (w *world) check() {
-	for line := range w.l.conns.All() {
+func (w *world) check(l *loop) {
+	if len(w.closings) > 0 {
+		for _, f := range w.lives {
+			f.checkLeaving()
+		}
+	}
+	for line := range l.conns.All() {
 		c := connOf(line)
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
-		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(w.l.list) == 0 && !w.l.left() {
+		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(l.list) == 0 && !l.left() {
 			w.fault("%v: %d bytes are kept, and it is read on", w.lifeOf(c), c.Buffered())
 		}
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
@@ -49,8 +57,8 @@ func (w *world) check() {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
-	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(w.l.spares) > 0 {
-		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(w.l.spares))
+	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(l.spares) > 0 && len(w.s.loops) == 1 {
+		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
 	}
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
@@ -97,13 +105,16 @@ func (f *life) checkClosed() {
 			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
 		}
 	}
+	lim := &f.w.s.limits
 	switch {
+	case errors.Is(f.err, errAnswers) && lim.QueueLimit-lim.HighWater > 5*lim.ReadBuffer+handshakeInput:
+		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
 		f.w.fault("%v: it has not waited for a port", f)
 	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
 		f.w.fault("%v: what was written before it was there is given up", f)
 	}
-	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) {
+	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.c.loop.failing > 0 { // a loop that waits for its engine ends it late
 		return
 	}
 	if d := f.w.k.Now() - f.peer.LastRead(); d < f.w.s.limits.WriteTimeout-slack {
