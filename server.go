@@ -86,11 +86,19 @@ type Server struct {
 	HighWater, LowWater int
 
 	// QueueLimit is the most that the output queue may hold, in bytes. A Write that would exceed it takes nothing and
-	// returns ErrQueueFull. It must not be less than HighWater. A queue can hold more only by these: 16 KiB that the engine
-	// "uring" gave to the kernel and got back; over TLS what encryption adds to 64 KiB, and the answers of TLS itself, which
-	// are HighWater and those of one turn; and the 256 KiB of a spliced Pipe. Zero means 1 MiB, or four times HighWater if
-	// that is more.
+	// returns ErrQueueFull. It must not be less than HighWater. Zero means 1 MiB, or four times HighWater if that is more.
+	// Three things may exceed it: 16 KiB that "uring" had passed to the kernel and the kernel gave back; over TLS, the
+	// encryption of 64 KiB and the answers that TLS itself sends, up to HighWater and what one turn brings; and the 256 KiB
+	// that a Pipe splices.
 	QueueLimit int
+
+	// MemoryLimit bounds the memory of all connections together, in bytes: input that is not consumed, output queues, what
+	// TLS needs, and what handlers add with Conn.CountMemory. Each loop has an equal share. When three quarters of a share
+	// are in use, the loop does not read the connections that hold more than the average for a second. If that does not
+	// help, or the whole share is in use, the heaviest connections end with ErrMemory and a reset. The heap needs about twice
+	// as much until the next collection; SetMemoryLimit of package debug bounds that. Zero means no limit. Any other value
+	// must be at least 1 MiB for each loop.
+	MemoryLimit int64
 
 	// IdleTimeout ends a connection with ErrIdle when no byte was received or sent for this time. The end is orderly if
 	// all output was sent, otherwise it is a reset. Zero means no limit.
@@ -128,6 +136,11 @@ type Server struct {
 	// systems other than Linux the interval and the count are those of the system. Zero means 15 seconds; a negative value
 	// means no keep-alive.
 	KeepAlive time.Duration
+
+	// PlainReply returns what a client of a TLS listener is sent, in plaintext, when it does not speak TLS; net/http answers
+	// an HTTP request that way. first is the first five bytes of the client; it is valid until PlainReply returns. It runs on
+	// the loop of the connection. If it returns no bytes or is nil, the connection ends without an answer.
+	PlainReply func(first []byte) []byte
 
 	// SlowCall is how long a call of a handler may occupy its loop before a warning is logged that names the handler. The
 	// warning also comes if the call never returns. It may come a quarter of the time late. Zero means 100 ms; a negative
@@ -178,6 +191,7 @@ type limits struct {
 	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit                           int
 	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive, HalfCloseTimeout time.Duration
 	MessageTimeout                                                                                                 time.Duration
+	MemoryLimit                                                                                                    int64
 	Engine                                                                                                         string
 
 	pipes int // kernel pipes at most, for splicing
@@ -193,6 +207,7 @@ func (s *Server) resolve() (limits, error) {
 		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
 		HighWater:        cmp.Or(s.HighWater, 64<<10),
 		IdleTimeout:      s.IdleTimeout,
+		MemoryLimit:      s.MemoryLimit,
 		MessageTimeout:   s.MessageTimeout,
 		HalfCloseTimeout: s.HalfCloseTimeout,
 		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
@@ -211,6 +226,10 @@ func (s *Server) resolve() (limits, error) {
 		if v < 0 {
 			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
 		}
+	}
+	if least := int64(l.Loops) << 20; l.MemoryLimit != 0 && l.MemoryLimit < least {
+		return l, fmt.Errorf("switchboard: Server.MemoryLimit is %d: must be 0 or at least %d, which is 1 MiB for each loop",
+			l.MemoryLimit, least)
 	}
 	if l.QueueLimit > 1<<30 {
 		return l, fmt.Errorf("switchboard: Server.QueueLimit is %d: must not be more than 1 GiB", l.QueueLimit)

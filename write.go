@@ -94,6 +94,7 @@ func (c *Conn) writeUnlock(bufs [][]byte, size int, now bool) error {
 	if errno != 0 {
 		err = c.breakOff("write", errno)
 	}
+	told = told && (c.out&posted != 0 || !c.loop.budget.grows(c.pending(), size))
 	tell := !inTurn && !told && (c.pending() > 0 || errno != 0)
 	if tell {
 		c.out |= posted

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -119,7 +120,7 @@ func (d *dialling) run(target string) error {
 	}
 	defer conn.Close()
 	if d.verbose {
-		fmt.Fprintln(os.Stderr, "connected to", to)
+		fmt.Fprintln(os.Stderr, "connected to", quote.Line(to.String()))
 	}
 	e := &exchange{dialling: d, conn: conn, in: os.Stdin, out: os.Stdout}
 	if to.tls != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
 )
@@ -183,7 +184,7 @@ func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service
 func (s *serving) logger() *slog.Logger {
 	var h slog.Handler = slog.NewTextHandler(os.Stderr, nil)
 	if s.log == "json" {
-		h = slog.NewJSONHandler(os.Stderr, nil)
+		h = slog.NewJSONHandler(quote.JSON(os.Stderr), nil)
 	}
 	if s.worker {
 		return slog.New(h).With("worker", os.Getpid())
