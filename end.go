@@ -268,7 +268,7 @@ func (c *Conn) finish(err error) {
 	c.mu.Lock() // for whoever looks at the descriptor
 	l.engine.Release(&c.line)
 	c.mu.Unlock()
-	l.forget(c)
+	l.removeConn(c)
 	if more := c.more.Load(); more != nil && more.dial != nil {
 		more.dial.done()
 	}
@@ -284,7 +284,7 @@ func (c *Conn) tellClosed(err error) {
 	if log := l.server.logger(); err != nil && log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("a connection failed", "remote", c.RemoteAddr(), "error", err)
 	}
-	if c.flags&turnedAway != 0 {
+	if c.flags&rejected != 0 {
 		if p, ok := c.handler.(*pipe); ok {
 			p.before = nil
 			p.Closed(c, err)

@@ -155,26 +155,26 @@ type Server struct {
 	// Trace has functions that are called when connections open and close, for metrics and logs. It may be nil.
 	Trace *Trace
 
-	mu        sync.Mutex
-	state     serverState
-	loops     []*loop
-	listeners map[*listener]struct{}
-	limits    limits
-	trace     *Trace
-	watch     *watch        // nil: nobody looks for slow handlers
-	next      atomic.Uint32 // the loop that the next listener goes to
-	active    atomic.Int64  // connections
-	accepted  atomic.Int64  // those of them that were not dialled
-	paused    atomic.Int64  // listeners that wait for connections to go
-	stopping  atomic.Bool
-	running   atomic.Int64  // loops
-	ended     chan struct{} // closed when the last loop has ended; nil before there are any
-	idle      chan struct{} // made by Shutdown or Close, closed when the last connection is gone
-	isIdle    bool
-	splices   splices
-	misfit    atomic.Bool              // the log knows of a handler from Accept that cannot serve
-	kernel    engine.Kernel            // nil: engine.System
-	elsewhere func(done func()) func() // nil, or says when a step of a handshake is done: for the simulator
+	mu           sync.Mutex
+	state        serverState
+	loops        []*loop
+	listeners    map[*listener]struct{}
+	limits       limits
+	trace        *Trace
+	watch        *watch        // nil: nobody looks for slow handlers
+	next         atomic.Uint32 // the loop that the next listener goes to
+	active       atomic.Int64  // connections
+	accepted     atomic.Int64  // those of them that were not dialled
+	paused       atomic.Int64  // listeners that wait for connections to go
+	stopping     atomic.Bool
+	running      atomic.Int64  // loops
+	ended        chan struct{} // closed when the last loop has ended; nil before there are any
+	idle         chan struct{} // made by Shutdown or Close, closed when the last connection is gone
+	isIdle       bool
+	splices      splices
+	misfitLogged atomic.Bool              // the log knows of a handler from Accept that cannot serve
+	kernel       engine.Kernel            // nil: engine.System
+	elsewhere    func(done func()) func() // nil, or says when a step of a handshake is done: for the simulator
 }
 
 type serverState uint8

@@ -106,7 +106,7 @@ func (c *Conn) StartTLS(config *tls.Config) error {
 	c.flags &^= inputFull
 	c.extra().since = c.loop.clock()
 	c.schedule()
-	c.later(todoShake) // when the handler has returned, and has left what it does not consume
+	c.later(todoHandshake) // when the handler has returned, and has left what it does not consume
 	return nil
 }
 
@@ -183,12 +183,12 @@ type encryption struct {
 	hand *handshake    // nil before it waits for its turn, and once it is done
 
 	// Output, under Conn.mu.
-	plain   buffer.Queue // taken by Write and not yet encrypted; Conn.queue holds what is
-	tail    int32        // the last bytes of that which carry nothing of what Write took
-	answers int32        // bytes of that which are TLS's own, at most
-	up      bool         // the handshake is done
-	saidEnd bool         // the close_notify is made
-	spoilt  bool         // crypto/tls has given up: nothing more can be encrypted
+	plain         buffer.Queue // taken by Write and not yet encrypted; Conn.queue holds what is
+	tail          int32        // the last bytes of that which carry nothing of what Write took
+	answers       int32        // bytes of that which are TLS's own, at most
+	up            bool         // the handshake is done
+	closeNotified bool         // the close_notify is made
+	tlsFailed     bool         // crypto/tls has given up: nothing more can be encrypted
 }
 
 // secure puts TLS between c and its handler. With client, c is the one that begins it.
