@@ -36,8 +36,8 @@ func mannerOf(err error) manner {
 }
 
 // CloseWrite ends the output of c: after everything that was written, the peer reads the end of input, as after
-// shutdown(2) with SHUT_WR. Reading goes on. When the peer ends its output too, the connection ends. Any goroutine may
-// call it.
+// shutdown(2) with SHUT_WR. Reading goes on. When the peer ends its output too, the connection ends. If c has ended, or
+// its output has, CloseWrite returns an error that is net.ErrClosed. Any goroutine may call it.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	if c.out&(closed|noOutput) != 0 || c.ending != nil {

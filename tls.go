@@ -73,7 +73,7 @@ func (c *Conn) DialTLS(ctx context.Context, address string, config *tls.Config, 
 // Bytes written before are sent unencrypted. Bytes written later wait for the handshake and are encrypted. Input that the
 // handler has not consumed when the method that called StartTLS returns is the beginning of the handshake. Data must
 // therefore consume the command and nothing after it; then no one can smuggle plaintext in front of the encrypted stream.
-// The next call of the handler is Data after the handshake, or Closed. Server.HandshakeTimeout starts now.
+// The handler gets no Data until the handshake is complete. Server.HandshakeTimeout starts now.
 //
 // If config is not usable, or c is not open or speaks TLS already, StartTLS returns an error and changes nothing. It
 // belongs to the loop.
