@@ -62,7 +62,12 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(serveCommand(), dialCommand(), benchCommand(), versionCommand())
+	root.Version = version()
+	root.SetVersionTemplate(versionLine() + "\n")
+	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), versionCommand())
+	root.InitDefaultCompletionCmd()
+	takeSeconds(root)
+	wrapHelp(root)
 	return root
 }
 

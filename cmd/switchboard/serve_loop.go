@@ -65,7 +65,10 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
-	if err := s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners); err != nil {
+	s.figures.ofLoops(server)
+	err = s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners)
+	s.figures.summarise(log)
+	if err != nil {
 		return failure{exitFailed, err}
 	}
 	return nil
@@ -125,7 +128,10 @@ func (g guest) traceTo(log *slog.Logger) *switchboard.Trace {
 				return
 			}
 			list = append([]any{"peer", c.RemoteAddr().String(), "clients", present.Add(-1), "received", c.Received(),
-				"sent", c.Sent(), "lasted", c.Age()}, list...)
+				"sent", c.Sent(), "lasted", c.Age().Round(time.Microsecond)}, list...)
+			if c.TLS() != nil {
+				list = append(list, "bytes", encrypted)
+			}
 			if err != nil {
 				list = append(list, "reason", err)
 			}

@@ -129,6 +129,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	z.figures.ofSockets(front.s, back.s)
 	ctx := z.untilTold(log)
 	for _, side := range []struct {
 		name string

@@ -69,12 +69,8 @@ func (p *process) result(res *Result) *ServerCost {
 	}
 	cpu := max(0, p.stop.cpu-p.start.cpu).Seconds()
 	c := &ServerCost{PID: p.pids[0], Name: quote.Line(p.name), CPU: cpu, Processors: cpu / res.Seconds, Resident: p.stop.resident}
-	n := res.Messages.Answered
-	if res.Settings.Expect == None {
-		n = res.Messages.Sent
-	}
-	if n > 0 {
-		c.PerMessage = cpu * 1e6 / float64(n)
+	if n := res.Messages.PerSecond * res.Seconds; n > 0 {
+		c.PerMessage = cpu * 1e6 / n
 	}
 	if p.conns >= 10 {
 		c.PerConn = max(0, float64(p.stop.resident-p.before.resident)/float64(p.conns-1))
