@@ -25,7 +25,7 @@ func (l *loop) call(c *Conn, f func()) (ok bool) {
 // checkLoop panics when it is certain that the caller is not on c's loop: no code of the user's runs there. It costs one load;
 // a call from elsewhere while a handler runs is not noticed. On a connection that is over nothing can go wrong.
 func (c *Conn) checkLoop(method string) {
-	if c.loop.current.Load() == nil && !c.marked(stopMark) {
+	if c.loop.current.Load() == nil && !c.loop.guarding.Load() && !c.marked(stopMark) {
 		offLoop(method)
 	}
 }

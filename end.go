@@ -63,8 +63,9 @@ func (c *Conn) Close() error {
 // may call it.
 func (c *Conn) Abort() { c.drop(ErrAborted) }
 
-// Fail ends the connection because of err, as an error that a handler returns does: what was written is sent, and then the
-// peer gets a reset, so that it does not take what it has for the whole. Handler.Closed is told err. Any goroutine may call it.
+// Fail ends c because of err, as an error that a handler returns does: what was written is sent, and then the peer gets a
+// reset, so that it does not take an incomplete stream for a complete one. Handler.Closed gets err. Any goroutine may call
+// it.
 func (c *Conn) Fail(err error) { c.endHow(failure, err) }
 
 // end ends c because of err, which may be nil, once what was written is sent. The handler will be told err.

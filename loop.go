@@ -50,19 +50,20 @@ type loop struct {
 	cipher []byte // encrypted
 
 	// Anybody's.
-	connsMu sync.Mutex
-	mu      sync.Mutex
-	given   []task  // by Do and the server
-	posted  []*Conn // connections to look at
-	ended   bool    // takes no more
-	asleep  atomic.Bool
-	active  atomic.Int64         // connections
-	sent    atomic.Int64         // bytes that left from other goroutines
-	current atomic.Pointer[Conn] // whose handler is being called
-	turns   atomic.Uint32        // told apart for the watch
-	slow    atomic.Int64         // calls that the watch has told of
-	shown   Stats                // what it had counted when its last turn was over
-	done    chan struct{}
+	connsMu  sync.Mutex
+	mu       sync.Mutex
+	given    []task  // by Do and the server
+	posted   []*Conn // connections to look at
+	ended    bool    // takes no more
+	asleep   atomic.Bool
+	active   atomic.Int64         // connections
+	sent     atomic.Int64         // bytes that left from other goroutines
+	current  atomic.Pointer[Conn] // whose handler is being called
+	guarding atomic.Bool          // a function given to Server.Do is being called
+	turns    atomic.Uint32        // told apart for the watch
+	slow     atomic.Int64         // calls that the watch has told of
+	shown    Stats                // what it had counted when its last turn was over
+	done     chan struct{}
 }
 
 // A task is a function to run on the loop, for a connection unless c is nil.
