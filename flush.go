@@ -45,6 +45,7 @@ func (c *Conn) flush() {
 		c.loop.count.Queued += int64(queued) - int64(c.counted)
 		c.counted = int32(queued)
 	}
+	c.weigh(queued)
 	if end != nil && c.mayDepart(end, queued, out) {
 		c.depart(end)
 		if c.state == stateGone || c.state == stateLingering {
@@ -124,7 +125,7 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 			ev = engine.Read
 		}
 	case c.flags&(paused|inputFull|inputEnded) == 0 && out&unanswered == 0 &&
-		(!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
+		!c.marked(heavyMark) && (!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
 		ev = engine.Read
 	}
 	if out&blocked != 0 {

@@ -14,21 +14,22 @@ import (
 	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
-// Adopt serves a connection with h that another library has made or accepted, on the quietest loop. nc must have a
-// descriptor, as a *net.TCPConn or *net.UnixConn has. Adopt takes nc over: when it returns without an error nc is closed,
-// and the connection lives on. ahead is what was read from nc and is still to be handled: h is offered it first. Adopt
-// does not keep it.
+// Adopt serves a connection that another library has opened, on the loop with the fewest connections. nc must have a
+// descriptor, as a *net.TCPConn and a *net.UnixConn have. After success Adopt has closed nc and owns the connection. ahead
+// are bytes that were read from nc and not handled; they are offered to h first. Adopt copies them.
 //
-// With a config the connection speaks TLS as a client from now on, as that of DialTLS does: what a proxy has connected.
-// Then ahead must be empty, and config must say whom to verify.
+// With a config the connection speaks TLS as a client, as that of DialTLS does. Then ahead must be empty, and config must
+// have a ServerName or InsecureSkipVerify.
 //
-// The connection counts as a dialled one, and h is told like that of Dial: Opened, if it is an Opener, and then its input.
-// Any goroutine may call it.
+// The connection counts as dialled, and h gets the calls of a dialled connection. Any goroutine may call it.
 func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler) (*Conn, error) {
 	if h == nil {
 		return nil, errors.New("switchboard: adopt: no handler")
 	}
 	if _, err := s.run(); err != nil {
+		return nil, err
+	}
+	if err := s.limits.check(h); err != nil {
 		return nil, err
 	}
 	if config != nil {
@@ -102,7 +103,7 @@ func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
 // open begins an accepted connection on its loop.
 func (c *Conn) open() {
 	l := c.loop
-	l.conns.Add(&c.line)
+	l.enter(c)
 	if l.server.stopping.Load() && !c.isLastGuest() {
 		c.finish(ErrServerClosed)
 		return
@@ -128,12 +129,15 @@ func (c *Conn) welcome() {
 			c.refused(c.endedFor())
 		}
 	}()
-	ok := l.call(c, func() { h, err = l.server.Accept(c) })
+	ok := true
+	if accept := l.server.Accept; accept != nil {
+		ok = l.call(c, func() { h, err = accept(c) })
+	}
 	exited = false
 	if !ok {
 		err = c.endedFor() // it panicked
-	} else if h == nil && err == nil {
-		err = errors.New("switchboard: Server.Accept returned no handler")
+	} else if err == nil {
+		h, err = l.server.suits(c, h)
 	}
 	if err != nil {
 		c.turnAway(err)
@@ -146,6 +150,24 @@ func (c *Conn) welcome() {
 		p.before = h
 	}
 	c.opened()
+}
+
+// suits returns the handler that serves c after Accept returned h.
+func (s *Server) suits(c *Conn, h Handler) (Handler, error) {
+	if h == nil {
+		h = s.Handler
+	}
+	if h == nil && c.isJoining() {
+		h = DataFunc(func(_ *Conn, p []byte) (int, error) { return len(p), nil })
+	}
+	if h == nil {
+		return nil, errors.New("switchboard: Server.Accept returned no handler, and Server.Handler is nil")
+	}
+	err := c.loop.limits.check(h)
+	if err != nil && s.misfit.CompareAndSwap(false, true) {
+		s.logger().Error("a handler from Accept cannot serve", "handler", fmt.Sprintf("%T", h), "error", err)
+	}
+	return h, err
 }
 
 // opened has c served by its handler from here on.
@@ -203,7 +225,7 @@ func (c *Conn) connected(errno syscall.Errno) {
 		c.loop.engine.Release(&c.line)
 		c.mu.Unlock()
 		if errno == errSelf {
-			c.After(time.Millisecond, func() { c.tryAgain(t) })
+			c.after(time.Millisecond, func() { c.tryAgain(t) })
 			return
 		}
 		more.dial.tried(t, os.NewSyscallError("connect", rawio.Error(errno)))

@@ -21,7 +21,11 @@ func (f *life) proxy(atOnce bool) {
 	t.plain, t.size = false, 0
 	w.callers[address] = f
 	t.secure = w.tls && w.chance(2)
-	d, err := t.dial(f.c, address, t)
+	on := f.c
+	if len(w.s.loops) > 1 && w.chance(2) { // any loop
+		on = nil
+	}
+	d, err := t.dial(on, address, t)
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
@@ -241,11 +245,7 @@ func (w *world) outside() {
 			w.shutdown()
 		}
 	}
-	for i := 0; i < len(w.lives); i++ {
-		if b := w.lives[i].block; b != nil {
-			b.order()
-		}
-	}
+	w.orderAll()
 	if !w.chance(6) || len(w.lives) == 0 {
 		return
 	}

@@ -33,7 +33,19 @@ func (w *world) settle() {
 
 // wakeAfter has the loop come back after d, so that what waits for that time goes on then.
 func (w *world) wakeAfter(d time.Duration) {
-	w.k.After(d, func() { w.l.engine.Wake() })
+	w.k.After(d, w.wake)
+}
+
+// wake has a loop come back.
+func (w *world) wake() { w.s.loops[0].engine.Wake() }
+
+// orderAll gives orders to those whose turn it is.
+func (w *world) orderAll() {
+	for i := 0; i < len(w.lives); i++ {
+		if b := w.lives[i].block; b != nil {
+			b.order()
+		}
+	}
 }
 
 // A blocker is the handler of a life whose user's code waits: Blocking, with a function that does what it is ordered to.
@@ -41,6 +53,7 @@ type blocker struct {
 	f       *life
 	h       *BlockingHandler
 	orders  chan func(conn net.Conn, r *bufio.Reader) (over bool, err error)
+	conn    net.Conn
 	serving bool   // the function runs
 	busy    string // what it is in the midst of, or empty
 	planned bool   // it is to get an order
@@ -63,7 +76,7 @@ func (b *blocker) serve(conn net.Conn, r *bufio.Reader) error {
 	if b.serving {
 		b.f.w.fault("%v: its function is called while it runs", b.f)
 	}
-	b.serving = true
+	b.serving, b.conn = true, conn
 	defer func() { b.serving, b.busy = false, "" }()
 	for do := range b.orders {
 		over, err := do(conn, r)
@@ -81,7 +94,7 @@ func (b *blocker) settled() {
 		b.planned = true
 		w.k.After(time.Duration(w.rng.IntN(3)*w.rng.IntN(3000))*time.Microsecond, func() {
 			b.due = true
-			w.l.engine.Wake()
+			w.wake()
 		})
 	}
 	now := time.Now()
@@ -95,6 +108,9 @@ func (b *blocker) settled() {
 
 // order has b do something, if it is its turn.
 func (b *blocker) order() {
+	if b.serving && b.busy != "" {
+		b.disturb()
+	}
 	if !b.due || !b.serving || b.busy != "" {
 		return
 	}
@@ -199,6 +215,33 @@ func (b *blocker) order() {
 		})
 	}
 	b.settled()
+}
+
+// disturb does what another goroutine may do to b's connection, which is in the midst of something.
+func (b *blocker) disturb() {
+	w := b.f.w
+	if b.closed || w.calm && b.f.closed > 0 {
+		return
+	}
+	switch w.rng.IntN(40) {
+	case 0:
+		b.readUntil = w.deadline()
+		b.conn.SetReadDeadline(b.readUntil)
+	case 1:
+		b.writeUntil = w.deadline()
+		b.conn.SetWriteDeadline(b.writeUntil)
+	case 2:
+		if w.chance(4) {
+			b.closed, b.f.closing = true, true
+			b.conn.Close()
+		}
+	default:
+		return
+	}
+	w.settle()
+	if b.closed && b.busy != "" {
+		w.fault("%v: its %s outlasts Close", b.f, b.busy)
+	}
 }
 
 // deadline returns one that comes, is over, or is none.

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
 	"github.com/switchboard-go/switchboard/internal/tlsconn"
@@ -16,6 +17,9 @@ import (
 func (w *world) before() {
 	w.begun = w.k.Now()
 	for _, f := range w.lives {
+		if len(w.closings) > 0 && f.peer != nil {
+			f.beforeLeaving()
+		}
 		if f.peer != nil && f.closed == 0 {
 			f.heard = max(f.peer.LastSent(), f.peer.LastTaken())
 		}
@@ -33,13 +37,18 @@ func (w *world) mostQueued() int {
 }
 
 // check looks at what must hold after every turn.
-func (w *world) check() {
-	for line := range w.l.conns.All() {
+func (w *world) check(l *loop) {
+	if len(w.closings) > 0 {
+		for _, f := range w.lives {
+			f.checkLeaving()
+		}
+	}
+	for line := range l.conns.All() {
 		c := connOf(line)
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
-		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(w.l.list) == 0 && !w.l.left() {
+		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(l.list) == 0 && !l.left() {
 			w.fault("%v: %d bytes are kept, and it is read on", w.lifeOf(c), c.Buffered())
 		}
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
@@ -49,8 +58,9 @@ func (w *world) check() {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
-	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(w.l.spares) > 0 {
-		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(w.l.spares))
+	w.checkMemory(l)
+	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(l.spares) > 0 && len(w.s.loops) == 1 {
+		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
 	}
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
@@ -69,6 +79,28 @@ func (w *world) mostKept(c *Conn) int {
 		return handshakeInput + 4*lim.ReadBuffer
 	}
 	return max(most, 2*handshakeInput) + tlsconn.MaxRecord // what came during the last step of the handshake, and before
+}
+
+// checkMemory looks whether what connections hold is counted.
+func (w *world) checkMemory(l *loop) {
+	held := int64(0)
+	for line := range l.conns.All() {
+		c := connOf(line)
+		held += int64(c.weight) * l.budget.unit
+		queued := c.Queued()
+		if c.out&(posted|inBatch) != 0 || c.todo&listed != 0 || c.state == stateHandshaking {
+			continue // it is looked at before long
+		}
+		if c.out&blocked != 0 && queued/buffer.Min == int(c.counted)/buffer.Min {
+			continue
+		}
+		if n := (c.holds(queued) + l.budget.unit - 1) / l.budget.unit; n != int64(c.weight) {
+			w.fault("%d units are held, %d counted, %d bytes queued", n, c.weight, queued)
+		}
+	}
+	if held != l.budget.held {
+		w.fault("connections are counted to hold %d bytes, and their loop %d", held, l.budget.held)
+	}
 }
 
 const slack = 20 * time.Millisecond // what a byte takes from the peer, and the length of a tick
@@ -97,13 +129,16 @@ func (f *life) checkClosed() {
 			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
 		}
 	}
+	lim := &f.w.s.limits
 	switch {
+	case errors.Is(f.err, errAnswers) && lim.QueueLimit-lim.HighWater > 5*lim.ReadBuffer+handshakeInput:
+		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
 		f.w.fault("%v: it has not waited for a port", f)
 	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
 		f.w.fault("%v: what was written before it was there is given up", f)
 	}
-	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) {
+	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.c.loop.failing > 0 { // a loop that waits for its engine ends it late
 		return
 	}
 	if d := f.w.k.Now() - f.peer.LastRead(); d < f.w.s.limits.WriteTimeout-slack {

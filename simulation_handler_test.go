@@ -48,6 +48,9 @@ type life struct {
 	secure     bool     // it is dialled over TLS
 	bulk       bool     // its peers send much
 	closed     int
+	gone       bool  // it was looked at since Shutdown has closed it
+	ready      bool  // when the turn began, there was input
+	received   int64 // until then
 	err        error
 	closedAt   time.Duration
 	timedOut   bool          // its idle timeout is over, and was looked at
@@ -159,6 +162,21 @@ func (f *life) Opened(c *Conn) error {
 	}
 	if f.piped != nil {
 		a := f.piped
+		if a.c.loop != c.loop {
+			if !f.joined { // and nobody else is to have its input meanwhile
+				c.Pause()
+				f.paused = true
+				err := a.c.Do(func() {
+					a.paused, f.paused, a.joined, f.joined = false, false, true, true
+					Pipe(a.c, c)
+				})
+				if err != nil {
+					f.closing = true
+					return io.EOF
+				}
+			}
+			return nil
+		}
 		if a.closed == 0 && !a.aborted && !a.closing || w.chance(2) {
 			a.paused, a.joined, f.joined = false, true, true
 			Pipe(a.c, c)

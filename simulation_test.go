@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,7 +64,6 @@ func TestSimulation(t *testing.T) {
 type world struct {
 	k         *simkernel.Kernel
 	s         *Server
-	l         *loop
 	rng       *rand.Rand
 	ln        *listener
 	listening int
@@ -75,7 +75,6 @@ type world struct {
 	turns     int
 	begun     time.Duration // the turn
 	faults    []string
-	over      bool
 	calm      bool // nothing new is begun
 	tls       bool // all that connects speaks TLS
 	waits     bool // there is user code that waits
@@ -83,8 +82,8 @@ type world struct {
 	closings  []*closing
 	slept     time.Duration // the time of the goroutines' bubble
 	served    chan error    // of serve
-	ended     bool          // the loop is
 	closed    bool          // by Close
+	left      int           // turns that the loops may take to end then
 	steps     int           // of handshakes
 	proxy     bool          // all that connects is joined with a target, and sends much
 	prompt    bool          // the ring does at once what it is asked for
@@ -109,6 +108,9 @@ func (w *world) chance(n int) bool { return w.rng.IntN(n) == 0 }
 
 func (w *world) among(d ...time.Duration) time.Duration { return d[w.rng.IntN(len(d))] }
 
+// patience is for how long a seed may take, which mostly takes milliseconds.
+const patience = 20 * time.Second
+
 // simulate plays a seed, with all its goroutines in a bubble.
 func simulate(t *testing.T, name string, seed uint64) (err error) {
 	defer func() {
@@ -116,6 +118,8 @@ func simulate(t *testing.T, name string, seed uint64) (err error) {
 			err = fmt.Errorf("%v", v)
 		}
 	}()
+	stuck := time.AfterFunc(patience, func() { panic(fmt.Sprintf("%s: seed %d does not end", t.Name(), seed)) })
+	defer stuck.Stop()
 	synctest.Test(t, func(*testing.T) { err = play(name, seed) })
 	return err
 }
@@ -140,7 +144,9 @@ func play(name string, seed uint64) error {
 	if w.proxy && w.chance(2) { // a read that brings less than there is room for ends splicing
 		w.k.Faults.Short = 0
 	}
-	w.l.handshakes.best = 1 + w.rng.IntN(3) // else it is the machine's
+	for _, l := range w.s.loops {
+		l.handshakes.best = 1 + w.rng.IntN(3) // else it is the machine's
+	}
 	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
 	w.k.Between = w.between
@@ -150,9 +156,10 @@ func play(name string, seed uint64) error {
 	for range w.rng.IntN(4) {
 		w.k.Call(w.listening, time.Duration(w.rng.IntN(20_000))*time.Millisecond)
 	}
-	w.onGoroutine(w.run)
+	w.serveAll()
+	w.finish()
 	if all := append(w.faults, w.k.Violations()...); len(all) > 0 {
-		return fmt.Errorf("engine %s, turn %d, %+v:\n%s", name, w.turns, w.l.limits, strings.Join(all, "\n"))
+		return fmt.Errorf("engine %s, turn %d, %+v:\n%s", name, w.turns, w.s.limits, strings.Join(all, "\n"))
 	}
 	return nil
 }
@@ -162,7 +169,7 @@ func (w *world) build(name string) error {
 	s := &Server{
 		Accept:      w.accept,
 		Engine:      name,
-		Loops:       1,
+		Loops:       1 + w.rng.IntN(4)/2*w.rng.IntN(2),
 		ReadBuffer:  []int{256, 1024, 4096, 16 << 10, 64 << 10}[w.rng.IntN(5)],
 		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10, 300_000}[w.rng.IntN(5)],
 		SlowCall:    -1,
@@ -194,6 +201,7 @@ func (w *world) build(name string) error {
 	if w.tls = w.chance(3); w.tls {
 		w.secure(s)
 	}
+	s.MemoryLimit = 1 << 40 // all is counted, and nobody ended
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
@@ -208,11 +216,15 @@ func (w *world) build(name string) error {
 	}
 	s.trace = s.Trace
 	w.s = s
-	if w.l, err = newLoop(s, 0, &s.limits); err != nil {
-		return err
+	for i := range s.limits.Loops {
+		l, err := newLoop(s, i, &s.limits)
+		if err != nil {
+			return err
+		}
+		s.loops = append(s.loops, l)
 	}
-	s.loops, s.listeners, s.state = []*loop{w.l}, make(map[*listener]struct{}), serverRunning
-	s.running.Store(1)
+	s.listeners, s.state = make(map[*listener]struct{}), serverRunning
+	s.running.Store(int64(len(s.loops)))
 	s.ended = make(chan struct{})
 
 	w.address = netip.MustParseAddrPort("10.0.0.1:7")
@@ -237,42 +249,63 @@ func (logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// onGoroutine runs f as the loop's goroutine, and again on another one as often as a handler ends it.
-func (w *world) onGoroutine(f func()) {
+// serve runs l's goroutine, and another one as often as a handler ends it, until l has ended.
+func (w *world) serve(l *loop) {
 	for returned := false; !returned; {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			defer func() {
 				if !returned {
-					w.log("the goroutine ends")
-					if !w.l.exiting {
+					w.log("the goroutine of loop %d ends", l.number)
+					if !l.exiting {
 						w.fault("the loop's goroutine ended, and no handler did it")
 						returned = true
 						return
 					}
-					w.l.exiting = false
-					w.l.current.Store(nil)
-					w.l.engine.Evacuate()
+					l.exiting = false
+					l.current.Store(nil)
+					l.engine.Evacuate()
 				}
 			}()
-			f()
+			w.run(l)
 			returned = true
 		}()
 		<-done
 	}
 }
 
-// run turns the loop until nothing will happen any more, and then ends it.
-func (w *world) run() {
+// serveAll runs all loops, one at a time.
+func (w *world) serveAll() {
+	if len(w.s.loops) == 1 {
+		w.serve(w.s.loops[0])
+		return
+	}
+	var all sync.WaitGroup
+	for _, l := range w.s.loops {
+		all.Go(func() {
+			w.k.Join()
+			w.serve(l)
+			w.k.Leave()
+		})
+		synctest.Wait()
+	}
+	w.k.Start()
+	all.Wait()
+}
+
+// run turns l until it has ended. The first loop ends the run when nothing will happen any more.
+func (w *world) run(l *loop) {
 	idle := 0
-	for !w.over && !w.ended && len(w.faults) == 0 {
-		w.outside()
+	for more := true; more; {
+		if !w.closed {
+			w.outside()
+		}
 		waits, progress, disturbed, steps := w.k.Waits(), w.k.Progress(), w.k.Disturbed(), w.steps
-		w.log("turn %d", w.turns)
+		w.log("turn %d, of loop %d", w.turns, l.number)
 		w.before()
-		w.ended = !w.l.turn()
-		w.check()
+		more = l.turn()
+		w.check(l)
 		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.steps != steps || w.k.Quiet() {
 			idle = 0
 		} else if idle++; idle > 30 {
@@ -281,38 +314,49 @@ func (w *world) run() {
 		if w.turns++; w.turns > 300_000 {
 			w.fault("it does not end")
 		}
-		w.over = w.k.Quiet() && !w.l.left() && len(w.l.list) == 0 || w.k.Now() > never
+		switch {
+		case w.closed:
+			synctest.Wait()
+			w.orderAll()
+			if w.left--; w.left < 0 {
+				w.fault("Close does not end the loop: %d lines are left", l.conns.Len())
+				l.close()
+				return
+			}
+		case len(w.faults) > 0 || w.over():
+			if len(w.faults) == 0 {
+				w.checkEnd()
+			}
+			w.close()
+		}
 	}
-	if len(w.faults) == 0 {
-		w.checkEnd()
+	l.close()
+}
+
+// over tells whether nothing will happen any more.
+func (w *world) over() bool {
+	for _, l := range w.s.loops {
+		if l.left() || len(l.list) > 0 {
+			return false
+		}
 	}
-	w.finish()
+	return w.k.Quiet() || w.k.Now() > never
 }
 
 // never is when a run ends that waits for a timeout of centuries.
 const never = 10_000 * time.Hour
 
-// finish closes the server and looks whether all is given back.
-func (w *world) finish() {
-	w.log("spliced %d bytes", w.l.count.Spliced)
-	w.k.Faults, w.k.Between, w.breaks, w.calm = simkernel.Faults{}, nil, 0, true
+// close closes the server, as kindly as the kernel can be.
+func (w *world) close() {
 	w.checkLeft()
-	w.closed = true
+	w.k.Faults, w.k.Between, w.breaks, w.calm = simkernel.Faults{}, nil, 0, true
+	w.closed, w.left = true, 10_000
 	w.s.Close()
 	synctest.Wait()
-	for turn := 0; !w.ended && w.l.turn(); turn++ {
-		synctest.Wait()
-		for _, f := range w.lives {
-			if f.block != nil {
-				f.block.order()
-			}
-		}
-		if turn > 10_000 {
-			w.fault("Close does not end the loop: %d lines are left", w.l.conns.Len())
-			return
-		}
-	}
-	w.l.close()
+}
+
+// finish looks whether all is given back, when the loops have ended.
+func (w *world) finish() {
 	for _, f := range w.lives {
 		if f.block != nil {
 			close(f.block.orders)
@@ -344,8 +388,11 @@ func (w *world) finish() {
 	if n := w.s.splices.pipes.Load(); n != 0 {
 		w.fault("%d kernel pipes are counted at the end", n)
 	}
-	if q := w.l.count.Queued; q != 0 {
-		w.fault("%d bytes are counted as queued at the end", q)
+	for _, l := range w.s.loops {
+		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)
+		if q := l.count.Queued; q != 0 {
+			w.fault("%d bytes are counted as queued at the end", q)
+		}
 	}
 }
 

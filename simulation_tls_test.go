@@ -81,9 +81,19 @@ func (f *life) dial(from *Conn, address string, h Handler) (*Conn, error) {
 	return f.w.s.Dial(ctx, address, h)
 }
 
-// checkRefused looks at an end before Accept.
+// checkRefused looks at an end before Accept: a handshake timeout must not count the time in which the peer had answered and it
+// was the server's turn.
 func (w *world) checkRefused(c *Conn, err error) {
-	if passed := time.Duration(c.loop.clock()-c.born) * time.Millisecond; errors.Is(err, ErrHandshakeTimeout) && passed < w.s.limits.HandshakeTimeout-slack {
-		w.fault("a handshake timed out after %v", passed)
+	if !errors.Is(err, ErrHandshakeTimeout) {
+		return
+	}
+	passed := c.loop.clock() - c.born
+	if t := c.encryption(); t != nil && t.hand != nil && !t.hand.running {
+		if passed -= t.hand.ours; t.hand.line != &c.loop.handshakes.silent {
+			passed -= c.loop.clock() - t.hand.turned
+		}
+	}
+	if d := time.Duration(passed) * time.Millisecond; d < w.s.limits.HandshakeTimeout-slack {
+		w.fault("a handshake timed out after its peer was awaited for %v", d)
 	}
 }

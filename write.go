@@ -12,17 +12,18 @@ import (
 // call, above it waiting only costs memory. A Write of so many bytes is not copied at all while the peer keeps up.
 const prompt = 4 << 10
 
-// Write sends p, or queues what the system does not take now; it never waits. What one turn of the handler writes in
-// small pieces leaves in one system call when the turn is over. p may be reused when Write returns.
+// Write sends p, or queues what the system does not take at once. It never waits. The small writes of one turn of a
+// handler leave together in one system call at its end. The caller may reuse p when Write returns.
 //
-// It takes all of p or nothing: ErrQueueFull when p would take the queue past Server.QueueLimit, another error when p
-// alone is longer than that, an error that is net.ErrClosed after Close, CloseWrite or the connection's end, or what the
-// system said when the peer is gone. The end of the connection (Handler.Closed) tells whether what was taken was sent.
+// Write takes all of p or nothing. It returns ErrQueueFull if p does not fit below Server.QueueLimit now, another error if
+// p is longer than that limit, and an error that is net.ErrClosed after Close, CloseWrite or the end of the connection. If
+// the peer is gone it may return the error of the system. Whether everything that was taken has been sent is told at the
+// end, by Handler.Closed.
 //
-// Any goroutine may call it. Writes of one goroutine keep their order, and no other's comes between the bytes of one.
+// Any goroutine may call it. The writes of one goroutine keep their order, and each is contiguous.
 func (c *Conn) Write(p []byte) (int, error) { return c.Writev(p) }
 
-// Writev is Write for several slices at once: all of them are taken or none.
+// Writev is Write for several slices. It takes all of them or nothing, and they are contiguous.
 func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 	size := 0
 	for _, p := range bufs {
@@ -93,6 +94,7 @@ func (c *Conn) writeUnlock(bufs [][]byte, size int, now bool) error {
 	if errno != 0 {
 		err = c.breakOff("write", errno)
 	}
+	told = told && (c.out&posted != 0 || !c.loop.budget.grows(c.pending(), size))
 	tell := !inTurn && !told && (c.pending() > 0 || errno != 0)
 	if tell {
 		c.out |= posted

@@ -10,6 +10,14 @@ type Queue struct {
 // Len returns how many bytes are in q.
 func (q *Queue) Len() int { return int(q.size) }
 
+// Room returns how many bytes the buffers of q have room for: what it holds of memory.
+func (q *Queue) Room() (n int) {
+	for b := q.head; b != nil; b = b.Next {
+		n += cap(b.B)
+	}
+	return n
+}
+
 // Add copies p to the end.
 func (q *Queue) Add(p []byte) {
 	if len(p) == 0 {

@@ -23,11 +23,10 @@ import (
 	"time"
 )
 
-// The tests: most changes are found by the quick ones.
-const (
-	quick    = "go test -short -timeout 1m {overlay} . ./internal/engine"
-	thorough = "go test -timeout 10m {overlay} . ./internal/engine ./scenarios"
-)
+// The tests: most changes are found by a few seeds, and most of the others by some hundred.
+const tests = "go test -vet=off -failfast -timeout 1m {overlay} . ./internal/engine -seeds 50 && " +
+	"go test -vet=off -failfast -short -timeout 3m {overlay} . ./internal/engine && " +
+	"go test -vet=off -failfast -timeout 10m {overlay} . ./internal/engine ./scenarios"
 
 func main() {
 	if err := run(); err != nil {
@@ -42,7 +41,7 @@ func run() error {
 	to := flag.Int("to", 0, "end with this one; 0: the last")
 	seed := flag.Uint64("seed", 1, "which changes are drawn")
 	only := flag.String("file", "", "change only files whose path contains this")
-	test := flag.String("test", quick+" && "+thorough, "the tests: {overlay} is where the change goes in; what passes the first goes on to the next")
+	test := flag.String("test", tests, "the tests: {overlay} is where the change goes in; what passes the first goes on to the next")
 	limit := flag.Duration("limit", 12*time.Minute, "a change with which the tests take longer is found")
 	list := flag.Bool("list", false, "list the changes and try none")
 	flag.Parse()

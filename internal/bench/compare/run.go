@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
 // startWait is how long a server may take until it listens.
@@ -52,7 +53,7 @@ func (c *comparison) step(format string, a ...any) bool {
 // fail ends a candidate's part in the comparison.
 func (s *Server) fail(err error) {
 	s.failed = true
-	s.Error = err.Error()
+	s.Error = quote.Error(err)
 }
 
 // measureIdle has every candidate hold idle connections, each on a fresh start: memory that served load before would

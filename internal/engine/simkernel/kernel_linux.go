@@ -53,6 +53,8 @@ type Kernel struct {
 	port       uint16
 	waits      int
 	disturbed  int
+	threads    int // if there are several
+	waiting    []*waiter
 	outage     time.Duration // the ring takes nothing until then
 	progress   int
 	quiet      bool
@@ -249,6 +251,14 @@ func (k *Kernel) advance(at time.Duration) {
 // nothing.
 func (k *Kernel) wait(d time.Duration, ready func() bool) {
 	k.quiet = false
+	if k.threads > 1 {
+		w := &waiter{ready: ready, deadline: -1}
+		if d >= 0 {
+			w.deadline = k.now + d
+		}
+		k.await(w, true)
+		return
+	}
 	deadline := k.now + d
 	for !ready() {
 		if d == 0 || k.chance(k.Faults.Spurious) {

@@ -212,6 +212,10 @@ func (p *Peer) read() {
 		}
 		p.take(p.Speaks.take(buf[:n]))
 		p.wire = append(p.wire, p.Speaks.output()...)
+		if p.Speaks.notified { // a program is told of the end then, whatever comes of the connection
+			p.heard = Ended
+			p.k.trace("peer %d hears the end", p.ID)
+		}
 		if err := p.Speaks.failure(); err != nil && !p.garbled && p.wrong == "" {
 			p.wrong = fmt.Sprintf("TLS fails after %d bytes: %v", p.got, err)
 		}
