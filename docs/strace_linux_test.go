@@ -68,7 +68,7 @@ const (
 // time is up.
 func trace(t *testing.T, programs string, command, wanted []string) []string {
 	file := filepath.Join(t.TempDir(), "calls")
-	args := append([]string{"-f", "-qq", "-s", "80", "-e", "trace="+traced, "-o", file,
+	args := append([]string{"-f", "-qq", "-s", "80", "-e", "trace=" + traced, "-o", file,
 		filepath.Join(programs, command[0]), "-listen", "127.0.0.1:0"}, command[1:]...)
 	cmd := exec.Command("strace", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -139,7 +139,7 @@ func lacks(calls, documented []string) string {
 	at := 0
 	for _, want := range documented {
 		name, _, ok := strings.Cut(want, "(")
-		if !ok || strings.Contains(want, "# the runtime") { // which may do it at any time
+		if !ok || strings.Contains(want, "# the runtime") { // it may do that at another time, or not at all
 			continue
 		}
 		for ; ; at++ {
