@@ -83,6 +83,7 @@ type extra struct {
 	target  *Conn                    // of DialPipe, until it is joined with c
 	stream  *stream                  // of Blocking
 	timers  *Timer                   // of After, that run
+	onSent  []func()
 	inflow  atomic.Pointer[inflow]
 	config  *tls.Config                // of an accepted connection, if it is not Server.TLSConfig
 	tls     atomic.Pointer[encryption] // nil without TLS, and before a client has begun it
@@ -156,6 +157,8 @@ const (
 	sealed                          // by TLS: Write only queues, and the loop encrypts
 	refused                         // a Write did not fit above the low-water mark: only an empty queue is drained
 	inBatch                         // what was queued leaves with the engine's next system call
+	sharedOut                       // and the batch refers to bytes that never change
+	awaited                         // WhenSent was called
 	unanswered                      // so much of TLS's own waits for the peer that it is not read
 )
 
@@ -167,6 +170,7 @@ const (
 	todoDrain                  // tell it that its queue has drained
 	todoLeave                  // look whether it can go
 	todoShake                  // begin the handshake that StartTLS asked for
+	todoSent                   // tell WhenSent that nothing waits, if that is so
 	listed                     // it is on the loop's list
 )
 

@@ -61,6 +61,9 @@ func (c *Conn) flush() {
 		}
 		c.later(todoDrain | todoOffer)
 	}
+	if out&awaited != 0 && queued == 0 {
+		c.later(todoSent)
+	}
 	c.tidyInflow()
 	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.line.Watches(engine.Write)) {
 		if c.hasTaken() {
@@ -98,7 +101,7 @@ func (c *Conn) send(p []byte) syscall.Errno {
 	n := c.queue.Len() + len(p)
 	if c.inflowing() || !c.loop.engine.Batch(&c.line, &c.queue, p) {
 		one := [1][]byte{p}
-		return c.transmit(one[:])
+		return c.transmit(one[:], false)
 	}
 	c.moved(n)
 	c.out |= inBatch

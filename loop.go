@@ -207,6 +207,9 @@ func (l *loop) workOff() {
 		if what&todoShake != 0 && c.state == stateHandshaking {
 			c.receiveHandshake(nil)
 		}
+		if what&todoSent != 0 && c.state != stateGone {
+			c.tellSent()
+		}
 		if what&todoLeave != 0 && c.state == stateOpen {
 			c.leave()
 		}

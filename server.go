@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -407,6 +408,33 @@ func (s *Server) quietest(l *loop) *loop {
 		}
 	}
 	return l
+}
+
+// Do schedules f to run on a loop, 0 to Server.Loops-1, for no connection in particular: for what concerns many, as Conn.Loop
+// tells them. It does not wait for f, which must not wait either; a panic of f is logged. Do returns an error that is
+// net.ErrClosed if the server has not begun or has ended. Any goroutine may call it.
+func (s *Server) Do(loop int, f func()) error {
+	s.mu.Lock()
+	loops := s.loops
+	s.mu.Unlock()
+	if loop < 0 || loop >= len(loops) || !loops[loop].give(task{f: func() { loops[loop].guard(f) }}) {
+		return fmt.Errorf("switchboard: do on loop %d: %w", loop, net.ErrClosed)
+	}
+	return nil
+}
+
+// guard calls f, and logs its panic. After runtime.Goexit the loop goes on on another goroutine.
+func (l *loop) guard(f func()) {
+	returned := false
+	defer func() {
+		if v := recover(); v != nil {
+			l.server.logger().Error("a function given to Do panicked", "panic", v, "stack", string(debug.Stack()))
+		} else if !returned {
+			l.exiting = true
+		}
+	}()
+	f()
+	returned = true
 }
 
 func (s *Server) logger() *slog.Logger { return cmp.Or(s.Logger, slog.Default()) }

@@ -79,7 +79,7 @@ func serveCommand() *cobra.Command {
 			RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveService(cmd, what) },
 		})
 	}
-	serve.AddCommand(linesCommand(&s), proxyCommand(&s), webCommand(&s))
+	serve.AddCommand(linesCommand(&s), relayCommand(&s), proxyCommand(&s), webCommand(&s), chatCommand(&s))
 	serve.AddCommand(zmqCommands(&s)...)
 	return serve
 }

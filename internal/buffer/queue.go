@@ -36,6 +36,36 @@ func (q *Queue) Add(p []byte) {
 	q.size += int32(len(p))
 }
 
+// AddShared adds p to the end without copying it: p must never change again.
+func (q *Queue) AddShared(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	b := &Buffer{B: p[:len(p):len(p)], shared: true}
+	if q.tail == nil {
+		q.head = b
+	} else {
+		q.tail.Next = b
+	}
+	q.tail = b
+	q.size += int32(len(p))
+}
+
+// PutBackShared is PutBack without copying p, which must never change again.
+func (q *Queue) PutBackShared(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if q.head == nil {
+		q.tail = nil
+		q.AddShared(p)
+		return
+	}
+	q.head.B, q.skip = q.head.B[q.skip:], 0
+	q.head = &Buffer{B: p[:len(p):len(p)], Next: q.head, shared: true}
+	q.size += int32(len(p))
+}
+
 // PutBack makes p, which was taken out last, the beginning again.
 func (q *Queue) PutBack(p []byte) {
 	if len(p) == 0 {
