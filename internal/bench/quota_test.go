@@ -24,7 +24,7 @@ func TestSoManyRequestsAndNotOneMore(t *testing.T) {
 		"churn on a schedule":   {Requests: 50, Rate: 500, Churn: true},
 		"beside idle ones":      {Requests: 100, Idle: 5, Conns: 5},
 		"nobody answers":        {Requests: 1000, Expect: None},
-		"slowly, on a schedule": {Requests: 3, Rate: 2, OpenWait: 100 * time.Millisecond, Conns: 1},
+		"slowly, on a schedule": {Requests: 2, Rate: 0.25, OpenWait: 1500 * time.Millisecond, Conns: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
