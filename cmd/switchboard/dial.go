@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -186,7 +187,7 @@ func (d *dialling) run(target string) error {
 	}
 	defer conn.Close()
 	if d.verbose {
-		fmt.Fprintln(os.Stderr, "connected to", to)
+		fmt.Fprintln(os.Stderr, "connected to", quote.Line(to.String()))
 	}
 	e := &exchange{dialling: d, conn: conn, in: os.Stdin, out: os.Stdout, endsWithPeer: isTerminal(os.Stdin)}
 	if at, err := conn.LocalAddr(); err == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
 )
@@ -78,7 +79,7 @@ func serveCommand() *cobra.Command {
 			RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveService(cmd, what) },
 		})
 	}
-	serve.AddCommand(linesCommand(&s), proxyCommand(&s), webCommand(&s))
+	serve.AddCommand(linesCommand(&s), relayCommand(&s), proxyCommand(&s), webCommand(&s), chatCommand(&s))
 	serve.AddCommand(zmqCommands(&s)...)
 	return serve
 }
@@ -189,7 +190,7 @@ func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service
 func (s *serving) logger() *slog.Logger {
 	var h slog.Handler = slog.NewTextHandler(s.standardError(), nil)
 	if s.log == "json" {
-		h = slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: durationsWithUnits})
+		h = slog.NewJSONHandler(quote.JSON(os.Stderr), &slog.HandlerOptions{ReplaceAttr: durationsWithUnits})
 	}
 	if s.worker {
 		return slog.New(h).With("worker", os.Getpid())

@@ -21,6 +21,9 @@ type guest struct {
 	prepare func(server *switchboard.Server) // sets Accept, and whatever else
 	serve   func(l *socket.Socket) error     // serves a listener; nil: ServeSocket of the server
 
+	// check tells why the service cannot be served there. nil: it can.
+	check func(listeners []*socket.Socket) error
+
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
 
@@ -46,6 +49,14 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	listeners, err := s.listenAll()
 	if err != nil {
 		return err
+	}
+	if g.check != nil {
+		if err := g.check(listeners); err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return err
+		}
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure

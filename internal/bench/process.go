@@ -3,6 +3,8 @@ package bench
 import (
 	"fmt"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
 // A process is the server's, with all that it has started. Its methods do nothing on nil: a server that cannot be looked
@@ -66,7 +68,7 @@ func (p *process) result(res *Result) *ServerCost {
 		return nil
 	}
 	cpu := max(0, p.stop.cpu-p.start.cpu).Seconds()
-	c := &ServerCost{PID: p.pids[0], Name: p.name, CPU: cpu, Processors: cpu / res.Seconds, Resident: p.stop.resident}
+	c := &ServerCost{PID: p.pids[0], Name: quote.Line(p.name), CPU: cpu, Processors: cpu / res.Seconds, Resident: p.stop.resident}
 	if n := res.Messages.PerSecond * res.Seconds; n > 0 {
 		c.PerMessage = cpu * 1e6 / n
 	}

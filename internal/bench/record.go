@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
 // Latencies are kept in nanoseconds to three digits, from 100 ns on, up to an hour and more.
@@ -73,7 +74,14 @@ func (t *tally) add(other *tally) {
 	}
 }
 
+// mostKinds is how many kinds of trouble are told apart: their names come from the server.
+const mostKinds = 100
+
 func (t *tally) trouble(kind, example string, n int64) {
+	kind, example = quote.Line(kind), quote.Line(example)
+	if t.troubles[kind] == nil && len(t.troubles) >= mostKinds {
+		kind, example = "of other kinds", ""
+	}
 	if known := t.troubles[kind]; known != nil {
 		known.Count += n
 		return
