@@ -60,6 +60,16 @@ Everything that was started has ended when compare ends. Exit codes: 0 when all 
 	cmd.RegisterFlagCompletionFunc("modes", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return architectures(), cobra.ShellCompDirectiveNoFileComp
 	})
+	cmd.RegisterFlagCompletionFunc("baseline", func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		names := slices.Clone(c.modes)
+		for _, text := range c.against {
+			if other, err := otherServer(text); err == nil {
+				names = append(names, other.Name)
+			}
+		}
+		slices.Sort(names)
+		return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 
