@@ -174,12 +174,16 @@ func TestBenchDiffReadsWhatBenchHasSaved(t *testing.T) {
 	}
 	fast := file("fast", "-d", "1", s.addrs[0])
 	slow := file("slow", "-d", "1", "--rate", "50", s.addrs[0])
-	out, complaint, code := once(t, "", "bench", "diff", "--fail-if-worse", "5", fast, slow)
-	if code != exitFailed || !strings.Contains(complaint, "worse: per_second by -") || !strings.Contains(out, "Not the same on both sides: rate.") {
+	five := func(file string) string { return strings.Join([]string{file, file, file, file, file}, ",") }
+	out, complaint, code := once(t, "", "bench", "diff", "--fail-if-worse", "5", five(fast), five(slow))
+	if code != exitFailed || !strings.Contains(out, "5 runs were compared with 5.") || !strings.Contains(complaint, "worse: per_second by -") || !strings.Contains(out, "Not the same on both sides: rate.") {
 		t.Errorf("exit code %d, %s\n%s", code, complaint, out)
 	}
 	if out, complaint, code := once(t, "", "bench", "diff", "--fail-if-worse", "0", fast, fast); code != 0 || !strings.Contains(out, "no difference (p = 1)") {
 		t.Errorf("exit code %d, %s\n%s", code, complaint, out)
+	}
+	if out, _, code := once(t, "", "bench", "diff", fast, slow); code != 0 || !strings.Contains(out, "The stretches of two runs") {
+		t.Errorf("exit code %d\n%s", code, out)
 	}
 	if _, complaint, code := once(t, "", "bench", "diff", fast, s.addrs[0]); code != exitFailed || strings.Count(complaint, "\n") != 1 {
 		t.Errorf("exit code %d, %s", code, complaint)
