@@ -189,3 +189,38 @@ func TestBenchDiffReadsWhatBenchHasSaved(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, complaint)
 	}
 }
+
+// TestAZoneIsNoPartOfTheHost: the zone of an IPv6 address means something on this host alone.
+func TestAZoneIsNoPartOfTheHost(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1%lo]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	hosts := make(chan string, 100)
+	s := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { hosts <- r.Host })}
+	served := make(chan error)
+	go func() { served <- s.Serve(l) }()
+	defer func() {
+		s.Close()
+		<-served
+	}()
+	_, port := split(t, l.Addr().String())
+	for _, args := range [][]string{
+		{"bench", "-q", "-n", "1", "-c", "1", "http://[::1%25lo]:" + port + "/"},
+		{"bench", "-q", "-n", "1", "-c", "1", "ws://[::1%25lo]:" + port + "/"},
+		{"dial", "ws://[::1%25lo]:" + port + "/"},
+	} {
+		_, complaint, _ := once(t, "", args...)
+		select {
+		case host := <-hosts:
+			if host != "[::1]:"+port {
+				t.Errorf("%q: %s", args, host)
+			}
+		default:
+			t.Errorf("%q asked for nothing: %s", args, complaint)
+		}
+		for len(hosts) > 0 {
+			<-hosts
+		}
+	}
+}
