@@ -356,6 +356,10 @@ func (w *world) close() {
 
 // finish looks whether all is given back, when the loops have ended.
 func (w *world) finish() {
+	if !w.closed { // Shutdown has ended the loops
+		w.checkLeft()
+		w.calm = true
+	}
 	for _, f := range w.lives {
 		if f.block != nil {
 			close(f.block.orders)
