@@ -324,6 +324,7 @@ func (b *blocker) Opened(c *Conn) error {
 
 func (b *blocker) Data(c *Conn, p []byte) (int, error) {
 	w, f := b.f.w, b.f
+	w.datas++
 	w.log("Data %d: %d bytes for one who waits", f.number, len(p))
 	if f.closed > 0 || f.inputEnded || len(p) == 0 || len(p) > w.s.limits.InputLimit {
 		w.fault("%v: Data of %d bytes", f, len(p))

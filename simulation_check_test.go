@@ -57,6 +57,9 @@ func (w *world) check(l *loop) {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
+	if s := &l.handshakes; s.places > s.most {
+		w.fault("%d handshakes are under way, with Handshakes of %d", s.places, s.most)
+	}
 	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(l.spares) > 0 && len(w.s.loops) == 1 {
 		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
 	}

@@ -73,6 +73,7 @@ type world struct {
 	breaks    float64          // the chance of a panic or a Goexit in user code
 	ports     uint16
 	turns     int
+	datas     int64         // calls of Data
 	begun     time.Duration // the turn
 	faults    []string
 	calm      bool // nothing new is begun
@@ -390,6 +391,9 @@ func (w *world) finish() {
 	}
 	if n := w.s.splices.pipes.Load(); n != 0 {
 		w.fault("%d kernel pipes are counted at the end", n)
+	}
+	if len(w.faults) == 0 {
+		w.checkStats()
 	}
 	for _, l := range w.s.loops {
 		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)
