@@ -103,7 +103,7 @@ func (f *life) checkClosed() {
 	if f.err == ErrIdle {
 		f.checkIdle()
 	}
-	for _, wrong := range []syscall.Errno{syscall.EEXIST, syscall.EBADF, syscall.EINVAL, syscall.EFAULT} {
+	for _, wrong := range []syscall.Errno{syscall.EPERM, syscall.EEXIST, syscall.EBADF, syscall.EINVAL, syscall.EFAULT} {
 		if errors.Is(f.err, wrong) {
 			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
 		}
@@ -219,6 +219,9 @@ func (f *life) checkStuck() {
 	}
 	if (f.closing || f.aborted || f.failed || f.broke) && c.Queued() == 0 && c.state == stateOpen && f.holds == 0 {
 		w.fault("%v: it was closed, and nothing comes of it", f)
+	}
+	if c.flags&(inputEnded|endTold|paused) == inputEnded && !c.marked(stopMark) && c.state == stateOpen && (c.in == nil || !c.stopped()) {
+		w.fault("%v: its input has ended, and it is not told", f)
 	}
 	if f.block != nil {
 		f.block.checkStuck()
