@@ -298,7 +298,7 @@ func (b *blocker) checkWrite(n, of int, err error) {
 // checkStuck looks whether b waits for what is there, when nothing will happen any more.
 func (b *blocker) checkStuck() {
 	f, c := b.f, b.f.c
-	if st := c.more.Load(); st != nil && st.stream != nil && b.busy == "read" && (st.stream.in != nil || st.stream.inputEnd) {
+	if st := c.more.Load(); st != nil && st.stream != nil && b.busy == "read" && (st.stream.in != nil || f.inputEnded) {
 		f.w.fault("%v: its Read waits, and there is something to read", f)
 	}
 	if b.busy == "write" && c.Queued() == 0 {

@@ -110,6 +110,8 @@ func (f *life) checkClosed() {
 	}
 	lim := &f.w.s.limits
 	switch {
+	case errors.Is(f.err, ErrBadCount):
+		f.w.fault("%v: it has never said that it consumed more than it was offered", f)
 	case errors.Is(f.err, errAnswers) && lim.QueueLimit-lim.HighWater > 5*lim.ReadBuffer+handshakeInput:
 		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
@@ -132,6 +134,13 @@ func (f *life) failure() bool {
 
 // checkEnd looks at what there is when nothing will ever happen any more.
 func (w *world) checkEnd() {
+	for _, l := range w.s.loops {
+		for line := range l.conns.All() {
+			if c := connOf(line); c.state == stateHandshaking && c.flags&inputEnded != 0 {
+				w.fault("the peer of %v has ended its output, and its handshake waits", c.RemoteAddr())
+			}
+		}
+	}
 	for _, f := range w.lives {
 		if f.c == nil {
 			continue
@@ -226,7 +235,10 @@ func (f *life) checkStuck() {
 	if f.block != nil {
 		f.block.checkStuck()
 	}
-	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
+	if len(w.closings) > 0 && f.plain && f.piped == nil && !c.marked(stopMark) && c.flags&(paused|secured) == 0 && c.idle(c.Queued()) {
+		w.fault("%v: it is idle, and Shutdown has not closed it", f)
+	}
+	if f.piped != nil && (f.piped.closed > 0 || f.joined && f.piped.c.state == stateGone) && c.Queued() == 0 && c.state == stateOpen {
 		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
 	}
 	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && !f.failed && !f.broke && c.flags&inputEnded == 0 && c.state == stateOpen
