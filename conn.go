@@ -49,6 +49,7 @@ type Conn struct {
 	out     outFlags
 	state   state
 	todo    todo
+	weight  uint16 // what it holds, in units of its loop's budget
 
 	marks atomic.Uint32 // set by one side, read by any
 
@@ -58,8 +59,9 @@ type Conn struct {
 
 // What Conn.marks holds.
 const (
-	stopMark = 1 << iota // Close or Abort was called: the handler gets no more
-	fullMark             // the queue reached the high-water mark and is not down at the low one
+	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark              // the queue reached the high-water mark and is not down at the low one
+	heavyMark             // it is not read, because it holds much while memory is short
 )
 
 func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
@@ -81,11 +83,13 @@ type extra struct {
 	target  *Conn                    // of DialPipe, until it is joined with c
 	stream  *stream                  // of Blocking
 	timers  *Timer                   // of After, that run
+	onSent  []func()
 	inflow  atomic.Pointer[inflow]
 	config  *tls.Config                // of an accepted connection, if it is not Server.TLSConfig
 	tls     atomic.Pointer[encryption] // nil without TLS, and before a client has begun it
 	holds   atomic.Int32               // of Hold, that are not released
 	looks   int32                      // how often it was looked for input before a timeout
+	kept    int64                      // of CountMemory
 
 	begun int64 // the tick after that at which a message began which is not complete, 0 if there is none or it may take any time
 	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
@@ -153,6 +157,8 @@ const (
 	sealed                          // by TLS: Write only queues, and the loop encrypts
 	refused                         // a Write did not fit above the low-water mark: only an empty queue is drained
 	inBatch                         // what was queued leaves with the engine's next system call
+	sharedOut                       // and the batch refers to bytes that never change
+	awaited                         // WhenSent was called
 	unanswered                      // so much of TLS's own waits for the peer that it is not read
 )
 
@@ -164,6 +170,7 @@ const (
 	todoDrain                  // tell it that its queue has drained
 	todoLeave                  // look whether it can go
 	todoShake                  // begin the handshake that StartTLS asked for
+	todoSent                   // tell WhenSent that nothing waits, if that is so
 	listed                     // it is on the loop's list
 )
 

@@ -63,6 +63,10 @@ func (c *Conn) Close() error {
 // may call it.
 func (c *Conn) Abort() { c.drop(ErrAborted) }
 
+// Fail ends the connection because of err, as an error that a handler returns does: what was written is sent, and then the
+// peer gets a reset, so that it does not take what it has for the whole. Handler.Closed is told err. Any goroutine may call it.
+func (c *Conn) Fail(err error) { c.endHow(failure, err) }
+
 // end ends c because of err, which may be nil, once what was written is sent. The handler will be told err.
 func (c *Conn) end(err error) { c.endHow(mannerOf(err), err) }
 
@@ -247,6 +251,8 @@ func (c *Conn) finish(err error) {
 		lost = t.unsent(lost)
 	}
 	l.count.Queued -= int64(c.counted)
+	l.budget.held -= int64(c.weight) * l.budget.unit
+	c.weight = 0
 	c.dropInflow()
 	c.queue.Drop(c.queue.Len())
 	c.out |= closed
@@ -304,6 +310,7 @@ type Ends struct {
 	Invalid   int64 // ErrTooLong, ErrBadCount, io.ErrUnexpectedEOF
 	Reset     int64 // the peer reset the connection, or the system gave it up (ECONNRESET, EPIPE, ETIMEDOUT)
 	Aborted   int64 // Abort, or Server.Close
+	Memory    int64 // ErrMemory
 	Piped     int64 // the other connection of a Pipe failed
 	Failed    int64 // all other errors: of handlers, of TLS, of dialling
 	Truncated int64 // those of all above that lost bytes which Write had taken (ErrUnsent)
@@ -329,6 +336,8 @@ func (e *Ends) add(err error) {
 		e.Invalid++
 	case is(ErrPiped):
 		e.Piped++
+	case is(ErrMemory):
+		e.Memory++
 	case is(ErrAborted), is(ErrServerClosed):
 		e.Aborted++
 	default:
@@ -348,6 +357,7 @@ func (e *Ends) sum(o *Ends) {
 	e.Invalid += o.Invalid
 	e.Reset += o.Reset
 	e.Aborted += o.Aborted
+	e.Memory += o.Memory
 	e.Piped += o.Piped
 	e.Failed += o.Failed
 	e.Truncated += o.Truncated

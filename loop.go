@@ -37,6 +37,7 @@ type loop struct {
 	deadlines  wheel.Wheel  // of connections
 	timers     wheel.Wheel  // of After, and of listeners
 	handshakes handshakes
+	budget     budget
 	count      Stats
 	yield      bool          // goroutines were set going, which may need the loop's processor
 	yielded    int64         // the tick of the last turn that left it to others
@@ -79,6 +80,7 @@ func newLoop(s *Server, number int, lim *limits) (*loop, error) {
 		l.kernel = engine.System
 	}
 	l.start = l.kernel.Now()
+	l.budget = newBudget(l)
 	var err error
 	l.engine, l.why, err = engine.New(l.kernel, l, engine.Config{ReadBuffer: lim.ReadBuffer, Lines: &l.conns}, lim.Engine)
 	l.handshakes.most, l.handshakes.best = lim.Handshakes, max(1, runtime.GOMAXPROCS(0)/lim.Loops)
@@ -123,6 +125,9 @@ func (l *loop) turn() (more bool) {
 	l.takeGiven()
 	l.workOff()
 	l.advance()
+	if l.budget.due {
+		l.relieve()
+	}
 	if l.isEnded() {
 		return false
 	}
@@ -162,6 +167,9 @@ func (l *loop) takeGiven() {
 		}
 	}
 	for t, ok := l.tasks.Next(); ok; t, ok = l.tasks.Next() {
+		if l.budget.due {
+			l.relieve()
+		}
 		switch {
 		case t.c == nil:
 			t.f()
@@ -177,6 +185,9 @@ func (l *loop) takeGiven() {
 func (l *loop) workOff() {
 	l.due.Refill(&l.list)
 	for c, ok := l.due.Next(); ok; c, ok = l.due.Next() {
+		if l.budget.due {
+			l.relieve()
+		}
 		what := c.todo
 		c.todo = 0
 		if what&todoOffer != 0 && c.state == stateOpen { // before Drained, which may fill the queue again and again
@@ -195,6 +206,9 @@ func (l *loop) workOff() {
 		}
 		if what&todoShake != 0 && c.state == stateHandshaking {
 			c.receiveHandshake(nil)
+		}
+		if what&todoSent != 0 && c.state != stateGone {
+			c.tellSent()
 		}
 		if what&todoLeave != 0 && c.state == stateOpen {
 			c.leave()
@@ -231,6 +245,7 @@ func (l *loop) patience() time.Duration {
 	l.mu.Lock()
 	step := l.handshakes.within(l.elapsed)
 	busy := len(l.given)+len(l.posted)+len(l.list)+len(l.suspects) > 0 || l.left() || step == 0
+	l.count.Memory = l.budget.held
 	l.shown = l.count
 	l.shown.Waiting = int64(len(l.given))
 	l.mu.Unlock()

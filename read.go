@@ -92,6 +92,11 @@ func (c *Conn) stopped() bool {
 // do in a turn.
 func (l *loop) Readable(line *engine.Line, buf []byte) int {
 	c := connOf(line)
+	if l.budget.due {
+		if l.relieve(); c.state == stateGone {
+			return 0
+		}
+	}
 	if c.flags&spliced != 0 && c.state == stateOpen { // what comes to one that is on its way out is dropped
 		return c.splice()
 	}
@@ -126,6 +131,11 @@ func (c *Conn) touch() {
 // Received implements engine.Owner.
 func (l *loop) Received(line *engine.Line, p []byte) {
 	c := connOf(line)
+	if l.budget.due {
+		if l.relieve(); c.state == stateGone {
+			return
+		}
+	}
 	c.received.Store(c.received.Load() + int64(len(p)))
 	l.count.BytesIn += int64(len(p))
 	switch c.state {
@@ -226,6 +236,9 @@ func (c *Conn) keep(rest []byte) {
 	} else {
 		c.flags &^= inputFull
 	}
+	if c.in != nil { // else dropInput has counted it
+		c.weigh(int(c.counted))
+	}
 }
 
 // afterOffer passes on the end of input once the handler has had what came before it. A full queue is no reason to wait, if
@@ -311,5 +324,6 @@ func (c *Conn) dropInput() {
 	if c.in != nil {
 		buffer.Put(c.in)
 		c.in = nil
+		c.weigh(int(c.counted))
 	}
 }

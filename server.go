@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,14 @@ type Server struct {
 	// that a Pipe splices.
 	QueueLimit int
 
+	// MemoryLimit bounds the memory of all connections together, in bytes: input that is not consumed, output queues, what
+	// TLS needs, and what handlers add with Conn.CountMemory. Each loop has an equal share. When three quarters of a share
+	// are in use, the loop does not read the connections that hold more than the average for a second. If that does not
+	// help, or the whole share is in use, the heaviest connections end with ErrMemory and a reset. The heap needs about twice
+	// as much until the next collection; SetMemoryLimit of package debug bounds that. Zero means no limit. Any other value
+	// must be at least 1 MiB for each loop.
+	MemoryLimit int64
+
 	// IdleTimeout ends a connection with ErrIdle when no byte was received or sent for this time. The end is orderly if
 	// all output was sent, otherwise it is a reset. Zero means no limit.
 	IdleTimeout time.Duration
@@ -128,6 +137,11 @@ type Server struct {
 	// systems other than Linux the interval and the count are those of the system. Zero means 15 seconds; a negative value
 	// means no keep-alive.
 	KeepAlive time.Duration
+
+	// PlainReply returns what a client of a TLS listener is sent, in plaintext, when it does not speak TLS; net/http answers
+	// an HTTP request that way. first is the first five bytes of the client; it is valid until PlainReply returns. It runs on
+	// the loop of the connection. If it returns no bytes or is nil, the connection ends without an answer.
+	PlainReply func(first []byte) []byte
 
 	// SlowCall is how long a call of a handler may occupy its loop before a warning is logged that names the handler. The
 	// warning also comes if the call never returns. It may come a quarter of the time late. Zero means 100 ms; a negative
@@ -178,6 +192,7 @@ type limits struct {
 	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit                           int
 	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive, HalfCloseTimeout time.Duration
 	MessageTimeout                                                                                                 time.Duration
+	MemoryLimit                                                                                                    int64
 	Engine                                                                                                         string
 
 	pipes int // kernel pipes at most, for splicing
@@ -193,6 +208,7 @@ func (s *Server) resolve() (limits, error) {
 		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
 		HighWater:        cmp.Or(s.HighWater, 64<<10),
 		IdleTimeout:      s.IdleTimeout,
+		MemoryLimit:      s.MemoryLimit,
 		MessageTimeout:   s.MessageTimeout,
 		HalfCloseTimeout: s.HalfCloseTimeout,
 		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
@@ -211,6 +227,10 @@ func (s *Server) resolve() (limits, error) {
 		if v < 0 {
 			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
 		}
+	}
+	if least := int64(l.Loops) << 20; l.MemoryLimit != 0 && l.MemoryLimit < least {
+		return l, fmt.Errorf("switchboard: Server.MemoryLimit is %d: must be 0 or at least %d, which is 1 MiB for each loop",
+			l.MemoryLimit, least)
 	}
 	if l.QueueLimit > 1<<30 {
 		return l, fmt.Errorf("switchboard: Server.QueueLimit is %d: must not be more than 1 GiB", l.QueueLimit)
@@ -388,6 +408,33 @@ func (s *Server) quietest(l *loop) *loop {
 		}
 	}
 	return l
+}
+
+// Do schedules f to run on a loop, 0 to Server.Loops-1, for no connection in particular: for what concerns many, as Conn.Loop
+// tells them. It does not wait for f, which must not wait either; a panic of f is logged. Do returns an error that is
+// net.ErrClosed if the server has not begun or has ended. Any goroutine may call it.
+func (s *Server) Do(loop int, f func()) error {
+	s.mu.Lock()
+	loops := s.loops
+	s.mu.Unlock()
+	if loop < 0 || loop >= len(loops) || !loops[loop].give(task{f: func() { loops[loop].guard(f) }}) {
+		return fmt.Errorf("switchboard: do on loop %d: %w", loop, net.ErrClosed)
+	}
+	return nil
+}
+
+// guard calls f, and logs its panic. After runtime.Goexit the loop goes on on another goroutine.
+func (l *loop) guard(f func()) {
+	returned := false
+	defer func() {
+		if v := recover(); v != nil {
+			l.server.logger().Error("a function given to Do panicked", "panic", v, "stack", string(debug.Stack()))
+		} else if !returned {
+			l.exiting = true
+		}
+	}()
+	f()
+	returned = true
 }
 
 func (s *Server) logger() *slog.Logger { return cmp.Or(s.Logger, slog.Default()) }

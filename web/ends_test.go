@@ -1,12 +1,18 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -172,5 +178,95 @@ func TestServeAfterShutdownIsRefused(t *testing.T) {
 			c.Close()
 			t.Errorf("%s: it still listens", s.name)
 		}
+	}
+}
+
+// The answers of HTTP/1.0 end with their connection: without a reset, half of one would look like all of it.
+func TestAnAnswerThatIsCutShortEndsWithAReset(t *testing.T) {
+	for name, fails := range map[string]func(w http.ResponseWriter){
+		"panic":  func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"Goexit": func(http.ResponseWriter) { runtime.Goexit() },
+		"timeout": func(w http.ResponseWriter) {
+			http.NewResponseController(w).SetWriteDeadline(time.Now())
+			io.WriteString(w, "never sent")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onTheLoops(t, func(t *testing.T, s server) {
+				address := s.start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					io.WriteString(w, "half")
+					http.NewResponseController(w).Flush()
+					if r.URL.Path != "/" {
+						fails(w)
+					}
+				})})
+				c := dial(t, address)
+				c.says("GET / HTTP/1.0\r\n\r\n")
+				if _, body := c.hears("GET"); body != "half" {
+					t.Errorf("heard %q", body)
+				}
+				c = dial(t, address)
+				c.says("GET /fails HTTP/1.0\r\n\r\n")
+				heard, err := io.ReadAll(c.r)
+				if !bytes.HasSuffix(heard, []byte("\r\n\r\nhalf")) || !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("heard %q and %v; want half of the answer and a reset", heard, err)
+				}
+			})
+		})
+	}
+}
+
+// Over TLS there is no close_notify either.
+func TestAnAnswerOverTLSThatIsCutShortEndsWithAReset(t *testing.T) {
+	onTheLoops(t, func(t *testing.T, s server) {
+		address, pool := s.startTLS(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "half")
+			http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		})})
+		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool, ServerName: "localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+		heard, err := io.ReadAll(conn)
+		if !bytes.HasSuffix(heard, []byte("\r\n\r\nhalf")) || err == nil {
+			t.Errorf("heard %q and %v; want half of the answer and an error", heard, err)
+		}
+	})
+}
+
+// What net/http answers to a browser that speaks HTTP to its TLS port, and says of it in its log.
+func TestHTTPToATLSPortIsAnswered(t *testing.T) {
+	for _, s := range servers() {
+		t.Run(s.name, func(t *testing.T) {
+			leavesNothing(t)
+			logged := make(chan string, 10)
+			address, _ := s.startTLS(t, &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(writer(func(p []byte) (int, error) {
+				logged <- string(p)
+				return len(p), nil
+			}), "", 0)})
+			for request, answer := range map[string]string{
+				get("/"): "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+				"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n.": "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+				"SSH-2.0-client\r\n": "",
+			} {
+				c := dial(t, address)
+				c.says(request)
+				c.CloseWrite()
+				if heard, err := io.ReadAll(c.r); string(heard) != answer && !(s.loops == nil && errors.Is(err, syscall.ECONNRESET)) {
+					t.Errorf("%.20q was answered with %q and %v", request, heard, err)
+				}
+				told, want := next(t, logged), "client sent an HTTP request to an HTTPS server\n"
+				if answer == "" {
+					want = "first record does not look like a TLS handshake\n"
+				}
+				if !strings.HasPrefix(told, "http: TLS handshake error from "+c.LocalAddr().String()+": ") || !strings.HasSuffix(told, want) {
+					t.Errorf("logged %q", told)
+				}
+			}
+		})
 	}
 }

@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -19,6 +21,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/certs"
 	"github.com/switchboard-go/switchboard/web"
 )
 
@@ -30,6 +33,8 @@ type server struct {
 	name  string
 	loops *switchboard.Server // nil: net/http alone
 	park  time.Duration
+	tls   bool
+	frees bool
 }
 
 // servers lists net/http itself, which is what the others are compared with, and package web: parking at once on every
@@ -38,9 +43,9 @@ func servers() []server {
 	all := []server{{name: "net-http"}}
 	for i, engine := range switchboard.Engines() {
 		loops := func() *switchboard.Server { return &switchboard.Server{Engine: engine, Loops: 2} }
-		all = append(all, server{engine + "-parked-at-once", loops(), time.Nanosecond})
+		all = append(all, server{name: engine + "-parked-at-once", loops: loops(), park: time.Nanosecond})
 		if i == 0 {
-			all = append(all, server{engine, loops(), 0}, server{engine + "-never-parked", loops(), -1})
+			all = append(all, server{name: engine, loops: loops()}, server{name: engine + "-never-parked", loops: loops(), park: -1})
 		}
 	}
 	return all
@@ -98,11 +103,31 @@ func (s server) start(t testing.TB, hs *http.Server) (address string) {
 	return l.Addr().String()
 }
 
-func (s server) serve(hs *http.Server, l net.Listener) error {
-	if s.loops == nil {
-		return hs.Serve(l)
+// startTLS is start over TLS, with a certificate for localhost that is in the pool.
+func (s server) startTLS(t testing.TB, hs *http.Server) (address string, pool *x509.CertPool) {
+	t.Helper()
+	own, err := certs.SelfSigned("localhost")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return (&web.Server{HTTP: hs, Loops: s.loops, ParkAfter: s.park}).Serve(l)
+	pool = x509.NewCertPool()
+	pool.AddCert(own.Leaf)
+	hs.TLSConfig = &tls.Config{Certificates: []tls.Certificate{own}}
+	s.tls = true
+	return s.start(t, hs), pool
+}
+
+func (s server) serve(hs *http.Server, l net.Listener) error {
+	switch looped := (&web.Server{HTTP: hs, Loops: s.loops, ParkAfter: s.park, FreeMemory: s.frees}); {
+	case s.loops == nil && s.tls:
+		return hs.ServeTLS(l, "", "")
+	case s.loops == nil:
+		return hs.Serve(l)
+	case s.tls:
+		return looped.ServeTLS(l, "", "")
+	default:
+		return looped.Serve(l)
+	}
 }
 
 // next takes what must come.

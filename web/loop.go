@@ -41,7 +41,7 @@ func (c *conn) handOver(begin func(*switchboard.Conn) (switchboard.Handler, erro
 		return
 	}
 	c.from.server.forget(c)
-	c.from.server.quiet.ended()
+	c.from.server.quiet.ended(c.from.server.FreeMemory)
 	sc.SetHandler(h)
 	if s.paused {
 		sc.Resume()

@@ -267,7 +267,7 @@ func (c *conn) endSession() {
 	s := c.s
 	c.s = nil
 	s.release()
-	c.from.server.quiet.ended()
+	c.from.server.quiet.ended(c.from.server.FreeMemory)
 }
 
 // settle parks the connection on its loop, which has something to do for it.

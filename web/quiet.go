@@ -33,8 +33,9 @@ func (q *quiet) begun() {
 	q.sessions.Add(1)
 }
 
-func (q *quiet) ended() {
-	if left, ends := q.sessions.Add(-1), q.ends.Add(1); left == 0 && ends >= manySessions {
+func (q *quiet) ended(frees bool) {
+	left := q.sessions.Add(-1)
+	if frees && q.ends.Add(1) >= manySessions && left == 0 {
 		q.watch()
 	}
 }

@@ -19,6 +19,7 @@ type session struct {
 	ended  bool   // the peer has ended its output
 	err    error  // the connection is gone
 	closed bool   // Close was called
+	cut    bool   // a Write was given up at its deadline
 	paused bool   // the connection is not read because nobody reads here
 	letGo  func() // of the connection's Hold; nil: it is not held
 	users  int    // calls of Read and Write under way
@@ -82,7 +83,7 @@ func (s *session) release() {
 	default:
 	}
 	s.in, s.at, s.header, s.dst, s.got = in, 0, 0, nil, 0
-	s.ended, s.err, s.closed, s.paused = false, nil, false, false
+	s.ended, s.err, s.closed, s.cut, s.paused = false, nil, false, false, false
 	s.step, s.zeroed, s.closes, s.reads, s.scan = busy, false, 0, 0, headerScan{}
 	never := time.Time{}
 	s.readUntil, s.writeUntil, s.idleUntil, s.headerUntil, s.wholeUntil = never, never, never, never, never

@@ -36,6 +36,7 @@ func (c *conn) write(s *session, p []byte) (n int, err error) {
 	for {
 		c.mu.Lock()
 		until, gone, closed := s.writeUntil, s.err, s.closed
+		s.cut = s.cut || expired(until)
 		c.mu.Unlock()
 		switch {
 		case closed:

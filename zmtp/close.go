@@ -157,7 +157,7 @@ func (s *Socket) endAll() int {
 	for s.inbox.n > 0 {
 		p := s.inbox.pop()
 		p.inbox = false
-		s.waiting -= p.in.clear()
+		s.discard(p)
 	}
 	return left
 }

@@ -195,6 +195,11 @@ func (p *peer) takeOver(c *chunk) bool {
 	if p.state.get() != stateReady || p.paused {
 		return false
 	}
+	if s.full.Load() {
+		p.pause()
+		s.relieved(p)
+		return false
+	}
 	n := int(c.n)
 	if s.opt.Conflate {
 		for ; c.n > 1; c.n-- {
@@ -204,13 +209,14 @@ func (p *peer) takeOver(c *chunk) bool {
 		s.conflate(p)
 		n = 1
 	}
-	if size := len(c.bytes()); size < alone {
+	size := len(c.bytes())
+	if size < alone {
 		p.in.addRaw(c.bytes(), int32(n))
 		c.free()
 	} else {
 		p.in.push(c)
 	}
-	s.arrived(p, n)
+	s.arrived(p, n, size)
 	if s.opt.Handler != nil && !p.extra().running {
 		p.more.Load().running = true
 		go p.handleAll()
@@ -232,32 +238,13 @@ func (p *peer) handleAll() {
 	s.mu.Lock()
 	for p.in.n > 0 && !s.closing {
 		c := p.in.shift()
-		s.waiting -= int(c.n)
-		wake := p.paused && int(p.in.n) <= s.opt.RecvHighWater/2
-		if wake {
-			p.paused = false
-		}
+		s.took(int(c.n), len(c.bytes()))
+		wake := s.relieved(p)
 		s.mu.Unlock()
 		if wake {
-			p.other.write()
+			p.resume()
 		}
-		for b := c.bytes(); len(b) > 0; {
-			size := 0
-			m.reset()
-			m.Parts, size = cutMessage(b, m.Parts)
-			b = b[size:]
-			s.mu.Lock()
-			ok := s.interpret(p, m)
-			if ok {
-				s.stats.Received++
-			} else {
-				s.stats.Filtered++
-			}
-			s.mu.Unlock()
-			if ok {
-				s.opt.Handler(s, m)
-			}
-		}
+		p.handleEach(c.bytes(), m)
 		c.free()
 		s.mu.Lock()
 	}

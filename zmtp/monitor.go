@@ -55,15 +55,16 @@ func (s *Socket) tell(e Event) {
 
 // Stats are a socket's figures since it was made.
 type Stats struct {
-	Peers    int   // that are ready, now
-	Waiting  int   // messages that wait to be received, now
-	Sent     int64 // messages that were given to connections
-	Received int64 // messages that were received by the program
-	Dropped  int64 // messages that were not queued because a peer's queue was full, or nobody was there to send them to
-	Lost     int64 // messages that were queued for a peer that went before it had them, and could be sent to nobody else
-	Filtered int64 // received messages that were not for this socket: no subscription, a reply that is too late
-	Unwanted int64 // messages that a publisher sent and no peer subscribes to
-	Retries  int64 // connections that were tried again
+	Peers        int   // that are ready, now
+	Waiting      int   // messages that wait to be received, now
+	WaitingBytes int   // and their bytes, encoded
+	Sent         int64 // messages that were given to connections
+	Received     int64 // messages that were received by the program
+	Dropped      int64 // messages that were not queued because a peer's queue was full, or nobody was there to send them to
+	Lost         int64 // messages that were queued for a peer that went before it had them, and could be sent to nobody else
+	Filtered     int64 // received messages that were not for this socket: no subscription, a reply that is too late
+	Unwanted     int64 // messages that a publisher sent and no peer subscribes to
+	Retries      int64 // connections that were tried again
 }
 
 // Stats returns the socket's figures. Any goroutine may call it.
@@ -72,6 +73,6 @@ func (s *Socket) Stats() Stats {
 	defer s.mu.Unlock()
 	st := s.stats
 	st.Peers = len(s.peers)
-	st.Waiting = s.waiting
+	st.Waiting, st.WaitingBytes = s.waiting, s.size
 	return st
 }

@@ -23,6 +23,11 @@ type Options struct {
 	// HighWaterBytes is how many bytes may wait for each peer, and from each peer, whatever their number. 0: 64 MiB. At most 1 GiB.
 	HighWaterBytes int
 
+	// RecvLimit is how many bytes may wait for the program in all: from the peers that are there, and from those that are gone.
+	// Then no peer is read until half of them were received; those that send are slowed down, and nothing is lost. Each peer
+	// may be a read or a message over it. 0: four times HighWaterBytes, 256 MiB.
+	RecvLimit int
+
 	// MaxMessageSize is how many bytes a message may have, all parts together; a peer that begins a longer one is ended
 	// before memory is taken for it. MaxParts is how many parts. 0: 64 MiB,
 	// and 1024. At most 1 GiB.
@@ -116,7 +121,7 @@ func (o Options) resolve(t Type) (Options, error) {
 	for _, v := range []struct {
 		name string
 		n    int
-	}{{"HighWaterBytes", o.HighWaterBytes}, {"MaxMessageSize", o.MaxMessageSize}, {"MaxParts", o.MaxParts}, {"MaxPeers", o.MaxPeers},
+	}{{"HighWaterBytes", o.HighWaterBytes}, {"RecvLimit", o.RecvLimit}, {"MaxMessageSize", o.MaxMessageSize}, {"MaxParts", o.MaxParts}, {"MaxPeers", o.MaxPeers},
 		{"SubscriptionLimit", o.SubscriptionLimit}, {"ReconnectMin", int(o.ReconnectMin)}, {"ReconnectMax", int(o.ReconnectMax)},
 		{"HeartbeatInterval", int(o.HeartbeatInterval)}, {"HeartbeatTimeout", int(o.HeartbeatTimeout)},
 		{"HeartbeatTTL", int(o.HeartbeatTTL)}} {
@@ -139,6 +144,7 @@ func (o Options) resolve(t Type) (Options, error) {
 	o.MaxMessageSize = min(o.MaxMessageSize, 1<<30)
 	o.HighWaterBytes = min(o.HighWaterBytes, 1<<30)
 	o.SubscriptionLimit = min(o.SubscriptionLimit, 1<<30)
+	o.RecvLimit = cmp.Or(o.RecvLimit, 4*min(o.HighWaterBytes, unlimited/4))
 	switch {
 	case len(o.Identity) > 255:
 		return o, fmt.Errorf("Options.Identity has %d bytes: at most 255", len(o.Identity))

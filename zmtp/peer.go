@@ -50,6 +50,7 @@ type peer struct {
 	rewrite   bool // and there is more
 	full      bool // a message did not fit its queue
 	paused    bool // it is not read until messages were received
+	held      bool // it is in Socket.held
 	inbox     bool // it is in the socket's inbox
 	ending    bool // it is closed once its queue is written
 }
@@ -142,6 +143,9 @@ func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
 		}
 	}
 	if p.state.get() == stateReady && len(b) > 0 {
+		if p.s.full.Load() && p.s.hold(p) {
+			return n - len(b), nil
+		}
 		if err := p.input(b); err != nil {
 			return n, p.fail(err)
 		}
@@ -246,7 +250,24 @@ func (p *peer) report(was peerState, err error) {
 	p.s.tell(e)
 }
 
-// resume has the peer be read again. Any goroutine may call it.
+// pause stops reading the peer. s.mu is held; of a connection, it is called on its loop.
+func (p *peer) pause() {
+	p.paused = true
+	if p.c != nil {
+		p.c.Pause()
+	}
+}
+
+// wake is resume with s.mu held.
+func (p *peer) wake() {
+	if p.c != nil {
+		p.c.Do(p.c.Resume)
+	} else {
+		go p.resume()
+	}
+}
+
+// resume has the peer be read again. Any goroutine may call it, without s.mu.
 func (p *peer) resume() {
 	if p.c != nil {
 		p.c.Do(p.c.Resume)

@@ -201,6 +201,6 @@ func (p *peer) toProgram(raw []byte) {
 	}
 	p.s.mu.Lock()
 	p.in.addRaw(raw, 1)
-	p.s.arrived(p, 1)
+	p.s.arrived(p, 1, len(raw))
 	p.s.mu.Unlock()
 }

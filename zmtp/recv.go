@@ -106,10 +106,9 @@ func (s *Socket) nextMessage(m *Message) (resume *peer, err error) {
 		} else {
 			p.inbox = false
 		}
-		if p.paused && int(p.in.n) <= s.opt.RecvHighWater/2 && int(p.in.size) <= s.opt.HighWaterBytes/2 {
-			p.paused = false
+		if s.relieved(p) {
 			if resume != nil {
-				resume.c.Do(resume.c.Resume)
+				resume.wake()
 			}
 			resume = p
 		}
@@ -137,7 +136,7 @@ func (s *Socket) nextMessage(m *Message) (resume *peer, err error) {
 		m.reset()
 	}
 	if resume != nil {
-		resume.c.Do(resume.c.Resume)
+		resume.wake()
 	}
 	return nil, ErrWouldBlock
 }
@@ -147,8 +146,9 @@ func (s *Socket) takeFrom(p *peer, m *Message) (empty *chunk) {
 	c := p.in.head
 	size := 0
 	m.Parts, size = cutMessage(c.bytes(), m.Parts[:0])
-	s.waiting--
-	return p.in.consumed(size)
+	empty = p.in.consumed(size)
+	s.took(1, size)
+	return empty
 }
 
 // interpret turns a message that came from p into what the program is given, and tells whether it is for the program.
@@ -204,7 +204,7 @@ func (p *peer) deliver(b []byte, n int) {
 		s.conflate(p)
 	}
 	p.in.addRaw(b, int32(n))
-	s.arrived(p, n)
+	s.arrived(p, n, len(b))
 	s.mu.Unlock()
 }
 
@@ -223,36 +223,91 @@ func (p *peer) deliverWhole(b *buffer.Buffer) {
 		s.conflate(p)
 	}
 	p.in.push(c)
-	s.arrived(p, 1)
+	s.arrived(p, 1, len(b.B))
 	s.mu.Unlock()
 }
 
-func (s *Socket) conflate(p *peer) {
-	n := p.in.clear()
-	s.stats.Dropped += int64(n)
-	s.waiting -= n
+func (s *Socket) conflate(p *peer) { s.stats.Dropped += int64(s.discard(p)) }
+
+// discard drops what has come from p, and returns how many messages that was. s.mu is held.
+func (s *Socket) discard(p *peer) (n int) {
+	size := int(p.in.size)
+	n = p.in.clear()
+	s.took(n, size)
+	return n
 }
 
-// arrived tells of n new messages in p's queue. s.mu is held.
-func (s *Socket) arrived(p *peer, n int) {
+// arrived tells of n new messages in p's queue, of size bytes. s.mu is held.
+func (s *Socket) arrived(p *peer, n, size int) {
 	s.waiting += n
+	s.size += size
+	if s.size >= s.opt.RecvLimit {
+		s.full.Store(true)
+	}
 	if !p.inbox {
 		p.inbox = true
 		s.inbox.push(p)
 	}
-	if !p.paused && (int(p.in.n) >= s.opt.RecvHighWater || int(p.in.size) >= s.opt.HighWaterBytes) {
-		p.paused = true
-		if p.c != nil {
-			p.c.Pause()
-		}
+	if !p.paused && (int(p.in.n) >= s.opt.RecvHighWater || int(p.in.size) >= s.opt.HighWaterBytes || s.full.Load()) {
+		p.pause()
 	}
 	s.receivers.wake(n)
 }
 
+// took tells that n messages of size bytes wait no more. s.mu is held.
+func (s *Socket) took(n, size int) {
+	s.waiting -= n
+	s.size -= size
+	if s.full.Load() && s.size <= s.opt.RecvLimit/2 {
+		s.full.Store(false)
+		for _, p := range s.held {
+			p.held, p.paused = false, false
+			p.wake()
+		}
+		s.held = nil
+	}
+}
+
+// relieved tells whether p, which may be paused, is to be read again: of its messages half were received, and of all. If
+// only of its own, p is read again when it is so. s.mu is held.
+func (s *Socket) relieved(p *peer) bool {
+	switch {
+	case !p.paused || p.held || int(p.in.n) > s.opt.RecvHighWater/2 || int(p.in.size) > s.opt.HighWaterBytes/2:
+		return false
+	case s.full.Load():
+		p.held = true
+		s.held = append(s.held, p)
+		return false
+	}
+	p.paused = false
+	return true
+}
+
+// hold pauses p, which has sent more, if too much waits from all. Any goroutine may call it.
+func (s *Socket) hold(p *peer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.full.Load() {
+		return false
+	}
+	p.pause()
+	s.relieved(p)
+	return true
+}
+
 // handle calls the handler for the messages in b.
 func (p *peer) handle(b []byte) {
-	s := p.s
 	m := messages.Get().(*Message)
+	p.handleEach(b, m)
+	clear(m.Parts)
+	m.reset()
+	m.envelope = m.envelope[:0]
+	messages.Put(m)
+}
+
+// handleEach is handle with m for each message in turn.
+func (p *peer) handleEach(b []byte, m *Message) {
+	s := p.s
 	for len(b) > 0 {
 		size := 0
 		m.reset()
@@ -270,10 +325,6 @@ func (p *peer) handle(b []byte) {
 			s.opt.Handler(s, m)
 		}
 	}
-	clear(m.Parts)
-	m.reset()
-	m.envelope = m.envelope[:0]
-	messages.Put(m)
 }
 
 // Reply sends parts to the peer that m came from, without waiting: ErrWouldBlock if its queue is full, ErrUnreachable if it

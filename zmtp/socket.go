@@ -3,6 +3,7 @@ package zmtp
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,7 +41,10 @@ type Socket struct {
 
 	// Receiving from all in turn.
 	inbox   ring
-	waiting int // messages
+	waiting int         // messages
+	size    int         // of them, in bytes
+	full    atomic.Bool // size has reached RecvLimit, and is not down to half of it; changed under mu
+	held    []*peer     // paused for that alone
 
 	trie  trie // subscriptions of the peers of PUB, XPUB and RADIO; a SUB's, XSUB's or DISH's own
 	epoch uint32

@@ -142,7 +142,7 @@ func (s *Socket) unsubscribeAll(p *peer) (notices []byte) {
 				notices = append(notices, told...)
 			} else {
 				p.in.addRaw(told, 1)
-				s.arrived(p, 1)
+				s.arrived(p, 1, len(told))
 			}
 		}
 		s.trie.prune(n)

@@ -46,7 +46,8 @@ func main() {
 		defer cancel()
 		ended <- server.Shutdown(ctx)
 	})
-	loops := &web.Server{HTTP: server} // with net/http alone: server.Serve(l)
+	// With net/http alone it is server.Serve(l). FreeMemory: this program does nothing else.
+	loops := &web.Server{HTTP: server, FreeMemory: true}
 	if err := loops.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}

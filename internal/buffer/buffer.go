@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// Sizes are powers of four from 1 KiB to 1 MiB: a buffer is at most four times what was asked for, and on loopback and
-// local networks most messages fit the first.
+// Sizes are powers of two from 1 KiB to 1 MiB: a buffer is at most twice what was asked for, so a limit of what is queued is
+// one of memory too. On loopback and local networks most messages fit the first.
 const (
 	smallest = 10 // log2 of the smallest size
-	classes  = 6
+	classes  = 11
 )
 
 // Min is the size of the smallest buffer, in bytes.
@@ -23,6 +23,8 @@ const Min = 1 << smallest
 type Buffer struct {
 	B    []byte  // what it holds
 	Next *Buffer // the borrower's: the one behind it in a queue
+
+	shared bool // B is others' as well: it is neither changed nor kept
 }
 
 var pools [classes]sync.Pool
@@ -32,7 +34,7 @@ func class(n int) int {
 	if n <= Min {
 		return 0
 	}
-	return min((bits.Len(uint(n-1))-smallest+1)/2, classes)
+	return min(bits.Len(uint(n-1))-smallest, classes)
 }
 
 // Get lends an empty buffer with room for n bytes at least.
@@ -44,14 +46,17 @@ func Get(n int) *Buffer {
 	if b, _ := pools[k].Get().(*Buffer); b != nil {
 		return b
 	}
-	return &Buffer{B: make([]byte, 0, Min<<(2*k))}
+	return &Buffer{B: make([]byte, 0, Min<<k)}
 }
 
 // Put takes b back. Its bytes may be another's at once.
 func Put(b *Buffer) {
+	if b.shared {
+		return
+	}
 	size := cap(b.B)
 	b.B, b.Next = b.B[:0], nil
-	if k := class(size); k < classes && size == Min<<(2*k) {
+	if k := class(size); k < classes && size == Min<<k {
 		pools[k].Put(b)
 	}
 }

@@ -16,7 +16,7 @@ func TestBufferHasRoomAndIsNotMuchLarger(t *testing.T) {
 		if len(b.B) != 0 || b.Next != nil || cap(b.B) < n {
 			t.Errorf("Get(%d) has length %d, capacity %d", n, len(b.B), cap(b.B))
 		}
-		if most := max(Min, 4*n); cap(b.B) > most {
+		if most := max(Min, 2*n); cap(b.B) > most {
 			t.Errorf("Get(%d) has capacity %d", n, cap(b.B))
 		}
 		Put(b)

@@ -25,6 +25,10 @@ type line struct {
 
 	connecting, joined bool
 	gone               bool // the client is
+
+	// Under the mu of lines.
+	before, after *line
+	answers       *switchboard.Conn // to target, from when they are joined
 }
 
 // redial is after how long a client for which there was no descriptor is tried again.
@@ -90,6 +94,7 @@ func (ln *line) Leaving(*switchboard.Conn) {
 // Closed implements switchboard.Handler.
 func (ln *line) Closed(*switchboard.Conn, error) {
 	ln.gone = true
+	ln.proxy.lines.remove(ln)
 }
 
 // A backend is the line as the handler of the connection to its target.
@@ -103,6 +108,7 @@ func (b *backend) Opened(back *switchboard.Conn) error {
 		return switchboard.ErrAborted
 	}
 	ln.joined, ln.connecting, ln.tried = true, false, nil
+	ln.proxy.lines.join(ln, back)
 	if ln.socket != nil {
 		gateway{ln.proxy}.open(ln, back)
 	}

@@ -24,6 +24,9 @@ func Greeted(p []byte) bool {
 	return len(p) >= header && (!plausible(p) || oversized(p) || len(p) >= header+payload(p))
 }
 
+// Plain reports whether p, the first bytes that a client sent, begins something else than TLS.
+func Plain(p []byte) bool { return len(p) >= header && !plausible(p) }
+
 // plausible reports whether crypto/tls reads on behind a first header like that of p.
 func plausible(p []byte) bool {
 	return (p[0] == handshakeRecord || p[0] == alertRecord) && p[1] < 0x10
