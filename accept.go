@@ -21,6 +21,7 @@ type listener struct {
 	line   engine.Listener // the first field, see listenerOf; its descriptor is in nobody's poller but ours
 	server *Server
 	loop   *loop
+	number uint32 // in the order of their beginning
 	addr   net.Addr
 	tls    *tls.Config  // nil: its connections speak no TLS
 	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of
@@ -78,8 +79,8 @@ func copyOf(l net.Listener) (*listener, error) {
 
 // serve accepts until end is called. The descriptor is its caller's again when it returns.
 func (s *Server) serve(ln *listener) error {
-	if s.Accept == nil {
-		return errors.New("switchboard: Server.Accept is nil: nobody to serve connections")
+	if s.Accept == nil && s.Handler == nil {
+		return errors.New("switchboard: Server.Handler and Server.Accept are nil: set one to serve connections")
 	}
 	if err := checkTLS(ln.tls); err != nil {
 		return err
@@ -88,7 +89,8 @@ func (s *Server) serve(ln *listener) error {
 	if err != nil {
 		return err
 	}
-	ln.server, ln.loop = s, loops[int(s.next.Add(1)-1)%len(loops)]
+	ln.server, ln.number = s, s.next.Add(1)-1
+	ln.loop = loops[int(ln.number)%len(loops)]
 	ln.burst, ln.failed = 1, make(chan error, 1)
 	ln.again = &Timer{l: ln.loop, f: ln.look}
 	if ln.tcp() {
@@ -105,6 +107,9 @@ func (s *Server) serve(ln *listener) error {
 		return ErrServerClosed
 	}
 	defer s.dismiss(ln)
+	if s.Listening != nil {
+		s.Listening(ln.addr)
+	}
 	if !ln.loop.give(task{f: ln.resume}) {
 		return ErrServerClosed
 	}
@@ -150,7 +155,7 @@ func (ln *listener) stop() {
 	} else {
 		ln.server.paused.Add(-1)
 	}
-	ln.again.Stop()
+	ln.again.stop()
 	ln.closed = true
 }
 
@@ -178,7 +183,7 @@ func (ln *listener) pause(d time.Duration) {
 	ln.server.paused.Add(1)
 	ln.loop.count.AcceptPauses++
 	if d > 0 {
-		ln.again.Reset(d)
+		ln.again.start(d)
 	} else if ln.server.accepted.Load() < int64(ln.server.limits.MaxConns) {
 		ln.resume() // the connection that made room went before anybody could know that it is waited for
 	}
@@ -186,9 +191,9 @@ func (ln *listener) pause(d time.Duration) {
 
 // watch has the timer fire when a foreign listener is to be looked at.
 func (ln *listener) watch() {
-	ln.again.Stop()
+	ln.again.stop()
 	if ln.check != nil {
-		ln.again.Reset(checkEvery)
+		ln.again.start(checkEvery)
 	}
 }
 
@@ -288,7 +293,7 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 	}
 	if ln.short {
 		ln.short = false
-		s.logger().Info("accepting goes on", "address", ln.addr, "active", s.active.Load())
+		s.logger().Warn("accepting goes on", "address", ln.addr, "active", s.active.Load())
 	}
 	if c := ln.admit(fd, peer); c.loop == ln.loop {
 		c.open()
@@ -326,104 +331,4 @@ func (ln *listener) hand(c *Conn) {
 		ln.server.unclaim()
 		ln.server.departed()
 	}
-}
-
-func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
-	c := &Conn{loop: l, line: engine.Line{FD: int32(fd)}, peer: peer, born: l.clock()}
-	c.active.Store(c.born)
-	l.active.Add(1)
-	l.server.active.Add(1)
-	return c
-}
-
-// open begins an accepted connection on its loop.
-func (c *Conn) open() {
-	l := c.loop
-	l.conns.Add(&c.line)
-	if l.server.stopping.Load() && !c.isLastGuest() {
-		c.finish(ErrServerClosed)
-		return
-	}
-	c.state = stateHandshaking
-	if c.flags&secured != 0 {
-		c.schedule()
-	} else {
-		c.welcome()
-	}
-	c.flush()
-}
-
-// welcome asks Accept for c's handler, and tells that it is there.
-func (c *Conn) welcome() {
-	l := c.loop
-	var h Handler
-	var err error
-	c.flags |= turnedAway // if Accept does not return
-	exited := true
-	defer func() {
-		if exited { // runtime.Goexit: nothing behind the call below runs
-			c.refused(c.endedFor())
-		}
-	}()
-	ok := l.call(c, func() { h, err = l.server.Accept(c) })
-	exited = false
-	if !ok {
-		err = c.endedFor() // it panicked
-	} else if h == nil && err == nil {
-		err = errors.New("switchboard: Server.Accept returned no handler")
-	}
-	if err != nil {
-		c.turnAway(err)
-		return
-	}
-	c.flags &^= turnedAway
-	if p, ok := c.handler.(*pipe); !ok {
-		c.handler = h
-	} else if h != Handler(p) { // Accept has joined it with another connection
-		p.before = h
-	}
-	c.opened()
-}
-
-// opened has c served by its handler from here on.
-func (c *Conn) opened() {
-	l := c.loop
-	c.state = stateOpen
-	c.touch()
-	if t := l.server.trace; t != nil && t.Opened != nil {
-		l.call(c, func() { t.Opened(c) })
-	}
-	c.schedule()
-	if h, ok := c.handler.(Opener); ok && !c.marked(stopMark) {
-		var err error
-		l.call(c, func() { err = h.Opened(c) })
-		if err != nil {
-			c.end(orderly(err))
-		}
-	}
-}
-
-// refused counts and tells that c has been refused.
-func (c *Conn) refused(err error) {
-	l := c.loop
-	l.count.Refused++
-	if t := l.server.trace; t != nil && t.Refused != nil {
-		l.call(c, func() { t.Refused(c, err) })
-	}
-}
-
-// turnAway ends c, which Accept has refused for err. What Accept wrote to it is sent first: a refusal ends in order, though the
-// peer may have sent something already, unless Accept panicked.
-func (c *Conn) turnAway(err error) {
-	c.refused(err)
-	c.mu.Lock()
-	c.endAs(order, err)
-	silent := c.sent == 0 && c.pending() == 0 && c.out&(inBatch|sealed) == 0 && c.ending.how == order
-	c.mu.Unlock()
-	if silent {
-		c.finish(err)
-		return
-	}
-	c.state = stateOpen // it ends as any other
-	c.schedule()
 }

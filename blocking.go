@@ -12,27 +12,27 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// Blocking returns a Handler for ordinary code that waits: f reads and writes conn as any net.Conn, deadlines included,
-// on a goroutine of its own. The goroutine exists only while f runs, so f should return when it has answered what came:
-// with nil, it is called again when there is more input; any error ends the connection as one of Handler.Data does.
+// Blocking returns a Handler for ordinary code that waits. f reads and writes conn like any net.Conn, with deadlines, on a
+// goroutine of its own. The goroutine exists only while f runs, so f should return when it has answered the input. If it
+// returns nil, it is called again when there is more input. An error ends the connection as an error of Handler.Data does.
 //
-// r reads conn with a buffer, for bufio, net/textproto or http.ReadRequest. What f leaves in r is there at its next
-// call, in another r: after f has returned, r gives errors. Reading conn reads r. (A json.Decoder reads ahead into a buffer of
-// its own: keep it to a loop in f that ends with the connection, or read lines and use json.Unmarshal.)
+// r is a buffered reader of conn, for use with bufio, net/textproto or http.ReadRequest. Bytes that f leaves in r are in
+// the r of the next call. After f has returned, r returns errors. Reading from conn reads from r. A json.Decoder keeps
+// bytes in a buffer of its own, which would be lost between two calls: use it in a loop that ends with the connection, or
+// read lines and use json.Unmarshal.
 //
-// A Read waits for input, and at the end of input returns io.EOF. A Write waits while the output queue is full. If f
-// returns nil without having consumed anything, it is called again only when there is more than it has seen. While f runs the
-// connection is held (Conn.Hold), except that Server.IdleTimeout counts while f waits for input. One Handler serves any number
-// of connections.
+// Read waits for input and returns io.EOF at its end. Write waits while the output queue is full. If f returns nil without
+// having consumed anything, it is called again only when more input has arrived. While f runs the connection is held, as
+// by Conn.Hold; Server.IdleTimeout counts while f waits for input. One Handler serves any number of connections.
 func Blocking(f func(conn net.Conn, r *bufio.Reader) error) *BlockingHandler {
 	return &BlockingHandler{f: f}
 }
 
-// A BlockingHandler is what Blocking returns.
+// A BlockingHandler is the Handler that Blocking returns.
 type BlockingHandler struct {
-	// AtOpen has the function called when the connection opens: to speak first, or to set a deadline for a client that says
-	// nothing. It must be set before the handler serves. By default the function is first called when there is input, so
-	// that a silent client costs no goroutine.
+	// AtOpen makes the function run when the connection opens: to speak first, or to set a deadline for a client that
+	// sends nothing. It must be set before the handler serves. Otherwise the function first runs when there is input, and
+	// a silent client costs no goroutine.
 	AtOpen bool
 
 	f func(conn net.Conn, r *bufio.Reader) error
@@ -100,7 +100,7 @@ func (h *BlockingHandler) Data(c *Conn, p []byte) (int, error) {
 	st.seen = false
 	if len(st.in.B)-st.at >= c.loop.limits.HighWater {
 		st.paused = true
-		c.Pause()
+		c.pause()
 	}
 	st.rouse()
 	return len(p), nil

@@ -22,6 +22,19 @@ func (l *loop) call(c *Conn, f func()) (ok bool) {
 	return true
 }
 
+// checkLoop panics when it is certain that the caller is not on c's loop: no code of the user's runs there. It costs one load;
+// a call from elsewhere while a handler runs is not noticed. On a connection that is over nothing can go wrong.
+func (c *Conn) checkLoop(method string) {
+	if c.loop.current.Load() == nil && !c.marked(stopMark) {
+		offLoop(method)
+	}
+}
+
+func offLoop(method string) {
+	panic("switchboard: " + method + " is called on another goroutine than the connection's loop: " +
+		"call it in a method of the Handler, or in a function given to Conn.Do or Conn.After")
+}
+
 // inTurn tells whether c's handler is being called: the loop flushes after that.
 func (c *Conn) inTurn() bool { return c.loop.current.Load() == c }
 

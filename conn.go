@@ -18,8 +18,9 @@ import (
 	"github.com/switchboard-go/switchboard/internal/wheel"
 )
 
-// A Conn is one connection of a Server. Its methods may be called from any goroutine where they say so; the others
-// belong to the connection's loop: to the Handler's methods, and to functions given to Do and After.
+// A Conn is a connection of a Server. A method may be called from any goroutine if its comment says so. All other methods
+// belong to the loop of the connection: they may be called only in the methods of its Handler and in functions given to Do
+// and After. Some of these panic when they are certainly called elsewhere.
 type Conn struct {
 	line     engine.Line // the first field, see connOf
 	deadline wheel.Timer // fires when the first of its timeouts may be over; the second, see connOfTimer
@@ -48,6 +49,7 @@ type Conn struct {
 	out     outFlags
 	state   state
 	todo    todo
+	weight  uint16 // what it holds, in units of its loop's budget
 
 	marks atomic.Uint32 // set by one side, read by any
 
@@ -57,8 +59,9 @@ type Conn struct {
 
 // What Conn.marks holds.
 const (
-	stopMark = 1 << iota // Close or Abort was called: the handler gets no more
-	fullMark             // the queue reached the high-water mark and is not down at the low one
+	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark              // the queue reached the high-water mark and is not down at the low one
+	heavyMark             // it is not read, because it holds much while memory is short
 )
 
 func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
@@ -77,14 +80,18 @@ type extra struct {
 	untaken int                      // bytes that the kernel held for the peer when that was last looked at
 	dial    *dialing                 // nil once connected
 	current target                   // that dial is connecting to
+	target  *Conn                    // of DialPipe, until it is joined with c
 	stream  *stream                  // of Blocking
 	timers  *Timer                   // of After, that run
+	onSent  []func()
 	inflow  atomic.Pointer[inflow]
 	config  *tls.Config                // of an accepted connection, if it is not Server.TLSConfig
 	tls     atomic.Pointer[encryption] // nil without TLS, and before a client has begun it
 	holds   atomic.Int32               // of Hold, that are not released
-	looks   int                        // how often it was looked for input before a timeout
+	looks   int32                      // how often it was looked for input before a timeout
+	kept    int64                      // of CountMemory
 
+	begun int64 // the tick after that at which a message began which is not complete, 0 if there is none or it may take any time
 	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
 	heard int64 // the tick of the last input after it failed, or of the failure
 	pause int64 // ticks until it is looked again whether the peer has acknowledged all
@@ -150,6 +157,8 @@ const (
 	sealed                          // by TLS: Write only queues, and the loop encrypts
 	refused                         // a Write did not fit above the low-water mark: only an empty queue is drained
 	inBatch                         // what was queued leaves with the engine's next system call
+	sharedOut                       // and the batch refers to bytes that never change
+	awaited                         // WhenSent was called
 	unanswered                      // so much of TLS's own waits for the peer that it is not read
 )
 
@@ -161,16 +170,17 @@ const (
 	todoDrain                  // tell it that its queue has drained
 	todoLeave                  // look whether it can go
 	todoShake                  // begin the handshake that StartTLS asked for
+	todoSent                   // tell WhenSent that nothing waits, if that is so
 	listed                     // it is on the loop's list
 )
 
-// Server returns the server that c belongs to. Any goroutine may call it.
+// Server returns the server of c. Any goroutine may call it.
 func (c *Conn) Server() *Server { return c.loop.server }
 
-// Loop returns the number of c's loop, from 0. Any goroutine may call it.
+// Loop returns the number of the loop of c, counted from 0. Any goroutine may call it.
 func (c *Conn) Loop() int { return c.loop.number }
 
-// RemoteAddr returns the peer's address. Any goroutine may call it, after the connection's end as well.
+// RemoteAddr returns the address of the peer. Any goroutine may call it, also after the connection has ended.
 func (c *Conn) RemoteAddr() net.Addr {
 	if more := c.more.Load(); more != nil {
 		if remote := more.remote.Load(); remote != nil {
@@ -180,7 +190,8 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return netAddr(c.peer, "")
 }
 
-// LocalAddr returns the connection's own address, nil before it has one and once it is gone. Any goroutine may call it.
+// LocalAddr returns the local address of c. It is nil before a dialled connection has one, and after the connection has
+// ended. Any goroutine may call it.
 func (c *Conn) LocalAddr() net.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -205,18 +216,34 @@ func netAddr(p rawio.Peer, path string) net.Addr {
 	return addr
 }
 
-// Value returns what SetValue put, nil before that. Both belong to the loop.
+// Value returns the value that SetValue stored, or nil. The function Value returns it with its type. It belongs to the
+// loop.
 func (c *Conn) Value() any { return c.value }
 
-// SetValue puts something of the user's own into c.
-func (c *Conn) SetValue(v any) { c.value = v }
+// SetValue stores a value for the user of the library. It belongs to the loop.
+func (c *Conn) SetValue(v any) {
+	c.checkLoop("Conn.SetValue")
+	c.value = v
+}
+
+// Value returns the value that SetValue stored in c, if it has type T; otherwise the zero T. For example:
+// switchboard.Value[*session](c). It belongs to the loop.
+func Value[T any](c *Conn) T {
+	v, _ := c.value.(T)
+	return v
+}
 
 // Handler returns the handler that serves c. It belongs to the loop.
 func (c *Conn) Handler() Handler { return c.handler }
 
-// SetHandler puts another handler in charge of what follows: a protocol that changes to another one in the middle, or
-// Pipe. What the one before left unconsumed is offered to the new one. It belongs to the loop.
+// SetHandler replaces the handler of c, for a protocol that changes into another one. The new handler is offered the input
+// that the old one has not consumed. The old handler is not called again. SetHandler belongs to the loop.
 func (c *Conn) SetHandler(h Handler) {
+	c.checkLoop("Conn.SetHandler")
+	c.setHandler(h)
+}
+
+func (c *Conn) setHandler(h Handler) {
 	c.stopSplicing()
 	c.mu.Lock() // for the watch; whoever else looks is on the loop
 	c.handler = h
@@ -224,33 +251,34 @@ func (c *Conn) SetHandler(h Handler) {
 	c.later(todoOffer)
 }
 
-// Received returns how many bytes came from the peer. Any goroutine may call it.
+// Received returns how many bytes were received. Over TLS it counts ciphertext. Any goroutine may call it.
 func (c *Conn) Received() int64 { return c.received.Load() }
 
-// Sent returns how many bytes the system took for the peer. Any goroutine may call it.
+// Sent returns how many bytes were handed to the system. Over TLS it counts ciphertext. Any goroutine may call it.
 func (c *Conn) Sent() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sent
 }
 
-// Queued returns how many written bytes the system has not taken yet. Any goroutine may call it.
+// Queued returns how many written bytes have not been handed to the system yet. Any goroutine may call it.
 func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.pending()
 }
 
-// Full tells whether the queue reached Server.HighWater and is not down at Server.LowWater yet: the time to stop writing.
-// Any goroutine may call it.
+// Full reports whether the output queue has reached Server.HighWater and has not drained to Server.LowWater since. A
+// handler that produces output should stop then, and go on in Drained. Any goroutine may call it.
 func (c *Conn) Full() bool { return c.marked(fullMark) }
 
-// Age returns how long ago c began. Any goroutine may call it.
+// Age returns the time since c was accepted or dialled. Any goroutine may call it.
 func (c *Conn) Age() time.Duration { return time.Duration(c.loop.clock()-c.born) * time.Millisecond }
 
-// Do schedules f to run on the loop of c. It does not wait for f. Called on the loop, it returns before f runs. What f
-// writes to c leaves in one system call. Do returns an error that is net.ErrClosed if c is gone; if c is gone when its turn
-// comes, f does not run. Functions that wait are not bounded: Stats.Waiting counts them. Any goroutine may call it.
+// Do schedules f to run on the loop of c. It does not wait for f. Called on the loop, it returns before f runs. Small
+// writes of f leave together in one system call. If c has ended, Do returns an error that is net.ErrClosed; if c ends
+// before f's turn, f does not run. There is no limit on scheduled functions; Stats.Waiting counts them. Any goroutine may
+// call it.
 func (c *Conn) Do(f func()) error {
 	c.mu.Lock()
 	gone := c.out&closed != 0
@@ -270,10 +298,10 @@ func (c *Conn) extra() *extra {
 	return c.more.Load()
 }
 
-// Hold keeps c for an answer that is still to come: until release is called, c is neither idle, nor closed because its peer
-// has ended its output, nor closed by Shutdown before its context ends. Close, Abort and a failure end it all the same. Every
-// Hold must be released; only the first call of release counts. Any goroutine may call both; after the first Hold of a
-// connection another one on the loop is cheap.
+// Hold keeps c open for an answer that is still to come. Until release is called, c does not become idle, is not closed
+// because its peer has ended its output, and is not closed by Shutdown before its context ends. Close, Abort and failures
+// end c all the same. Every Hold must be released; further calls of release do nothing. Any goroutine may call Hold and
+// release.
 func (c *Conn) Hold() (release func()) {
 	more := c.extra()
 	more.holds.Add(1)
@@ -312,9 +340,8 @@ func (c *Conn) released() {
 	c.flush()
 }
 
-// SyscallConn returns access to the descriptor of c, for options and peer credentials. The descriptor must not be read,
-// written or closed. Any goroutine may call it; the functions given to its methods must not wait. Read and Write are not
-// supported.
+// SyscallConn gives access to the descriptor of c, for socket options and peer credentials. Only Control is supported: the
+// descriptor must not be read, written or closed. Functions given to Control must not wait. Any goroutine may call it.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
@@ -45,15 +44,18 @@ func (t target) String() string {
 	return t.ap.String()
 }
 
-// Dial connects to an address ("example.com:80", "[::1]:7", "/run/s.sock", "@abstract") and serves the connection with h
-// on the quietest loop. It does not wait for the connection: it returns at once, what is written is
-// queued until it is there, and h, if it is an Opener, is told. If it does not come about, h.Closed is told why; the same
-// when ctx ends before it is there. Close before that delivers what was written first, as it does after. If a name has several
-// addresses, they are tried one after another, each for Server.DialTimeout. When the system is out of ports, or the backlog of
-// a Unix socket is full, the same address is tried again until then.
+// Dial connects to address and serves the connection with h, on the loop with the fewest connections. The address is a TCP
+// address with a host name or an IP address ("example.com:80", "[::1]:7"), the path of a Unix socket, or the name of an
+// abstract one ("@name").
 //
-// Dial starts the loops if the server does not serve yet. It returns an error, and no connection, for what can be known
-// at once: an address that cannot be one, a server that is closed, no descriptors. Any goroutine may call it.
+// Dial does not wait for the connection. Bytes written to it are queued until it is open. If h is an Opener, Opened is
+// called then. If connecting fails, or ctx ends first, h.Closed gets the reason. Close before the connection is open still
+// delivers what was written. The addresses of a host name are tried one after another, each for Server.DialTimeout. If
+// this system is short of ports, or the backlog of a Unix socket is full, the same address is tried again within that
+// time.
+//
+// Dial starts the loops if the server does not serve yet. It returns an error, and no connection, for what is known at
+// once, such as a malformed address or a closed server. Any goroutine may call it.
 func (s *Server) Dial(ctx context.Context, address string, h Handler) (*Conn, error) {
 	if _, err := s.run(); err != nil {
 		return nil, err
@@ -61,7 +63,7 @@ func (s *Server) Dial(ctx context.Context, address string, h Handler) (*Conn, er
 	return s.dial(ctx, s.quietest(nil), address, nil, h)
 }
 
-// Dial is Server.Dial on c's own loop, so that the two connections' handlers run in turn: what a proxy wants. Any
+// Dial is Server.Dial on the loop of c, so that the handlers of the two connections never run at the same time. Any
 // goroutine may call it.
 func (c *Conn) Dial(ctx context.Context, address string, h Handler) (*Conn, error) {
 	return c.Server().dial(ctx, c.loop, address, nil, h)
@@ -71,6 +73,9 @@ func (c *Conn) Dial(ctx context.Context, address string, h Handler) (*Conn, erro
 func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.Config, h Handler) (*Conn, error) {
 	if h == nil {
 		return nil, errors.New("switchboard: dial: no handler")
+	}
+	if err := l.limits.check(h); err != nil {
+		return nil, err
 	}
 	if s.stopping.Load() {
 		return nil, ErrServerClosed
@@ -102,7 +107,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 // beginDial begins a dialled connection on its loop, before anything else that the loop is told of it.
 func (c *Conn) beginDial() {
 	d := c.extra().dial
-	c.loop.conns.Add(&c.line)
+	c.loop.enter(c)
 	c.state = stateConnecting
 	if c.Server().stopping.Load() {
 		c.finish(ErrServerClosed)
@@ -289,7 +294,7 @@ func (c *Conn) connect(t target) error {
 			c.extra().dial.short = errno
 		}
 		k.Close(fd)
-		c.After(retry, func() { c.tryAgain(t) })
+		c.after(retry, func() { c.tryAgain(t) })
 		return nil
 	}
 	k.Close(fd)
@@ -323,89 +328,5 @@ func (c *Conn) tryAgain(t target) {
 		d := c.extra().dial
 		d.left = append([]target{t}, d.left...)
 		c.tryNext()
-	}
-}
-
-// connected takes from the engine how connecting has ended.
-func (c *Conn) connected(errno syscall.Errno) {
-	more, k := c.extra(), c.loop.kernel
-	if errno == 0 && more.current.path == "" {
-		errno = c.checkPeer()
-	}
-	if errno != 0 {
-		t := more.current
-		c.mu.Lock()
-		c.loop.engine.Release(&c.line)
-		c.mu.Unlock()
-		if errno == errSelf {
-			c.After(time.Millisecond, func() { c.tryAgain(t) })
-			return
-		}
-		more.dial.tried(t, os.NewSyscallError("connect", rawio.Error(errno)))
-		c.tryNext()
-		return
-	}
-	ahead, adopted := more.dial.ahead, more.dial.adopted
-	more.since, more.current = c.loop.clock(), target{}
-	if peer, path := k.PeerName(int(c.line.FD)); adopted {
-		// its address is known
-	} else if more.dial.isPath() {
-		more.setRemote(&net.UnixAddr{Name: path, Net: "unix"})
-	} else {
-		more.setRemote(netAddr(peer, ""))
-	}
-	c.mu.Lock()
-	c.out &^= blocked
-	c.mu.Unlock()
-	if c.encryption() != nil {
-		c.state = stateHandshaking
-		c.schedule()
-		c.shake()
-	} else {
-		c.dialDone()
-		if len(ahead) > 0 && c.state == stateOpen {
-			c.loop.Received(&c.line, ahead)
-		}
-	}
-	c.flush()
-}
-
-// errSelf is why a connection is tried again: it was one of a socket with itself.
-const errSelf = syscall.EALREADY
-
-// checkPeer tells what is wrong with a connection that seems to be there. A port of this machine that nobody listens on can be
-// the very one that the system chose for this end; then the socket is connected to itself (RFC 9293, section 3.5, simultaneous
-// open). That is a refused connection, and tried again, as the next port is another one.
-func (c *Conn) checkPeer() syscall.Errno {
-	const tries = 3
-	k, fd := c.loop.kernel, int(c.line.FD)
-	local, _ := k.LocalName(fd)
-	peer, _ := k.PeerName(fd)
-	if ap, _ := peer.AddrPort(); local != peer || !ap.IsValid() {
-		return 0
-	}
-	k.Reset(fd) // it would keep its port for a while, from who listens there
-	d := c.extra().dial
-	if d.selves++; d.selves < tries {
-		return errSelf
-	}
-	d.selves = 0
-	return syscall.ECONNREFUSED
-}
-
-// dialDone opens a dialled connection.
-func (c *Conn) dialDone() {
-	if more := c.extra(); more.dial != nil {
-		more.dial.done()
-		more.dial = nil
-	}
-	c.loop.count.Dialled++
-	c.opened()
-}
-
-// giveUp ends a connection that did not come about.
-func (c *Conn) giveUp(err error) {
-	if c.state < stateOpen {
-		c.finish(c.extra().dial.failure(err))
 	}
 }

@@ -35,8 +35,9 @@ func mannerOf(err error) manner {
 	return failure
 }
 
-// CloseWrite ends the output: what was written is sent, and then the peer reads the end of input (shutdown(2), SHUT_WR).
-// Reading goes on. When the peer has ended its side as well, the connection is over. Any goroutine may call it.
+// CloseWrite ends the output of c: after everything that was written, the peer reads the end of input, as after
+// shutdown(2) with SHUT_WR. Reading goes on. When the peer ends its output too, the connection ends. Any goroutine may
+// call it.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	if c.out&(closed|noOutput) != 0 || c.ending != nil {
@@ -48,17 +49,18 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Close ends the connection in order: what was written is sent, the peer reads the end of input, and when it has ended
-// its side too, or Server.LingerTimeout is over, the connection is gone and Handler.Closed called. Until then what the
-// peer still sends is dropped: to close a socket on unread input would be a reset, which can cost the peer the last of
-// what it was sent. The handler gets no more Data. A second Close does nothing. Any goroutine may call it.
+// Close ends c in order. Everything that was written is sent, then the peer reads the end of input. The connection ends,
+// and Handler.Closed is called, when the peer has closed its side too, or after Server.LingerTimeout. Input that arrives
+// until then is dropped: closing a socket with unread input makes the system send a reset, and the peer could lose the
+// last of the output. The handler gets no more Data. Close does not wait, and always returns nil. Further calls do
+// nothing. Any goroutine may call it.
 func (c *Conn) Close() error {
 	c.end(nil)
 	return nil
 }
 
-// Abort ends the connection at once: what is queued is dropped and the peer gets a reset. Handler.Closed is told
-// ErrAborted. Any goroutine may call it.
+// Abort ends c at once: queued output is dropped and the peer gets a reset. Handler.Closed gets ErrAborted. Any goroutine
+// may call it.
 func (c *Conn) Abort() { c.drop(ErrAborted) }
 
 // Fail ends the connection because of err, as an error that a handler returns does: what was written is sent, and then the
@@ -175,9 +177,10 @@ const (
 	// acknowledged, in ticks.
 	resetAfter = 100
 
-	// resetQuiet is for how long the peer must have said nothing before the reset, if it was sent anything and has not ended its
-	// output, in ticks: many programs that cannot write read nothing more, and would lose what they were told.
-	resetQuiet = 50
+	// resetQuiet is for how long the peer must have sent and acknowledged nothing before the reset, if it was sent anything, in
+	// ticks. Its system has all by then, but a program that was not scheduled yet may ask for errors before it reads (nc), and
+	// one that cannot write may not read any more: both would lose what they were told.
+	resetQuiet = 200
 )
 
 // checkReset resets c, which has failed, when the peer's system has acknowledged all that was sent and the peer sends no more,
@@ -185,12 +188,12 @@ const (
 func (c *Conn) checkReset() {
 	more, l, fd := c.extra(), c.loop, int(c.line.FD)
 	now, left := l.clock(), l.kernel.Untaken(fd)
-	if c.flags&inputEnded == 0 && l.kernel.Ready(fd, engine.Read) != 0 {
+	if left > 0 || c.flags&inputEnded == 0 && l.kernel.Ready(fd, engine.Read) != 0 {
 		more.heard = now
 	}
 	late := l.limits.LingerTimeout < 0 || now-more.since >= ticks(l.limits.LingerTimeout)
 	taken := left == 0 || left < 0 && now-more.since >= resetAfter
-	quiet := c.Sent() == 0 || c.flags&inputEnded != 0 || now-more.heard >= resetQuiet
+	quiet := c.Sent() == 0 || now-more.heard >= resetQuiet
 	if late || taken && quiet {
 		l.kernel.Reset(fd)
 		c.finish(c.endedFor())
@@ -248,6 +251,8 @@ func (c *Conn) finish(err error) {
 		lost = t.unsent(lost)
 	}
 	l.count.Queued -= int64(c.counted)
+	l.budget.held -= int64(c.weight) * l.budget.unit
+	c.weight = 0
 	c.dropInflow()
 	c.queue.Drop(c.queue.Len())
 	c.out |= closed
@@ -259,6 +264,7 @@ func (c *Conn) finish(err error) {
 	}
 	l.deadlines.Stop(&c.deadline)
 	c.stopTimers()
+	c.abortTarget()
 	c.mu.Lock() // for whoever looks at the descriptor
 	l.engine.Release(&c.line)
 	c.mu.Unlock()
@@ -295,15 +301,16 @@ func (c *Conn) tellClosed(err error) {
 	}
 }
 
-// Ends counts connections by why they ended.
+// Ends counts the connections that have ended, by reason.
 type Ends struct {
 	Orderly   int64 // both sides ended, or Close
-	Idle      int64 // ErrIdle, ErrHalfClosed
+	Idle      int64 // ErrIdle, ErrHalfClosed, ErrMessageTimeout
 	Stalled   int64 // ErrStalled
 	Panics    int64 // a *PanicError
 	Invalid   int64 // ErrTooLong, ErrBadCount, io.ErrUnexpectedEOF
 	Reset     int64 // the peer reset the connection, or the system gave it up (ECONNRESET, EPIPE, ETIMEDOUT)
 	Aborted   int64 // Abort, or Server.Close
+	Memory    int64 // ErrMemory
 	Piped     int64 // the other connection of a Pipe failed
 	Failed    int64 // all other errors: of handlers, of TLS, of dialling
 	Truncated int64 // those of all above that lost bytes which Write had taken (ErrUnsent)
@@ -314,26 +321,29 @@ func (e *Ends) add(err error) {
 		e.Orderly++
 		return
 	}
-	var panicked *PanicError
-	switch is := func(target error) bool { return errors.Is(err, target) }; {
-	case is(ErrIdle), is(ErrHalfClosed):
+	is := func(target error) bool { return errors.Is(err, target) }
+	panicked := func() bool { _, ok := errors.AsType[*PanicError](err); return ok }
+	switch {
+	case (is(syscall.ECONNRESET) || is(syscall.EPIPE) || is(syscall.ETIMEDOUT)) && !is(ErrPiped): // first, as most failures are that
+		e.Reset++
+	case is(ErrIdle), is(ErrHalfClosed), is(ErrMessageTimeout):
 		e.Idle++
 	case is(ErrStalled):
 		e.Stalled++
-	case errors.As(err, &panicked):
+	case panicked():
 		e.Panics++
 	case is(ErrTooLong), is(ErrBadCount), is(io.ErrUnexpectedEOF):
 		e.Invalid++
-	case is(syscall.ECONNRESET), is(syscall.EPIPE), is(syscall.ETIMEDOUT):
-		e.Reset++
-	case is(ErrAborted), is(ErrServerClosed):
-		e.Aborted++
 	case is(ErrPiped):
 		e.Piped++
+	case is(ErrMemory):
+		e.Memory++
+	case is(ErrAborted), is(ErrServerClosed):
+		e.Aborted++
 	default:
 		e.Failed++
 	}
-	if errors.Is(err, ErrUnsent) {
+	if is(ErrUnsent) {
 		e.Truncated++
 	}
 }
@@ -347,6 +357,7 @@ func (e *Ends) sum(o *Ends) {
 	e.Invalid += o.Invalid
 	e.Reset += o.Reset
 	e.Aborted += o.Aborted
+	e.Memory += o.Memory
 	e.Piped += o.Piped
 	e.Failed += o.Failed
 	e.Truncated += o.Truncated

@@ -10,53 +10,58 @@ import (
 	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
-// What a connection's or a server's end is called. Errors of the system wrap its errno:
+// Reasons for which connections and servers end. Compare them with errors.Is. An error of the system wraps its errno:
 // errors.Is(err, syscall.ECONNRESET).
 var (
-	// ErrServerClosed is what Serve and Dial return after Shutdown or Close, and why Close ended a connection.
+	// ErrServerClosed is returned by Serve and Dial after Shutdown or Close. It also ends the connections that Close
+	// aborts.
 	ErrServerClosed = errors.New("switchboard: the server is closed")
 
-	// ErrQueueFull is Write's answer when p would take the queue past Server.QueueLimit: nothing of p was taken. A
-	// Drainer learns when there is room again.
+	// ErrQueueFull is returned by Write when p does not fit below Server.QueueLimit. Nothing of p was taken. Drained is
+	// called when there is room again.
 	ErrQueueFull = errors.New("switchboard: the peer reads too slowly, its output queue is full")
 
-	// ErrUnsent is wrapped by a connection's end that lost bytes which Write had taken.
+	// ErrUnsent is wrapped by the error of Closed when bytes that Write had taken were not sent.
 	ErrUnsent = errors.New("written bytes were not sent")
 
-	// ErrIdle ends a connection on which nothing moved for Server.IdleTimeout.
+	// ErrIdle ends a connection after Server.IdleTimeout without a byte in either direction.
 	ErrIdle = errors.New("switchboard: nothing was received or sent within the idle timeout")
 
-	// ErrHalfClosed ends a connection whose peer ended its output, and on which nothing moved since for
-	// Server.HalfCloseTimeout.
-	ErrHalfClosed = errors.New("switchboard: nothing moved within the half-close timeout after the peer had ended its output")
+	// ErrMessageTimeout ends a connection whose peer did not complete a message within Server.MessageTimeout.
+	ErrMessageTimeout = errors.New("switchboard: the message was not complete within the message timeout")
 
-	// ErrHandshakeTimeout is why a TLS handshake failed whose peer was waited for longer than Server.HandshakeTimeout.
+	// ErrHalfClosed ends a connection whose peer has ended its output, after Server.HalfCloseTimeout without a byte in
+	// either direction.
+	ErrHalfClosed = errors.New("switchboard: no byte was received or sent within the half-close timeout after the peer had ended its output")
+
+	// ErrHandshakeTimeout ends a TLS handshake that waited for its peer longer than Server.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("switchboard: the TLS handshake took longer than the handshake timeout")
 
-	// ErrStalled ends a connection whose peer took nothing for Server.WriteTimeout though output waited.
+	// ErrStalled ends a connection whose peer took no output within Server.WriteTimeout.
 	ErrStalled = errors.New("switchboard: the peer took nothing within the write timeout")
 
-	// ErrTooLong ends a connection of Frames that would need more than Server.InputLimit bytes for one message.
+	// ErrTooLong ends a connection of Frames whose message is not complete within Server.InputLimit bytes. The error that
+	// wraps it has both numbers.
 	ErrTooLong = errors.New("switchboard: the message is longer than the input limit")
 
-	// ErrBadCount ends a connection whose handler said that it consumed more than it was offered, or less than nothing.
+	// ErrBadCount ends a connection whose handler returned a count that is negative, or larger than what it was offered.
 	ErrBadCount = errors.New("switchboard: the handler returned a count out of range")
 
-	// ErrAborted is how a connection ends that Abort ended.
+	// ErrAborted ends a connection that Abort ended.
 	ErrAborted = errors.New("switchboard: the connection was aborted here")
 )
 
-// A PanicError ends a connection whose handler panicked.
+// A PanicError ends a connection whose handler has panicked.
 type PanicError struct {
-	Value any    // what it panicked with
-	Stack []byte // where
+	Value any    // the argument of panic
+	Stack []byte // the stack of the goroutine, as of debug.Stack
 }
 
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("switchboard: the handler panicked: %v", e.Value)
 }
 
-// Unwrap returns Value if it is an error.
+// Unwrap returns Value if it is an error, otherwise nil.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err

@@ -45,6 +45,7 @@ func (c *Conn) flush() {
 		c.loop.count.Queued += int64(queued) - int64(c.counted)
 		c.counted = int32(queued)
 	}
+	c.weigh(queued)
 	if end != nil && c.mayDepart(end, queued, out) {
 		c.depart(end)
 		if c.state == stateGone || c.state == stateLingering {
@@ -60,6 +61,9 @@ func (c *Conn) flush() {
 		}
 		c.later(todoDrain | todoOffer)
 	}
+	if out&awaited != 0 && queued == 0 {
+		c.later(todoSent)
+	}
 	c.tidyInflow()
 	if c.state == stateOpen && out&blocked != 0 && (out&progressed != 0 || !c.line.Watches(engine.Write)) {
 		if c.hasTaken() {
@@ -72,7 +76,7 @@ func (c *Conn) flush() {
 		if queued > 0 || end != nil || out&noOutput != 0 || c.flags&leaving != 0 {
 			c.later(0) // the batch is gone by then
 		}
-	} else if c.flags&leaving != 0 && c.idle(queued) {
+	} else if c.flags&(leaving|leaveTold) == leaving && c.idle(queued) {
 		c.later(todoLeave)
 	}
 	if want := c.want(out); want != c.line.Watched() {
@@ -97,7 +101,7 @@ func (c *Conn) send(p []byte) syscall.Errno {
 	n := c.queue.Len() + len(p)
 	if c.inflowing() || !c.loop.engine.Batch(&c.line, &c.queue, p) {
 		one := [1][]byte{p}
-		return c.transmit(one[:])
+		return c.transmit(one[:], false)
 	}
 	c.moved(n)
 	c.out |= inBatch
@@ -124,7 +128,7 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 			ev = engine.Read
 		}
 	case c.flags&(paused|inputFull|inputEnded) == 0 && out&unanswered == 0 &&
-		(!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
+		!c.marked(heavyMark) && (!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
 		ev = engine.Read
 	}
 	if out&blocked != 0 {

@@ -3,32 +3,94 @@ package switchboard
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
+	"sync"
+
+	"github.com/switchboard-go/switchboard/frame"
 )
 
-// Frames returns a Handler that calls f for each message which split finds in the input, as a bufio.Scanner would: any
-// bufio.SplitFunc serves, and package frame has those of the usual protocols. The message is valid until f returns. An
-// error of f or of split ends the connection as one of Handler.Data does. One Handler serves any number of connections.
+// Messages returns a Handler that calls f for each message of a format of package frame, and nothing else. Conn.WriteMessage
+// writes messages of the same format.
 //
-// A message may be as long as Server.InputLimit; a longer one ends the connection with ErrTooLong, unless split says so
-// first. While the connection is paused, or its output queue is full, f is not called. At the end of input split is
-// asked for what is left, and then the connection is closed in order.
-func Frames(split bufio.SplitFunc, f func(c *Conn, message []byte) error) *FrameHandler {
-	return &FrameHandler{split, f}
+// A message is valid until f returns. f runs on the connection's loop and must not wait. An error of f, or of the format,
+// ends the connection as an error of Handler.Data does. While the connection is paused, or its output queue is full, f is
+// not called. When the peer ends its output between two messages, the connection is closed in order. One Handler serves
+// any number of connections.
+//
+// The largest message of the format, with its framing, must not be longer than Server.InputLimit. A server whose Handler
+// asks for more does not start, and Dial refuses it; if Accept returns it, the connection is refused and the log says why.
+func Messages(format frame.Format, f func(c *Conn, message []byte) error) *FrameHandler {
+	return &FrameHandler{split: format.Split, f: f, format: &format}
 }
 
-// A FrameHandler is what Frames returns. To be told of more than messages, embed it in a Handler with the other methods.
+// Frames is Messages for any bufio.SplitFunc, which is called as a bufio.Scanner calls it. A message that is not complete
+// within Server.InputLimit bytes ends the connection with ErrTooLong.
+func Frames(split bufio.SplitFunc, f func(c *Conn, message []byte) error) *FrameHandler {
+	return &FrameHandler{split: split, f: f}
+}
+
+// A FrameHandler is what Messages and Frames return. A Handler that embeds it can have the other methods as well.
 type FrameHandler struct {
-	split bufio.SplitFunc
-	f     func(c *Conn, message []byte) error
+	split  bufio.SplitFunc
+	f      func(c *Conn, message []byte) error
+	format *frame.Format // nil: of Frames
+}
+
+// A limited handler can serve only with certain limits.
+type limited interface{ fits(lim *limits) error }
+
+func (h *FrameHandler) fits(lim *limits) error {
+	if h.format == nil {
+		return nil
+	}
+	if err := h.format.Err(); err != nil {
+		return fmt.Errorf("switchboard: Messages: %w", err)
+	}
+	if n := h.format.BufferSize(); n > lim.InputLimit {
+		return fmt.Errorf("switchboard: a message of this format can take %d bytes, and Server.InputLimit is %d: raise the limit, or make the format's maximum smaller",
+			n, lim.InputLimit)
+	}
+	return nil
+}
+
+// check returns why h cannot serve with these limits, nil if it can.
+func (lim *limits) check(h Handler) error {
+	if h, ok := h.(limited); ok {
+		return h.fits(lim)
+	}
+	return nil
+}
+
+// parts are the slices of one call of WriteMessage.
+type parts struct {
+	head [24]byte
+	bufs [3][]byte
+}
+
+var partsPool = sync.Pool{New: func() any { return new(parts) }}
+
+// WriteMessage writes message in a format of package frame, as Write does: it takes the whole message with its framing, or
+// nothing. No other Write comes between the two. It makes no copy of the message but the one in the output queue. An error
+// of the format, such as frame.ErrTooLong, leaves the connection as it was. Any goroutine may call it.
+func (c *Conn) WriteMessage(format frame.Format, message []byte) error {
+	p := partsPool.Get().(*parts)
+	head, tail, err := format.Parts(p.head[:0], message)
+	if err == nil {
+		p.bufs = [3][]byte{head, message, tail}
+		_, err = c.Writev(p.bufs[:]...)
+		p.bufs = [3][]byte{}
+	}
+	partsPool.Put(p)
+	return err
 }
 
 // Data implements Handler.
 func (h *FrameHandler) Data(c *Conn, p []byte) (int, error) {
 	c.loop.count.Messages-- // each counts messages, not calls
 	n, err := h.each(c, p, false)
-	if err == nil && len(p)-n >= c.loop.limits.InputLimit && !c.stopped() {
-		err = ErrTooLong
+	if left, limit := len(p)-n, c.loop.limits.InputLimit; err == nil && left >= limit && !c.stopped() {
+		err = fmt.Errorf("%w: %d bytes have come without its end, Server.InputLimit is %d", ErrTooLong, left, limit)
 	}
 	return n, err
 }
@@ -41,7 +103,7 @@ func (h *FrameHandler) InputEnded(c *Conn, rest []byte) error {
 	return io.EOF
 }
 
-// Close implements Handler.
+// Closed implements Handler.
 func (h *FrameHandler) Closed(*Conn, error) {}
 
 // each calls f for every message in p, and returns how many bytes they took.

@@ -32,11 +32,12 @@ type loop struct {
 	arrived    engine.FIFO[*Conn]
 	expired    engine.FIFO[expirer]
 	doubted    engine.FIFO[*Conn]
-	spares     []*inflow // kernel pipes for the next Pipe that is fast
-	conns      engine.Table
-	deadlines  wheel.Wheel // of connections
-	timers     wheel.Wheel // of After, and of listeners
+	spares     []*inflow    // kernel pipes for the next Pipe that is fast
+	conns      engine.Table // changed under connsMu
+	deadlines  wheel.Wheel  // of connections
+	timers     wheel.Wheel  // of After, and of listeners
 	handshakes handshakes
+	budget     budget
 	count      Stats
 	yield      bool          // goroutines were set going, which may need the loop's processor
 	yielded    int64         // the tick of the last turn that left it to others
@@ -49,6 +50,7 @@ type loop struct {
 	cipher []byte // encrypted
 
 	// Anybody's.
+	connsMu sync.Mutex
 	mu      sync.Mutex
 	given   []task  // by Do and the server
 	posted  []*Conn // connections to look at
@@ -78,6 +80,7 @@ func newLoop(s *Server, number int, lim *limits) (*loop, error) {
 		l.kernel = engine.System
 	}
 	l.start = l.kernel.Now()
+	l.budget = newBudget(l)
 	var err error
 	l.engine, l.why, err = engine.New(l.kernel, l, engine.Config{ReadBuffer: lim.ReadBuffer, Lines: &l.conns}, lim.Engine)
 	l.handshakes.most, l.handshakes.best = lim.Handshakes, max(1, runtime.GOMAXPROCS(0)/lim.Loops)
@@ -122,6 +125,9 @@ func (l *loop) turn() (more bool) {
 	l.takeGiven()
 	l.workOff()
 	l.advance()
+	if l.budget.due {
+		l.relieve()
+	}
 	if l.isEnded() {
 		return false
 	}
@@ -161,6 +167,9 @@ func (l *loop) takeGiven() {
 		}
 	}
 	for t, ok := l.tasks.Next(); ok; t, ok = l.tasks.Next() {
+		if l.budget.due {
+			l.relieve()
+		}
 		switch {
 		case t.c == nil:
 			t.f()
@@ -176,9 +185,15 @@ func (l *loop) takeGiven() {
 func (l *loop) workOff() {
 	l.due.Refill(&l.list)
 	for c, ok := l.due.Next(); ok; c, ok = l.due.Next() {
+		if l.budget.due {
+			l.relieve()
+		}
 		what := c.todo
 		c.todo = 0
 		if what&todoOffer != 0 && c.state == stateOpen { // before Drained, which may fill the queue again and again
+			if l.limits.MessageTimeout > 0 {
+				c.retimeMessage()
+			}
 			if c.in != nil && !c.stopped() {
 				c.offer(c.in.B)
 			} else {
@@ -191,6 +206,9 @@ func (l *loop) workOff() {
 		}
 		if what&todoShake != 0 && c.state == stateHandshaking {
 			c.receiveHandshake(nil)
+		}
+		if what&todoSent != 0 && c.state != stateGone {
+			c.tellSent()
 		}
 		if what&todoLeave != 0 && c.state == stateOpen {
 			c.leave()
@@ -227,6 +245,7 @@ func (l *loop) patience() time.Duration {
 	l.mu.Lock()
 	step := l.handshakes.within(l.elapsed)
 	busy := len(l.given)+len(l.posted)+len(l.list)+len(l.suspects) > 0 || l.left() || step == 0
+	l.count.Memory = l.budget.held
 	l.shown = l.count
 	l.shown.Waiting = int64(len(l.given))
 	l.mu.Unlock()
@@ -343,9 +362,29 @@ func (l *loop) isDone() bool {
 	}
 }
 
+// enter adds a connection that begins to those of the loop.
+func (l *loop) enter(c *Conn) {
+	l.connsMu.Lock()
+	l.conns.Add(&c.line)
+	l.connsMu.Unlock()
+}
+
+// snapshot returns the connections of the loop. Any goroutine may call it.
+func (l *loop) snapshot() []*Conn {
+	l.connsMu.Lock()
+	defer l.connsMu.Unlock()
+	all := make([]*Conn, 0, l.conns.Len())
+	for line := range l.conns.All() {
+		all = append(all, connOf(line))
+	}
+	return all
+}
+
 // forget takes a connection that is gone out of the books.
 func (l *loop) forget(c *Conn) {
+	l.connsMu.Lock()
 	l.conns.Remove(&c.line)
+	l.connsMu.Unlock()
 	l.active.Add(-1)
 	if c.flags&dialled == 0 {
 		l.server.accepted.Add(-1)

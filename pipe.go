@@ -2,26 +2,32 @@ package switchboard
 
 import "errors"
 
-// ErrPiped ends a connection of a Pipe because the other one failed.
+// ErrPiped ends a connection of a Pipe when the other connection has failed.
 var ErrPiped = errors.New("switchboard: the connection it was joined with has failed")
 
-// Pipe joins two connections as a proxy does: what one receives the other is sent, and what has been received and not
-// consumed goes first. When one peer ends its output, the other's output ends; when both have, both connections are
-// over. A peer that reads slowly has the other one's input paused. When one connection is closed or idle, the other is closed
-// in order. When one fails (a reset, a timeout, a TLS stream that was cut off), the other ends with ErrPiped: its peer is sent
-// what came before, and then a reset, so that half a conversation never looks whole.
+// Pipe joins two connections, as a proxy does: each sends what the other receives. Input that was not consumed goes first.
+// When one peer ends its output, the output of the other connection ends; when both have, both connections end. When one
+// peer reads slowly, reading from the other pauses. When one connection is closed in order or is idle, the other is closed
+// in order. When one fails (a reset, a timeout, a TLS stream without its close_notify), the other ends with ErrPiped: its
+// peer gets the bytes that came before and then a reset, so that a broken conversation does not look complete.
 //
-// The handlers that the two had are told nothing more but Closed, and Leaving if they are Leavers. The two may be on different
-// loops, though on the same one (Conn.Dial) no byte changes goroutines. Pipe must be called on a's loop; Server.Accept may
-// call it for the connection that it is asked about. b may still be connecting, and either may be paused. If either is gone
-// already, the other ends with ErrPiped.
+// The handlers of the two connections get no more calls but Closed, and Leaving if they have it. The two may be on
+// different loops; on the same loop, as after Conn.Dial, no byte moves between goroutines. b may still be connecting, and
+// both may be paused. If one has ended already, the other ends with ErrPiped.
+//
+// Pipe belongs to the loop of a. Server.Accept may call it for the connection that it is given.
 func Pipe(a, b *Conn) {
+	a.checkLoop("Pipe")
+	join(a, b)
+}
+
+func join(a, b *Conn) {
 	if a.state == stateGone {
 		b.end(ErrPiped)
 		return
 	}
 	pipeTo(a, b)
-	join := func() {
+	back := func() {
 		if b.state == stateGone {
 			a.end(ErrPiped)
 		} else {
@@ -29,8 +35,8 @@ func Pipe(a, b *Conn) {
 		}
 	}
 	if b.loop == a.loop {
-		join()
-	} else if !b.loop.give(task{f: join}) {
+		back()
+	} else if !b.loop.give(task{f: back}) {
 		a.end(ErrPiped)
 	}
 }
@@ -40,7 +46,7 @@ func pipeTo(from, to *Conn) {
 	if p, ok := before.(*pipe); ok { // of another Pipe
 		before = p.before
 	}
-	from.SetHandler(&pipe{to: to, before: before})
+	from.setHandler(&pipe{to: to, before: before})
 	from.flags |= freeRunning // its input fills the other's queue, not its own
 	from.flags &^= paused     // from here on that is for the Pipe to say
 }
@@ -63,7 +69,7 @@ func (h *pipe) Data(c *Conn, p []byte) (int, error) {
 		return len(p), nil
 	}
 	if n < len(p) || h.to.Full() {
-		c.Pause() // until the other's Drained, which comes after this
+		c.pause() // until the other's Drained, which comes after this
 	}
 	h.spliceFrom(c, len(p))
 	return n, nil
@@ -78,9 +84,9 @@ func (h *pipe) InputEnded(*Conn, []byte) error {
 // Drained implements Drainer.
 func (h *pipe) Drained(c *Conn) {
 	if h.to.loop == c.loop {
-		h.to.Resume()
+		h.to.resume()
 	} else {
-		h.to.Do(h.to.Resume)
+		h.to.Do(h.to.resume)
 	}
 }
 

@@ -10,30 +10,41 @@ import (
 	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
-// Pause stops reading: the handler gets no Data until Resume, and the peer is slowed down by the system's own buffers. What
-// has come already is kept. It belongs to the loop.
+// Pause stops reading c: the handler gets no Data until Resume. Bytes that have arrived are kept. Bytes that arrive later
+// fill the buffers of the system, which then slow the peer down. It belongs to the loop.
 func (c *Conn) Pause() {
+	c.checkLoop("Conn.Pause")
+	c.pause()
+}
+
+func (c *Conn) pause() {
 	c.flags |= paused
 	c.later(0)
 }
 
-// Resume undoes Pause and offers the handler, after the method that called Resume has returned, what it had left. It
-// belongs to the loop.
+// Resume undoes Pause. When the method that called Resume has returned, the handler is offered what it had not consumed.
+// It belongs to the loop.
 func (c *Conn) Resume() {
+	c.checkLoop("Conn.Resume")
+	c.resume()
+}
+
+func (c *Conn) resume() {
 	c.flags &^= paused
 	c.later(todoOffer)
 }
 
-// KeepReading has c be read while its output queue is full as well. It is for protocols in which the two directions have
-// little to do with each other, so that two peers that both send a lot do not wait for each other for ever: the handler
-// then bounds what the input makes it write. It belongs to the loop.
+// KeepReading makes the loop read c also while its output queue is full. It is for protocols whose output does not come
+// from their input, so that two peers that both send a lot do not wait for each other. The handler must then bound what it
+// writes in answer to input. It belongs to the loop.
 func (c *Conn) KeepReading() {
+	c.checkLoop("Conn.KeepReading")
 	c.flags |= freeRunning
 	c.later(0)
 }
 
-// Buffered returns how many received bytes the handler has not consumed. It belongs to the loop, and during Data it does
-// not count what is offered.
+// Buffered returns how many received bytes the handler has not consumed. During Data the bytes on offer are not counted.
+// It belongs to the loop.
 func (c *Conn) Buffered() int {
 	if c.in == nil {
 		return 0
@@ -41,13 +52,13 @@ func (c *Conn) Buffered() int {
 	return len(c.in.B)
 }
 
-// Unread makes p unread again: bytes that the handler has consumed and has no use for. They are offered to the handler
-// that serves c when the loop comes back to c, before what is received next. If the end of input was told, it is told
-// once more after them. A protocol that read ahead and hands the connection to another one needs it.
+// Unread puts p in front of the unconsumed input, for a protocol that has read ahead and hands the connection to another
+// handler. The bytes are offered on the next turn of the loop, before what is received later. If the handler has been told
+// of the end of input, it is told again after them.
 //
-// p may be reused when Unread returns. It belongs to the loop, and must not be called in Handler.Data or
-// InputEnder.InputEnded.
+// Unread copies p. It belongs to the loop, and must not be called in Handler.Data or InputEnder.InputEnded.
 func (c *Conn) Unread(p []byte) {
+	c.checkLoop("Conn.Unread")
 	if len(p) > 0 {
 		b := buffer.Append(nil, p)
 		if c.in != nil {
@@ -81,6 +92,11 @@ func (c *Conn) stopped() bool {
 // do in a turn.
 func (l *loop) Readable(line *engine.Line, buf []byte) int {
 	c := connOf(line)
+	if l.budget.due {
+		if l.relieve(); c.state == stateGone {
+			return 0
+		}
+	}
 	if c.flags&spliced != 0 && c.state == stateOpen { // what comes to one that is on its way out is dropped
 		return c.splice()
 	}
@@ -115,6 +131,11 @@ func (c *Conn) touch() {
 // Received implements engine.Owner.
 func (l *loop) Received(line *engine.Line, p []byte) {
 	c := connOf(line)
+	if l.budget.due {
+		if l.relieve(); c.state == stateGone {
+			return
+		}
+	}
 	c.received.Store(c.received.Load() + int64(len(p)))
 	l.count.BytesIn += int64(len(p))
 	switch c.state {
@@ -131,7 +152,9 @@ func (l *loop) Received(line *engine.Line, p []byte) {
 	}
 	switch {
 	case c.flags&secured == 0:
-		c.take(p)
+		if !c.take(p) {
+			c.flush() // a Write of another goroutine may have filled the queue, and told nobody
+		}
 	case c.state == stateHandshaking:
 		c.receiveHandshake(p)
 	default:
@@ -186,6 +209,9 @@ func (c *Conn) offer(p []byte) {
 		all = n == 0
 	}
 	c.keep(p[used:])
+	if l.limits.MessageTimeout > 0 {
+		c.timeMessage(used > 0)
+	}
 	if err != nil {
 		c.end(orderly(err))
 	}
@@ -209,6 +235,9 @@ func (c *Conn) keep(rest []byte) {
 		c.flags |= inputFull
 	} else {
 		c.flags &^= inputFull
+	}
+	if c.in != nil { // else dropInput has counted it
+		c.weigh(int(c.counted))
 	}
 }
 
@@ -295,5 +324,6 @@ func (c *Conn) dropInput() {
 	if c.in != nil {
 		buffer.Put(c.in)
 		c.in = nil
+		c.weigh(int(c.counted))
 	}
 }

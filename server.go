@@ -5,9 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,105 +22,138 @@ import (
 	"github.com/switchboard-go/switchboard/socket"
 )
 
-// A Server serves connections on event loops. Only Accept is needed to serve; its other fields are optional and must not
-// change once it serves or dials. A Server must not be copied, and serves once: after Shutdown or Close it is over.
+// A Server serves connections on event loops. To accept connections it needs a Handler or Accept. All other fields are
+// optional; they must not change after the server has begun to serve or to dial. A Server must not be copied. It serves
+// once: after Shutdown or Close it cannot serve again.
 type Server struct {
-	// Accept returns the handler of a new connection, or an error to refuse it: what Accept wrote to it is sent then, as
-	// far as the system takes it at once, and the connection is closed. It runs on the connection's loop and must not wait.
+	// Handler serves every accepted connection for which Accept returns no other handler.
+	Handler Handler
+
+	// Accept chooses the handler of a new connection. Nil as the handler means Server.Handler. An error refuses the
+	// connection: what Accept has written to it is sent, and then it is closed. Accept runs on the loop of the connection
+	// and must not wait. If the field is nil, Handler serves every connection.
 	Accept func(c *Conn) (Handler, error)
 
-	// Loops is the number of event loops. 0: as many as GOMAXPROCS says.
+	// Listening is called with the address of each listener when it is ready to accept. If port 0 was requested, the
+	// address has the port that the system chose. It runs on the goroutine that called ListenAndServe, Serve or
+	// ServeSocket; accepting begins when it returns. It may be nil.
+	Listening func(addr net.Addr)
+
+	// Loops is the number of event loops. Zero means GOMAXPROCS.
 	Loops int
 
-	// TLSConfig has every accepted connection speak TLS, as crypto/tls does it with this configuration. The handshake runs
-	// beside the loop. Then Accept is called, and the handler serves plain bytes. The configuration needs a certificate:
-	// package certs reads them from files. nil: no TLS, but on the listeners of ListenAndServeTLS and ServeTLS and for
-	// connections that StartTLS.
+	// TLSConfig makes every accepted connection speak TLS, as crypto/tls does with this configuration. It needs a
+	// certificate; package certs reads certificates from files. The handshake does not run on the loop. When it is
+	// complete, Accept is called, and the handler reads and writes plaintext. With a nil TLSConfig, TLS is spoken only on
+	// the listeners of ListenAndServeTLS and ServeTLS, and on connections that call StartTLS.
 	TLSConfig *tls.Config
 
-	// Handshakes is how many TLS handshakes may be under way at once on each loop. Each costs a goroutine and about 30 KB
-	// until it is done, and begins only when the client has said hello. When so many wait for their peers, the one that
-	// has waited longest is given up for a client that arrives; when they wait for the processor, clients wait in the
-	// order of their arrival. 0: 1024.
+	// Handshakes limits the TLS handshakes that are in progress at once on one loop. Each needs a goroutine and about 30
+	// KB. A handshake begins when the first message of the client has arrived. When the limit is reached and clients are
+	// waiting, the handshake that has waited longest for its peer is ended to make room. Handshakes that wait for the
+	// processor take their turns in order of arrival. Zero means 1024.
 	Handshakes int
 
-	// HandshakeTimeout limits for how long a TLS handshake waits for the peer, in all. It begins when the connection is
-	// accepted, connected by Dial, or by StartTLS. While input of the peer's waits for its turn it stands still. Callbacks
-	// of the tls.Config have as much time. 0: 10 seconds. Less than 0: no limit.
+	// HandshakeTimeout limits how long a TLS handshake waits for the peer, in total. For accepted connections it starts
+	// when the connection is accepted, for dialled ones when TCP is connected, and for StartTLS with the call. Time in
+	// which received bytes wait for the processor does not count. A callback of the tls.Config has the same limit. Zero
+	// means 10 seconds; a negative value means no limit.
 	HandshakeTimeout time.Duration
 
-	// Engine carries the loops: one of what Engines returns. "epoll" on Linux, "kqueue" on macOS and the BSDs, "poll" and
-	// "select" wait until a connection is ready and then read it. "uring", on Linux 6.12 and later where io_uring is not
-	// forbidden, has the kernel receive and send on its own; its loops keep a thread each. "" or "auto": the first of what
-	// Engines returns that can be had, which on Linux is "uring" or else "epoll"; what it is and why is logged.
+	// Engine names the mechanism of the event loops: one of Engines, or "auto". "epoll" (Linux), "kqueue" (macOS and the
+	// BSDs), "afd" (Windows), "poll" and "select" wait until a connection is ready and then read it. With "uring"
+	// (io_uring, Linux 6.12 and later) the kernel receives and sends by itself, and each loop keeps a thread. Empty means
+	// "auto": the first of Engines that this system provides. Stats tells which one it is and why.
 	Engine string
 
-	// MaxConns is how many accepted connections there may be at once. When they are reached accepting pauses: further
-	// clients wait in the system's backlog. 0: no limit but the descriptors, at whose end accepting pauses likewise.
+	// MaxConns limits the accepted connections that are open at once. When it is reached, the server stops accepting until
+	// a connection ends; clients wait in the backlog of the system. Zero means no limit. When the process has no
+	// descriptors left, accepting stops in the same way.
 	MaxConns int
 
-	// ReadBuffer is how many bytes one connection may bring in one turn of its loop, before the others have theirs; each
-	// loop has one buffer of this size, or of InputLimit if that is less. 0: 64 KiB.
+	// ReadBuffer is how many bytes one connection may deliver before the loop serves the next one. Each loop has one
+	// buffer of this size. It is never larger than InputLimit. Zero means 64 KiB.
 	ReadBuffer int
 
-	// InputLimit is how many unconsumed bytes a connection may have, and how many are offered at once. When they are reached
-	// it is not read until its handler has consumed some (the engine "uring" may bring four times ReadBuffer more, for all
-	// connections of a loop together, before it has stopped); for Frames, whose messages cannot be longer, they end it with
-	// ErrTooLong. 0: 1 MiB.
+	// InputLimit is how many received bytes a connection may hold that its handler has not consumed. It is also the most
+	// that is offered at once. When it is reached, the connection is not read until the handler has consumed some; a
+	// connection of Frames ends with ErrTooLong instead. With the engine "uring" the connections of a loop may together
+	// exceed it by four times ReadBuffer. Zero means 1 MiB.
 	InputLimit int
 
-	// HighWater is how many bytes a connection's output queue may hold before the connection is no longer read, as what
-	// it sends is mostly what its output comes from, and LowWater to how many it must be down before it is read again.
-	// 0: 64 KiB, and a quarter of HighWater.
+	// HighWater and LowWater bound the output queue of a connection, in bytes. When the queue reaches HighWater the loop
+	// stops reading the connection; it reads again when the queue has drained to LowWater. Zero means 64 KiB and a quarter
+	// of HighWater.
 	HighWater, LowWater int
 
-	// QueueLimit is how many bytes the queue may hold at all: a Write beyond it takes nothing and says ErrQueueFull. It is
-	// at least HighWater. 0: 1 MiB, or four times HighWater if that is more.
+	// QueueLimit is the most that the output queue may hold, in bytes. A Write that would exceed it takes nothing and
+	// returns ErrQueueFull. It must not be less than HighWater. Zero means 1 MiB, or four times HighWater if that is more.
+	// Three things may exceed it: 16 KiB that "uring" had passed to the kernel and the kernel gave back; over TLS, the
+	// encryption of 64 KiB and the answers that TLS itself sends, up to HighWater and what one turn brings; and the 256 KiB
+	// that a Pipe splices.
 	QueueLimit int
 
-	// IdleTimeout ends a connection with ErrIdle when nothing was received or sent for so long: in order if everything
-	// written was sent, else with a reset. 0: never.
+	// MemoryLimit bounds the memory of all connections together, in bytes: input that is not consumed, output queues, what
+	// TLS needs, and what handlers add with Conn.CountMemory. Each loop has an equal share. When three quarters of a share
+	// are in use, the loop does not read the connections that hold more than the average for a second. If that does not
+	// help, or the whole share is in use, the heaviest connections end with ErrMemory and a reset. The heap needs about twice
+	// as much until the next collection; SetMemoryLimit of package debug bounds that. Zero means no limit. Any other value
+	// must be at least 1 MiB for each loop.
+	MemoryLimit int64
+
+	// IdleTimeout ends a connection with ErrIdle when no byte was received or sent for this time. The end is orderly if
+	// all output was sent, otherwise it is a reset. Zero means no limit.
 	IdleTimeout time.Duration
 
-	// WriteTimeout ends a connection with ErrStalled when output waits and the peer takes none for so long. 0: one
-	// minute. Less than 0: never.
+	// MessageTimeout limits the time for one message. It ends a connection with ErrMessageTimeout and a reset when the
+	// handler has been offered bytes and has consumed none for this time, no matter how often more bytes arrive. The time
+	// does not run while the connection is paused or its output queue is full. Over TLS an incomplete record counts as an
+	// incomplete message. It does not limit Blocking, whose function sets deadlines. Zero means no limit.
+	MessageTimeout time.Duration
+
+	// WriteTimeout ends a connection with ErrStalled and a reset when output is waiting and the peer has taken none of it
+	// for this time. Zero means one minute; a negative value means no limit.
 	WriteTimeout time.Duration
 
-	// LingerTimeout is how long a closed connection waits for the peer to end its side, see Conn.Close. 0: 5 seconds. Less
-	// than 0: not at all.
+	// LingerTimeout is how long a connection that was closed in order waits for the peer to close its side, see
+	// Conn.Close. Zero means 5 seconds; a negative value means that it does not wait.
 	LingerTimeout time.Duration
 
-	// HalfCloseTimeout ends a connection with ErrHalfClosed and a reset when its peer has ended its output and nothing moved
-	// since for so long. 0: never.
+	// HalfCloseTimeout ends a connection with ErrHalfClosed and a reset when its peer has ended its output and no byte was
+	// received or sent for this time. Zero means no limit.
 	HalfCloseTimeout time.Duration
 
-	// DialTimeout is how long one address may take to answer Dial. 0: 10 seconds. Less than 0: as long as the system's.
+	// DialTimeout limits how long Dial waits for one address to answer. Zero means 10 seconds; a negative value means the
+	// limit of the system.
 	DialTimeout time.Duration
 
-	// DialControl is given the descriptor of every socket that Dial makes, before it connects: to bind it to an address,
-	// or to set options of its own. It may run on any loop, must not wait and must not keep the descriptor. An error is
-	// that address's failure to connect. nil: nothing is done.
+	// DialControl is called with the descriptor of every socket that Dial creates, before it connects: to bind it to an
+	// address or to set options. An error makes connecting to that address fail. It may run on any loop, must not wait,
+	// and must not keep the descriptor. It may be nil.
 	DialControl func(fd int) error
 
-	// KeepAlive is after how much silence of a TCP peer the system asks whether it is there still, and how long it waits
-	// between two questions; four without an answer end the connection with ETIMEDOUT. It is set on the connections that
-	// are accepted and on those of Dial. Where it is not Linux, the system's own times count. 0: 15 seconds. Less than 0:
-	// never.
+	// KeepAlive sets TCP keep-alive for accepted and dialled connections. After this time of silence the system sends a
+	// probe, and further probes at the same interval. Four probes without an answer end the connection with ETIMEDOUT. On
+	// systems other than Linux the interval and the count are those of the system. Zero means 15 seconds; a negative value
+	// means no keep-alive.
 	KeepAlive time.Duration
 
-	// PlainReply returns what a client of a TLS listener is sent, in the clear, that does not speak TLS: net/http answers
-	// HTTP so. first is the first five bytes of the client, and valid until PlainReply returns. It runs on the
-	// connection's loop. nil, or no bytes: the connection ends without a word.
+	// PlainReply returns what a client of a TLS listener is sent, in plaintext, when it does not speak TLS; net/http answers
+	// an HTTP request that way. first is the first five bytes of the client; it is valid until PlainReply returns. It runs on
+	// the loop of the connection. If it returns no bytes or is nil, the connection ends without an answer.
 	PlainReply func(first []byte) []byte
 
-	// SlowCall is how long a handler may hold its loop before a warning names it, also if it never returns. It is looked
-	// for four times in that time, so a call may be a quarter longer before it is seen. 0: 100 ms. Less than 0: no warnings.
+	// SlowCall is how long a call of a handler may occupy its loop before a warning is logged that names the handler. The
+	// warning also comes if the call never returns. It may come a quarter of the time late. Zero means 100 ms; a negative
+	// value means no warnings.
 	SlowCall time.Duration
 
-	// Logger is told of what a person should look at: panics, slow handlers, the end of descriptors. nil: slog.Default.
+	// Logger receives errors and warnings: panics, slow handlers, a lack of descriptors. What it receives at Debug level
+	// is for finding faults: failed connections, the choice of the engine. Nothing is logged at Info level. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 
-	// Trace is told of connections as they come and go, for metrics. nil: nobody is.
+	// Trace has functions that are called when connections open and close, for metrics and logs. It may be nil.
 	Trace *Trace
 
 	mu        sync.Mutex
@@ -135,7 +173,9 @@ type Server struct {
 	idle      chan struct{} // made by Shutdown or Close, closed when the last connection is gone
 	isIdle    bool
 	splices   splices
-	kernel    engine.Kernel // nil: engine.System
+	misfit    atomic.Bool              // the log knows of a handler from Accept that cannot serve
+	kernel    engine.Kernel            // nil: engine.System
+	elsewhere func(done func()) func() // nil, or says when a step of a handshake is done: for the simulator
 }
 
 type serverState uint8
@@ -151,6 +191,8 @@ const (
 type limits struct {
 	Loops, MaxConns, Handshakes, ReadBuffer, InputLimit, HighWater, LowWater, QueueLimit                           int
 	HandshakeTimeout, IdleTimeout, WriteTimeout, LingerTimeout, DialTimeout, SlowCall, KeepAlive, HalfCloseTimeout time.Duration
+	MessageTimeout                                                                                                 time.Duration
+	MemoryLimit                                                                                                    int64
 	Engine                                                                                                         string
 
 	pipes int // kernel pipes at most, for splicing
@@ -166,6 +208,8 @@ func (s *Server) resolve() (limits, error) {
 		InputLimit:       cmp.Or(s.InputLimit, 1<<20),
 		HighWater:        cmp.Or(s.HighWater, 64<<10),
 		IdleTimeout:      s.IdleTimeout,
+		MemoryLimit:      s.MemoryLimit,
+		MessageTimeout:   s.MessageTimeout,
 		HalfCloseTimeout: s.HalfCloseTimeout,
 		WriteTimeout:     cmp.Or(s.WriteTimeout, time.Minute),
 		LingerTimeout:    cmp.Or(s.LingerTimeout, 5*time.Second),
@@ -184,6 +228,10 @@ func (s *Server) resolve() (limits, error) {
 			return l, fmt.Errorf("switchboard: Server.%s is %d: must not be less than 0", name, v)
 		}
 	}
+	if least := int64(l.Loops) << 20; l.MemoryLimit != 0 && l.MemoryLimit < least {
+		return l, fmt.Errorf("switchboard: Server.MemoryLimit is %d: must be 0 or at least %d, which is 1 MiB for each loop",
+			l.MemoryLimit, least)
+	}
 	if l.QueueLimit > 1<<30 {
 		return l, fmt.Errorf("switchboard: Server.QueueLimit is %d: must not be more than 1 GiB", l.QueueLimit)
 	}
@@ -191,28 +239,32 @@ func (s *Server) resolve() (limits, error) {
 		return l, fmt.Errorf("switchboard: Server.LowWater, HighWater and QueueLimit are %d, %d and %d: must rise",
 			l.LowWater, l.HighWater, l.QueueLimit)
 	}
+	if l.Engine != "auto" && l.Engine != "uring" && !slices.Contains(Engines(), l.Engine) { // what lacks for uring is told later
+		return l, fmt.Errorf("switchboard: Server.Engine is %q: the engines of this system are auto, %s", l.Engine,
+			strings.Join(Engines(), ", "))
+	}
 	if n := rawio.Descriptors(); n > 0 {
 		l.pipes = n / spliceShare / 2
 	}
 	return l, nil
 }
 
-// Engines returns what Server.Engine may name on this system, the one that "auto" takes first.
+// Engines returns the engines that this system provides, in order of preference. Server.Engine can name any of them.
 func Engines() []string { return engine.Names() }
 
-// ListenAndServe serves every connection to address with h until the process ends: Server.ListenAndServe with defaults.
+// ListenAndServe serves every connection to address with h, on a Server with default settings. It returns only with an
+// error. See Server.ListenAndServe.
 func ListenAndServe(address string, h Handler) error {
 	if h == nil {
 		return errors.New("switchboard: ListenAndServe: the handler is nil: nobody to serve connections")
 	}
-	s := &Server{Accept: func(*Conn) (Handler, error) { return h, nil }}
-	return s.ListenAndServe(address)
+	return (&Server{Handler: h}).ListenAndServe(address)
 }
 
-// ListenAndServe listens on an address as socket.CreateServer reads it ("127.0.0.1:7007", ":7007", "[::1]:7007", the
-// path of a Unix socket, "@abstract") and serves what connects to it until Shutdown or Close. Then it returns
-// ErrServerClosed, while Shutdown may still be waiting. One server may listen on several addresses, each call on a
-// goroutine of its own.
+// ListenAndServe listens on address and serves its connections until Shutdown or Close. Then it returns ErrServerClosed,
+// while Shutdown may still be waiting for connections. The address is a TCP address ("127.0.0.1:7007", ":7007",
+// "[::1]:7007"), the path of a Unix socket, or the name of an abstract one ("@name"), as socket.CreateServer reads it. One
+// server can listen on several addresses: call it once for each, on goroutines of their own.
 func (s *Server) ListenAndServe(address string) error {
 	return s.listenAndServe(address, s.TLSConfig)
 }
@@ -225,8 +277,8 @@ func (s *Server) listenAndServe(address string, config *tls.Config) error {
 	return s.serveSocket(l, config)
 }
 
-// ServeSocket serves what connects to a listening stream socket as ListenAndServe does. It takes l over: nobody else may
-// use it, and it is closed when ServeSocket returns.
+// ServeSocket is ListenAndServe on a stream socket that is listening already. ServeSocket owns l: no one else may use it,
+// and it is closed when ServeSocket returns.
 func (s *Server) ServeSocket(l *socket.Socket) error { return s.serveSocket(l, s.TLSConfig) }
 
 func (s *Server) serveSocket(l *socket.Socket, config *tls.Config) error {
@@ -242,11 +294,11 @@ func (s *Server) serveSocket(l *socket.Socket, config *tls.Config) error {
 	return s.serve(ln)
 }
 
-// Serve serves what connects to l as ListenAndServe does, and closes l when it returns. l must have a descriptor: a
-// *net.TCPListener or *net.UnixListener. If somebody else closes it, Serve returns an error that is net.ErrClosed, within
-// a second; the connections live on.
+// Serve is ListenAndServe on a net.Listener. l must have a descriptor, as a *net.TCPListener and a *net.UnixListener have.
+// Serve closes l when it returns. If another goroutine closes l, Serve returns an error that is net.ErrClosed, within a
+// second; the connections stay open.
 //
-// The options that accepted connections inherit are set on l: TCP_NODELAY, and SO_KEEPALIVE with its times.
+// Serve sets the options on l that accepted connections inherit: TCP_NODELAY and SO_KEEPALIVE.
 func (s *Server) Serve(l net.Listener) error { return s.serveListener(l, s.TLSConfig) }
 
 func (s *Server) serveListener(l net.Listener, config *tls.Config) error {
@@ -272,6 +324,9 @@ func (s *Server) run() ([]*loop, error) {
 	}
 	var err error
 	if s.limits, err = s.resolve(); err != nil {
+		return nil, err
+	}
+	if err := s.limits.check(s.Handler); err != nil {
 		return nil, err
 	}
 	s.trace = s.Trace
@@ -314,6 +369,37 @@ func (s *Server) tellEngine() {
 	}
 }
 
+// Addrs returns the addresses of the listeners that are accepting, in the order in which they began. Any goroutine may
+// call it.
+func (s *Server) Addrs() []net.Addr {
+	s.mu.Lock()
+	listeners := slices.SortedFunc(maps.Keys(s.listeners), func(a, b *listener) int { return cmp.Compare(a.number, b.number) })
+	s.mu.Unlock()
+	var addrs []net.Addr
+	for _, ln := range listeners {
+		addrs = append(addrs, ln.addr)
+	}
+	return addrs
+}
+
+// Conns iterates over the connections of the server, accepted and dialled, including those that are still connecting or in
+// a TLS handshake. It iterates over a snapshot of each loop: connections that open later are missing, and some may have
+// ended. Any goroutine may call it. Use Conn.Do for what belongs to the loop of a connection.
+func (s *Server) Conns() iter.Seq[*Conn] {
+	return func(yield func(*Conn) bool) {
+		s.mu.Lock()
+		loops := s.loops
+		s.mu.Unlock()
+		for _, l := range loops {
+			for _, c := range l.snapshot() {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // quietest returns the loop with the fewest connections, l if it is among them.
 func (s *Server) quietest(l *loop) *loop {
 	for _, other := range s.loops {
@@ -322,6 +408,33 @@ func (s *Server) quietest(l *loop) *loop {
 		}
 	}
 	return l
+}
+
+// Do schedules f to run on a loop, 0 to Server.Loops-1, for no connection in particular: for what concerns many, as Conn.Loop
+// tells them. It does not wait for f, which must not wait either; a panic of f is logged. Do returns an error that is
+// net.ErrClosed if the server has not begun or has ended. Any goroutine may call it.
+func (s *Server) Do(loop int, f func()) error {
+	s.mu.Lock()
+	loops := s.loops
+	s.mu.Unlock()
+	if loop < 0 || loop >= len(loops) || !loops[loop].give(task{f: func() { loops[loop].guard(f) }}) {
+		return fmt.Errorf("switchboard: do on loop %d: %w", loop, net.ErrClosed)
+	}
+	return nil
+}
+
+// guard calls f, and logs its panic. After runtime.Goexit the loop goes on on another goroutine.
+func (l *loop) guard(f func()) {
+	returned := false
+	defer func() {
+		if v := recover(); v != nil {
+			l.server.logger().Error("a function given to Do panicked", "panic", v, "stack", string(debug.Stack()))
+		} else if !returned {
+			l.exiting = true
+		}
+	}()
+	f()
+	returned = true
 }
 
 func (s *Server) logger() *slog.Logger { return cmp.Or(s.Logger, slog.Default()) }

@@ -8,13 +8,13 @@ import (
 	"github.com/switchboard-go/switchboard/internal/engine"
 )
 
-// Shutdown ends the server in order: it accepts who has connected already, and then nobody more, tells the handlers that
-// are Leavers, closes every other connection as soon as all that it received is consumed, all that was written to it is
-// sent and no answer is still to come (Conn.Hold), and waits for the rest until ctx ends. Then it closes what is left as Close
-// does and returns ctx's error; without that, nil.
+// Shutdown ends the server in order. It accepts the connections that are in the backlog, and then no more. It calls
+// Leaving of the handlers that have it. It closes every other connection when all its input is consumed, all its output is
+// sent and it is not held (Conn.Hold). When all connections have ended, it returns nil. When ctx ends first, it aborts
+// what is left, as Close does, and returns the error of ctx.
 //
-// It never outlasts ctx, also when a handler never returns or calls it. A second Shutdown waits as the first one does, until
-// its own ctx ends. After Close it waits until the handlers have been told.
+// Shutdown never takes longer than ctx, even if a handler does not return or calls Shutdown itself. A second call waits as
+// the first does, until its own ctx ends. After Close, Shutdown waits until the handlers have been told.
 func (s *Server) Shutdown(ctx context.Context) error {
 	idle, begins := s.stop(serverStopping)
 	if begins {
@@ -57,8 +57,8 @@ func (s *Server) awaitLoops(ctx context.Context) bool {
 	}
 }
 
-// Close ends the server and all its connections at once, with ErrServerClosed for their handlers. It does not wait for
-// them to be told.
+// Close ends the server and aborts all connections, whose handlers get ErrServerClosed. It does not wait for them, and
+// always returns nil. Any goroutine may call it.
 func (s *Server) Close() error {
 	if _, begins := s.stop(serverClosed); begins {
 		for _, l := range s.loops {

@@ -3,7 +3,6 @@
 package switchboard
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -21,7 +20,12 @@ func (f *life) proxy(atOnce bool) {
 	t := w.newLife()
 	t.plain, t.size = false, 0
 	w.callers[address] = f
-	d, err := f.c.Dial(context.Background(), address, t)
+	t.secure = w.tls && w.chance(2)
+	on := f.c
+	if len(w.s.loops) > 1 && w.chance(2) { // any loop
+		on = nil
+	}
+	d, err := t.dial(on, address, t)
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
@@ -60,6 +64,7 @@ func (w *world) carry(p *simkernel.Peer) {
 // play is Kernel.Play: it has the peers of a Pipe expect each other's bytes.
 func (w *world) play(p *simkernel.Peer) {
 	f := w.callers[p.At]
+	w.speak(p, f)
 	switch {
 	case f == nil && p.At != "":
 		p.In = simkernel.Anything
@@ -90,12 +95,13 @@ func (w *world) dial(from *life) {
 	if strings.HasPrefix(address, "10.0.0.2:") {
 		w.callers[address] = f
 	}
-	var err error
+	f.secure = w.tls && (w.chance(2) || address == w.address.String())
+	var on *Conn
 	if from != nil {
-		f.c, err = from.c.Dial(context.Background(), address, f.handler())
-	} else {
-		f.c, err = w.s.Dial(context.Background(), address, f.handler())
+		on = from.c
 	}
+	var err error
+	f.c, err = f.dial(on, address, f.handler())
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		delete(w.callers, address)
@@ -113,7 +119,7 @@ func (w *world) dial(from *life) {
 // write writes what is left of its stream, as far as it is taken.
 func (f *life) write() {
 	w := f.w
-	if f.echo || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
+	if f.echo || f.block != nil || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
 		return
 	}
 	for range 1 + w.rng.IntN(8) {
@@ -143,7 +149,7 @@ func (f *life) write() {
 // act does something of what the loop alone may do.
 func (f *life) act() {
 	w := f.w
-	if w.calm || f.closed > 0 || f.piped != nil {
+	if w.calm || f.closed > 0 || f.piped != nil || f.block != nil {
 		return
 	}
 	switch w.rng.IntN(40) {
@@ -209,13 +215,13 @@ func (f *life) after(d time.Duration, do func()) {
 
 // end ends the connection in one of the ways there are.
 func (f *life) end() {
-	if f.piped != nil {
+	if f.piped != nil || f.block != nil {
 		return
 	}
 	w := f.w
 	switch w.rng.IntN(4) {
 	case 0:
-		f.aborted = true
+		f.aborted, f.late = true, f.c.state == stateLingering
 		f.c.Abort()
 	case 1:
 		if !f.outEnded && !f.closing {
@@ -230,7 +236,17 @@ func (f *life) end() {
 
 // outside does what another goroutine may do.
 func (w *world) outside() {
-	if w.calm || !w.chance(6) || len(w.lives) == 0 {
+	if w.calm {
+		return
+	}
+	if w.waits || w.shuts {
+		w.settle()
+		if w.shuts && w.chance(100) {
+			w.shutdown()
+		}
+	}
+	w.orderAll()
+	if !w.chance(6) || len(w.lives) == 0 {
 		return
 	}
 	if w.chance(40) && len(w.lives) < 40 {
@@ -242,7 +258,7 @@ func (w *world) outside() {
 
 func (f *life) outside() {
 	w := f.w
-	if f.c == nil {
+	if f.c == nil || f.block != nil {
 		return
 	}
 	switch w.rng.IntN(12) {

@@ -7,14 +7,19 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
+	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
 // before remembers what the turn that is to begin must know.
 func (w *world) before() {
 	w.begun = w.k.Now()
 	for _, f := range w.lives {
+		if len(w.closings) > 0 && f.peer != nil {
+			f.beforeLeaving()
+		}
 		if f.peer != nil && f.closed == 0 {
 			f.heard = max(f.peer.LastSent(), f.peer.LastTaken())
 		}
@@ -22,27 +27,79 @@ func (w *world) before() {
 }
 
 // mostQueued is how many bytes a queue can have: what was in a batch comes back on top of what was written meanwhile.
-func (w *world) mostQueued() int { return w.s.limits.QueueLimit + 16<<10 }
+// With TLS there are its answers as well, and what encryption adds to a batch.
+func (w *world) mostQueued() int {
+	lim := &w.s.limits
+	if w.tls {
+		return lim.QueueLimit + 16<<10 + lim.HighWater + 4*lim.ReadBuffer + 4<<10
+	}
+	return lim.QueueLimit + 16<<10
+}
 
 // check looks at what must hold after every turn.
-func (w *world) check() {
-	for line := range w.l.conns.All() {
+func (w *world) check(l *loop) {
+	if len(w.closings) > 0 {
+		for _, f := range w.lives {
+			f.checkLeaving()
+		}
+	}
+	for line := range l.conns.All() {
 		c := connOf(line)
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
+		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(l.list) == 0 && !l.left() {
+			w.fault("%v: %d bytes are kept, and it is read on", w.lifeOf(c), c.Buffered())
+		}
 		if n := c.Queued(); n > w.mostQueued()+spliceSize {
 			w.fault("%d bytes are queued, with a QueueLimit of %d", n, w.s.limits.QueueLimit)
 		}
-		if n := c.Buffered(); n > w.s.limits.InputLimit+4*w.s.limits.ReadBuffer && w.prompt {
+		if n := c.Buffered(); n > w.mostKept(c) && w.prompt {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
-	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(w.l.spares) > 0 {
-		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(w.l.spares))
+	w.checkMemory(l)
+	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(l.spares) > 0 && len(w.s.loops) == 1 {
+		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
 	}
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
+	}
+}
+
+// mostKept is how many bytes of input c can have. Over TLS a record is known when it is whole, and before that there is the
+// handshake's input.
+func (w *world) mostKept(c *Conn) int {
+	lim := &w.s.limits
+	most := lim.InputLimit + 4*lim.ReadBuffer
+	switch {
+	case c.flags&secured == 0:
+		return most
+	case c.state == stateHandshaking:
+		return handshakeInput + 4*lim.ReadBuffer
+	}
+	return max(most, 2*handshakeInput) + tlsconn.MaxRecord // what came during the last step of the handshake, and before
+}
+
+// checkMemory looks whether what connections hold is counted.
+func (w *world) checkMemory(l *loop) {
+	held := int64(0)
+	for line := range l.conns.All() {
+		c := connOf(line)
+		held += int64(c.weight) * l.budget.unit
+		queued := c.Queued()
+		if c.out&(posted|inBatch) != 0 || c.todo&listed != 0 || c.state == stateHandshaking {
+			continue // it is looked at before long
+		}
+		if c.out&blocked != 0 && queued/buffer.Min == int(c.counted)/buffer.Min {
+			continue
+		}
+		if n := (c.holds(queued) + l.budget.unit - 1) / l.budget.unit; n != int64(c.weight) {
+			w.fault("%d units are held, %d counted, %d bytes queued", n, c.weight, queued)
+		}
+	}
+	if held != l.budget.held {
+		w.fault("connections are counted to hold %d bytes, and their loop %d", held, l.budget.held)
 	}
 }
 
@@ -72,13 +129,16 @@ func (f *life) checkClosed() {
 			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
 		}
 	}
+	lim := &f.w.s.limits
 	switch {
+	case errors.Is(f.err, errAnswers) && lim.QueueLimit-lim.HighWater > 5*lim.ReadBuffer+handshakeInput:
+		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
 		f.w.fault("%v: it has not waited for a port", f)
 	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
 		f.w.fault("%v: what was written before it was there is given up", f)
 	}
-	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) {
+	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.c.loop.failing > 0 { // a loop that waits for its engine ends it late
 		return
 	}
 	if d := f.w.k.Now() - f.peer.LastRead(); d < f.w.s.limits.WriteTimeout-slack {
@@ -88,7 +148,7 @@ func (f *life) checkClosed() {
 
 // failure tells whether f's end is one that must not look like success to its peer.
 func (f *life) failure() bool {
-	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut
+	return f.closed > 0 && f.err != nil && f.err != ErrIdle && !f.outEnded && !f.closing && !f.timedOut && !f.late
 }
 
 // checkEnd looks at what there is when nothing will ever happen any more.
@@ -113,6 +173,12 @@ func (w *world) checkEnd() {
 		if f.lostTheLast() {
 			w.fault("%v: it was closed in order, and a reset cost its peer the last of what was written", f)
 		}
+		if f.peer.Heard() == simkernel.Cut && f.err == nil && f.closed > 0 && f.piped == nil && !f.broke {
+			w.fault("%v: it was closed in order, and its peer heard no close_notify", f)
+		}
+		if f.inputEnded && !f.peer.Said() && f.piped == nil {
+			w.fault("%v: it was told of an end in order, and its peer was cut off", f)
+		}
 		if f.peer.Heard() != simkernel.Ended {
 			continue
 		}
@@ -120,7 +186,8 @@ func (w *world) checkEnd() {
 			f.checkPiped()
 			continue
 		}
-		if f.failure() && !f.peer.Unix() {
+		left := len(w.closings) > 0 && f.err == ErrServerClosed && f.peer.Got() == f.wrote // Shutdown had ended it in order before
+		if f.failure() && !f.peer.Unix() && !left {
 			w.fault("%v: its peer heard an end in order", f)
 		}
 		if f.peer.Got() != f.wrote && !f.broke && !f.peer.Unix() {
@@ -139,7 +206,8 @@ func (f *life) lostTheLast() bool {
 // checkPiped looks at one side of a Pipe whose peer has heard an end in order: it must be the other peer's.
 func (f *life) checkPiped() {
 	other := f.piped
-	if other.peer == nil || !f.joined || f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
+	if other.peer == nil || len(f.w.closings) > 0 || !f.joined || // Shutdown ends in order behind what was received
+		f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
 		return
 	}
 	if f.peer.Got() != other.peer.Sent() && f.w.s.limits.IdleTimeout == 0 {
@@ -155,17 +223,26 @@ func (f *life) checkStuck() {
 		w.fault("%v: it has no descriptor, and waits", f)
 		return
 	}
-	if c.state == stateConnecting {
+	switch {
+	case c.state == stateConnecting:
+		return
+	case c.state == stateHandshaking: // nobody may answer it, and it may wait for ever
+		if c.flags&(inputFull|inputEnded) == 0 && w.k.Ready(fd, engine.Read) != 0 {
+			w.fault("%v: there is input of its handshake, and it is not read", f)
+		}
 		return
 	}
 	if c.Queued() > 0 && w.k.Ready(fd, engine.Write) != 0 {
 		w.fault("%v: %d bytes are queued, and there is room", f, c.Queued())
 	}
-	if f.unfilled && c.Queued() == 0 && !f.plain && !f.closing && !f.aborted && !f.outEnded {
+	if f.unfilled && c.Queued() == 0 && f.block == nil && !f.plain && !f.closing && !f.aborted && !f.outEnded {
 		w.fault("%v: it was refused a Write, and never told that its queue has drained", f)
 	}
 	if (f.closing || f.aborted || f.failed || f.broke) && c.Queued() == 0 && c.state == stateOpen && f.holds == 0 {
 		w.fault("%v: it was closed, and nothing comes of it", f)
+	}
+	if f.block != nil {
+		f.block.checkStuck()
 	}
 	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
 		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
@@ -174,7 +251,7 @@ func (f *life) checkStuck() {
 	if f.piped != nil {
 		reads = reads && f.opened && f.piped.closed == 0 && !f.piped.c.Full()
 	} else {
-		reads = reads && !c.Full()
+		reads = reads && !c.Full() && (f.block == nil || f.block.reads())
 	}
 	if reads && w.k.Ready(fd, engine.Read) != 0 {
 		w.fault("%v: there is input, and it is not read: flags %b, watched %b, %d bytes kept, waits for %d", f, c.flags, c.line.Watched(), c.Buffered(), f.least)

@@ -38,13 +38,19 @@ type life struct {
 	inputEnded bool
 	closing    bool // by Close, or the end of its input
 	aborted    bool
+	late       bool // when it had ended in order, because of Shutdown
 	outEnded   bool // by CloseWrite
 	failed     bool // it returned an error
 	broke      bool // it panicked or called Goexit
 	piped      *life
-	joined     bool // by Pipe
-	bulk       bool // its peers send much
+	joined     bool     // by Pipe
+	block      *blocker // its code waits
+	secure     bool     // it is dialled over TLS
+	bulk       bool     // its peers send much
 	closed     int
+	gone       bool  // it was looked at since Shutdown has closed it
+	ready      bool  // when the turn began, there was input
+	received   int64 // until then
 	err        error
 	closedAt   time.Duration
 	timedOut   bool          // its idle timeout is over, and was looked at
@@ -87,6 +93,9 @@ func (w *world) lifeOf(c *Conn) *life {
 }
 
 func (f *life) handler() Handler {
+	if f.block != nil {
+		return f.block
+	}
 	if f.plain {
 		return plain{f}
 	}
@@ -117,6 +126,8 @@ func (w *world) accept(c *Conn) (Handler, error) {
 			f.failed = true
 			return nil, errSim
 		}
+	case w.waits && w.chance(2):
+		f.blocks()
 	case w.chance(3):
 		f.echo = true
 		if f.peer != nil {
@@ -151,6 +162,21 @@ func (f *life) Opened(c *Conn) error {
 	}
 	if f.piped != nil {
 		a := f.piped
+		if a.c.loop != c.loop {
+			if !f.joined { // and nobody else is to have its input meanwhile
+				c.Pause()
+				f.paused = true
+				err := a.c.Do(func() {
+					a.paused, f.paused, a.joined, f.joined = false, false, true, true
+					Pipe(a.c, c)
+				})
+				if err != nil {
+					f.closing = true
+					return io.EOF
+				}
+			}
+			return nil
+		}
 		if a.closed == 0 && !a.aborted && !a.closing || w.chance(2) {
 			a.paused, a.joined, f.joined = false, true, true
 			Pipe(a.c, c)

@@ -14,7 +14,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
@@ -46,7 +48,7 @@ func TestSimulation(t *testing.T) {
 			}
 			begun := time.Now()
 			for seed := first; seed < first+n; seed++ {
-				if err := simulate(name, seed); err != nil {
+				if err := simulate(t, name, seed); err != nil {
 					t.Fatalf("seed %d: %v\nplay it again: go test -run '%s' -seed %d -log .", seed, err, t.Name(), seed)
 				}
 				if *simFor > 0 && time.Since(begun) > *simFor {
@@ -62,7 +64,6 @@ func TestSimulation(t *testing.T) {
 type world struct {
 	k         *simkernel.Kernel
 	s         *Server
-	l         *loop
 	rng       *rand.Rand
 	ln        *listener
 	listening int
@@ -74,10 +75,18 @@ type world struct {
 	turns     int
 	begun     time.Duration // the turn
 	faults    []string
-	over      bool
 	calm      bool // nothing new is begun
-	proxy     bool // all that connects is joined with a target, and sends much
-	prompt    bool // the ring does at once what it is asked for
+	tls       bool // all that connects speaks TLS
+	waits     bool // there is user code that waits
+	shuts     bool // somebody calls Shutdown
+	closings  []*closing
+	slept     time.Duration // the time of the goroutines' bubble
+	served    chan error    // of serve
+	closed    bool          // by Close
+	left      int           // turns that the loops may take to end then
+	steps     int           // of handshakes
+	proxy     bool          // all that connects is joined with a target, and sends much
+	prompt    bool          // the ring does at once what it is asked for
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -99,7 +108,23 @@ func (w *world) chance(n int) bool { return w.rng.IntN(n) == 0 }
 
 func (w *world) among(d ...time.Duration) time.Duration { return d[w.rng.IntN(len(d))] }
 
-func simulate(name string, seed uint64) error {
+// patience is for how long a seed may take, which mostly takes milliseconds.
+const patience = 20 * time.Second
+
+// simulate plays a seed, with all its goroutines in a bubble.
+func simulate(t *testing.T, name string, seed uint64) (err error) {
+	defer func() {
+		if v := recover(); v != nil { // a goroutine waits for ever
+			err = fmt.Errorf("%v", v)
+		}
+	}()
+	stuck := time.AfterFunc(patience, func() { panic(fmt.Sprintf("%s: seed %d does not end", t.Name(), seed)) })
+	defer stuck.Stop()
+	synctest.Test(t, func(*testing.T) { err = play(name, seed) })
+	return err
+}
+
+func play(name string, seed uint64) error {
 	w := &world{k: simkernel.New(seed), rng: rand.New(rand.NewPCG(seed, 2)), callers: make(map[string]*life)}
 	if *simLog {
 		w.k.Trace = func(line string) { fmt.Println(line) }
@@ -109,7 +134,8 @@ func simulate(name string, seed uint64) error {
 	}
 	faults := w.k.Faults
 	w.k.Faults = simkernel.Faults{}
-	w.proxy = w.chance(6)
+	w.proxy, w.waits, w.shuts = w.chance(6), w.chance(4), w.chance(4)
+	w.slept = w.k.Now()
 	if err := w.build(name); err != nil {
 		return err
 	}
@@ -117,6 +143,9 @@ func simulate(name string, seed uint64) error {
 	w.prompt = faults.LateCancel+faults.Part+faults.Refused == 0
 	if w.proxy && w.chance(2) { // a read that brings less than there is room for ends splicing
 		w.k.Faults.Short = 0
+	}
+	for _, l := range w.s.loops {
+		l.handshakes.best = 1 + w.rng.IntN(3) // else it is the machine's
 	}
 	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
@@ -127,9 +156,10 @@ func simulate(name string, seed uint64) error {
 	for range w.rng.IntN(4) {
 		w.k.Call(w.listening, time.Duration(w.rng.IntN(20_000))*time.Millisecond)
 	}
-	w.onGoroutine(w.run)
+	w.serveAll()
+	w.finish()
 	if all := append(w.faults, w.k.Violations()...); len(all) > 0 {
-		return fmt.Errorf("engine %s, turn %d, %+v:\n%s", name, w.turns, w.l.limits, strings.Join(all, "\n"))
+		return fmt.Errorf("engine %s, turn %d, %+v:\n%s", name, w.turns, w.s.limits, strings.Join(all, "\n"))
 	}
 	return nil
 }
@@ -139,7 +169,7 @@ func (w *world) build(name string) error {
 	s := &Server{
 		Accept:      w.accept,
 		Engine:      name,
-		Loops:       1,
+		Loops:       1 + w.rng.IntN(4)/2*w.rng.IntN(2),
 		ReadBuffer:  []int{256, 1024, 4096, 16 << 10, 64 << 10}[w.rng.IntN(5)],
 		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10, 300_000}[w.rng.IntN(5)],
 		SlowCall:    -1,
@@ -168,6 +198,10 @@ func (w *world) build(name string) error {
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
 	}
+	if w.tls = w.chance(3); w.tls {
+		w.secure(s)
+	}
+	s.MemoryLimit = 1 << 40 // all is counted, and nobody ended
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
@@ -182,10 +216,16 @@ func (w *world) build(name string) error {
 	}
 	s.trace = s.Trace
 	w.s = s
-	if w.l, err = newLoop(s, 0, &s.limits); err != nil {
-		return err
+	for i := range s.limits.Loops {
+		l, err := newLoop(s, i, &s.limits)
+		if err != nil {
+			return err
+		}
+		s.loops = append(s.loops, l)
 	}
-	s.loops, s.listeners, s.state = []*loop{w.l}, make(map[*listener]struct{}), serverRunning
+	s.listeners, s.state = make(map[*listener]struct{}), serverRunning
+	s.running.Store(int64(len(s.loops)))
+	s.ended = make(chan struct{})
 
 	w.address = netip.MustParseAddrPort("10.0.0.1:7")
 	var addr net.Addr = net.TCPAddrFromAddrPort(w.address)
@@ -195,11 +235,10 @@ func (w *world) build(name string) error {
 	} else {
 		w.listening = w.k.Listen(w.address, 1+w.rng.IntN(8))
 	}
-	ln := &listener{line: engine.Listener{FD: w.listening}, addr: addr, server: s, loop: w.l, burst: 1, failed: make(chan error, 1)}
-	ln.again = &Timer{l: w.l, f: ln.look}
-	s.listeners[ln] = struct{}{}
-	w.ln = ln
-	w.l.give(task{f: ln.resume})
+	w.ln = &listener{line: engine.Listener{FD: w.listening}, addr: addr, tls: s.TLSConfig}
+	w.served = make(chan error, 1)
+	go func() { w.served <- s.serve(w.ln) }()
+	synctest.Wait()
 	return nil
 }
 
@@ -210,43 +249,64 @@ func (logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// onGoroutine runs f as the loop's goroutine, and again on another one as often as a handler ends it.
-func (w *world) onGoroutine(f func()) {
+// serve runs l's goroutine, and another one as often as a handler ends it, until l has ended.
+func (w *world) serve(l *loop) {
 	for returned := false; !returned; {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			defer func() {
 				if !returned {
-					w.log("the goroutine ends")
-					if !w.l.exiting {
+					w.log("the goroutine of loop %d ends", l.number)
+					if !l.exiting {
 						w.fault("the loop's goroutine ended, and no handler did it")
 						returned = true
 						return
 					}
-					w.l.exiting = false
-					w.l.current.Store(nil)
-					w.l.engine.Evacuate()
+					l.exiting = false
+					l.current.Store(nil)
+					l.engine.Evacuate()
 				}
 			}()
-			f()
+			w.run(l)
 			returned = true
 		}()
 		<-done
 	}
 }
 
-// run turns the loop until nothing will happen any more, and then ends it.
-func (w *world) run() {
+// serveAll runs all loops, one at a time.
+func (w *world) serveAll() {
+	if len(w.s.loops) == 1 {
+		w.serve(w.s.loops[0])
+		return
+	}
+	var all sync.WaitGroup
+	for _, l := range w.s.loops {
+		all.Go(func() {
+			w.k.Join()
+			w.serve(l)
+			w.k.Leave()
+		})
+		synctest.Wait()
+	}
+	w.k.Start()
+	all.Wait()
+}
+
+// run turns l until it has ended. The first loop ends the run when nothing will happen any more.
+func (w *world) run(l *loop) {
 	idle := 0
-	for !w.over && len(w.faults) == 0 {
-		w.outside()
-		waits, progress, disturbed := w.k.Waits(), w.k.Progress(), w.k.Disturbed()
-		w.log("turn %d", w.turns)
+	for more := true; more; {
+		if !w.closed {
+			w.outside()
+		}
+		waits, progress, disturbed, steps := w.k.Waits(), w.k.Progress(), w.k.Disturbed(), w.steps
+		w.log("turn %d, of loop %d", w.turns, l.number)
 		w.before()
-		w.l.turn()
-		w.check()
-		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.k.Quiet() {
+		more = l.turn()
+		w.check(l)
+		if w.k.Waits() != waits || w.k.Progress() != progress || w.k.Disturbed() != disturbed || w.steps != steps || w.k.Quiet() {
 			idle = 0
 		} else if idle++; idle > 30 {
 			w.fault("the loop spins")
@@ -254,32 +314,66 @@ func (w *world) run() {
 		if w.turns++; w.turns > 300_000 {
 			w.fault("it does not end")
 		}
-		w.over = w.k.Quiet() && !w.l.left() && len(w.l.list) == 0 || w.k.Now() > never
+		switch {
+		case w.closed:
+			synctest.Wait()
+			w.orderAll()
+			if w.left--; w.left < 0 {
+				w.fault("Close does not end the loop: %d lines are left", l.conns.Len())
+				l.close()
+				return
+			}
+		case len(w.faults) > 0 || w.over():
+			if len(w.faults) == 0 {
+				w.checkEnd()
+			}
+			w.close()
+		}
 	}
-	if len(w.faults) == 0 {
-		w.checkEnd()
+	l.close()
+}
+
+// over tells whether nothing will happen any more.
+func (w *world) over() bool {
+	for _, l := range w.s.loops {
+		if l.left() || len(l.list) > 0 {
+			return false
+		}
 	}
-	w.finish()
+	return w.k.Quiet() || w.k.Now() > never
 }
 
 // never is when a run ends that waits for a timeout of centuries.
 const never = 10_000 * time.Hour
 
-// finish closes the server and looks whether all is given back.
-func (w *world) finish() {
-	w.log("spliced %d bytes", w.l.count.Spliced)
+// close closes the server, as kindly as the kernel can be.
+func (w *world) close() {
+	w.checkLeft()
 	w.k.Faults, w.k.Between, w.breaks, w.calm = simkernel.Faults{}, nil, 0, true
-	for ln := range w.s.listeners {
-		w.l.give(task{f: ln.stop})
-	}
+	w.closed, w.left = true, 10_000
 	w.s.Close()
-	for turn := 0; w.l.turn(); turn++ {
-		if turn > 10_000 {
-			w.fault("Close does not end the loop: %d lines are left", w.l.conns.Len())
-			return
+	synctest.Wait()
+}
+
+// finish looks whether all is given back, when the loops have ended.
+func (w *world) finish() {
+	for _, f := range w.lives {
+		if f.block != nil {
+			close(f.block.orders)
 		}
 	}
-	w.l.close()
+	w.settle()
+	for _, s := range w.closings {
+		if !s.over {
+			w.fault("Shutdown waits, and the loops have ended")
+		}
+	}
+	if err := <-w.served; err != ErrServerClosed {
+		w.fault("serving ended: %v", err)
+	}
+	for _, p := range w.k.Peers() {
+		p.Stop()
+	}
 	for _, f := range w.lives {
 		if f.told && f.closed != 1 {
 			w.fault("%v: Closed was called %d times", f, f.closed)
@@ -294,8 +388,11 @@ func (w *world) finish() {
 	if n := w.s.splices.pipes.Load(); n != 0 {
 		w.fault("%d kernel pipes are counted at the end", n)
 	}
-	if q := w.l.count.Queued; q != 0 {
-		w.fault("%d bytes are counted as queued at the end", q)
+	for _, l := range w.s.loops {
+		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)
+		if q := l.count.Queued; q != 0 {
+			w.fault("%d bytes are counted as queued at the end", q)
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ func (c *Conn) splice() int {
 		to.mu.Unlock()
 		to.flush()
 		if to.Full() {
-			c.Pause()
+			c.pause()
 			c.flush()
 		}
 		return n
@@ -114,7 +114,7 @@ func (h *pipe) await(c *Conn) {
 	h.to.marks.Or(fullMark)
 	h.to.out |= refused // only an empty queue is drained
 	h.to.mu.Unlock()
-	c.Pause()
+	c.pause()
 	c.flush()
 	h.to.later(0)
 }

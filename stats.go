@@ -2,34 +2,37 @@ package switchboard
 
 import "time"
 
-// Stats are a server's figures since it began, or those of one of its loops. What a loop counts is seen when its turn is
-// over.
+// Stats are the figures of a server since it began, or of one of its loops. A loop publishes its figures at the end of
+// each turn.
 type Stats struct {
-	Active   int64 // connections now
+	Active   int64 // connections that are open now, or on their way
 	Accepted int64 // connections taken from listeners, refused ones included
-	Refused  int64 // by Server.Accept, or because their TLS handshake failed
-	Dialled  int64 // connections that Dial made
+	Refused  int64 // connections that Server.Accept refused, or whose TLS handshake failed
+	Dialled  int64 // connections that Dial opened
 
-	Handshakes int64 // TLS handshakes that went well
+	Handshakes int64 // TLS handshakes that succeeded
 
-	BytesIn  int64 // received
-	BytesOut int64 // taken by the system
-	Spliced  int64 // those of BytesIn that went from one connection of a Pipe to the other inside the kernel
-	Messages int64 // what handlers were offered: calls of Data, or frames where Frames serves
-	Queued   int64 // bytes that wait to be sent, now
-	Waiting  int64 // functions given to Conn.Do that wait for their loop, now
-	Ends     Ends  // connections that are gone, by why
+	BytesIn  int64 // bytes received
+	BytesOut int64 // bytes handed to the system
+	Spliced  int64 // those of BytesIn that a Pipe moved inside the kernel, by splice(2)
+	Messages int64 // calls of Data, or messages of Messages and Frames
+	Queued   int64 // bytes that are waiting to be sent now
+	Waiting  int64 // functions given to Conn.Do that have not run yet
+	Ends     Ends  // connections that have ended, by reason
 
-	Pauses       int64 // times that a connection was not read for a while
-	AcceptPauses int64 // times that accepting paused
-	Slow         int64 // calls of handlers that held their loop longer than Server.SlowCall
+	Memory int64 // bytes that connections hold now, as Server.MemoryLimit counts them; 0 without a limit
 
-	Engine string  // what carries the loops
-	Why    string  // why it is this engine, if Server.Engine named none
-	Loops  []Stats // of each loop; nil in a loop's own
+	Pauses       int64 // times that reading a connection paused
+	MemoryPauses int64 // times that the connections which hold the most were not read, for lack of memory
+	AcceptPauses int64 // times that a listener stopped accepting for a while
+	Slow         int64 // calls of handlers that took longer than Server.SlowCall
+
+	Engine string  // the engine of the loops
+	Why    string  // why "auto" chose this engine; empty if Server.Engine named it
+	Loops  []Stats // the figures of each loop; nil in those of a loop
 }
 
-// Stats returns the server's figures. Any goroutine may call it.
+// Stats returns the figures of the server. Any goroutine may call it.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	loops := s.loops
@@ -49,6 +52,8 @@ func (s *Server) Stats() Stats {
 		sum.Queued += st.Queued
 		sum.Waiting += st.Waiting
 		sum.Ends.sum(&st.Ends)
+		sum.Memory += st.Memory
+		sum.MemoryPauses += st.MemoryPauses
 		sum.Pauses += st.Pauses
 		sum.AcceptPauses += st.AcceptPauses
 		sum.Slow += st.Slow
@@ -68,11 +73,11 @@ func (l *loop) figures() Stats {
 	return st
 }
 
-// A Trace is told of what happens on a server's connections, for metrics and logs. Every field is optional. They run on
-// the connection's loop, must not wait, and must not be changed once the server runs.
+// A Trace has functions that are called when something happens to a connection, for metrics and logs. All are optional.
+// They run on the loop of the connection, except Slow, and must not wait. They must not change while the server runs.
 type Trace struct {
-	Opened  func(c *Conn)                     // Accept took c, or Dial's connection is there
+	Opened  func(c *Conn)                     // c is open: Accept returned a handler, or Dial has connected
 	Refused func(c *Conn, err error)          // Accept refused c, or its TLS handshake failed
-	Closed  func(c *Conn, err error)          // c is gone; after its handler was told
-	Slow    func(c *Conn, held time.Duration) // its handler holds the loop longer than Server.SlowCall; not on the loop
+	Closed  func(c *Conn, err error)          // c has ended; called after Handler.Closed
+	Slow    func(c *Conn, held time.Duration) // a call has taken longer than Server.SlowCall; on another goroutine than the loop
 }

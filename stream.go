@@ -52,7 +52,7 @@ func (in *input) Read(p []byte) (int, error) {
 			}
 			if st.paused && (st.in == nil || len(st.in.B)-st.at <= st.c.loop.limits.LowWater) {
 				st.paused = false
-				st.c.Do(st.c.Resume)
+				st.c.Do(st.c.resume)
 			}
 			st.mu.Unlock()
 			return n, nil

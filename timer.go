@@ -10,7 +10,7 @@ import (
 	"github.com/switchboard-go/switchboard/internal/wheel"
 )
 
-// A Timer is one call of a function on a connection's loop, some time from now. It belongs to the loop.
+// A Timer calls a function on the loop of a connection, once after each start. It belongs to the loop.
 type Timer struct {
 	entry wheel.Timer // the first field, see loop.advance
 	l     *loop
@@ -22,17 +22,27 @@ type Timer struct {
 	linked     bool
 }
 
-// After runs f on c's loop when d is over, in units of a millisecond and never early. If c is gone by then, f does not
-// run. It costs no timer of the runtime's. It belongs to the loop.
+// After calls f on the loop of c after d, never early; the resolution is a millisecond. If c ends first, f is not called.
+// A Timer costs no timer of the Go runtime. After belongs to the loop.
 func (c *Conn) After(d time.Duration, f func()) *Timer {
+	c.checkLoop("Conn.After")
+	return c.after(d, f)
+}
+
+func (c *Conn) after(d time.Duration, f func()) *Timer {
 	t := &Timer{l: c.loop, c: c, f: f}
-	t.Reset(d)
+	t.start(d)
 	return t
 }
 
-// Reset makes t fire when d is over from now, whether it has fired before or not. On a connection that is gone it does
-// nothing.
+// Reset starts t again, to call its function after d from now, whether or not it has been called before. After the end of
+// the connection it does nothing.
 func (t *Timer) Reset(d time.Duration) {
+	t.c.checkLoop("Timer.Reset")
+	t.start(d)
+}
+
+func (t *Timer) start(d time.Duration) {
 	t.due = false
 	if t.c != nil && t.c.state == stateGone {
 		return
@@ -42,8 +52,13 @@ func (t *Timer) Reset(d time.Duration) {
 	t.l.timers.Start(&t.entry, ticks(now+min(max(d, 0), math.MaxInt64-now)))
 }
 
-// Stop keeps t from firing.
+// Stop prevents the next call of the function.
 func (t *Timer) Stop() {
+	t.c.checkLoop("Timer.Stop")
+	t.stop()
+}
+
+func (t *Timer) stop() {
 	t.due = false
 	t.unlink()
 	t.l.timers.Stop(&t.entry)
@@ -95,7 +110,7 @@ func (t *Timer) unlink() {
 func (c *Conn) stopTimers() {
 	if more := c.more.Load(); more != nil {
 		for more.timers != nil {
-			more.timers.Stop()
+			more.timers.stop()
 		}
 	}
 }
@@ -141,6 +156,9 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 		if c.waitsForPeer() {
 			first(c.extra().since, lim.WriteTimeout, (*Conn).stall)
 		}
+		if begun, ok := c.messageBegan(); ok {
+			first(begun, lim.MessageTimeout, (*Conn).messageTooLong)
+		}
 		if c.held() && !c.blocksForInput() {
 			break
 		}
@@ -151,6 +169,45 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 	}
 	return at, over, ok
 }
+
+// timeMessage remembers when the message began whose end the handler waits for, after it was offered all that has come.
+// progress says that it has consumed some of that.
+func (c *Conn) timeMessage(progress bool) {
+	more := c.more.Load()
+	switch waits := c.state == stateOpen && !c.stopped() && c.midMessage(); {
+	case !waits && more == nil:
+	case !waits:
+		more.begun = 0
+	case progress || more == nil || more.begun == 0:
+		c.extra().begun = c.loop.clock() + 1 // 0 is none
+		c.schedule()
+	}
+}
+
+// retimeMessage has the time for a message begin again: until now c was not read, or another handler served it.
+func (c *Conn) retimeMessage() {
+	if more := c.more.Load(); more != nil {
+		more.begun = 0
+	}
+	c.timeMessage(false)
+}
+
+// midMessage tells whether a message has come in part: its bytes are not consumed, or are a part of a TLS record.
+func (c *Conn) midMessage() bool {
+	return c.in != nil || c.flags&secured != 0 && c.encryption().conn.MidRecord()
+}
+
+// messageBegan returns the tick at which the message began whose end is waited for, false if none is.
+func (c *Conn) messageBegan() (tick int64, ok bool) {
+	more := c.more.Load()
+	if more == nil || more.begun == 0 || c.stopped() || c.flags&inputEnded != 0 || !c.midMessage() {
+		return 0, false
+	}
+	return more.begun - 1, true
+}
+
+// messageTooLong ends c, whose peer takes too long for a message.
+func (c *Conn) messageTooLong() { c.end(ErrMessageTimeout) }
 
 // blocksForInput tells whether c is held only because a blocking handler waits for its input.
 func (c *Conn) blocksForInput() bool {

@@ -11,8 +11,8 @@ import (
 	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
-// TLS returns what the TLS handshake of c agreed on: version, cipher, ALPN protocol, certificates. It is nil when c does
-// not speak TLS, or does not yet: until the handshake that StartTLS began is done. Any goroutine may call it.
+// TLS returns what the TLS handshake of c agreed on: version, cipher, ALPN protocol, certificates. It is nil if c does not
+// speak TLS, and until a handshake that StartTLS began is complete. Any goroutine may call it.
 func (c *Conn) TLS() *tls.ConnectionState {
 	if t := c.encryption(); t != nil {
 		return t.conn.State()
@@ -20,9 +20,8 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	return nil
 }
 
-// ListenAndServeTLS is ListenAndServe over TLS with config. So one server can have listeners with TLS and without;
-// Conn.TLS tells Accept which kind a connection came from. If config is nil, it is Server.TLSConfig, which all other
-// listeners speak TLS with as well.
+// ListenAndServeTLS is ListenAndServe over TLS with config. One server can have listeners with and without TLS; Conn.TLS
+// tells Accept which kind a connection came from. A nil config means Server.TLSConfig.
 func (s *Server) ListenAndServeTLS(address string, config *tls.Config) error {
 	config, err := s.serverTLS(config)
 	if err != nil {
@@ -31,7 +30,7 @@ func (s *Server) ListenAndServeTLS(address string, config *tls.Config) error {
 	return s.listenAndServe(address, config)
 }
 
-// ServeTLS is Serve over TLS, as ListenAndServeTLS is ListenAndServe.
+// ServeTLS is Serve over TLS with config. A nil config means Server.TLSConfig.
 func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error {
 	config, err := s.serverTLS(config)
 	if err != nil {
@@ -41,11 +40,11 @@ func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error {
 	return s.serveListener(l, config)
 }
 
-// DialTLS is Dial over TLS, as crypto/tls does it with config: nil stands for the zero Config, and a config with neither
-// ServerName nor InsecureSkipVerify has the host of address verified. The handler hears of the connection when the
-// handshake is done, for which Server.HandshakeTimeout holds. Any goroutine may call it.
+// DialTLS is Dial over TLS with config. A nil config means the zero Config. If config has neither ServerName nor
+// InsecureSkipVerify, the certificate must be valid for the host of address. Server.HandshakeTimeout limits the handshake.
+// Opened is called when it is complete. Any goroutine may call it.
 //
-// config.Renegotiation must be RenegotiateNever, as it is by default: crypto/tls could do it only while the loop waits.
+// config.Renegotiation must be RenegotiateNever, which is the default: a renegotiation would make the loop wait.
 func (s *Server) DialTLS(ctx context.Context, address string, config *tls.Config, h Handler) (*Conn, error) {
 	if _, err := s.run(); err != nil {
 		return nil, err
@@ -57,7 +56,7 @@ func (s *Server) DialTLS(ctx context.Context, address string, config *tls.Config
 	return s.dial(ctx, s.quietest(nil), address, config, h)
 }
 
-// DialTLS is Server.DialTLS on c's own loop, as Conn.Dial is. Any goroutine may call it.
+// DialTLS is Server.DialTLS on the loop of c, as Conn.Dial is. Any goroutine may call it.
 func (c *Conn) DialTLS(ctx context.Context, address string, config *tls.Config, h Handler) (*Conn, error) {
 	config, err := configFor(config, address)
 	if err != nil {
@@ -66,18 +65,20 @@ func (c *Conn) DialTLS(ctx context.Context, address string, config *tls.Config, 
 	return c.Server().dial(ctx, c.loop, address, config, h)
 }
 
-// StartTLS begins TLS on a connection that is open without it: what SMTP, IMAP and others call STARTTLS. An accepted
-// connection awaits its client's handshake, a dialled one begins it. For an accepted one a config of nil stands for
-// Server.TLSConfig; for a dialled one config must have a ServerName or InsecureSkipVerify, and no Renegotiation.
+// StartTLS begins TLS on a connection that is open without it, as SMTP, IMAP and other protocols do with their STARTTLS
+// command. An accepted connection is the server of the handshake, a dialled one is the client. For an accepted connection
+// a nil config means Server.TLSConfig. For a dialled one config must have a ServerName or InsecureSkipVerify, and no
+// renegotiation.
 //
-// What was written before is sent as it is. What is written from here on is encrypted, and waits until the handshake is
-// done. Input that the handler has not consumed when the method that called StartTLS returns is the beginning of the
-// handshake: Data must consume the command and nothing behind it, so that nobody can put plain text in front of what is
-// encrypted. The handler gets Data again when the handshake is done, or else Closed. Server.HandshakeTimeout holds from here.
+// Bytes written before are sent unencrypted. Bytes written later wait for the handshake and are encrypted. Input that the
+// handler has not consumed when the method that called StartTLS returns is the beginning of the handshake. Data must
+// therefore consume the command and nothing after it; then no one can smuggle plaintext in front of the encrypted stream.
+// The next call of the handler is Data after the handshake, or Closed. Server.HandshakeTimeout starts now.
 //
-// It returns an error, and nothing changes, if config cannot do, or if c is not open or has TLS already. It belongs to the
-// loop.
+// If config is not usable, or c is not open or speaks TLS already, StartTLS returns an error and changes nothing. It
+// belongs to the loop.
 func (c *Conn) StartTLS(config *tls.Config) error {
+	c.checkLoop("Conn.StartTLS")
 	switch {
 	case c.marked(stopMark), c.state == stateGone:
 		return c.closedError("starttls")
@@ -109,10 +110,10 @@ func (c *Conn) StartTLS(config *tls.Config) error {
 	return nil
 }
 
-// ClientHello reads the first message of a client that speaks TLS, which p begins with: which server it asks for
-// (ServerName), which protocols and versions it offers. A proxy can choose a target so and pass everything on, p included,
-// without taking part in the handshake. While more bytes are needed the error is io.ErrUnexpectedEOF; any other error is
-// final. 64 KiB are enough for every ClientHello. The result's Conn is nil.
+// ClientHello reads the first message of a TLS client, with which p begins: the name of the server that it asks for
+// (ServerName), its protocols and versions. A proxy can choose a target with it and pass the whole stream on, without
+// decrypting it. While more bytes are needed the error is io.ErrUnexpectedEOF; any other error is final. No ClientHello is
+// longer than 64 KiB. The Conn of the result is nil.
 func ClientHello(p []byte) (*tls.ClientHelloInfo, error) { return tlsconn.ClientHello(p) }
 
 // configFor completes a client's configuration as tls.Dial does.

@@ -156,6 +156,7 @@ func (l *loop) stepHandshakes() {
 	if !h.begun {
 		h.begun = true
 		l.handshakes.places++
+		c.weigh(int(c.counted))
 	}
 	var input []byte
 	if c.in != nil {
@@ -166,7 +167,11 @@ func (l *loop) stepHandshakes() {
 		c.flags &^= inputFull
 		c.flush()
 	}
-	c.encryption().conn.Step(input, func() { l.give(task{f: h.stepped}) })
+	done := func() { l.give(task{f: h.stepped}) }
+	if elsewhere := l.server.elsewhere; elsewhere != nil {
+		done = elsewhere(done)
+	}
+	c.encryption().conn.Step(input, done)
 	l.yield = true
 }
 

@@ -35,6 +35,9 @@ func (c *Conn) decrypt(p []byte) {
 			c.flush()
 		}
 	}
+	if l.limits.MessageTimeout > 0 {
+		c.timeMessage(false)
+	}
 	switch {
 	case err == nil || c.state != stateOpen:
 	case err == io.EOF:

@@ -12,17 +12,18 @@ import (
 // call, above it waiting only costs memory. A Write of so many bytes is not copied at all while the peer keeps up.
 const prompt = 4 << 10
 
-// Write sends p, or queues what the system does not take now; it never waits. What one turn of the handler writes in
-// small pieces leaves in one system call when the turn is over. p may be reused when Write returns.
+// Write sends p, or queues what the system does not take at once. It never waits. The small writes of one turn of a
+// handler leave together in one system call at its end. The caller may reuse p when Write returns.
 //
-// It takes all of p or nothing: ErrQueueFull when p would take the queue past Server.QueueLimit, another error when p
-// alone is longer than that, an error that is net.ErrClosed after Close, CloseWrite or the connection's end, or what the
-// system said when the peer is gone. The end of the connection (Handler.Closed) tells whether what was taken was sent.
+// Write takes all of p or nothing. It returns ErrQueueFull if p does not fit below Server.QueueLimit now, another error if
+// p is longer than that limit, and an error that is net.ErrClosed after Close, CloseWrite or the end of the connection. If
+// the peer is gone it may return the error of the system. Whether everything that was taken has been sent is told at the
+// end, by Handler.Closed.
 //
-// Any goroutine may call it. Writes of one goroutine keep their order, and no other's comes between the bytes of one.
+// Any goroutine may call it. The writes of one goroutine keep their order, and each is contiguous.
 func (c *Conn) Write(p []byte) (int, error) { return c.Writev(p) }
 
-// Writev is Write for several slices at once: all of them are taken or none.
+// Writev is Write for several slices. It takes all of them or nothing, and they are contiguous.
 func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 	size := 0
 	for _, p := range bufs {
@@ -37,6 +38,89 @@ func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 		return 0, err
 	}
 	return size, nil
+}
+
+// WriteShared sends bytes that many connections are sent, without copying them: they must never change again. It takes all of
+// bufs, or nothing while something that was written before waits to be sent: then taken is false, and WhenSent tells when to
+// try again. So a peer that reads slowly is never owed more than one WriteShared. Over TLS the bytes are encrypted, which
+// copies them. The errors are those of Write, except that there is no ErrQueueFull. It belongs to the loop.
+func (c *Conn) WriteShared(bufs ...[]byte) (taken bool, err error) {
+	size := 0
+	for _, p := range bufs {
+		size += len(p)
+	}
+	c.mu.Lock()
+	if c.pending() > 0 || c.out&(blocked|inBatch) != 0 {
+		if c.out&(closed|noOutput) != 0 || c.ending != nil {
+			err = c.closedError("write")
+		}
+		c.mu.Unlock()
+		return false, err
+	}
+	if err := c.refuse(size); err != nil {
+		c.mu.Unlock()
+		return false, err
+	}
+	var errno syscall.Errno
+	before := c.sent
+	switch {
+	case c.out&sealed != 0:
+		for _, p := range bufs {
+			c.encryption().plain.Add(p)
+		}
+	case c.inTurn() || c.state != stateOpen || c.inflowing(): // it is flushed later
+		for _, p := range bufs {
+			c.queue.AddShared(p)
+		}
+	case len(bufs) == 1 && size > 0 && c.loop.engine.BatchShared(&c.line, bufs[0]):
+		c.moved(size)
+		c.out |= inBatch | sharedOut
+	default:
+		errno = c.transmit(bufs, true)
+	}
+	c.loop.count.BytesOut += c.sent - before
+	if errno != 0 {
+		err = c.breakOff("write", errno)
+	}
+	left := c.pending()
+	if left >= c.loop.limits.HighWater {
+		c.marks.Or(fullMark)
+	}
+	c.mu.Unlock()
+	if left > 0 || errno != 0 || c.flags&leaving != 0 {
+		c.later(0)
+	}
+	return err == nil, err
+}
+
+// WhenSent has f called, once, when nothing that was written waits to be sent: before long if that is so already. If c ends
+// before, f is not called. It belongs to the loop, and f runs there.
+func (c *Conn) WhenSent(f func()) {
+	more := c.extra()
+	more.onSent = append(more.onSent, f)
+	c.mu.Lock()
+	c.out |= awaited
+	c.mu.Unlock()
+	c.later(todoSent)
+}
+
+// tellSent calls the functions of WhenSent, if nothing waits.
+func (c *Conn) tellSent() {
+	c.mu.Lock()
+	wait := c.pending() > 0 || c.out&(blocked|inBatch) != 0
+	if !wait {
+		c.out &^= awaited
+	}
+	c.mu.Unlock()
+	if wait {
+		return
+	}
+	more := c.extra()
+	list := more.onSent
+	more.onSent = nil
+	for _, f := range list {
+		c.loop.call(c, f)
+	}
 }
 
 // writeSome is Write of as much of p as the queue takes. When that is not all, c is full until its queue is empty. now is set
@@ -79,7 +163,7 @@ func (c *Conn) writeUnlock(bufs [][]byte, size int, now bool) error {
 		}
 	} else if !waits && (now || inTurn && c.queue.Len()+size >= prompt || !inTurn && c.loop.asleep.Load()) {
 		before := c.sent
-		errno = c.transmit(bufs)
+		errno = c.transmit(bufs, false)
 		c.loop.sent.Add(c.sent - before)
 	} else {
 		for _, p := range bufs {
@@ -93,6 +177,7 @@ func (c *Conn) writeUnlock(bufs [][]byte, size int, now bool) error {
 	if errno != 0 {
 		err = c.breakOff("write", errno)
 	}
+	told = told && (c.out&posted != 0 || !c.loop.budget.grows(c.pending(), size))
 	tell := !inTurn && !told && (c.pending() > 0 || errno != 0)
 	if tell {
 		c.out |= posted
@@ -135,8 +220,9 @@ func (c *Conn) breakOff(call string, errno syscall.Errno) error {
 	return err
 }
 
-// transmit offers the kernel the queue and then bufs, and queues what it does not take. mu is held.
-func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
+// transmit offers the kernel the queue and then bufs, and queues what it does not take: itself if it is shared, else a copy.
+// mu is held.
+func (c *Conn) transmit(bufs [][]byte, shared bool) (errno syscall.Errno) {
 	bufs = drop(bufs, 0) // what is empty
 	fd, k := int(c.line.FD), c.loop.kernel
 	queued := c.pendingCipher()
@@ -185,7 +271,11 @@ func (c *Conn) transmit(bufs [][]byte) (errno syscall.Errno) {
 	}
 	if errno == 0 {
 		for _, p := range bufs {
-			c.queue.Add(p)
+			if shared {
+				c.queue.AddShared(p)
+			} else {
+				c.queue.Add(p)
+			}
 		}
 	}
 	if left := c.pendingCipher(); left == 0 {
@@ -219,11 +309,16 @@ func drop(bufs [][]byte, n int) [][]byte {
 func (l *loop) Sent(line *engine.Line, rest []byte, errno syscall.Errno) {
 	c := connOf(line)
 	c.mu.Lock()
-	c.out &^= inBatch
+	shared, awaits := c.out&sharedOut != 0, c.out&awaited != 0
+	c.out &^= inBatch | sharedOut
 	if len(rest) > 0 {
 		c.sent -= int64(len(rest))
 		l.count.BytesOut -= int64(len(rest))
-		c.queue.PutBack(rest)
+		if shared {
+			c.queue.PutBackShared(rest)
+		} else {
+			c.queue.PutBack(rest)
+		}
 		if c.pending() >= l.limits.HighWater {
 			c.marks.Or(fullMark)
 		}
@@ -236,5 +331,7 @@ func (l *loop) Sent(line *engine.Line, rest []byte, errno syscall.Errno) {
 	c.mu.Unlock()
 	if len(rest) > 0 {
 		c.later(0)
+	} else if awaits {
+		c.later(todoSent)
 	}
 }

@@ -1,4 +1,4 @@
-// Package certs finds certificates for crypto/tls: in files, read again when they change, or made up for trying out.
+// Package certs finds certificates for crypto/tls: in files, read again when they change, or made for testing.
 //
 //	files, err := certs.Load(nil, certs.Pair{Cert: "server.pem", Key: "server.key"})
 //	if err != nil {

@@ -1,12 +1,10 @@
 package certs
 
 import (
-	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +18,8 @@ type Pair struct {
 
 // Files are certificates that follow their files: a new pair serves the handshakes that come a second or more after it
 // was written, and connections that are there keep what they have. Nothing runs in between: a handshake looks at the
-// files, at most one a second. A pair that cannot be used leaves the one before it in place, and the log says why.
+// files, at most one a second. A pair that cannot be used leaves the one before it in place, and the log says why; one that
+// could not be read (a permission, the end of descriptors) is tried again every second.
 type Files struct {
 	log   *slog.Logger
 	every time.Duration
@@ -37,12 +36,11 @@ type index struct {
 	byName map[string][]*tls.Certificate
 }
 
-// A pair is what is known of a Pair.
+// A pair is a Pair with its files and the certificate that was good last.
 type pair struct {
 	Pair
-	cert      *tls.Certificate
-	certState os.FileInfo // of the files that were read last, whatever came of it
-	keyState  os.FileInfo
+	files contents
+	cert  *tls.Certificate
 }
 
 // Load reads all pairs, each of which must be good. What happens to them later is told to log, or to slog.Default if that
@@ -52,15 +50,18 @@ func Load(log *slog.Logger, pairs ...Pair) (*Files, error) {
 		return nil, errors.New("certs: no files are named")
 	}
 	f := &Files{log: log, every: time.Second}
+	now := time.Now()
 	for _, names := range pairs {
 		p := &pair{Pair: names}
-		if _, err := p.read(); err != nil {
-			return nil, err
+		p.files = contents{paths: []string{p.Cert, p.Key}, use: p.use}
+		if _, err := p.files.read(now); err != nil {
+			return nil, fmt.Errorf("certs: %w", err)
 		}
+		WarnExposed(log, p.Key)
 		f.pairs = append(f.pairs, p)
 	}
 	f.index()
-	f.next.Store(time.Now().Add(f.every).UnixNano())
+	f.next.Store(now.Add(f.every).UnixNano())
 	return f, nil
 }
 
@@ -91,13 +92,11 @@ func (f *Files) look(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	some := false
+	log := loggerOr(f.log)
 	for _, p := range f.pairs {
-		changed, err := p.read()
-		switch {
-		case err != nil && changed:
-			f.logger().Error("a changed certificate cannot be used, the one before it still serves", "error", err)
-		case changed:
-			f.logger().Info("a changed certificate serves from now on", "cert", p.Cert, "until", p.cert.Leaf.NotAfter)
+		if p.files.follow(now, log, "certificate") {
+			log.Info("a changed certificate serves from now on", "cert", p.Cert, "until", p.cert.Leaf.NotAfter)
+			WarnExposed(log, p.Key)
 			some = true
 		}
 	}
@@ -106,32 +105,14 @@ func (f *Files) look(now time.Time) {
 	}
 }
 
-// read reads the pair if its files are not those that were read last, and tells whether so. A file may change while it is
-// read: what is remembered of it is from before, so that it is read again then.
-func (p *pair) read() (changed bool, err error) {
-	certState, err1 := os.Stat(p.Cert)
-	keyState, err2 := os.Stat(p.Key)
-	if same(certState, p.certState) && same(keyState, p.keyState) && (p.cert != nil || p.certState != nil) {
-		return false, nil
-	}
-	p.certState, p.keyState = certState, keyState
-	if err := cmp.Or(err1, err2); err != nil {
-		return true, fmt.Errorf("certs: %w", err)
-	}
-	cert, err := tls.LoadX509KeyPair(p.Cert, p.Key)
+// use makes a certificate of what is in the two files.
+func (p *pair) use(parts [][]byte) error {
+	cert, err := tls.X509KeyPair(parts[0], parts[1])
 	if err != nil {
-		return true, fmt.Errorf("certs: %s with %s: %w", p.Cert, p.Key, err)
+		return fmt.Errorf("%s with %s: %w", p.Cert, p.Key, err)
 	}
 	p.cert = &cert
-	return true, nil
-}
-
-// same tells whether two looks at a file saw the same content, as far as can be told from outside; nil is no file.
-func same(a, b os.FileInfo) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+	return nil
 }
 
 // index makes what is read known. mu is held, or nobody else is there yet.
@@ -155,11 +136,4 @@ func (k *index) named(name string) []*tls.Certificate {
 	}
 	_, domain, _ := strings.Cut(name, ".")
 	return k.byName["*."+domain]
-}
-
-func (f *Files) logger() *slog.Logger {
-	if f.log == nil {
-		return slog.Default()
-	}
-	return f.log
 }

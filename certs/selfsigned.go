@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// SelfSigned makes a certificate that nobody vouches for but itself, for trying out: for a year, with a key of its own
-// (ECDSA, P-256), for names and IP addresses. A client must be told of it, or of its Fingerprint.
+// SelfSigned makes a certificate that nobody else certifies, for testing: for a year, with a key of its own (ECDSA, P-256),
+// for names and IP addresses. A client must be told of it, or of its Fingerprint. No other certificate is valid because of it:
+// it is no certificate authority.
 func SelfSigned(hosts ...string) (tls.Certificate, error) {
 	if len(hosts) == 0 {
 		return tls.Certificate{}, errors.New("certs: a certificate is for at least one name or address")
@@ -35,10 +36,9 @@ func SelfSigned(hosts ...string) (tls.Certificate, error) {
 		Subject:               pkix.Name{CommonName: hosts[0]},
 		NotBefore:             time.Now().Add(-time.Hour), // clocks differ
 		NotAfter:              time.Now().AddDate(1, 0, 0),
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true, // or it could not sign itself for those who check that
+		BasicConstraintsValid: true, // with IsCA false
 	}
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {

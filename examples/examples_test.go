@@ -68,11 +68,19 @@ type server struct {
 // start starts a server, whose first line of output must end with its address, and what follows that in words.
 func start(t *testing.T, path string, args ...string) *server {
 	t.Helper()
+	s, _ := startCommand(t, exec.Command(path, args...))
+	_, address, _ := strings.Cut(s.waitFor(t, "listening on "), "listening on ")
+	s.address = strings.Fields(address)[0]
+	return s
+}
+
+// startCommand starts a program that runs until the test ends, or is ended before.
+func startCommand(t *testing.T, cmd *exec.Cmd) (*server, *exec.Cmd) {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, args...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	err = cmd.Start()
@@ -88,13 +96,10 @@ func start(t *testing.T, path string, args ...string) *server {
 		}
 		r.Close()
 		if t.Failed() && stderr.Len() > 0 {
-			t.Logf("%s said: %s", filepath.Base(path), stderr.String())
+			t.Logf("%s said: %s", filepath.Base(cmd.Path), stderr.String())
 		}
 	})
-	s := &server{stdout: r, lines: bufio.NewScanner(r)}
-	_, address, _ := strings.Cut(s.waitFor(t, "listening on "), "listening on ")
-	s.address = strings.Fields(address)[0]
-	return s
+	return &server{stdout: r, lines: bufio.NewScanner(r)}, cmd
 }
 
 // waitFor reads the server's output up to a line that contains text.
@@ -150,6 +155,11 @@ func TestWrongUseGivesOneClearLine(t *testing.T) {
 		{"echoserver", "-port 7", "flag provided but not defined: -port"},
 		{"echoclient", "", "echoclient: no message to send"},
 		{"echoclient", "-to 127.0.0.1:1 hello", "echoclient: connect 127.0.0.1:1: connection refused"},
+		{"goroutineserver", "extra", `goroutineserver: argument "extra" is one too many`},
+		{"messages", "-format x", `messages: -format "x": there are fixed, lines, length and type`},
+		{"messages", "hello", "messages: 1 arguments: give messages with -to, and none with -listen"},
+		{"messages", "-format type -to 127.0.0.1:1 x", "messages: connect 127.0.0.1:1: connection refused"},
+		{"deadpeers", "-silence 0s", "deadpeers: nothing but -listen and -silence, which is more than 0"},
 		{"selectserver", "extra", `selectserver: argument "extra" is one too many`},
 		{"selectserver", "-listen nowhere", "selectserver: "},
 		{"multiserver", "extra", `multiserver: argument "extra" is one too many`},

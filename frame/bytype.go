@@ -24,15 +24,15 @@ func (r *rules) measureByType(typ byte) (int, error) {
 	return 1 + n, nil
 }
 
-func (r *rules) appendByType(dst, msg []byte) ([]byte, error) {
+func (r *rules) checkByType(msg []byte) error {
 	if len(msg) == 0 {
-		return dst, r.fail("append", ErrUnfit, "it is empty, and lacks its type")
+		return r.fail("append", ErrUnfit, "it is empty, and lacks its type")
 	}
 	switch n := r.size(msg[0]); {
 	case n < 0:
-		return dst, r.fail("append", ErrUnfit, "unknown type %#02x", msg[0])
+		return r.fail("append", ErrUnfit, "unknown type %#02x", msg[0])
 	case n != len(msg)-1:
-		return dst, r.fail("append", ErrUnfit, "type %#02x has %d bytes to follow, not %d", msg[0], n, len(msg)-1)
+		return r.fail("append", ErrUnfit, "type %#02x has %d bytes to follow, not %d", msg[0], n, len(msg)-1)
 	}
-	return append(dst, msg...), nil
+	return nil
 }

@@ -71,11 +71,14 @@ func (r *rules) splitDelimited(data []byte, atEOF bool) (advance int, message []
 	return advance, data[:i:i], nil
 }
 
-func (r *rules) appendDelimited(dst, msg []byte) ([]byte, error) {
-	framed := append(append(dst, msg...), r.ending...)
-	// A message can also spoil its own end, as "a" does before the delimiter "aa": read it as its reader will.
-	if _, read, err := r.splitDelimited(framed[len(dst):], false); err != nil || len(read) != len(msg) {
-		return dst, r.fail("append", ErrUnfit, "it holds the delimiter %q, or ends with a part of it", r.mark)
+// checkDelimited makes sure that a reader finds msg in what is written, and nothing else.
+func (r *rules) checkDelimited(msg []byte) error {
+	found := bytes.Contains(msg, r.mark)
+	for n := 1; n < len(r.mark) && !found; n++ { // a message can also spoil its own end, as "a" does before the delimiter "aa"
+		found = bytes.HasSuffix(msg, r.mark[:n]) && bytes.HasPrefix(r.ending, r.mark[n:])
 	}
-	return framed, nil
+	if found || r.trimCR && len(r.ending) == len(r.mark) && len(msg) > 0 && msg[len(msg)-1] == '\r' {
+		return r.fail("append", ErrUnfit, "it holds the delimiter %q, or ends with a part of it", r.mark)
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 )
 
 // DefaultMax is the largest message, in bytes, of a format whose max is given as 0.
@@ -61,27 +62,41 @@ func (f Format) Split(data []byte, atEOF bool) (advance int, message []byte, err
 // A message over the limit is an ErrTooLong; one that the format cannot carry, so that a reader would take it for
 // another, an ErrUnfit.
 func (f Format) Append(dst, msg []byte) ([]byte, error) {
-	if err := f.Err(); err != nil {
+	head, tail, err := f.Parts(dst, msg)
+	if err != nil {
 		return dst, err
+	}
+	return append(append(head, msg...), tail...), nil
+}
+
+// Parts returns the bytes that Append puts around msg, for a caller that writes them and msg with one vectored write and
+// copies nothing. head is dst followed by the bytes before msg, which are at most 20. tail is the bytes after msg; it must
+// not be modified. The errors are those of Append; after one, head is dst as it was.
+func (f Format) Parts(dst, msg []byte) (head, tail []byte, err error) {
+	if err := f.Err(); err != nil {
+		return dst, nil, err
 	}
 	r := f.r
 	if r.kind == fixed && len(msg) != r.max {
-		return dst, r.fail("append", ErrUnfit, "%d bytes, where every message has %d", len(msg), r.max)
+		return dst, nil, r.fail("append", ErrUnfit, "%d bytes, where every message has %d", len(msg), r.max)
 	}
 	if len(msg) > r.max {
-		return dst, r.fail("append", ErrTooLong, "%d bytes, the limit is %d", len(msg), r.max)
+		return dst, nil, r.fail("append", ErrTooLong, "%d bytes, the limit is %d", len(msg), r.max)
 	}
 	switch r.kind {
 	case delimited:
-		return r.appendDelimited(dst, msg)
+		if err := r.checkDelimited(msg); err != nil {
+			return dst, nil, err
+		}
+		return dst, r.ending, nil
 	case byType:
-		return r.appendByType(dst, msg)
+		return dst, nil, r.checkByType(msg)
 	case netstring:
-		return appendNetstring(dst, msg), nil
+		return append(strconv.AppendInt(dst, int64(len(msg)), 10), ':'), comma, nil
 	case length, decimal, varint:
-		dst = r.appendLength(dst, uint64(len(msg)))
+		return r.appendLength(dst, uint64(len(msg))), nil, nil
 	}
-	return append(dst, msg...), nil
+	return dst, nil, nil
 }
 
 // BufferSize returns the size in bytes of a buffer that is large enough to read with: offered as many bytes, Split

@@ -293,3 +293,32 @@ func TestNothingIsAllocatedPerMessage(t *testing.T) {
 		}
 	}
 }
+
+// What Parts puts around a message is what Append does, in little room, and leaves dst alone when it fails.
+func TestPartsAreWhatAppendPutsAroundAMessage(t *testing.T) {
+	formats := append(every(math.MaxInt), Decimal(18, math.MaxInt), Varint(math.MaxInt), Netstring(math.MaxInt))
+	for _, f := range formats {
+		for _, size := range []int{0, 1, 7, 255, 5000} {
+			msg := fit(f, bytes.Repeat([]byte("x"), size))
+			whole, want := f.Append([]byte("before "), msg)
+			var room [32]byte
+			dst := append(room[:0], "before "...)
+			head, tail, err := f.Parts(dst, msg)
+			if (err == nil) != (want == nil) {
+				t.Fatalf("%s: %v, Append says %v", f.r.name, err, want)
+			}
+			if err != nil {
+				if string(head) != "before " || tail != nil {
+					t.Errorf("%s: %q and %q after %v", f.r.name, head, tail, err)
+				}
+				continue
+			}
+			if got := string(head) + string(msg) + string(tail); got != string(whole) {
+				t.Errorf("%s: %.100q, Append makes %.100q", f.r.name, got, whole)
+			}
+			if n := len(head) - len(dst); n > 20 {
+				t.Errorf("%s: %d bytes before a message", f.r.name, n)
+			}
+		}
+	}
+}

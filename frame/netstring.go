@@ -29,9 +29,4 @@ func (r *rules) measureNetstring(data []byte) (head, size int, err error) {
 	return 0, -1, nil
 }
 
-func appendNetstring(dst, msg []byte) []byte {
-	dst = strconv.AppendInt(dst, int64(len(msg)), 10)
-	dst = append(dst, ':')
-	dst = append(dst, msg...)
-	return append(dst, ',')
-}
+var comma = []byte(",")

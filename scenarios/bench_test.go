@@ -31,6 +31,9 @@ func BenchmarkMessage(b *testing.B) {
 			_, err := c.Writev(line, end)
 			return err
 		})},
+		{"message", 64, 1, switchboard.Messages(lines, func(c *switchboard.Conn, line []byte) error {
+			return c.WriteMessage(lines, line)
+		})},
 	} {
 		for _, engine := range engines() {
 			b.Run(c.name+"/"+engine, func(b *testing.B) {

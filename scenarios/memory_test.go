@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/frame"
 	"golang.org/x/sys/unix"
 )
 
@@ -90,7 +91,7 @@ func thereAndBack(t testing.TB, fd int, said, heard []byte) {
 // What is allocated per message is counted over many, so that what the runtime does beside does not matter.
 func TestMessagesAllocateNothing(t *testing.T) {
 	const messages = 3000
-	line := []byte(strings.Repeat("x", 63) + "\n")
+	line, lines := []byte(strings.Repeat("x", 63)+"\n"), frame.Lines(0)
 	for name, accept := range map[string]func(c *switchboard.Conn) switchboard.Handler{
 		"echo": func(c *switchboard.Conn) switchboard.Handler { return echo },
 		"an answer in pieces": func(c *switchboard.Conn) switchboard.Handler {
@@ -108,6 +109,9 @@ func TestMessagesAllocateNothing(t *testing.T) {
 				_, err := c.Writev(m, line[63:])
 				return err
 			})
+		},
+		"Messages": func(c *switchboard.Conn) switchboard.Handler {
+			return switchboard.Messages(lines, func(c *switchboard.Conn, m []byte) error { return c.WriteMessage(lines, m) })
 		},
 		"a timer moved": func(c *switchboard.Conn) switchboard.Handler {
 			timer := c.After(time.Hour, func() {})

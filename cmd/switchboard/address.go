@@ -71,17 +71,36 @@ func (a address) callable(text string) error {
 	return nil
 }
 
+// An unknownScheme is one that parseAddress does not know. Its text is that of serve; other commands have others.
+type unknownScheme string
+
+func (s unknownScheme) Error() string {
+	switch s {
+	case "udp":
+		return "datagrams are not served; switchboard listen --udp takes them, dial --udp sends them"
+	case "tls":
+		return "--tls-cert and --tls-self-signed have every --listen speak TLS"
+	}
+	return fmt.Sprintf("unknown scheme %q (there are tcp://, ws://, wss://, unix: and fd://)", string(s))
+}
+
+// inTermsOf has an error about a scheme name those that a command knows.
+func inTermsOf(command, schemes string, err error) error {
+	var unknown unknownScheme
+	if schemes == "" || !errors.As(err, &unknown) {
+		return err
+	}
+	text, _, _ := strings.Cut(err.Error(), unknown.Error())
+	return fmt.Errorf("%sunknown scheme %q (%s takes %s)", text, string(unknown), command, schemes)
+}
+
 func splitScheme(s string) (address, error) {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(scheme, "/.@:[") {
 		switch scheme {
 		case "tcp", "unix", "fd", "ws", "wss":
 			return address{scheme, rest}, nil
-		case "udp":
-			return address{}, errors.New("datagrams are not served; switchboard dial --udp speaks them")
-		case "tls":
-			return address{}, errors.New("--tls-cert and --tls-self-signed have every --listen speak TLS")
 		}
-		return address{}, fmt.Errorf("unknown scheme %q (there are tcp://, tls://, ws://, wss://, unix: and fd://)", scheme)
+		return address{}, unknownScheme(scheme)
 	}
 	if rest, ok := strings.CutPrefix(s, "unix:"); ok {
 		return address{"unix", rest}, nil

@@ -126,7 +126,7 @@ func (b *benching) run(cmd *cobra.Command, target string) error {
 	result, err := bench.Run(ctx, b.cfg)
 	shows()
 	if err != nil {
-		return benchFailure(b.tls.hinted(err))
+		return benchFailure(b.cfg.Address, b.tls.hinted(err))
 	}
 	result.Command, result.Version = os.Args, version()
 	return b.show(result, page)
@@ -265,10 +265,10 @@ func readPayload(name string) ([]byte, error) {
 }
 
 // benchFailure adds to an error what a person can do.
-func benchFailure(err error) error {
+func benchFailure(address string, err error) error {
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		err = fmt.Errorf("%w (nothing listens there)", err)
+	case alike(err, syscall.ECONNREFUSED):
+		err = fmt.Errorf("connect %s: %w (nothing listens there)", address, syscall.ECONNREFUSED)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		err = fmt.Errorf("%w (no port is free: name more addresses with --source)", err)
 	}

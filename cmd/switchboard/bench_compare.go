@@ -165,7 +165,6 @@ func architectures() (names []string) {
 	var loops []string
 	for _, mode := range modeNames() {
 		switch engines := engineNames(); {
-		case mode == "auto": // is one of the others
 		case mode == "loop" && len(engines) > 0:
 			for _, engine := range engines {
 				loops = append(loops, mode+"/"+engine)

@@ -5,17 +5,20 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard/internal/bench"
 )
 
 // A clientTLS is what dial, bench and proxy are told about servers that speak TLS, in flags of one prefix.
 type clientTLS struct {
+	command   string // whose flags these are
+	schemes   string // that it knows, in words
 	prefix    string
 	ca        string
 	name      string
@@ -29,6 +32,11 @@ type clientTLS struct {
 
 // addTo adds the flags to those of a command: --tls-ca with the prefix "tls", and so on.
 func (c *clientTLS) addTo(cmd *cobra.Command, prefix string) {
+	c.command, c.schemes = cmd.Name(), map[string]string{
+		"dial":  "HOST:PORT, tls://, udp://, ws://, wss://, zmq+TYPE:// and unix:",
+		"bench": "HOST:PORT, tls://, http://, https://, ws://, wss:// and unix:",
+		"proxy": "HOST:PORT, tls:// and unix:",
+	}[cmd.Name()]
 	c.prefix, c.set = prefix, pflag.NewFlagSet(prefix, pflag.ContinueOnError)
 	c.set.SortFlags = false
 	c.set.StringVar(&c.ca, prefix+"-ca", "", "`FILE` of certificates (PEM) to trust at tls://…, instead of the system's")
@@ -61,7 +69,7 @@ func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
 			err = fmt.Errorf("address %q: tls:// takes HOST:PORT", text)
 		}
 		if err != nil {
-			return nil, err
+			return nil, inTermsOf(c.command, c.schemes, err)
 		}
 		if !secure {
 			callees = append(callees, callee{address: to})
@@ -114,7 +122,6 @@ func (c *clientTLS) load() (config *tls.Config, err error) {
 func (c *clientTLS) hinted(err error) error {
 	var hint string
 	var invalid x509.CertificateInvalidError
-	var op *net.OpError
 	switch {
 	case errors.As(err, new(tls.RecordHeaderError)):
 		hint = "it does not speak TLS"
@@ -124,7 +131,7 @@ func (c *clientTLS) hinted(err error) error {
 		hint = fmt.Sprintf("--%s-server-name NAME says whom to expect", c.prefix)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		hint = fmt.Sprintf("the server needs a new one; --%s-insecure trusts any", c.prefix)
-	case errors.As(err, &op) && op.Op == "remote error" && c.cert == "" && c.asked.Load():
+	case bench.IsTLSAlert(err) && c.cert == "" && c.asked.Load():
 		hint = fmt.Sprintf("it asked for a certificate: --%s-cert and --%[1]s-key show one", c.prefix)
 	default:
 		return err

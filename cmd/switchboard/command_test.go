@@ -53,7 +53,7 @@ func inModes(t *testing.T, modes []string, test func(t *testing.T, mode string))
 	}
 }
 
-// inEveryMode does so in all of them but auto, which is one of the others.
+// inEveryMode does so in all of them.
 func inEveryMode(t *testing.T, test func(t *testing.T, mode string)) {
 	inModes(t, append([]string{"blocking", "goroutines", "processes"}, eventModes...), test)
 }

@@ -7,11 +7,14 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -20,8 +23,14 @@ type dialling struct {
 	timeout time.Duration
 	source  string
 	udp     bool
+	only4   bool // IPv4
+	only6   bool // IPv6
+	probe   bool // connect, and no more
+	crlf    bool // send LF as CRLF
 	hex     bool
 	verbose bool
+	listen  bool // be connected to
+	keep    bool // by one after the other
 	tls     clientTLS
 	ws      clientWebSocket
 }
@@ -30,16 +39,16 @@ func dialCommand() *cobra.Command {
 	var d dialling
 	zmq := dialZMQ{dialling: &d}
 	dial := &cobra.Command{
-		Use:   "dial ADDRESS",
+		Use:   "dial ADDRESS | dial HOST PORT",
 		Short: "Connect: standard input to the socket, the socket to standard output",
-		Long: `Connect to HOST:PORT, tls://HOST:PORT, unix:PATH or unix:@NAME, and copy standard input to the socket and the socket to
-standard output.
+		Long: `Connect to HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH or unix:@NAME, and copy standard input to the socket and
+the socket to standard output. HOST PORT in two words is the same as HOST:PORT. With --listen it is switchboard listen.
 
 When the input ends, the sending side of the connection is closed, and what still comes is printed until the peer ends
 its side too. When the peer ends first, the rest of the input is still sent, unless it would come from a terminal.
 
-With --udp every read of the input is one datagram. Datagrams have no end: after that of the input, dial waits for
-replies for one second, or --timeout, after each.
+With --udp every read of the input is one datagram; what is longer than a datagram can be is split. Datagrams have no end:
+after that of the input, dial waits for replies for one second, or --timeout, after each.
 
 To ws://HOST:PORT/PATH, wss:// or ws+unix:PATH:/PATH every line of the input is a text message, and every message a line of
 the output; with --binary every read of the input is a binary message, and the output is what is in the messages. After
@@ -53,7 +62,8 @@ that ends without TLS having ended it has been cut off, and is an error.
 
 Exit codes: 0 when both sides have ended, 1 when the connection failed or broke, 2 for a wrong call, 124 when the time
 was up.`,
-		Example: `  printf 'GET / HTTP/1.0\r\n\r\n' | switchboard dial example.org:80
+		Example: `  printf 'GET / HTTP/1.0\n\n' | switchboard dial -C example.org 80
+  switchboard dial -zv -w 5 127.0.0.1 7007
   switchboard dial --timeout 5s --source 127.0.0.2 127.0.0.1:7007
   switchboard dial --hex unix:/tmp/echo.sock
   switchboard dial --verbose --header 'Cookie: a=b' ws://127.0.0.1:8080/chat
@@ -62,37 +72,93 @@ was up.`,
   switchboard dial 'zmq+sub://127.0.0.1:5556?topic=weather.'
   seq 10 | switchboard dial --timeout 5s zmq+push://127.0.0.1:5557
   switchboard dial --tls-ca authority.pem --tls-cert me.pem --tls-key me.key tls://127.0.0.1:7443`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("takes one address, but got %d", len(args))
+		ValidArgsFunction: completeAddresses,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if d.listen {
+				return d.runListen(cmd.Flags(), args)
 			}
-			return nil
-		},
-		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if yes, err := zmq.parse(args[0]); err != nil {
+			target, err := d.target(args)
+			if err != nil {
+				return err
+			}
+			if yes, err := zmq.parse(target); err != nil {
 				return err
 			} else if yes {
 				return zmq.run()
 			}
-			return d.run(args[0])
+			return d.run(target)
 		},
 	}
 	flags := dial.Flags()
 	flags.DurationVarP(&d.timeout, "timeout", "w", 0,
 		"give up when connecting, or silence in both directions, lasts so long (0: never)")
 	flags.StringVarP(&d.source, "source", "s", "", "`ADDRESS` to connect from: IP or IP:PORT")
-	flags.BoolVarP(&d.udp, "udp", "u", false, "send and receive datagrams")
-	flags.BoolVarP(&d.verbose, "verbose", "v", false, "tell who was reached and, over TLS, what was agreed on and the certificates")
-	flags.BoolVar(&d.hex, "hex", false, "print the bytes of both directions in hexadecimal: > sent, < received")
+	flags.BoolVarP(&d.probe, "zero", "z", false, "connect and end at once: is anybody there?")
+	flags.BoolVarP(&d.listen, "listen", "l", false, "be connected to at ADDRESS, as switchboard listen")
+	flags.BoolVarP(&d.keep, "keep", "k", false, "with --listen: serve one connection after the other")
+	d.addTo(flags)
 	d.tls.addTo(dial, "tls")
 	d.ws.addTo(dial)
 	zmq.addTo(dial)
 	return dial
 }
 
+// addTo adds the flags that dial and listen have.
+func (d *dialling) addTo(flags *pflag.FlagSet) {
+	flags.BoolVarP(&d.only4, "ipv4", "4", false, "IPv4 only")
+	flags.BoolVarP(&d.only6, "ipv6", "6", false, "IPv6 only")
+	flags.BoolVarP(&d.udp, "udp", "u", false, "send and receive datagrams")
+	flags.BoolVarP(&d.crlf, "crlf", "C", false, "send the end of a line, LF, as CRLF")
+	flags.BoolVarP(&d.verbose, "verbose", "v", false, "tell who was reached and, over TLS, what was agreed on and the certificates")
+	flags.BoolVar(&d.hex, "hex", false, "print the bytes of both directions in hexadecimal: > sent, < received")
+}
+
+// target reads what dial was called with: an address, or HOST PORT.
+func (d *dialling) target(args []string) (string, error) {
+	if len(args) == 0 || len(args) > 2 {
+		return "", fmt.Errorf("takes one address, or HOST PORT, but got %d", len(args))
+	}
+	target := args[0]
+	if len(args) == 2 {
+		scheme, host, ok := strings.Cut(args[0], "://")
+		if !ok {
+			scheme, host = "", args[0]
+		} else {
+			scheme += "://"
+		}
+		if _, err := netip.ParseAddr(host); err != nil && strings.ContainsAny(host, ":/") {
+			return "", fmt.Errorf("takes one address, or HOST PORT, but got %q and %q", args[0], args[1])
+		}
+		target = scheme + net.JoinHostPort(host, args[1])
+	}
+	if rest, ok := strings.CutPrefix(target, "udp://"); ok {
+		d.udp, target = true, rest
+	}
+	return target, nil
+}
+
+// check makes sure that the flags which dial and listen have make sense.
+func (d *dialling) check() error {
+	switch {
+	case d.timeout < 0:
+		return errors.New("--timeout cannot be negative (0 is never)")
+	case d.only4 && d.only6:
+		return errors.New("--ipv4 and --ipv6 say the opposite of each other")
+	}
+	return nil
+}
+
 func (d *dialling) run(target string) error {
+	if err := d.check(); err != nil {
+		return err
+	}
+	if d.keep {
+		return errors.New("--keep is for --listen")
+	}
 	if isWebSocket(target) {
+		if d.only4 || d.only6 || d.probe || d.crlf {
+			return fmt.Errorf("address %q: --ipv4, --ipv6, --zero and --crlf are not for WebSocket", target)
+		}
 		return d.runWebSocket(target)
 	}
 	if err := d.ws.refuse(); err != nil {
@@ -106,8 +172,10 @@ func (d *dialling) run(target string) error {
 	switch {
 	case d.udp && (to.network != "tcp" || to.tls != nil):
 		return fmt.Errorf("address %q: --udp takes HOST:PORT", target)
-	case d.timeout < 0:
-		return errors.New("--timeout cannot be negative (0 is never)")
+	case d.udp && d.probe:
+		return errors.New("--zero: datagrams have no connection that could be tried")
+	case (d.only4 || d.only6) && to.network != "tcp":
+		return fmt.Errorf("address %q: --ipv4 and --ipv6 are for HOST:PORT", target)
 	}
 	source, err := parseSource(d.source)
 	if err != nil {
@@ -119,9 +187,12 @@ func (d *dialling) run(target string) error {
 	}
 	defer conn.Close()
 	if d.verbose {
-		fmt.Fprintln(os.Stderr, "connected to", to)
+		fmt.Fprintln(os.Stderr, "connected to", quote.Line(to.String()))
 	}
-	e := &exchange{dialling: d, conn: conn, in: os.Stdin, out: os.Stdout}
+	e := &exchange{dialling: d, conn: conn, in: os.Stdin, out: os.Stdout, endsWithPeer: isTerminal(os.Stdin)}
+	if at, err := conn.LocalAddr(); err == nil {
+		e.six = at.Family() == socket.AF_INET6
+	}
 	if to.tls != nil {
 		over, err := d.secure(conn, to)
 		if err != nil {
@@ -129,6 +200,9 @@ func (d *dialling) run(target string) error {
 		}
 		defer over.Close()
 		e.conn = over
+	}
+	if d.probe {
+		return nil
 	}
 	return d.failure(e.run())
 }
@@ -141,9 +215,49 @@ func (d *dialling) failure(err error) error {
 	case d.timeout > 0 && errors.Is(err, os.ErrDeadlineExceeded):
 		return failure{exitTimeout, err}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return failure{exitFailed, fmt.Errorf("%w (nothing listens there)", err)}
+		return failure{exitFailed, refused(err)}
 	}
 	return failure{exitFailed, d.tls.hinted(err)}
+}
+
+// refused says what a refused connection means. A name with several addresses of which each one refused has one reason.
+func refused(err error) error {
+	var call *socket.Error
+	if errors.As(err, &call) && alike(call.Err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("%s %s: %w", call.Op, call.Addr, syscall.ECONNREFUSED)
+	}
+	return fmt.Errorf("%w (nothing listens there)", err)
+}
+
+// alike tells whether err is made of nothing but errors that are cause.
+func alike(err, cause error) bool {
+	for err != nil {
+		switch e := err.(type) {
+		case interface{ Unwrap() []error }:
+			for _, one := range e.Unwrap() {
+				if !alike(one, cause) {
+					return false
+				}
+			}
+			return true
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		default:
+			return err == cause
+		}
+	}
+	return false
+}
+
+// family is the only one that is asked for, 0 if any is good.
+func (d *dialling) family() int {
+	switch {
+	case d.only4:
+		return socket.AF_INET
+	case d.only6:
+		return socket.AF_INET6
+	}
+	return 0
 }
 
 func parseSource(s string) (socket.Addr, error) {
@@ -161,18 +275,33 @@ func parseSource(s string) (socket.Addr, error) {
 }
 
 func (d *dialling) connect(to address, source socket.Addr) (*socket.Socket, error) {
-	if !d.udp {
-		return socket.CreateConnection(context.Background(), to.name,
-			&socket.ConnectOptions{Timeout: d.timeout, Source: source})
+	ctx, options := context.Background(), &socket.ConnectOptions{Timeout: d.timeout, Source: source}
+	if !d.udp && !d.only4 && !d.only6 {
+		return socket.CreateConnection(ctx, to.name, options)
 	}
 	host, port, _ := net.SplitHostPort(to.name)
-	hints := &socket.AddrInfo{Type: socket.SOCK_DGRAM}
+	hints := &socket.AddrInfo{Type: socket.SOCK_STREAM, Family: d.family()}
+	if d.udp {
+		hints.Type = socket.SOCK_DGRAM
+	}
 	if source.IsValid() {
+		if hints.Family != 0 && hints.Family != source.Family() {
+			return nil, fmt.Errorf("--source %s is of another family", source)
+		}
 		hints.Family = source.Family()
 	}
-	found, err := socket.GetAddrInfo(context.Background(), host, port, hints)
+	found, err := socket.GetAddrInfo(ctx, host, port, hints)
 	if err != nil {
 		return nil, err
+	}
+	if !d.udp {
+		var conn *socket.Socket
+		for _, one := range found {
+			if conn, err = socket.CreateConnection(ctx, one.Addr.String(), options); err == nil {
+				break
+			}
+		}
+		return conn, err
 	}
 	conn, err := socket.New(found[0].Family, socket.SOCK_DGRAM, 0)
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -105,27 +105,30 @@ func tell(w io.Writer, state tls.ConnectionState, config *tls.Config, failed err
 	case len(config.NextProtos) > 0:
 		agreed = append(agreed, "no ALPN")
 	}
-	fmt.Fprintln(w, strings.Join(agreed, ", "))
+	fmt.Fprintln(w, quote.Line(strings.Join(agreed, ", ")))
 	tellChain(w, state.PeerCertificates)
 	if config.InsecureSkipVerify {
 		fmt.Fprintln(w, "not verified: anybody could have made these")
 	} else {
-		fmt.Fprintln(w, "verified for", config.ServerName)
+		fmt.Fprintln(w, "verified for", quote.Name(config.ServerName))
 	}
 }
 
-// tellChain prints certificates.
+// tellChain prints certificates. What is in them was chosen by who made them, and nothing is verified yet.
 func tellChain(w io.Writer, chain []*x509.Certificate) {
 	for i, c := range chain {
-		names := slices.Clip(c.DNSNames)
+		var names []string
+		for _, name := range c.DNSNames {
+			names = append(names, quote.Name(name))
+		}
 		for _, ip := range c.IPAddresses {
 			names = append(names, ip.String())
 		}
-		fmt.Fprintf(w, "certificate %d: %s\n", i, c.Subject)
+		fmt.Fprintf(w, "certificate %d: %s\n", i, quote.Line(c.Subject.String()))
 		if len(names) > 0 {
 			fmt.Fprintln(w, "  for", strings.Join(names, ", "))
 		}
-		fmt.Fprintln(w, "  issued by", c.Issuer)
+		fmt.Fprintln(w, "  issued by", quote.Line(c.Issuer.String()))
 		fmt.Fprintf(w, "  valid from %s to %s\n", c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339))
 		fmt.Fprintln(w, "  SHA-256", certs.Fingerprint(tls.Certificate{Certificate: [][]byte{c.Raw}}))
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -105,7 +106,7 @@ func (t *conversation) Opened(c *websocket.Conn) error {
 
 // tellOpened tells what was agreed on.
 func (t *conversation) tellOpened(c *websocket.Conn) {
-	fmt.Fprintln(os.Stderr, "connected to", c.Conn().RemoteAddr())
+	fmt.Fprintln(os.Stderr, "connected to", quote.Line(c.Conn().RemoteAddr().String()))
 	if state := c.Conn().TLS(); state != nil {
 		tell(os.Stderr, *state, &tls.Config{InsecureSkipVerify: t.tls.insecure, ServerName: state.ServerName}, nil)
 	}
@@ -116,7 +117,7 @@ func (t *conversation) tellOpened(c *websocket.Conn) {
 	if c.Compressed() {
 		agreed += ", compressed"
 	}
-	fmt.Fprintln(os.Stderr, agreed)
+	fmt.Fprintln(os.Stderr, quote.Line(agreed))
 }
 
 // Message implements websocket.Handler.

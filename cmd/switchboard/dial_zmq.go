@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -120,7 +121,7 @@ func (z *dialZMQ) run() error {
 	var reason error // why the last handshake failed
 	o.Monitor = func(e zmtp.Event) {
 		if z.verbose {
-			fmt.Fprintln(os.Stderr, describe(e))
+			fmt.Fprintln(os.Stderr, quote.Line(describe(e)))
 		}
 		if e.Kind == zmtp.HandshakeFailed && e.Err != nil {
 			mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,13 +27,20 @@ type wire interface {
 // An exchange copies between a wire and the standard streams, both ways at once.
 type exchange struct {
 	*dialling
-	conn    wire
-	in, out *os.File
-	dump    *hexDump // with --hex
+	conn wire
+	in   io.Reader
+	out  io.Writer
+	dump *hexDump // with --hex
+
+	endsWithPeer bool // what the input still has is not for this peer
+	listens      bool // for datagrams, of which there is no last one
+	six          bool // it speaks IPv6
 
 	patience *time.Timer // with --timeout; closes conn
 	gaveUp   atomic.Bool // patience is at its end
 	inEnded  atomic.Bool
+	heard    atomic.Bool // something
+	sending  sync.WaitGroup
 }
 
 func (e *exchange) run() error {
@@ -47,7 +55,11 @@ func (e *exchange) run() error {
 		defer e.patience.Stop()
 	}
 	err := e.both()
-	if err != nil && e.gaveUp.Load() {
+	switch {
+	case err == nil || !e.gaveUp.Load():
+	case e.udp && e.listens && e.heard.Load():
+		return nil // the usual end
+	default:
 		return fmt.Errorf("nothing sent or received for %v: %w", e.timeout, os.ErrDeadlineExceeded)
 	}
 	return err
@@ -56,7 +68,7 @@ func (e *exchange) run() error {
 // both runs the two directions until they have ended.
 func (e *exchange) both() error {
 	sent, received := make(chan error, 1), make(chan error, 1)
-	go func() { sent <- e.send() }()
+	e.sending.Go(func() { sent <- e.send() })
 	go func() { received <- e.receive() }()
 	var broken error
 	for sent != nil || received != nil {
@@ -70,13 +82,18 @@ func (e *exchange) both() error {
 			broken = err // the peer takes no more, but may have said why
 		case err := <-received:
 			received = nil
-			if err != nil || isTerminal(e.in) {
+			if err != nil || e.endsWithPeer {
 				return err
 			}
 		}
 	}
 	return broken
 }
+
+// An outputError is about standard output, not about the connection.
+type outputError struct{ error }
+
+func (e outputError) Unwrap() error { return e.error }
 
 // An inputError is about standard input, not about the connection.
 type inputError struct{ error }
@@ -85,11 +102,16 @@ func (e inputError) Unwrap() error { return e.error }
 
 // send copies the input to the socket, and then ends the sending side.
 func (e *exchange) send() error {
-	buf := make([]byte, e.bufferSize())
+	buf := make([]byte, e.inputSize())
+	var lines lineEnds
 	for {
 		n, err := e.in.Read(buf)
 		if n > 0 {
-			if err := e.sendAll(buf[:n]); err != nil {
+			p := buf[:n]
+			if e.crlf {
+				p = lines.convert(p)
+			}
+			if err := e.sendAll(p); err != nil {
 				return err
 			}
 		}
@@ -101,7 +123,9 @@ func (e *exchange) send() error {
 		}
 		e.inEnded.Store(true)
 		if e.udp {
-			e.awaitReply()
+			if !e.listens {
+				e.awaitReply()
+			}
 			return nil
 		}
 		e.conn.Shutdown(socket.SHUT_WR) // fails when the peer is gone, which receive will tell
@@ -129,21 +153,20 @@ func (e *exchange) sendAll(p []byte) error {
 // receive copies the socket to the output until the peer has ended.
 func (e *exchange) receive() error {
 	buf := make([]byte, e.bufferSize())
-	heard := false
 	for {
 		n, err := e.conn.Recv(buf)
 		switch {
 		case err == io.EOF:
 			return nil
 		case e.udp && e.inEnded.Load() && errors.Is(err, os.ErrDeadlineExceeded):
-			if e.timeout > 0 && !heard {
+			if e.timeout > 0 && !e.heard.Load() {
 				return fmt.Errorf("no reply for %v: %w", e.timeout, os.ErrDeadlineExceeded)
 			}
 			return nil
 		case err != nil:
 			return err
 		}
-		heard = true
+		e.heard.Store(true)
 		e.moved()
 		if e.dump != nil {
 			err = e.dump.received(buf[:n])
@@ -151,9 +174,9 @@ func (e *exchange) receive() error {
 			_, err = e.out.Write(buf[:n])
 		}
 		if err != nil {
-			return fmt.Errorf("write standard output: %w", err)
+			return outputError{fmt.Errorf("write standard output: %w", err)}
 		}
-		if e.udp && e.inEnded.Load() {
+		if e.udp && e.inEnded.Load() && !e.listens {
 			e.awaitReply()
 		}
 	}
@@ -171,9 +194,45 @@ func (e *exchange) awaitReply() {
 
 // moved puts the timeout off.
 func (e *exchange) moved() {
-	if e.patience != nil && !(e.udp && e.inEnded.Load()) {
+	if e.patience != nil && (e.listens || !e.udp || !e.inEnded.Load()) {
 		e.patience.Reset(e.timeout)
 	}
+}
+
+// inputSize is how much of the input goes at once: with --udp as much as a datagram can carry, IPv4's header being counted in
+// its length, and IPv6's not (RFC 768; RFC 8200, section 4.5).
+func (e *exchange) inputSize() int {
+	n := e.bufferSize()
+	if e.udp {
+		const headers4, header = 28, 8
+		n -= 1 + headers4
+		if e.six {
+			n += headers4 - header
+		}
+	}
+	if e.crlf {
+		n /= 2
+	}
+	return n
+}
+
+// lineEnds sends LF as CRLF.
+type lineEnds struct {
+	last byte
+	out  []byte
+}
+
+// convert returns p with each LF a CRLF. What it returns is good until the next call.
+func (l *lineEnds) convert(p []byte) []byte {
+	l.out = l.out[:0]
+	for _, c := range p {
+		if c == '\n' && l.last != '\r' {
+			l.out = append(l.out, '\r')
+		}
+		l.out = append(l.out, c)
+		l.last = c
+	}
+	return l.out
 }
 
 // bufferSize has room for any datagram.

@@ -56,7 +56,7 @@ func TestAPortThatNeedsRootIsExplained(t *testing.T) {
 func TestSocketFilesComeAndGoWithTheServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "echo.sock")
 	needUnix(t)
-	for _, mode := range []string{"processes", "goroutines", "auto"} {
+	for _, mode := range []string{"processes", "goroutines", "select"} {
 		if !slices.Contains(modeNames(), mode) {
 			continue
 		}

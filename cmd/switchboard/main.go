@@ -11,6 +11,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
 // Exit codes. A signal that is not handled ends the process as the system does, which a shell shows as 128 and more.
@@ -39,10 +41,10 @@ func run(args []string) int {
 	}
 	var f failure
 	if errors.As(err, &f) {
-		fmt.Fprintf(os.Stderr, "switchboard: %v\n", f.error)
+		fmt.Fprintf(os.Stderr, "switchboard: %s\n", quote.Error(f.error))
 		return f.code
 	}
-	fmt.Fprintf(os.Stderr, "%s: %v (see %[1]s --help)\n", cmd.CommandPath(), err)
+	fmt.Fprintf(os.Stderr, "%s: %s (see %[1]s --help)\n", cmd.CommandPath(), quote.Error(err))
 	return exitUsage
 }
 
@@ -60,7 +62,12 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(serveCommand(), dialCommand(), benchCommand(), versionCommand())
+	root.Version = version()
+	root.SetVersionTemplate(versionLine() + "\n")
+	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), versionCommand())
+	root.InitDefaultCompletionCmd()
+	takeSeconds(root)
+	wrapHelp(root)
 	return root
 }
 

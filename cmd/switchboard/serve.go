@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
 )
@@ -33,6 +34,8 @@ type serving struct {
 	worker      bool
 	loop        loopFlags
 	ws          serverWebSocket
+	unix        unixFlags
+	figures     figures
 }
 
 func serveCommand() *cobra.Command {
@@ -76,7 +79,7 @@ func serveCommand() *cobra.Command {
 			RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveService(cmd, what) },
 		})
 	}
-	serve.AddCommand(linesCommand(&s), proxyCommand(&s), webCommand(&s))
+	serve.AddCommand(linesCommand(&s), relayCommand(&s), proxyCommand(&s), webCommand(&s), chatCommand(&s))
 	serve.AddCommand(zmqCommands(&s)...)
 	return serve
 }
@@ -98,6 +101,7 @@ func (s *serving) addFlags(flags *pflag.FlagSet) {
 	flags.MarkHidden("worker")
 	s.loop.add(flags)
 	s.ws.add(flags)
+	s.unix.add(flags)
 }
 
 // serveService serves one of the services that every mode has.
@@ -128,6 +132,9 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	if err == nil {
 		err = s.ws.check(s, m)
 	}
+	if err == nil {
+		err = s.unix.check(s.listen)
+	}
 	if err != nil {
 		return mode{}, err
 	}
@@ -157,7 +164,7 @@ func (s *serving) listenAll() (listeners []*socket.Socket, err error) {
 		addresses = append(addresses, a)
 	}
 	for _, a := range addresses {
-		l, err := listen(a)
+		l, err := s.unix.listen(a)
 		if err != nil {
 			for _, l := range listeners {
 				l.Close()
@@ -181,9 +188,9 @@ func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service
 }
 
 func (s *serving) logger() *slog.Logger {
-	var h slog.Handler = slog.NewTextHandler(os.Stderr, nil)
+	var h slog.Handler = slog.NewTextHandler(s.standardError(), nil)
 	if s.log == "json" {
-		h = slog.NewJSONHandler(os.Stderr, nil)
+		h = slog.NewJSONHandler(quote.JSON(os.Stderr), &slog.HandlerOptions{ReplaceAttr: durationsWithUnits})
 	}
 	if s.worker {
 		return slog.New(h).With("worker", os.Getpid())
@@ -194,6 +201,7 @@ func (s *serving) logger() *slog.Logger {
 // untilTold returns a context that is done at the first SIGINT or SIGTERM. The second one ends the process.
 func (s *serving) untilTold(log *slog.Logger) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
+	s.figures.heedSignals(log)
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to end
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

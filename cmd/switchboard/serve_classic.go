@@ -32,7 +32,10 @@ func (s *serving) serveClassic(cmd *cobra.Command, what service.Service, m class
 		Log:         log,
 		Quiet:       s.quiet,
 	}
-	if err := server.Run(s.announce(log, listeners, what.Name), m); err != nil {
+	s.figures.ofClassic(server)
+	err = server.Run(s.announce(log, listeners, what.Name), m)
+	s.figures.summarise(log)
+	if err != nil {
 		return failure{exitFailed, err}
 	}
 	return nil
@@ -50,7 +53,7 @@ func (s *serving) workerCommands(cmd *cobra.Command) func(maxConns int) *exec.Cm
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch f.Name {
-		case "listen", "mode", "max-conns":
+		case "listen", "mode", "max-conns", "socket-mode", "socket-owner":
 		default:
 			args = append(args, "--"+f.Name+"="+f.Value.String())
 		}

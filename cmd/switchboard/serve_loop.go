@@ -21,6 +21,9 @@ type guest struct {
 	prepare func(server *switchboard.Server) // sets Accept, and whatever else
 	serve   func(l *socket.Socket) error     // serves a listener; nil: ServeSocket of the server
 
+	// check tells why the service cannot be served there. nil: it can.
+	check func(listeners []*socket.Socket) error
+
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
 
@@ -47,6 +50,14 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if err != nil {
 		return err
 	}
+	if g.check != nil {
+		if err := g.check(listeners); err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return err
+		}
+	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
 	g.prepare(server)
@@ -54,7 +65,10 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
-	if err := s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners); err != nil {
+	s.figures.ofLoops(server)
+	err = s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners)
+	s.figures.summarise(log)
+	if err != nil {
 		return failure{exitFailed, err}
 	}
 	return nil
@@ -114,7 +128,10 @@ func (g guest) traceTo(log *slog.Logger) *switchboard.Trace {
 				return
 			}
 			list = append([]any{"peer", c.RemoteAddr().String(), "clients", present.Add(-1), "received", c.Received(),
-				"sent", c.Sent(), "lasted", c.Age()}, list...)
+				"sent", c.Sent(), "lasted", c.Age().Round(time.Microsecond)}, list...)
+			if c.TLS() != nil {
+				list = append(list, "bytes", encrypted)
+			}
 			if err != nil {
 				list = append(list, "reason", err)
 			}

@@ -34,6 +34,9 @@ func modeNamed(name string) (mode, error) {
 			return m, nil
 		}
 	}
+	if name == "auto" { // as --engine has it
+		return mode{}, fmt.Errorf("unknown mode %q: the usual one is %s, which chooses its --engine by itself", name, modes()[0].name)
+	}
 	return mode{}, fmt.Errorf("unknown mode %q on %s: there are %s", name, runtime.GOOS, strings.Join(modeNames(), ", "))
 }
 

@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/certs"
 	"github.com/switchboard-go/switchboard/internal/proxy"
+	"github.com/switchboard-go/switchboard/socket"
 )
 
 // A proxying is what the flags of serve proxy ask for besides those of serve.
@@ -82,6 +84,12 @@ func (p *proxying) run(cmd *cobra.Command) error {
 		targets = append(targets, proxy.Target{Address: to.name, TLS: to.tls})
 	}
 	log := p.logger()
+	if p.toTLS.insecure {
+		log.Warn("--to-tls-insecure: anybody between the proxy and a target can read and change everything (--to-tls-ca says whom to trust)")
+	}
+	if p.toTLS.key != "" {
+		certs.WarnExposed(log, p.toTLS.key)
+	}
 	if room := proxy.Room(); p.maxConns == 0 || p.maxConns > room {
 		if p.maxConns > room {
 			log.Warn("fewer clients than --max-conns: each takes two descriptors (raise the limit with ulimit -n)", "clients", room)
@@ -93,8 +101,10 @@ func (p *proxying) run(cmd *cobra.Command) error {
 		return failure{exitFailed, err}
 	}
 	defer between.Close()
+	between.Places = p.maxConns
 	return p.serveOnLoops(log, guest{
-		name: "proxy",
+		name:  "proxy",
+		check: func(listeners []*socket.Socket) error { return itself(callees, listeners) },
 		prepare: func(server *switchboard.Server) {
 			server.Accept = between.Accept
 			server.DialTimeout = p.connectTimeout

@@ -21,9 +21,11 @@ import (
 type serverTLS struct {
 	certs, keys []string
 	clientCA    string
+	revoked     []string
 	selfSigned  bool
 	handshakes  int
 	timeout     time.Duration
+	protocols   []string // of ALPN
 }
 
 // add adds the flags to those that only event loops have.
@@ -31,8 +33,11 @@ func (f *serverTLS) add(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.certs, "tls-cert", nil, "speak TLS with the certificate of this `FILE` (PEM), read again when it\n"+
 		"changes; any number of times, chosen by the name that a client asks for")
 	flags.StringSliceVar(&f.keys, "tls-key", nil, "`FILE` of the private key of each --tls-cert, in the same order")
-	flags.StringVar(&f.clientCA, "tls-client-ca", "", "serve only clients with a certificate that one of this `FILE` vouches for")
-	flags.BoolVar(&f.selfSigned, "tls-self-signed", false, "speak TLS with a certificate made up at the start, for trying out")
+	flags.StringVar(&f.clientCA, "tls-client-ca", "", "serve only clients with a certificate that an authority in this `FILE` certifies\n"+
+		"(PEM), read again when it changes")
+	flags.StringSliceVar(&f.revoked, "tls-crl", nil, "refuse clients whose certificate is in the revocation list of this `FILE` (PEM or DER),\n"+
+		"read again when it changes; any number of times, each issuer needs one")
+	flags.BoolVar(&f.selfSigned, "tls-self-signed", false, "speak TLS with a certificate made at the start, for testing")
 	flags.IntVar(&f.handshakes, "tls-handshakes", 1024, "TLS handshakes under way at once on each loop")
 	flags.DurationVar(&f.timeout, "tls-timeout", 10*time.Second, "hang up on a peer whose TLS handshake takes so long (0: never)")
 }
@@ -46,6 +51,8 @@ func (f *serverTLS) check() error {
 		return errors.New("--tls-self-signed and --tls-cert: either one is the certificate")
 	case f.clientCA != "" && len(f.certs) == 0 && !f.selfSigned:
 		return errors.New("--tls-client-ca needs --tls-cert and --tls-key, or --tls-self-signed")
+	case len(f.revoked) > 0 && f.clientCA == "":
+		return errors.New("--tls-crl needs --tls-client-ca: only clients that show a certificate can be refused for it")
 	case f.handshakes < 1:
 		return fmt.Errorf("--tls-handshakes %d: at least 1", f.handshakes)
 	case f.timeout < 0:
@@ -56,7 +63,7 @@ func (f *serverTLS) check() error {
 
 // config reads or makes the certificates, and returns what to log about them. It is nil if TLS is not spoken.
 func (f *serverTLS) config(log *slog.Logger, listen []string) (config *tls.Config, about []any, err error) {
-	config = &tls.Config{}
+	config = &tls.Config{NextProtos: f.protocols}
 	switch {
 	case f.selfSigned:
 		own, err := certs.SelfSigned(hostsOf(listen)...)
@@ -80,10 +87,11 @@ func (f *serverTLS) config(log *slog.Logger, listen []string) (config *tls.Confi
 		return nil, nil, nil
 	}
 	if f.clientCA != "" {
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-		if config.ClientCAs, err = readCertificates(f.clientCA); err != nil {
-			return nil, nil, err
+		clients, err := certs.LoadClients(log, f.clientCA, f.revoked...)
+		if err != nil {
+			return nil, nil, failure{exitFailed, err}
 		}
+		clients.Apply(config)
 	}
 	return config, about, nil
 }

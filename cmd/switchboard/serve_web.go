@@ -101,6 +101,7 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	if w.accessLog != "off" {
 		handler = site.Log(os.Stdout, form, handler)
 	}
+	w.loop.tls.protocols = []string{"http/1.1"}
 	log := w.logger()
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
 	return w.serveOnLoops(log, guest{

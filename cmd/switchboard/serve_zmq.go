@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/switchboard-go/switchboard/certs"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -97,7 +98,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if err := z.checkLoop(cmd); err != nil {
 		return err
 	}
-	for _, name := range []string{"tls-cert", "tls-key", "tls-self-signed", "tls-client-ca", "read-buffer", "input-limit", "high-water",
+	for _, name := range []string{"tls-cert", "tls-key", "tls-self-signed", "tls-client-ca", "tls-crl", "read-buffer", "input-limit", "high-water",
 		"low-water", "queue-limit", "write-timeout", "linger", "idle-timeout", "slow-call", "keep-alive"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
 			return fmt.Errorf("--%s is not for %s", name, z.device.name)
@@ -128,6 +129,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	z.figures.ofSockets(front.s, back.s)
 	ctx := z.untilTold(log)
 	for _, side := range []struct {
 		name string
@@ -173,6 +175,7 @@ func (z *zmqServing) options(log *slog.Logger) (*zmtp.Options, error) {
 			return nil, fmt.Errorf("--curve-secret %s: %w", z.secret, err)
 		}
 		o.Security = zmtp.CurveServer{SecretKey: key}
+		certs.WarnExposed(log, z.secret)
 		log.Info("speaking CURVE", "public key", public.String())
 	}
 	return o, nil

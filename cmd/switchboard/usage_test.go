@@ -3,6 +3,9 @@ package main
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 )
 
 func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
@@ -40,7 +43,7 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve echo --queue-limit 2G", "try 4096"},
 		{"serve echo --write-timeout -1s", "cannot be negative"},
 		{"serve lines --max-line 1M", "--max-line 1M: --input-limit, 1M, must hold one"},
-		{"serve echo --listen udp://127.0.0.1:7", "dial --udp"},
+		{"serve echo --listen udp://127.0.0.1:7", "listen --udp"},
 		{"dial --frobnicate", "unknown flag: --frobnicate (see switchboard dial --help)"},
 		{"version now", "takes no argument"},
 	} {
@@ -104,5 +107,82 @@ func TestVersionIsOneLine(t *testing.T) {
 	out, _, code := once(t, "", "version")
 	if code != 0 || !strings.HasPrefix(out, "switchboard ") || strings.Count(out, "\n") != 1 {
 		t.Errorf("exit code %d, %q", code, out)
+	}
+}
+
+// everyCommand calls f with the words of each command that help shows, and of the hidden one.
+func everyCommand(f func(words []string)) {
+	var walk func(cmd *cobra.Command, words []string)
+	walk = func(cmd *cobra.Command, words []string) {
+		f(words)
+		for _, c := range cmd.Commands() {
+			walk(c, append(words[:len(words):len(words)], c.Name()))
+		}
+	}
+	walk(rootCommand(), nil)
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	commands := 0
+	everyCommand(func(words []string) {
+		commands++
+		out, _, code := once(t, "", append(words, "--help")...)
+		if code != 0 {
+			t.Errorf("%v --help: exit code %d", words, code)
+		}
+		for line := range strings.Lines(out) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > helpWidth {
+				t.Errorf("%v: %d columns: %s", words, n, line)
+			}
+		}
+	})
+	if commands < 20 {
+		t.Errorf("only %d commands", commands)
+	}
+}
+
+// TestExamplesAreCalls parses every example of the help as a shell would, down to the command that it names.
+func TestExamplesAreCalls(t *testing.T) {
+	installed(t, "sh")
+	everyCommand(func(words []string) {
+		cmd, _, err := rootCommand().Find(words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cmd.Example == "" || cmd.Name() == "bash" || cmd.Name() == "zsh" {
+			return
+		}
+		script := "switchboard() { for a; do printf '%s\\n' \"$a\"; done; echo --; }\n" +
+			strings.NewReplacer("<file", "", "<config", "", ">result.json", "", ">received", "").Replace(cmd.Example)
+		out := string(peer(t, nil, "sh", "-c", "cd /; date() { :; }; seq() { :; }\n"+script))
+		for call := range strings.SplitSeq(out, "--\n") {
+			if call == "" {
+				continue
+			}
+			called, rest, err := rootCommand().Find(strings.Split(strings.TrimSpace(call), "\n"))
+			if err == nil {
+				err = called.ParseFlags(rest)
+			}
+			if err != nil {
+				t.Errorf("%v: %q: %v", words, call, err)
+			}
+		}
+	})
+}
+
+func TestDurationsTakePlainSeconds(t *testing.T) {
+	for text, want := range map[string]string{"5": "5s", "0.25": "250ms", "0": "0s", "300ms": "300ms", "1m30s": "1m30s"} {
+		cmd, _, _ := rootCommand().Find([]string{"serve", "proxy"})
+		for _, name := range []string{"grace", "connect-timeout", "slow-call", "tls-timeout"} {
+			if err := cmd.ParseFlags([]string{"--" + name, text}); err != nil || cmd.Flags().Lookup(name).Value.String() != want {
+				t.Errorf("--%s %s: %v, %s", name, text, err, cmd.Flags().Lookup(name).Value)
+			}
+		}
+	}
+	for _, text := range []string{"soon", "", "NaN", "Inf", "1e400", "5x", "0x10", "1e300"} {
+		cmd, _, _ := rootCommand().Find([]string{"dial"})
+		if err := cmd.ParseFlags([]string{"-w", text}); err == nil {
+			t.Errorf("%q is %s", text, cmd.Flags().Lookup("timeout").Value)
+		}
 	}
 }

@@ -15,14 +15,12 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/switchboard-go/switchboard"
-	"github.com/switchboard-go/switchboard/socket"
 )
 
-// answer serves one request. Returning nil gives up the goroutine until there is another; what r has read ahead is kept.
+// answer serves one request. After nil the goroutine ends until there is another request; what r has read ahead is kept.
 func answer(conn net.Conn, r *bufio.Reader) error {
 	request, err := http.ReadRequest(r)
 	if err != nil {
@@ -37,32 +35,16 @@ func answer(conn net.Conn, r *bufio.Reader) error {
 		Header:        http.Header{"Content-Type": {"text/plain"}},
 		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
 	}
-	if err := response.Write(conn); err != nil {
+	if err := response.Write(conn); err != nil || !request.Close {
 		return err
 	}
-	if request.Close {
-		return io.EOF
-	}
-	return nil
+	return io.EOF
 }
 
 func main() {
-	log.SetFlags(0)
-	log.SetPrefix("blocking: ")
-	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: blocking [-listen address]") }
-	address := flag.String("listen", "127.0.0.1:8080", "")
+	address := flag.String("listen", "127.0.0.1:8080", "address to listen on")
 	flag.Parse()
-
-	l, err := socket.CreateServer(*address, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	at, err := l.LocalAddr()
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("listening on", at)
-	h := switchboard.Blocking(answer)
-	server := &switchboard.Server{Accept: func(*switchboard.Conn) (switchboard.Handler, error) { return h, nil }}
-	log.Fatal(server.ServeSocket(l))
+	server := &switchboard.Server{Handler: switchboard.Blocking(answer)}
+	server.Listening = func(at net.Addr) { fmt.Println("listening on", at) }
+	log.Fatal(server.ListenAndServe(*address))
 }

@@ -12,12 +12,12 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"os"
 	"os/signal"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
-	"github.com/switchboard-go/switchboard/socket"
 )
 
 func main() {
@@ -27,19 +27,10 @@ func main() {
 	address := flag.String("listen", "127.0.0.1:7007", "")
 	flag.Parse()
 
-	l, err := socket.CreateServer(*address, nil)
-	if err != nil {
-		log.Fatal(err)
+	server := &switchboard.Server{
+		Handler:   switchboard.DataFunc((*switchboard.Conn).Write),
+		Listening: func(at net.Addr) { fmt.Println("listening on", at) },
 	}
-	at, err := l.LocalAddr()
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("listening on", at)
-
-	server := &switchboard.Server{Accept: func(*switchboard.Conn) (switchboard.Handler, error) {
-		return switchboard.DataFunc((*switchboard.Conn).Write), nil
-	}}
 	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ended := make(chan error, 1)
@@ -48,7 +39,7 @@ func main() {
 		defer cancel()
 		ended <- server.Shutdown(ctx)
 	})
-	if err := server.ServeSocket(l); !errors.Is(err, switchboard.ErrServerClosed) {
+	if err := server.ListenAndServe(*address); !errors.Is(err, switchboard.ErrServerClosed) {
 		log.Fatal(err)
 	}
 	if err := <-ended; err != nil {

@@ -1,6 +1,9 @@
 package bench
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
 
 // Answers finds the answers in what a connection receives.
 type answers interface {
@@ -37,6 +40,9 @@ func (echo) take(k *client, p []byte) (used, whole int, err error) {
 		n := min(mine-used, chunk)
 		want := k.run.pattern.at(k.gotAt, n)
 		if got := p[used : used+n]; !bytes.Equal(got, want) {
+			if k.got == 0 && bytes.HasPrefix(p, []byte("HTTP/1.")) {
+				return used, 0, isHTTP(p)
+			}
 			return used, 0, differs(k.got, got, want)
 		}
 		used += n
@@ -50,6 +56,12 @@ func (echo) take(k *client, p []byte) (used, whole int, err error) {
 		whole++
 	}
 	return used, whole, nil
+}
+
+// isHTTP is an echo that begins as a response of HTTP does.
+func isHTTP(p []byte) *fault {
+	first, _, _ := bytes.Cut(p, []byte("\r\n"))
+	return &fault{kindHTTP, fmt.Sprintf("the answer begins with %.60q (http://HOST:PORT/PATH or --expect http loads such servers)", first)}
 }
 
 func (echo) end([]byte) (int, error) { return 0, nil }

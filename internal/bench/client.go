@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -160,12 +161,18 @@ func (k *client) settle(now int64, whole, bytes int) {
 	for range whole {
 		record(k.rec.now.latency, now-k.flight.pop().due)
 	}
-	k.rec.now.answered += int64(whole)
+	if whole > 0 {
+		k.rec.now.answered += int64(whole)
+		k.rec.now.heard = now
+	}
 	k.rec.now.bytesIn += int64(bytes)
 	k.rec.mu.Unlock()
 	if whole > 0 {
 		k.pause, k.heard = 0, true
 		k.tell(nil)
+		if !k.run.heard.Load() {
+			k.run.heard.Store(true)
+		}
 	}
 	switch {
 	case none:
@@ -225,8 +232,11 @@ func (k *client) Closed(c *switchboard.Conn, err error) {
 	rec.mu.Lock()
 	rec.now.lost += k.underWay()
 	if err != errDone {
+		if refuses(err) && !r.heard.Load() {
+			r.refuse(fmt.Errorf("%s: %w", r.cfg.Address, err))
+		}
 		rec.now.dropped++
-		rec.now.trouble(kindOf(err), err.Error(), 1)
+		rec.now.fails(r.now(), err)
 		wait = k.patience()
 	}
 	rec.mu.Unlock()
@@ -242,7 +252,10 @@ func (k *client) failed(rec *recorder, err error) {
 	}
 	rec.mu.Lock()
 	rec.now.failed++
-	rec.now.trouble(kindOf(err), err.Error(), 1)
+	rec.now.fails(k.run.now(), err)
+	if k.connecting() {
+		rec.now.notSent++
+	}
 	rec.mu.Unlock()
 	k.run.cameUp(nil, err)
 	k.tell(err)
@@ -251,13 +264,18 @@ func (k *client) failed(rec *recorder, err error) {
 
 // underWay returns how many messages have left, or begun to, and are not done.
 func (k *client) underWay() int64 {
-	if k.run.cfg.Churn && k.conn == nil && k.busy && k.timer == nil && k.run.cfg.Rate > 0 {
-		return 1 // it is connecting to send what was due
+	if k.connecting() {
+		return 1
 	}
 	if k.run.cfg.Expect == None && k.left > 0 {
 		return 1
 	}
 	return int64(k.flight.n)
+}
+
+// connecting tells whether the client opens a connection to send what the schedule has.
+func (k *client) connecting() bool {
+	return k.run.cfg.Churn && k.conn == nil && k.busy && k.timer == nil && k.run.cfg.Rate > 0
 }
 
 // complain counts an answer that is whole but not good.

@@ -151,17 +151,19 @@ func (c Config) resolve() (Config, error) {
 
 // request is the one that HTTP sends.
 func request(address, path string, secure bool) []byte {
-	host, usual := address, "80"
+	usual := "80"
 	if secure {
 		usual = "443"
 	}
-	if h, port, err := net.SplitHostPort(address); err != nil {
+	host, port, err := net.SplitHostPort(address)
+	host, _, _ = strings.Cut(host, "%") // a zone means nothing elsewhere: RFC 6874, section 1
+	switch {
+	case err != nil:
 		host = "localhost" // a Unix socket has no name
-	} else if port == usual {
-		host = h
-		if strings.Contains(h, ":") {
-			host = "[" + h + "]"
-		}
+	case port != usual:
+		host = net.JoinHostPort(host, port)
+	case strings.Contains(host, ":"):
+		host = "[" + host + "]"
 	}
 	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: switchboard-bench\r\nAccept: */*\r\n\r\n", path, host)
 }

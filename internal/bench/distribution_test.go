@@ -121,21 +121,25 @@ func TestMessagesInFlightKeepTheirOrder(t *testing.T) {
 func TestTheGeneratorIsBlamedWhenItIsToBlame(t *testing.T) {
 	at := func(p50 float64) *Result { return &Result{Latency: &Latency{P50: p50}} }
 	for name, c := range map[string]struct {
-		g      Generator
-		r      *Result
-		blamed bool
+		g       Generator
+		r       *Result
+		blamed  bool
+		starved bool
 	}{
-		"idle":                           {Generator{Loops: 1, Processors: 0.1, LagP50: 50}, at(100), false},
-		"its loop is always busy":        {Generator{Loops: 1, Processors: 0.97, LagP50: 50}, at(100), true},
-		"one of two loops is busy":       {Generator{Loops: 2, Processors: 0.97, LagP50: 50}, at(100), false},
-		"it gets too little":             {Generator{Loops: 1, Processors: 0.5, Waited: 0.45}, at(100), true},
-		"slow to see to a slow server":   {Generator{Loops: 1, Processors: 0.5, LagP50: 900}, at(10000), false},
-		"most of the latency is its own": {Generator{Loops: 1, Processors: 0.5, LagP50: 9000}, at(10000), true},
-		"without answers":                {Generator{Loops: 1, LagP50: 9000}, &Result{}, false},
+		"idle":                           {Generator{Loops: 1, Processors: 0.1, LagP50: 50}, at(100), false, false},
+		"its loop is always busy":        {Generator{Loops: 1, Processors: 0.97, LagP50: 50}, at(100), true, false},
+		"busy, and waits a little":       {Generator{Loops: 1, Processors: 0.95, Waited: 0.3}, at(100), true, false},
+		"one of two loops is busy":       {Generator{Loops: 2, Processors: 0.97, LagP50: 50}, at(100), false, false},
+		"it gets too little":             {Generator{Loops: 1, Processors: 0.5, Waited: 0.45}, at(100), false, true},
+		"it lags as it gets too little":  {Generator{Loops: 1, Processors: 0.2, Waited: 0.4, LagP50: 9000}, at(10000), false, true},
+		"it waits, and it is no matter":  {Generator{Loops: 1, Processors: 0.2, Waited: 0.4, LagP50: 50}, at(10000), false, false},
+		"slow to see to a slow server":   {Generator{Loops: 1, Processors: 0.5, LagP50: 900}, at(10000), false, false},
+		"most of the latency is its own": {Generator{Loops: 1, Processors: 0.5, LagP50: 9000}, at(10000), true, false},
+		"without answers":                {Generator{Loops: 1, LagP50: 9000}, &Result{}, false, false},
 	} {
 		c.g.judge(c.r)
-		if c.g.Bottleneck != c.blamed || (c.g.Why != "") != c.blamed {
-			t.Errorf("%s: blamed %v (%s)", name, c.g.Bottleneck, c.g.Why)
+		if c.g.Bottleneck != c.blamed || c.g.Starved != c.starved || (c.g.Why != "") != (c.blamed || c.starved) {
+			t.Errorf("%s: blamed %v, starved %v (%s)", name, c.g.Bottleneck, c.g.Starved, c.g.Why)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -16,7 +18,7 @@ func (r *run) newResult(began, ended int64, used cost) *Result {
 		Address:  r.cfg.Address,
 		Settings: r.cfg.settings(),
 		Seconds:  seconds,
-		Messages: Messages{PerSecond: float64(r.done(t)) / seconds, Sent: t.sent, Answered: t.answered},
+		Messages: Messages{PerSecond: float64(r.done(t)) / seconds},
 		Bytes: Bytes{Out: t.bytesOut, In: t.bytesIn,
 			OutPerSecond: float64(t.bytesOut) / seconds, InPerSecond: float64(t.bytesIn) / seconds},
 		Generator: Generator{
@@ -38,12 +40,14 @@ func (r *run) newResult(began, ended int64, used cost) *Result {
 
 // leftovers counts what has no answer after all.
 func (r *run) leftovers(res *Result) {
+	r.oldest = math.MaxInt64
 	for _, k := range r.all() {
 		k.mu.Lock()
 		if n := k.underWay(); n > 0 && k.conn != nil {
 			res.Messages.NoAnswer += n
 			if r.cfg.Expect != None {
-				res.Messages.Oldest = max(res.Messages.Oldest, float64(r.now()-k.flight.at(0).due)/1e9)
+				r.oldest = min(r.oldest, k.flight.at(0).due)
+				res.Messages.Oldest = float64(r.now()-r.oldest) / 1e9
 			}
 		}
 		if k.conn != nil && !k.heard && r.cfg.Expect != None {
@@ -53,7 +57,10 @@ func (r *run) leftovers(res *Result) {
 			res.Connections.Idle++
 		}
 		if r.cfg.Rate > 0 && !k.idle {
-			res.Messages.NotSent += k.owed()
+			res.Messages.NotSent += k.owed(r.began)
+			if k.connecting() {
+				res.Messages.NotSent++
+			}
 		}
 		k.mu.Unlock()
 	}
@@ -63,8 +70,12 @@ func (r *run) leftovers(res *Result) {
 		r.whole.trouble(errNoAnswer.kind, fmt.Sprintf("the oldest message had waited for %v",
 			time.Duration(res.Messages.Oldest*1e9).Round(time.Millisecond)), n)
 	}
-	res.Messages.Late = r.late.answered
-	res.Messages.Lost = r.measured.lost + r.late.lost
+	m := &res.Messages
+	m.Sent = r.inFlight + r.measured.sent + r.late.sent
+	m.Answered = r.measured.answered + r.late.answered
+	m.Late = r.late.answered
+	m.Lost = r.measured.lost + r.late.lost
+	m.NotSent += r.measured.notSent + r.late.notSent
 	r.measured.latency.Merge(r.late.latency)
 	res.Latency = distribution(r.measured.latency)
 }
@@ -74,7 +85,7 @@ func (r *run) finish(res *Result, server *process) {
 	t := r.whole
 	res.Connect = distribution(t.connect)
 	res.Connections.Opened, res.Connections.Failed, res.Connections.Broken = t.opened, t.failed, t.dropped
-	res.Totals = Totals{Connections: t.opened, Sent: t.sent, Answered: t.answered, Lost: t.lost,
+	res.Totals = Totals{Connections: t.opened, Sent: t.sent, Answered: t.answered, Lost: t.lost, NoAnswer: res.Messages.NoAnswer,
 		BytesOut: r.bytesOut.Load(), BytesIn: r.bytesIn.Load()}
 	if r.cfg.TLS != nil {
 		res.Totals.BytesOut, res.Totals.BytesIn = t.bytesOut, t.bytesIn
@@ -82,31 +93,36 @@ func (r *run) finish(res *Result, server *process) {
 	}
 	res.Errors = []*Trouble{}
 	for _, trouble := range t.troubles {
+		trouble.Before = r.before[trouble.Kind]
+		trouble.Count -= trouble.Before
 		res.Errors = append(res.Errors, trouble)
 	}
 	slices.SortFunc(res.Errors, func(a, b *Trouble) int {
-		if a.Count != b.Count {
-			return int(b.Count - a.Count)
-		}
-		return len(a.Kind) - len(b.Kind)
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(b.Before, a.Before), cmp.Compare(a.Kind, b.Kind))
 	})
 	res.Server = server.result(res)
+	res.Outage = r.outage(res)
 	res.Generator.judge(res)
 }
 
-// judge says whether the generator was at its end. It was when it wanted nearly all of the processors that it may use, or
-// when what came waited for it most of the time that it counted as the server's.
+// judge says whether the generator was at its end. It was when it used nearly all of the processors that it may use, or
+// when what came waited for it most of the time that it counted as the server's. It was starved, and no limit by itself,
+// when others had the processors that it wanted.
 func (g *Generator) judge(res *Result) {
 	const nearly, notice = 0.9, 500 // of its processors; microseconds
-	switch wanted := (g.Processors + g.Waited) / float64(g.Loops); {
-	case wanted >= nearly && g.Waited > g.Processors/10:
-		g.Why = fmt.Sprintf("it used %.2f processors and waited for %.2f more, with --loops %d", g.Processors, g.Waited, g.Loops)
-	case wanted >= nearly:
+	loops := float64(g.Loops)
+	lagging := res.Latency != nil && g.LagP50 > notice && g.LagP50 > res.Latency.P50/2
+	switch waits := g.Waited > g.Processors/10 && g.Waited > loops/20; {
+	case g.Processors >= nearly*loops:
+		g.Bottleneck = true
 		g.Why = fmt.Sprintf("it used %.2f processors, with --loops %d", g.Processors, g.Loops)
-	case res.Latency != nil && g.LagP50 > notice && g.LagP50 > res.Latency.P50/2:
+	case waits && (lagging || g.Processors+g.Waited >= nearly*loops):
+		g.Starved = true
+		g.Why = fmt.Sprintf("the generator used %.2f processors and waited for %.2f more", g.Processors, g.Waited)
+	case lagging:
+		g.Bottleneck = true
 		g.Why = fmt.Sprintf("half of what happened waited %v or longer for it", time.Duration(g.LagP50*1e3).Round(10*time.Microsecond))
 	}
-	g.Bottleneck = g.Why != ""
 }
 
 func (c *Config) settings() Settings {

@@ -137,11 +137,10 @@ func (r *responses) head(p []byte) (n int, done bool, err error) {
 	if r.status, err = statusOf(first); err != nil {
 		return 0, false, err
 	}
-	length, chunked := int64(-1), false
-	r.last = first[7] == '0'
+	length, chunked, closes, keeps := int64(-1), false, false, false
 	for len(fields) > 0 {
-		field, end, _ := cutLine(fields)
-		fields = fields[end:]
+		var field []byte
+		field, fields = cutField(fields)
 		name, value, ok := bytes.Cut(field, []byte(":"))
 		if !ok {
 			return 0, false, wrongHTTP("%.40q is no header field", field)
@@ -155,10 +154,11 @@ func (r *responses) head(p []byte) (n int, done bool, err error) {
 		case isField(name, "transfer-encoding"):
 			chunked = strings.HasSuffix(strings.ToLower(string(value)), "chunked")
 		case isField(name, "connection"):
-			r.last = bytes.EqualFold(value, []byte("close")) || r.last && !bytes.EqualFold(value, []byte("keep-alive"))
+			closes, keeps = closes || hasOption(value, "close"), keeps || hasOption(value, "keep-alive")
 		}
 	}
-	switch { // RFC 9112, 6.3
+	r.last = closes || first[7] == '0' && !keeps // RFC 9112, 9.3
+	switch {                                     // RFC 9112, 6.3
 	case r.status < 200:
 		return n, false, nil // the real one follows
 	case r.toHead || r.status == 204 || r.status == 304:
@@ -193,6 +193,27 @@ func cutHead(p []byte) (first, fields []byte, n int, err error) {
 		}
 		n += length
 	}
+}
+
+// cutField returns the first field of a header, its folded lines joined by spaces (RFC 9112, 5.2), and those after it.
+func cutField(fields []byte) (field, after []byte) {
+	field, n, _ := cutLine(fields)
+	for fields = fields[n:]; len(fields) > 0 && (fields[0] == ' ' || fields[0] == '\t'); fields = fields[n:] {
+		var more []byte
+		more, n, _ = cutLine(fields)
+		field = append(append(field[:len(field):len(field)], ' '), bytes.TrimSpace(more)...)
+	}
+	return field, fields
+}
+
+// hasOption tells whether a list separated by commas has an option.
+func hasOption(list []byte, option string) bool {
+	for item := range bytes.SplitSeq(list, []byte(",")) {
+		if bytes.EqualFold(bytes.TrimSpace(item), []byte(option)) {
+			return true
+		}
+	}
+	return false
 }
 
 func isField(name []byte, lower string) bool {

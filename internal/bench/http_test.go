@@ -52,6 +52,14 @@ var streams = map[string]struct {
 	"the last one":        {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nby", 1, true, "", false},
 	"of 1.0":              {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nby", 1, true, "", false},
 	"of 1.0, kept alive":  {"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nby", 1, false, "", false},
+	"close in a list":     {"HTTP/1.1 200 OK\r\nConnection: X-Trace , Close\r\nContent-Length: 2\r\n\r\nby", 1, true, "", false},
+	"close, and more":     {"HTTP/1.1 200 OK\r\nConnection: close, X\r\nContent-Length: 2\r\n\r\nby", 1, true, "", false},
+	"close in two fields": {"HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: X\r\nContent-Length: 2\r\n\r\nby", 1, true, "", false},
+	"closer is not close": {"HTTP/1.1 200 OK\r\nConnection: closer\r\nContent-Length: 2\r\n\r\nby", 1, false, "", false},
+	"kept alive, in list": {"HTTP/1.0 200 OK\r\nConnection: X, keep-alive\r\nContent-Length: 2\r\n\r\nby", 1, false, "", false},
+	"a folded field":      {"HTTP/1.1 200 OK\r\nX: one\r\n two: three\r\n\tfour\r\nContent-Length: 2\r\n\r\nby", 1, false, "", false},
+	"a folded length":     {"HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nby", 1, false, "", false},
+	"a folded list":       {"HTTP/1.1 200 OK\r\nConnection: X,\r\n\tclose\r\nContent-Length: 2\r\n\r\nby", 1, true, "", false},
 	"nothing at all":      {"", 0, false, "", false},
 	"another protocol":    {"220 mail.example.org ESMTP\r\n", 0, false, "begins with", false},
 	"cut off in a head":   {"HTTP/1.1 200 OK\r\nContent-Le", 0, false, "in the middle", false},
@@ -129,6 +137,28 @@ func readAll(stream []byte, toHead bool) (n int, ok bool) {
 		}
 		if r.StatusCode >= 200 {
 			n++
+		}
+	}
+}
+
+func TestTheHostOfARequestIsAName(t *testing.T) {
+	for _, c := range []struct {
+		address string
+		secure  bool
+		host    string
+	}{
+		{"127.0.0.1:80", false, "127.0.0.1"},
+		{"127.0.0.1:80", true, "127.0.0.1:80"},
+		{"example.org:443", true, "example.org"},
+		{"[::1]:8080", false, "[::1]:8080"},
+		{"[::1]:80", false, "[::1]"},
+		{"[fe80::1%eth0]:80", false, "[fe80::1]"},
+		{"[fe80::1%eth0]:8080", false, "[fe80::1]:8080"},
+		{"/tmp/s", false, "localhost"},
+	} {
+		text := string(request(c.address, "/", c.secure))
+		if !strings.Contains(text, "\r\nHost: "+c.host+"\r\n") {
+			t.Errorf("%s, TLS %v: wanted the host %s in %q", c.address, c.secure, c.host, text)
 		}
 	}
 }

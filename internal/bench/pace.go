@@ -1,23 +1,39 @@
 package bench
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // In an open loop the messages of all clients form one schedule: message m is due m/Rate seconds after the start, and is
 // client m mod Conns's.
 
+// dueAt returns when message m of all is due. It is never later than half of what an int64 holds: a rate of almost nothing
+// has messages that are due in centuries.
+func (r *run) dueAt(m float64) int64 { return int64(min(m/r.cfg.Rate*1e9, math.MaxInt64/2)) }
+
 // dueAt returns when the client's message of that number is due.
 func (k *client) dueAt(slot int64) int64 {
-	m := float64(slot)*float64(k.run.cfg.Conns) + float64(k.number)
-	return int64(m / k.run.cfg.Rate * 1e9)
+	return k.run.dueAt(float64(slot)*float64(k.run.cfg.Conns) + float64(k.number))
+}
+
+// slotAt returns the number of the client's first message that is due at a time or after it.
+func (k *client) slotAt(t int64) int64 {
+	cfg := &k.run.cfg
+	slot := max(0, int64((float64(t)/1e9*cfg.Rate-float64(k.number))/float64(cfg.Conns))) // or one off
+	for slot > 0 && k.dueAt(slot-1) >= t {
+		slot--
+	}
+	for k.dueAt(slot) < t {
+		slot++
+	}
+	return slot
 }
 
 // nextDue returns when the client's next message should leave, and whether that time has come. mu is held.
 func (k *client) nextDue(now int64, paced bool) (due int64, ok bool) {
 	if k.slot < 0 { // its first: what was due before it was there is nobody's
-		k.slot = max(0, int64(float64(now)/1e9*k.run.cfg.Rate/float64(k.run.cfg.Conns)))
-		for k.dueAt(k.slot) < now {
-			k.slot++
-		}
+		k.slot = k.slotAt(now)
 	}
 	if due = k.dueAt(k.slot); due > now || k.run.stopping.Load() && due >= k.run.ended {
 		return 0, false
@@ -32,18 +48,10 @@ func (k *client) nextDue(now int64, paced bool) (due int64, ok bool) {
 	return due, true
 }
 
-// owed returns how many messages the schedule had for the client until the end that it did not send. A client that never
-// had a connection owes all of them. mu is held.
-func (k *client) owed() int64 {
-	cfg, ended := &k.run.cfg, k.run.ended
-	next := int64((float64(ended)/1e9*cfg.Rate - float64(k.number)) / float64(cfg.Conns)) // that is not before the end, or one off
-	for next > 0 && k.dueAt(next-1) >= ended {
-		next--
-	}
-	for k.dueAt(next) < ended {
-		next++
-	}
-	return max(0, next-max(0, k.slot))
+// owed returns how many messages the schedule had for the client since a time, and until the end, that it did not send. A
+// client that never had a connection owes all of them. mu is held.
+func (k *client) owed(since int64) int64 {
+	return max(0, k.slotAt(k.run.ended)-max(k.slot, k.slotAt(since)))
 }
 
 // startExchange dials if an exchange is due. mu is held.
@@ -59,7 +67,7 @@ func (r *run) pace() {
 	nap, done := newNap()
 	defer done()
 	for m := 0; !r.stopping.Load(); m++ {
-		due := int64(float64(m) / r.cfg.Rate * 1e9)
+		due := r.dueAt(float64(m))
 		for wait := due - r.now(); wait > 0 && !r.stopping.Load(); wait = due - r.now() {
 			nap(min(time.Duration(wait), 50*time.Millisecond))
 		}

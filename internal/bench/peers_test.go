@@ -145,8 +145,8 @@ func TestErrorsThatNginxAnswersAreCountedByStatus(t *testing.T) {
 	t.Parallel()
 	address, _ := nginx(t)
 	r := load(t, Config{Address: address, Expect: HTTP, Path: "/gone"})
-	if n := trouble(t, r, "HTTP status 410"); n != r.Totals.Answered {
-		t.Errorf("%d errors in %d answers", n, r.Totals.Answered)
+	if n := trouble(t, r, "HTTP status 410"); n != r.Totals.Answered || r.Errors[0].Count != r.Messages.Answered-(r.Totals.Sent-r.Messages.Sent-r.Errors[0].Before) {
+		t.Errorf("%d errors in %d answers, of which %d in %d of the measurement", n, r.Totals.Answered, r.Errors[0].Count, r.Messages.Answered)
 	}
 }
 

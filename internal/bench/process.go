@@ -3,6 +3,8 @@ package bench
 import (
 	"fmt"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
 // A process is the server's, with all that it has started. Its methods do nothing on nil: a server that cannot be looked
@@ -66,13 +68,9 @@ func (p *process) result(res *Result) *ServerCost {
 		return nil
 	}
 	cpu := max(0, p.stop.cpu-p.start.cpu).Seconds()
-	c := &ServerCost{PID: p.pids[0], Name: p.name, CPU: cpu, Processors: cpu / res.Seconds, Resident: p.stop.resident}
-	n := res.Messages.Answered
-	if res.Settings.Expect == None {
-		n = res.Messages.Sent
-	}
-	if n > 0 {
-		c.PerMessage = cpu * 1e6 / float64(n)
+	c := &ServerCost{PID: p.pids[0], Name: quote.Line(p.name), CPU: cpu, Processors: cpu / res.Seconds, Resident: p.stop.resident}
+	if n := res.Messages.PerSecond * res.Seconds; n > 0 {
+		c.PerMessage = cpu * 1e6 / n
 	}
 	if p.conns >= 10 {
 		c.PerConn = max(0, float64(p.stop.resident-p.before.resident)/float64(p.conns-1))

@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
 // Latencies are kept in nanoseconds to three digits, from 100 ns on, up to an hour and more.
@@ -29,15 +30,20 @@ type tally struct {
 	lag     *hdrhistogram.Histogram // of the generator itself
 
 	sent, answered, lost    int64 // messages; lost ones were in flight on a connection that broke
+	notSent                 int64 // messages that were due, on connections that did not come about
+	heard                   int64 // when the last answer came, or with None the last message left; 0: never
 	bytesOut, bytesIn       int64
-	opened, failed, dropped int64 // connections: there, not come about, broken
+	opened, failed, dropped int64  // connections: there, not come about, broken
+	failing                 int64  // when the last connection failed or broke; 0: never
+	failure                 string // of what kind that was
 	troubles                map[string]*Trouble
 }
 
 // A Trouble is something that went wrong, and how often.
 type Trouble struct {
 	Kind    string `json:"kind"`
-	Count   int64  `json:"count"`
+	Count   int64  `json:"count"`   // in the measurement, as messages count
+	Before  int64  `json:"before"`  // while connections opened and in the warm-up
 	Example string `json:"example"` // the first one, in full
 }
 
@@ -53,6 +59,11 @@ func (t *tally) add(other *tally) {
 	t.sent += other.sent
 	t.answered += other.answered
 	t.lost += other.lost
+	t.notSent += other.notSent
+	t.heard = max(t.heard, other.heard)
+	if other.failing > t.failing {
+		t.failing, t.failure = other.failing, other.failure
+	}
 	t.bytesOut += other.bytesOut
 	t.bytesIn += other.bytesIn
 	t.opened += other.opened
@@ -63,12 +74,25 @@ func (t *tally) add(other *tally) {
 	}
 }
 
+// mostKinds is how many kinds of trouble are told apart: their names come from the server.
+const mostKinds = 100
+
 func (t *tally) trouble(kind, example string, n int64) {
+	kind, example = quote.Line(kind), quote.Line(example)
+	if t.troubles[kind] == nil && len(t.troubles) >= mostKinds {
+		kind, example = "of other kinds", ""
+	}
 	if known := t.troubles[kind]; known != nil {
 		known.Count += n
 		return
 	}
-	t.troubles[kind] = &Trouble{kind, n, example}
+	t.troubles[kind] = &Trouble{Kind: kind, Count: n, Example: example}
+}
+
+// fails counts an error that has ended a connection.
+func (t *tally) fails(now int64, err error) {
+	t.failing, t.failure = now, kindOf(err)
+	t.trouble(t.failure, err.Error(), 1)
 }
 
 func (t *tally) wrong() (n int64) {

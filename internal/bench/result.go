@@ -7,7 +7,7 @@ import (
 )
 
 // Schema names the form of a Result as JSON. Fields may join it; none changes its meaning under the same name.
-const Schema = "switchboard-bench/1"
+const Schema = "switchboard-bench/2"
 
 // A Result is what a run has found out. Its JSON form is documented in docs/bench.md: times that end in _s are seconds,
 // in _us microseconds; rates are per second; sizes are bytes.
@@ -28,7 +28,8 @@ type Result struct {
 	Latency     *Latency    `json:"latency"` // of the answers; null without any
 	Connect     *Latency    `json:"connect"` // of opening a connection, in the whole run; null without any
 	Connections Connections `json:"connections"`
-	Errors      []*Trouble  `json:"errors"` // of the whole run, the most frequent first
+	Errors      []*Trouble  `json:"errors"` // the most frequent first
+	Outage      *Outage     `json:"outage"` // null if the server answered up to the end
 	Server      *ServerCost `json:"server"` // null when it could not be measured
 	Generator   Generator   `json:"generator"`
 	Totals      Totals      `json:"totals"`
@@ -55,16 +56,22 @@ type Settings struct {
 	Duration float64  `json:"duration_s"`
 }
 
-// Messages counts those of the measurement.
+// Messages counts those of the measurement: Sent = Answered + Lost + NoAnswer, unless nobody answers (--expect none).
 type Messages struct {
-	PerSecond float64 `json:"per_second"` // Answered by the time; for --expect none, Sent
-	Sent      int64   `json:"sent"`       // that left, or began to
-	Answered  int64   `json:"answered"`
+	PerSecond float64 `json:"per_second"` // answered in the measurement, by its time; for --expect none, sent
+	Sent      int64   `json:"sent"`       // in flight when the measurement began, or sent in it
+	Answered  int64   `json:"answered"`   // of these
 	Late      int64   `json:"late"`       // answered only after the end; their latency counts
 	Lost      int64   `json:"lost"`       // in flight when their connection broke
 	NoAnswer  int64   `json:"unanswered"` // never answered, a while after the end
 	Oldest    float64 `json:"oldest_unanswered_s"`
 	NotSent   int64   `json:"not_sent"` // due by the schedule of --rate and never sent, for want of room or connections
+}
+
+// An Outage is a server that did not answer any more when the measurement ended.
+type Outage struct {
+	Since float64 `json:"since_s"` // the last answer, from the beginning of the measurement on; below 0 before that
+	Why   string  `json:"why"`     // as far as it can be told from here
 }
 
 // Bytes counts those of the measurement.
@@ -127,6 +134,7 @@ type Generator struct {
 	LagP99     float64 `json:"lag_p99_us"`
 	LagMax     float64 `json:"lag_max_us"`
 	Bottleneck bool    `json:"bottleneck"` // it, rather than the server, limited what was measured
+	Starved    bool    `json:"starved"`    // it wanted more processors than others left it
 	Why        string  `json:"why,omitempty"`
 }
 
@@ -136,6 +144,7 @@ type Totals struct {
 	Sent        int64 `json:"messages_sent"`
 	Answered    int64 `json:"messages_answered"`
 	Lost        int64 `json:"messages_lost"`
+	NoAnswer    int64 `json:"messages_unanswered"`
 	BytesOut    int64 `json:"bytes_out"` // taken by the system; with TLS, of plain text
 	BytesIn     int64 `json:"bytes_in"`
 }

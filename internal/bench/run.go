@@ -34,8 +34,10 @@ type run struct {
 	aside     sync.WaitGroup // of the goroutines beside the conductor's
 	up        chan arrival   // how the first connection of all went
 	outcomes  chan error     // how each client's first connection went
+	refusals  chan error     // why no message will ever be answered
 
 	open              atomic.Int64 // connections
+	heard             atomic.Bool  // there was an answer
 	bytesOut, bytesIn atomic.Int64 // of connections that are gone
 	stopping          atomic.Bool  // no more messages, but what the schedule has before ended
 	closing           atomic.Bool  // connections end because the run does; nothing is counted any more
@@ -44,7 +46,11 @@ type run struct {
 	// The conductor's: the goroutine that called Run.
 	phase       Phase
 	phaseBegan  int64
-	ended       int64 // when the measurement was over; set before stopping
+	began       int64            // when the measurement began
+	ended       int64            // when the measurement was over; set before stopping
+	inFlight    int64            // messages, when the measurement began
+	oldest      int64            // when the oldest message without an answer was due
+	before      map[string]int64 // errors of each kind, then
 	period      time.Duration
 	sampled     int64
 	sampledCost cost
@@ -54,6 +60,7 @@ type run struct {
 	late        *tally
 	timeline    []Sample
 	last        Sample
+	refusal     error // that ended the run
 }
 
 // Run loads a server as cfg says and returns what it found out. When ctx ends, the run ends early with what there is. An
@@ -94,6 +101,7 @@ func newRun(cfg Config) *run {
 		late:     newTally(),
 		up:       make(chan arrival, 1),
 		outcomes: make(chan error, cfg.Conns+cfg.Idle),
+		refusals: make(chan error, 1),
 		period:   time.Second,
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -212,23 +220,29 @@ func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
 	finished := make(chan struct{})
 	r.aside.Go(func() { r.openAll(r.ctx, finished) })
 	ok := r.during(ctx, Opening, maxWait, finished) && r.during(ctx, Warming, r.cfg.Warmup, nil)
+	if r.refusal != nil {
+		return nil, r.refusal
+	}
 	if !ok {
 		return nil, errInterrupted
 	}
 	server.begin()
-	r.take(r.whole) // what came meanwhile is in no sample
-	used, began := ownCost(), r.now()
-	r.sampled, r.sampledCost = began, used
+	used := ownCost()
+	r.begin()
+	r.sampled, r.sampledCost = r.began, used
 	ok = r.during(ctx, Measuring, r.cfg.Duration, nil)
 	r.ended = r.now()
 	r.stopping.Store(true)
 	used = ownCost().since(used)
 	server.end(int(r.open.Load()))
 
-	res := r.newResult(began, r.ended, used)
+	if r.refusal != nil {
+		return nil, r.refusal
+	}
+	res := r.newResult(r.began, r.ended, used)
 	res.Interrupted = !ok
 	res.Connections.AtEnd = r.open.Load()
-	r.drain()
+	r.drain(ctx)
 	r.closing.Store(true)
 	r.leftovers(res)
 	r.closed.Do(r.close)
@@ -236,16 +250,41 @@ func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
 	return res, nil
 }
 
-// drain waits until what was due is sent and what is in flight answered, but not forever.
-func (r *run) drain() {
+// begin draws the line between what was before the measurement and what is in it.
+func (r *run) begin() {
+	r.take(r.whole) // what came since the last sample is in none
+	r.began = r.now()
+	if r.cfg.Expect != None {
+		r.inFlight = r.whole.sent - r.whole.answered - r.whole.lost
+	}
+	r.before = map[string]int64{}
+	for kind, trouble := range r.whole.troubles {
+		r.before[kind] = trouble.Count
+	}
+}
+
+// impatience is how long a run that a signal has ended waits for its last answers at most.
+const impatience = time.Second
+
+// drain waits until what was due is sent and what is in flight answered, but not forever, and not long after a signal.
+func (r *run) drain(ctx context.Context) {
 	r.phase = Draining
+	var told int64 // when the signal came
 	for r.now()-r.ended < int64(r.cfg.LastWait) {
+		if ctx.Err() != nil {
+			if told == 0 {
+				told = r.now()
+			}
+			if r.now()-told >= int64(impatience) {
+				return
+			}
+		}
 		left := int64(0)
 		for _, k := range r.all() {
 			k.mu.Lock()
 			if r.cfg.Rate > 0 && !k.idle {
 				k.prompt(false)
-				left += k.owed()
+				left += k.owed(0)
 			}
 			left += k.underWay()
 			k.mu.Unlock()

@@ -52,6 +52,8 @@ func (r *run) during(ctx context.Context, phase Phase, d time.Duration, finished
 		case <-finished:
 			r.sample()
 			return true
+		case r.refusal = <-r.refusals:
+			return false
 		case <-over.C:
 			r.sample()
 			return true

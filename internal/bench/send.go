@@ -33,6 +33,9 @@ func (k *client) send(now int64, paced bool) {
 	if bytes = k.sent - bytes; bytes > 0 || messages > 0 {
 		k.rec.mu.Lock()
 		k.rec.now.sent += messages
+		if k.run.cfg.Expect == None {
+			k.rec.now.heard = now
+		}
 		k.rec.now.bytesOut += bytes
 		k.rec.mu.Unlock()
 	}

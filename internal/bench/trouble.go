@@ -30,6 +30,36 @@ var (
 	errNoAnswer = &fault{kind: "no answer"}
 )
 
+// kindHTTP is an echo that is a response of HTTP.
+const kindHTTP = "this is HTTP"
+
+// refuses tells whether err says that the server will answer no message, however often it is tried: it answers in HTTP, or an
+// alert of TLS has refused the client.
+func refuses(err error) bool {
+	var f *fault
+	return errors.As(err, &f) && f.kind == kindHTTP || IsTLSAlert(err)
+}
+
+// IsTLSAlert tells whether an error is, or wraps, an alert of TLS from the other side.
+func IsTLSAlert(err error) bool {
+	var op *net.OpError
+	for errors.As(err, &op) {
+		if op.Op == "remote error" {
+			return true
+		}
+		err = op.Err
+	}
+	return false
+}
+
+// refuse ends the run with an error.
+func (r *run) refuse(err error) {
+	select {
+	case r.refusals <- err:
+	default: // it ends already
+	}
+}
+
 // differs is an echo that is not what was sent.
 func differs(at int64, got, want []byte) *fault {
 	i := 0

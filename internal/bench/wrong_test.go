@@ -130,7 +130,7 @@ func TestWrongEchoesAreToldFromRightOnes(t *testing.T) {
 func count(r *Result, kind string) int64 {
 	for _, e := range r.Errors {
 		if e.Kind == kind {
-			return e.Count
+			return e.Before + e.Count
 		}
 	}
 	return 0
@@ -138,7 +138,7 @@ func count(r *Result, kind string) int64 {
 
 func said(r *Result) (all []string) {
 	for _, e := range r.Errors {
-		all = append(all, fmt.Sprintf("%d x %s (%s)", e.Count, e.Kind, e.Example))
+		all = append(all, fmt.Sprintf("%d and %d x %s (%s)", e.Before, e.Count, e.Kind, e.Example))
 	}
 	return all
 }

@@ -23,6 +23,8 @@ const Min = 1 << smallest
 type Buffer struct {
 	B    []byte  // what it holds
 	Next *Buffer // the borrower's: the one behind it in a queue
+
+	shared bool // B is others' as well: it is neither changed nor kept
 }
 
 var pools [classes]sync.Pool
@@ -49,6 +51,9 @@ func Get(n int) *Buffer {
 
 // Put takes b back. Its bytes may be another's at once.
 func Put(b *Buffer) {
+	if b.shared {
+		return
+	}
 	size := cap(b.B)
 	b.B, b.Next = b.B[:0], nil
 	if k := class(size); k < classes && size == Min<<k {

@@ -10,6 +10,14 @@ type Queue struct {
 // Len returns how many bytes are in q.
 func (q *Queue) Len() int { return int(q.size) }
 
+// Room returns how many bytes the buffers of q have room for: what it holds of memory.
+func (q *Queue) Room() (n int) {
+	for b := q.head; b != nil; b = b.Next {
+		n += cap(b.B)
+	}
+	return n
+}
+
 // Add copies p to the end.
 func (q *Queue) Add(p []byte) {
 	if len(p) == 0 {
@@ -25,6 +33,36 @@ func (q *Queue) Add(p []byte) {
 		q.tail = b
 	}
 	q.tail.B = append(q.tail.B, p...)
+	q.size += int32(len(p))
+}
+
+// AddShared adds p to the end without copying it: p must never change again.
+func (q *Queue) AddShared(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	b := &Buffer{B: p[:len(p):len(p)], shared: true}
+	if q.tail == nil {
+		q.head = b
+	} else {
+		q.tail.Next = b
+	}
+	q.tail = b
+	q.size += int32(len(p))
+}
+
+// PutBackShared is PutBack without copying p, which must never change again.
+func (q *Queue) PutBackShared(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if q.head == nil {
+		q.tail = nil
+		q.AddShared(p)
+		return
+	}
+	q.head.B, q.skip = q.head.B[q.skip:], 0
+	q.head = &Buffer{B: p[:len(p):len(p)], Next: q.head, shared: true}
 	q.size += int32(len(p))
 }
 

@@ -60,7 +60,7 @@ func run(t testing.TB, s *Server, mode Mode) (addr string, end func()) {
 
 func inProcess(t *testing.T, test func(t *testing.T, mode Mode)) {
 	for _, m := range Modes() {
-		if m.Name != "processes" && m.Name != "auto" {
+		if m.Name != "processes" {
 			t.Run(m.Name, func(t *testing.T) { test(t, m) })
 		}
 	}
@@ -301,7 +301,7 @@ func openFiles() int {
 // it reports are the server's.
 func BenchmarkEcho(b *testing.B) {
 	for _, m := range Modes() {
-		if m.Name == "processes" || m.Name == "auto" {
+		if m.Name == "processes" {
 			continue
 		}
 		b.Run(m.Name, func(b *testing.B) {

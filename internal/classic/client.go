@@ -47,10 +47,13 @@ func (s *Server) farewell(c *client, err error) {
 		c.SetLinger(0) // a reset, so that the client does not take what it got for the whole
 	}
 	c.Close()
+	s.served.Add(1)
+	s.received.Add(c.received)
+	s.sent.Add(c.sent)
 	present := s.present.Add(-1)
 	if !s.Quiet {
 		about := []any{"peer", c.peer.String(), "clients", present, "received", c.received, "sent", c.sent,
-			"lasted", time.Since(c.since).Round(time.Millisecond)}
+			"lasted", time.Since(c.since).Round(time.Microsecond)}
 		if err != nil && !errors.Is(err, io.EOF) {
 			about = append(about, "reason", err)
 		}

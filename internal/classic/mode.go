@@ -14,7 +14,7 @@ type Mode struct {
 	run   func(s *Server) error
 }
 
-// Modes lists the architectures of this platform, from the simplest on. The last, "auto", is the best of the selectors.
+// Modes lists the architectures of this platform, from the simplest on.
 func Modes() []Mode {
 	modes := []Mode{
 		{"blocking", "one client at a time, the others wait in the backlog", (*Server).blocking},
@@ -31,9 +31,6 @@ func Modes() []Mode {
 		if slices.Contains(here, mechanism) {
 			modes = append(modes, onSelector(mechanism, "one thread, waiting in "+mechanism))
 		}
-	}
-	if len(here) > 0 {
-		modes = append(modes, onSelector("auto", "one thread, waiting in "+here[0]+", the best here"))
 	}
 	return modes
 }

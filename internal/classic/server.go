@@ -39,7 +39,23 @@ type Server struct {
 	freed     chan struct{} // holds a token after a client has gone
 	clients   sync.WaitGroup
 	present   atomic.Int64 // clients at hand, for the log
+	served    atomic.Int64 // clients that have gone
+	received  atomic.Int64 // bytes from these
+	sent      atomic.Int64 // bytes to these
 	scarcity  scarcity
+}
+
+// Stats are the figures of a Server since it began: those of its own process.
+type Stats struct {
+	Active   int64 // clients now
+	Served   int64 // clients that have gone
+	Received int64 // bytes from those that have gone
+	Sent     int64 // bytes to those that have gone
+}
+
+// Stats returns the server's figures. Any goroutine may call it.
+func (s *Server) Stats() Stats {
+	return Stats{s.present.Load(), s.served.Load(), s.received.Load(), s.sent.Load()}
 }
 
 const (

@@ -113,8 +113,11 @@ func contract(name string, seed uint64) error {
 				fmt.Println("wait", patience)
 			}
 			o.waiting, woken, o.begun, o.disturbed = true, 0, k.Now(), disturbed
-			if err := o.e.Wait(patience); err != nil && k.Disturbed() == disturbed {
-				o.fault("Wait: %v", err)
+			if err := o.e.Wait(patience); err != nil {
+				if k.Disturbed() == disturbed {
+					o.fault("Wait: %v", err)
+				}
+				k.Sleep(time.Millisecond)
 			}
 			o.waiting = false
 			if d := k.Now() - woken; woken > 0 && d > time.Millisecond && k.Disturbed() == disturbed {

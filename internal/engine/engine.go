@@ -102,6 +102,9 @@ type Engine interface {
 	// when there is too much for a batch or the engine has none.
 	Batch(l *Line, queued *buffer.Queue, more []byte) bool
 
+	// BatchShared is Batch for bytes that never change again, which the batch refers to, for a line that has nothing queued.
+	BatchShared(l *Line, p []byte) bool
+
 	// Submit hands over the batch now. It reports whether the kernel took it.
 	Submit() bool
 
@@ -123,6 +126,7 @@ type Engine interface {
 	// is lost.
 	Evacuate()
 
+	// Close gives back what the engine holds. It is the last call of the loop's goroutine, which ends soon.
 	Close()
 }
 

@@ -1,12 +1,24 @@
 package engine
 
 import (
-	"runtime"
 	"slices"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/uring"
 )
+
+// exhaust hands over all that was begun, and waits until nothing is under way any more. It does not give up: what is not handed
+// over would be bytes that were promised to be sent, and descriptors to be closed. A kernel that is short of something takes it
+// later, and until then it would take nothing of the loop's anyhow.
+func (e *completion) exhaust() {
+	wait := time.Millisecond
+	for e.pending() > 0 || e.flying > 0 {
+		if err := e.enter(enterWait, min(e.flying, 1), wait); err != nil {
+			e.kernel.Sleep(wait)
+		}
+		wait = min(2*wait, 100*time.Millisecond)
+	}
+}
 
 // Evacuate leaves the ring, which belongs to the thread of the goroutine that ends. Everything that was begun is handed over
 // and cancelled, and what it brought is kept for the next Wait, which makes another ring.
@@ -20,16 +32,7 @@ func (e *completion) Evacuate() {
 			e.next().Cancel(e.id(kindPoll, l), userData(kindNobody, 0, 0))
 		}
 	}
-	const patience = 1000
-	for range patience {
-		err := e.enter(enterWait, min(e.flying, 1), time.Millisecond)
-		if err == nil && e.flying == 0 {
-			break
-		}
-		if err != nil {
-			e.kernel.Sleep(time.Millisecond) // the kernel is short of something
-		}
-	}
+	e.exhaust()
 	for _, cqe := range e.done.Waiting()[e.former:] {
 		var p []byte
 		if int(cqe.UserData>>kindShift) == kindReceive {
@@ -45,5 +48,4 @@ func (e *completion) Evacuate() {
 	if e.side.fd >= 0 {
 		e.side.ask(e)
 	}
-	runtime.UnlockOSThread()
 }

@@ -59,7 +59,12 @@ type systemRing struct {
 	bell    *uring.Bell
 }
 
-func (system) OpenRing(config uring.Config, count, size int, bell uint64) (Ring, error) {
+func (system) OpenRing(config uring.Config, count, size int, bell uint64) (r Ring, err error) {
+	uring.Aside(func() { r, err = openRing(config, count, size, bell) })
+	return r, err
+}
+
+func openRing(config uring.Config, count, size int, bell uint64) (Ring, error) {
 	ring, err := uring.New(config)
 	if err != nil {
 		return nil, err

@@ -72,6 +72,7 @@ func (e *readiness) selects(ev Events) (s selector.Events) {
 }
 
 func (e *readiness) Batch(*Line, *buffer.Queue, []byte) bool { return false }
+func (e *readiness) BatchShared(*Line, []byte) bool          { return false }
 
 func (e *readiness) Submit() bool { return true }
 

@@ -43,12 +43,31 @@ func (e *completion) Batch(l *Line, queued *buffer.Queue, more []byte) bool {
 	p := append(queued.AppendTo(b.arena[b.used:b.used:b.used+n], n), more...)
 	b.used += n
 	queued.Drop(queued.Len())
+	e.put(l, p)
+	return true
+}
+
+// BatchShared puts p into the batch, which keeps it from the collector. A batch that is full is handed over first.
+func (e *completion) BatchShared(l *Line, p []byte) bool {
+	b := &e.batch
+	if len(b.parts) == RingEntries-shortBatch && b.over == 0 {
+		e.Submit()
+	}
+	if l.state.flags&batched != 0 || b.over > 0 || len(b.parts) >= RingEntries {
+		return false
+	}
+	e.put(l, p)
+	return true
+}
+
+// put has p sent to l with the batch.
+func (e *completion) put(l *Line, p []byte) {
+	b := &e.batch
 	l.state.set(batched)
 	sqe := e.next()
 	sqe.Send(int(l.FD), p, unix.MSG_DONTWAIT|unix.MSG_WAITALL, userData(kindSend, 0, len(b.parts)))
 	sqe.Quiet()
 	b.parts = append(b.parts, part{line: l, p: p})
-	return true
 }
 
 // Submit has the kernel take the batch now.

@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,11 @@ import (
 	"time"
 )
 
+// The tests: most changes are found by a few seeds, and most of the others by some hundred.
+const tests = "go test -vet=off -failfast -timeout 1m {overlay} . ./internal/engine -seeds 50 && " +
+	"go test -vet=off -failfast -short -timeout 3m {overlay} . ./internal/engine && " +
+	"go test -vet=off -failfast -timeout 10m {overlay} . ./internal/engine ./scenarios"
+
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
@@ -30,11 +36,13 @@ func main() {
 }
 
 func run() error {
-	n := flag.Int("n", 100, "how many changes to try")
+	n := flag.Int("n", 100, "how many changes to draw")
+	from := flag.Int("from", 1, "begin with this one of them")
+	to := flag.Int("to", 0, "end with this one; 0: the last")
 	seed := flag.Uint64("seed", 1, "which changes are drawn")
 	only := flag.String("file", "", "change only files whose path contains this")
-	test := flag.String("test", "go test -timeout 5m {overlay} . ./internal/engine", "the tests: {overlay} is where the change goes in")
-	limit := flag.Duration("limit", 6*time.Minute, "a change with which the tests take longer is found")
+	test := flag.String("test", tests, "the tests: {overlay} is where the change goes in; what passes the first goes on to the next")
+	limit := flag.Duration("limit", 12*time.Minute, "a change with which the tests take longer is found")
 	list := flag.Bool("list", false, "list the changes and try none")
 	flag.Parse()
 	if flag.NArg() == 0 {
@@ -60,37 +68,47 @@ func run() error {
 		}
 		return nil
 	}
-	return try(all, *test, *limit)
+	first, last := max(*from, 1), min(cmp.Or(*to, len(all)), len(all))
+	if first > last {
+		return fmt.Errorf("there are %d changes, none from %d to %d", len(all), first, last)
+	}
+	return try(all[:last], first, strings.Split(*test, "&&"), *limit)
 }
 
-// try runs the tests with each change, and prints what became of it.
-func try(all []change, test string, limit time.Duration) error {
+// try runs the tests with each change from the first on, and prints what became of it.
+func try(all []change, first int, tests []string, limit time.Duration) error {
 	dir, err := os.MkdirTemp("", "mutation")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if out, err := runTests(dir, nil, test, limit); err != nil {
-		return fmt.Errorf("the tests fail without any change: %w\n%s", err, out)
+	for _, test := range tests {
+		if out, err := runTests(dir, nil, test, limit); err != nil {
+			return fmt.Errorf("the tests fail without any change: %w\n%s", err, out)
+		}
 	}
 	found, lives, broken := 0, 0, 0
-	for i, c := range all {
+	for i := first - 1; i < len(all); i++ {
 		begun := time.Now()
-		out, err := runTests(dir, &c, test, limit)
-		said := "found"
-		switch {
-		case err == nil:
+		said := ""
+		for at := 0; at < len(tests) && said == ""; at++ {
+			switch out, err := runTests(dir, &all[i], tests[at], limit); {
+			case err == nil:
+			case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
+				said = "does not compile"
+				broken++
+			default:
+				said = "found"
+				found++
+			}
+		}
+		if said == "" {
 			said = "LIVES"
 			lives++
-		case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
-			said = "does not compile"
-			broken++
-		default:
-			found++
 		}
-		fmt.Printf("%3d/%d %-16s %5.1fs  %v\n", i+1, len(all), said, time.Since(begun).Seconds(), c)
+		fmt.Printf("%3d/%d %-16s %5.1fs  %v\n", i+1, len(all), said, time.Since(begun).Seconds(), all[i])
 	}
-	fmt.Printf("%d changes: %d found, %d live, %d do not compile\n", len(all), found, lives, broken)
+	fmt.Printf("%d changes: %d found, %d live, %d do not compile\n", len(all)-first+1, found, lives, broken)
 	return nil
 }
 

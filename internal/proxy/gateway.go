@@ -21,9 +21,8 @@ const longestMessage = 32 << 10
 // Opened implements websocket.Opener.
 func (g gateway) Opened(c *websocket.Conn) error {
 	sc := c.Conn()
-	g.proxy.targets.serve(sc.Server())
-	ln := &line{proxy: g.proxy, client: sc, socket: c}
-	sc.SetValue(ln)
+	ln := g.proxy.newLine(sc)
+	ln.socket = c
 	c.Pause()
 	ln.connect()
 	return nil
@@ -70,6 +69,7 @@ func (g gateway) Closed(c *websocket.Conn, err error) {
 		return
 	}
 	ln.gone = true
+	ln.proxy.lines.remove(ln)
 	switch {
 	case ln.back == nil:
 	case ln.joined && err == nil:

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,16 +14,21 @@ import (
 )
 
 // A line is a client and the target that it is joined with, or is to be. It is the handler of the client's connection
-// until Pipe takes over.
+// until the two are joined.
 type line struct {
 	proxy  *Proxy
 	client *switchboard.Conn
 	socket *websocket.Conn   // the client's, if it speaks WebSocket
 	target *target           // that is connected, or connecting
-	back   *switchboard.Conn // to target, while it is connecting; with a socket, until it ends
+	back   *switchboard.Conn // to target, with a socket only
 	tried  []*target         // that did not answer
-	joined bool
-	gone   bool // the client is
+
+	connecting, joined bool
+	gone               bool // the client is
+
+	// Under the mu of lines.
+	before, after *line
+	answers       *switchboard.Conn // to target, from when they are joined
 }
 
 // redial is after how long a client for which there was no descriptor is tried again.
@@ -35,9 +41,14 @@ func (ln *line) dial() error {
 		if t == nil {
 			return fmt.Errorf("no target answers: %s", ln.proxy.targets)
 		}
-		back, err := t.dial(ln.client, (*backend)(ln))
+		var err error
+		if ln.socket != nil {
+			ln.back, err = t.dial(ln.client, (*backend)(ln))
+		} else {
+			err = ln.client.DialPipe(context.Background(), t.Address, t.TLS, (*backend)(ln))
+		}
 		if err == nil {
-			ln.target, ln.back = t, back
+			ln.target, ln.connecting = t, true
 			return nil
 		}
 		ln.failed(t, err)
@@ -69,55 +80,51 @@ func (ln *line) refuse(err error) {
 	ln.client.Abort()
 }
 
-// Data implements switchboard.Handler. The connection is paused until Pipe takes over.
+// Data implements switchboard.Handler. DialPipe keeps the connection paused until the two are joined.
 func (ln *line) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
 
-// Leave implements switchboard.Leaver: the proxy cannot know whether an answer is awaited, so a line lives on until one
+// Leaving implements switchboard.Leaver: the proxy cannot know whether an answer is awaited, so a line lives on until one
 // of its ends hangs up.
 func (ln *line) Leaving(*switchboard.Conn) {
-	if !ln.joined && ln.back == nil {
+	if !ln.joined && !ln.connecting {
 		ln.client.Abort()
 	}
 }
 
-// Close implements switchboard.Handler.
+// Closed implements switchboard.Handler.
 func (ln *line) Closed(*switchboard.Conn, error) {
 	ln.gone = true
-	if ln.back != nil {
-		ln.back.Abort()
-	}
+	ln.proxy.lines.remove(ln)
 }
 
 // A backend is the line as the handler of the connection to its target.
 type backend line
 
-// Opened implements switchboard.Opener: the target answers, so the two connections become one line.
+// Opened implements switchboard.Opener: the target answers. DialPipe joins the two connections, or the gateway does.
 func (b *backend) Opened(back *switchboard.Conn) error {
 	ln := (*line)(b)
 	ln.proxy.targets.answered(ln.target)
 	if ln.gone {
 		return switchboard.ErrAborted
 	}
-	ln.joined, ln.back, ln.tried = true, nil, nil
+	ln.joined, ln.connecting, ln.tried = true, false, nil
+	ln.proxy.lines.join(ln, back)
 	if ln.socket != nil {
 		gateway{ln.proxy}.open(ln, back)
-		return nil
 	}
-	switchboard.Pipe(ln.client, back)
-	ln.client.Resume()
 	return nil
 }
 
-// Data implements switchboard.Handler. Pipe has taken over before there is any.
+// Data implements switchboard.Handler. The two are joined before there is any.
 func (b *backend) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
 
-// Leave implements switchboard.Leaver, as the client's does.
+// Leaving implements switchboard.Leaver, as the client's does.
 func (b *backend) Leaving(*switchboard.Conn) {}
 
-// Close implements switchboard.Handler.
+// Closed implements switchboard.Handler.
 func (b *backend) Closed(_ *switchboard.Conn, err error) {
 	ln := (*line)(b)
-	ln.back = nil
+	ln.back, ln.connecting = nil, false
 	switch {
 	case ln.joined || ln.gone:
 		ln.target.active.Add(-1)

@@ -11,9 +11,15 @@ import (
 
 // A Proxy hands out handlers for a switchboard.Server: its Accept is the server's.
 type Proxy struct {
+	// Places is how many clients there may be at once, the server's MaxConns. When all places are taken, lines whose targets
+	// have said nothing for Patience are reset to make room: clients that only sit there, and the lines of a proxy whose
+	// target leads back to it, which would otherwise hold each other for ever. 0: no limit.
+	Places int
+
 	log      *slog.Logger
 	targets  *pool
 	unserved unserved
+	lines    lines
 }
 
 // New makes a proxy to the targets. How long one may take to answer is the server's DialTimeout, and to shake hands its
@@ -32,14 +38,23 @@ func New(targets []Target, balance Balance, log *slog.Logger) (*Proxy, error) {
 // Close stops looking at targets that do not answer. Any goroutine may call it.
 func (p *Proxy) Close() { p.targets.close() }
 
-// Accept is for switchboard.Server: it begins to connect to a target, and the client's bytes wait in its socket until then.
+// Accept is for switchboard.Server: it begins to connect to a target.
 func (p *Proxy) Accept(c *switchboard.Conn) (switchboard.Handler, error) {
+	ln := p.newLine(c)
+	c.Pause() // also while there is no target to be connected to
+	ln.connect()
+	return ln, nil
+}
+
+// newLine makes the line of a client.
+func (p *Proxy) newLine(c *switchboard.Conn) *line {
 	p.targets.serve(c.Server())
 	ln := &line{proxy: p, client: c}
 	c.SetValue(ln)
-	c.Pause()
-	ln.connect()
-	return ln, nil
+	if n := p.lines.add(ln); p.Places > 0 && n >= p.Places {
+		p.lines.press(p)
+	}
+	return ln
 }
 
 // Target returns the name of the target that a client of the proxy is joined with, "" as long as there is none. ok tells whether c

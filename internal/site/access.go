@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
 // Headers has h answer with more header fields, which h may replace.
@@ -83,7 +86,8 @@ func commonLine(begun time.Time, r *http.Request, c *counter) []byte {
 }
 
 func jsonLine(begun time.Time, r *http.Request, c *counter) []byte {
-	b, _ := json.Marshal(struct {
+	var line bytes.Buffer
+	json.NewEncoder(quote.JSON(&line)).Encode(struct {
 		Time      time.Time `json:"time"`
 		Peer      string    `json:"peer"`
 		Method    string    `json:"method"`
@@ -97,7 +101,7 @@ func jsonLine(begun time.Time, r *http.Request, c *counter) []byte {
 		Referer   string    `json:"referer,omitempty"`
 	}{begun, host(r), r.Method, r.RequestURI, r.Proto, r.Host, c.status(), c.bytes, time.Since(begun).Seconds(),
 		r.UserAgent(), r.Referer()})
-	return append(b, '\n')
+	return line.Bytes()
 }
 
 // A counter is a ResponseWriter that knows what was answered.

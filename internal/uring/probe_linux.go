@@ -2,7 +2,6 @@ package uring
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"unsafe"
 
@@ -72,11 +71,12 @@ type Support struct {
 }
 
 // Probe finds out, by making a small ring and asking; nothing of it remains.
-func Probe() Support {
-	// A registered descriptor is the thread's.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var s Support
+func Probe() (s Support) {
+	Aside(func() { s = ask() })
+	return s
+}
+
+func ask() (s Support) {
 	r, err := New(Config{Entries: 4})
 	if err != nil {
 		s.err = err

@@ -59,6 +59,18 @@ type Ring struct {
 	pin     runtime.Pinner
 }
 
+// Aside calls f on a thread that ends with it. When a ring is gone, the kernel notifies each thread that made or entered it, and
+// that stirs a thread like a signal: see entering. A thread that is to enter another ring should have had to do with no other.
+func Aside(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		f()
+	}()
+	<-done
+}
+
 // New makes a ring. The error says what hinders: see [Error] and [MissingError].
 func New(c Config) (*Ring, error) {
 	if c.Entries == 0 {

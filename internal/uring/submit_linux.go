@@ -36,7 +36,7 @@ func (r *Ring) Room() int { return len(r.sqes) - r.Queued() }
 func (r *Ring) Submit() error { return r.enter(unix.RawSyscall6, 0, -1) }
 
 // Wait is Submit, and waits until n completions are there, at most d (negative: for ever; rounded up to a microsecond).
-// It returns early, with a nil error and fewer, when a signal comes. The thread blocks, and Go's scheduler is told.
+// It may return early, with a nil error and fewer. The thread blocks, and Go's scheduler is told.
 func (r *Ring) Wait(n int, d time.Duration) error { return r.enter(unix.Syscall6, n, d) }
 
 type syscall6 func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err unix.Errno)
@@ -51,7 +51,9 @@ func (r *Ring) enter(call syscall6, n int, d time.Duration) error {
 		r.arg = geteventsArg{ts: uint64(uintptr(unsafe.Pointer(&r.ts)))}
 		flags, arg, size = flags|ioringEnterExtArg, unsafe.Pointer(&r.arg), unsafe.Sizeof(r.arg)
 	}
+	held := hold()
 	_, _, errno := call(unix.SYS_IO_URING_ENTER, r.enterFD, uintptr(r.Queued()), uintptr(n), flags, uintptr(arg), size)
+	held.release()
 	switch errno {
 	case 0, unix.EINTR, unix.ETIME, unix.EBUSY: // EBUSY, before Linux 5.19: completions overflow and want to be taken first
 		return nil

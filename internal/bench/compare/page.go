@@ -7,8 +7,6 @@ import (
 	"io"
 	"slices"
 
-	"gonum.org/v1/plot/plotter"
-
 	"github.com/switchboard-go/switchboard/internal/bench/report"
 )
 
@@ -19,13 +17,9 @@ var pageTemplate = template.Must(template.New("compare").Funcs(report.Words).Par
 
 // HTML writes the comparison as one page.
 func (r *Result) HTML(w io.Writer) error {
-	picture, err := r.picture()
-	if err != nil {
-		return err
-	}
 	body, err := report.Fill(pageTemplate, map[string]any{
 		"Result":  r,
-		"Picture": template.HTML(picture),
+		"Picture": template.HTML(r.picture()),
 		"Conns":   r.levels(),
 		"Command": report.Command(r.Command),
 	})
@@ -37,10 +31,7 @@ func (r *Result) HTML(w io.Writer) error {
 
 // SVG writes the picture alone, for a page of somebody else's.
 func (r *Result) SVG(w io.Writer) error {
-	picture, err := r.picture()
-	if err == nil {
-		_, err = fmt.Fprintf(w, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n%s", picture)
-	}
+	_, err := io.WriteString(w, r.picture())
 	return err
 }
 
@@ -64,43 +55,4 @@ func (r *Result) levels() (conns []int) {
 		}
 	}
 	return conns
-}
-
-// picture draws cost, rate and latency over the number of connections, and memory.
-func (r *Result) picture() (string, error) {
-	var at []float64
-	for _, n := range r.levels() {
-		at = append(at, float64(n))
-	}
-	over := func(f report.Figure, value func(*Level) float64) report.Figure {
-		f.X, f.LogX, f.XTicks = "connections", true, report.AtValues(at, report.Short)
-		for _, s := range r.Servers {
-			c := report.Curve{Name: s.Name, Dots: true}
-			for _, l := range s.Levels {
-				if l.Served*2 > l.Conns { // what few of many get is no figure for the many
-					c.Points = append(c.Points, plotter.XY{X: float64(l.Conns), Y: value(l)})
-				}
-			}
-			f.Curves = append(f.Curves, c)
-		}
-		return f
-	}
-	figures := []report.Figure{
-		over(report.Figure{Title: "Processor time a message", LogY: true, YTicks: report.LogTicks(report.ShortMicros)},
-			func(l *Level) float64 { return l.PerMessage }),
-		over(report.Figure{Title: "Messages a second", YTicks: report.Linear(report.Short)},
-			func(l *Level) float64 { return l.PerSecond }),
-		over(report.Figure{Title: "Latency, p99", LogY: true, YTicks: report.LogTicks(report.ShortMicros)},
-			func(l *Level) float64 { return l.P99 }),
-	}
-	memory := report.Figure{Title: "Memory an idle connection", XTicks: report.AtValues(nil, nil)}
-	for i, s := range r.Servers {
-		if s.PerIdle > 0 {
-			memory.Bars = append(memory.Bars, report.Bar{Name: s.Name, Value: s.PerIdle, Color: i})
-		}
-	}
-	if memory.Bars != nil {
-		figures = append(figures, memory)
-	}
-	return report.Sheet{Columns: 2, Width: 410, Height: 270, Legend: true, Figures: figures}.SVG()
 }

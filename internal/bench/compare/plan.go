@@ -5,22 +5,25 @@ import (
 	"fmt"
 	"os/exec"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/bench"
 )
 
 // A Candidate is a server to compare.
 type Candidate struct {
 	Name string
-	// Command makes the command that serves echo on a port of 127.0.0.1.
+	// Command makes the command that serves on a port of 127.0.0.1: echo, or what Plan.Load asks for.
 	Command func(port int) *exec.Cmd
 }
 
 // A Plan says what to compare and how long.
 type Plan struct {
 	Candidates []Candidate
-	Conns      []int // connections, each a level of its own, rising
-	Size       int   // bytes of a message
-	Depth      int   // messages in flight on each connection
-	Rounds     int   // in which each candidate has one slice at each level
+	Conns      []int        // connections, each a level of its own, rising
+	Load       bench.Config // the protocol: WebSocket, Expect, Path and Churn. The other fields are those of the Plan
+	Size       int          // bytes of a message
+	Depth      int          // messages in flight on each connection
+	Rounds     int          // in which each candidate has one slice at each level
 	Slice      time.Duration
 	Settle     time.Duration // load before each slice
 	Idle       int           // connections that sit there while the memory is measured. 0: it is not

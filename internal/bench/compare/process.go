@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -42,7 +43,19 @@ func startServer(ctx context.Context, command func(port int) *exec.Cmd) (*proces
 	}
 	p.cmd.Stdout, p.cmd.Stderr = write, write
 	asGroup(p.cmd)
-	err = p.cmd.Start()
+	started := make(chan error)
+	go func() {
+		// Linux ends the process when the thread that started it ends, not when this process does.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.err = p.cmd.Wait()
+			close(p.gone)
+		}
+	}()
+	err = <-started
 	write.Close()
 	if err != nil {
 		read.Close()
@@ -52,10 +65,6 @@ func startServer(ctx context.Context, command func(port int) *exec.Cmd) (*proces
 	go func() {
 		io.Copy(&p.said, read)
 		close(p.silent)
-	}()
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.gone)
 	}()
 	enough := time.NewTimer(startWait)
 	defer enough.Stop()

@@ -48,6 +48,8 @@ type Level struct {
 	Served     int              `json:"served"`         // connections that were answered at all
 	PerMessage float64          `json:"per_message_us"` // of the server's processor time; 0 where it cannot be measured
 	Ratio      float64          `json:"ratio"`          // of that to the baseline's in the same round
+	RatioLow   float64          `json:"ratio_low"`      // a quarter of the rounds' ratios are below it
+	RatioHigh  float64          `json:"ratio_high"`     // a quarter of them are above it
 	PerSecond  float64          `json:"per_second"`
 	P50        float64          `json:"p50_us"`
 	P99        float64          `json:"p99_us"`
@@ -114,20 +116,22 @@ func (l *Level) settle(base *Level) {
 			}
 		}
 	}
-	l.Ratio = median(ratios)
+	l.Ratio, l.RatioLow, l.RatioHigh = median(ratios), quantile(ratios, 0.25), quantile(ratios, 0.75)
 }
 
 // median returns the middle one, the mean of the two in the middle if their number is even, 0 of none.
-func median(values []float64) float64 {
+func median(values []float64) float64 { return quantile(values, 0.5) }
+
+// quantile returns the value below which a part q of the values lies, interpolated between the two next to it, 0 of none.
+func quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
 	values = slices.Sorted(slices.Values(values))
-	middle := len(values) / 2
-	if len(values)%2 == 1 {
-		return values[middle]
-	}
-	return (values[middle-1] + values[middle]) / 2
+	at := q * float64(len(values)-1)
+	below := int(at)
+	above := min(below+1, len(values)-1)
+	return values[below] + (at-float64(below))*(values[above]-values[below])
 }
 
 // Level returns the server's figures under so many connections, nil if there are none.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
 // startWait is how long a server may take until it listens.
@@ -52,7 +53,7 @@ func (c *comparison) step(format string, a ...any) bool {
 // fail ends a candidate's part in the comparison.
 func (s *Server) fail(err error) {
 	s.failed = true
-	s.Error = err.Error()
+	s.Error = quote.Error(err)
 }
 
 // measureIdle has every candidate hold idle connections, each on a fresh start: memory that served load before would
@@ -70,13 +71,22 @@ func (c *comparison) measureIdle() {
 			s.fail(err)
 			continue
 		}
-		r, err := bench.Run(c.ctx, bench.Config{Address: proc.address, Idle: c.Idle, Size: bench.Range{Min: c.Size, Max: c.Size},
-			Expect: bench.Echo, Duration: 300 * time.Millisecond, OpenWait: time.Second, LastWait: time.Millisecond, Reset: true})
+		load := c.load(proc)
+		load.Churn, load.Idle, load.Duration = false, c.Idle, 300*time.Millisecond
+		load.OpenWait, load.LastWait = time.Second, time.Millisecond
+		r, err := bench.Run(c.ctx, load)
 		proc.stop()
 		if err == nil && r.Server != nil && r.Connections.AtEnd-r.Connections.Silent > int64(c.Idle)/2 {
 			s.PerIdle = r.Server.PerConn
 		}
 	}
+}
+
+// load is what all loads of p have in common.
+func (c *comparison) load(p *process) bench.Config {
+	load := c.Load
+	load.Address, load.Size, load.Reset = p.address, bench.Range{Min: c.Size, Max: c.Size}, true
+	return load
 }
 
 // measureLevels has all candidates run and loads one at a time.
@@ -119,9 +129,10 @@ func (s *Server) overwhelmed(conns int) bool {
 }
 
 func (c *comparison) slice(s *Server, conns, round int) {
-	r, err := bench.Run(c.ctx, bench.Config{Address: s.process.address, Conns: conns, Depth: c.Depth,
-		Size: bench.Range{Min: c.Size, Max: c.Size}, Expect: bench.Echo, Warmup: c.Settle, Duration: c.Slice,
-		OpenWait: 2 * time.Second, LastWait: 500 * time.Millisecond, Reset: true})
+	load := c.load(s.process)
+	load.Conns, load.Depth, load.Warmup, load.Duration = conns, c.Depth, c.Settle, c.Slice
+	load.OpenWait, load.LastWait = 2*time.Second, 500*time.Millisecond
+	r, err := bench.Run(c.ctx, load)
 	switch {
 	case err != nil && c.ctx.Err() != nil:
 		return

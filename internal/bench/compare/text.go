@@ -19,7 +19,7 @@ func (r *Result) Text(w io.Writer) error {
 	}
 	for _, conns := range r.levels() {
 		fmt.Fprintf(out, "\n%d connections\n", conns)
-		fmt.Fprintf(out, "  %-*s %12s %8s %14s %10s %10s\n", width, "server", "cpu/message", "ratio", "rate ", "p50", "p99")
+		fmt.Fprintf(out, "  %-*s %12s %17s %14s %10s %10s\n", width, "server", "cpu/message", "ratio     ", "rate ", "p50", "p99")
 		for _, s := range r.Servers {
 			l := s.Level(conns)
 			if l == nil {
@@ -30,9 +30,9 @@ func (r *Result) Text(w io.Writer) error {
 				cost = report.Micros(l.PerMessage)
 			}
 			if l.Ratio > 0 {
-				ratio = fmt.Sprintf("%.2f", l.Ratio)
+				ratio = fmt.Sprintf("%.2f (%.2f-%.2f)", l.Ratio, l.RatioLow, l.RatioHigh)
 			}
-			row := fmt.Sprintf("  %-*s %12s %8s %14s %10s %10s  %s", width, s.Name, cost, ratio, l.Rate(),
+			row := fmt.Sprintf("  %-*s %12s %17s %14s %10s %10s  %s", width, s.Name, cost, ratio, l.Rate(),
 				report.Micros(l.P50), report.Micros(l.P99), l.Remarks())
 			fmt.Fprintln(out, strings.TrimRight(row, " "))
 		}
@@ -48,7 +48,7 @@ func (r *Result) Text(w io.Writer) error {
 		}
 	}
 	if r.Baseline != "" {
-		fmt.Fprintf(out, "\nratio: of the cost to that of %s, the median over the rounds\n", r.Baseline)
+		fmt.Fprintf(out, "\nratio: of the cost to that of %s, the median of the rounds, in brackets the middle half\n", r.Baseline)
 	}
 	fmt.Fprintln(out, "*: the generator was the bottleneck, the server may do more")
 	for _, s := range r.Servers {

@@ -23,20 +23,12 @@ type Curve struct {
 	Dots   bool // a dot at every point
 }
 
-// A Bar is a value that stands for itself.
-type Bar struct {
-	Name  string
-	Value float64
-	Color int // that of the curve with this number
-}
-
 // A Figure is a picture of curves over one scale.
 type Figure struct {
 	Title, X, Y    string
 	LogX, LogY     bool
 	XTicks, YTicks plot.Ticker // nil: the plotter's own
 	Curves         []Curve
-	Bars           []Bar
 	Bare           bool // no legend: there is only one curve
 }
 
@@ -105,9 +97,6 @@ func (f Figure) drawing() (*drawing, error) {
 		}
 		d.legend.Add(c.Name, line)
 	}
-	if f.Bars != nil {
-		return d, f.bars(p)
-	}
 	if drawn == 0 {
 		return nil, nil
 	}
@@ -126,39 +115,6 @@ func (d *drawing) draw(c draw.Canvas) {
 		c = draw.Crop(c, 0, -legendWidth-gap, 0, 0)
 	}
 	d.Plot.Draw(c)
-}
-
-// bars draws a bar for each value, the first at the top, with the value at its end.
-func (f Figure) bars(p *plot.Plot) error {
-	names := make([]string, len(f.Bars))
-	ends := plotter.XYLabels{XYs: make(plotter.XYs, len(f.Bars)), Labels: make([]string, len(f.Bars))}
-	for i, b := range f.Bars {
-		at := len(f.Bars) - 1 - i
-		bar, err := plotter.NewBarChart(plotter.Values{b.Value}, 11)
-		if err != nil {
-			return err
-		}
-		bar.Horizontal, bar.XMin, bar.Color, bar.LineStyle.Width = true, float64(at), palette[b.Color%len(palette)], 0
-		p.Add(bar)
-		names[at] = b.Name + "\u00a0\u00a0" // room, should the font be a wider one
-		ends.XYs[at], ends.Labels[at] = plotter.XY{X: b.Value, Y: float64(at)}, Size(b.Value)
-	}
-	labels, err := plotter.NewLabels(ends)
-	if err != nil {
-		return err
-	}
-	for i := range labels.TextStyle {
-		labels.TextStyle[i].Font = font.Font{Variant: "Sans", Size: 9}
-		labels.TextStyle[i].Color, labels.TextStyle[i].YAlign = ink, draw.YCenter
-	}
-	labels.Offset.X = 5
-	p.Add(labels)
-	p.NominalY(names...)
-	p.Y.Tick.Length, p.Y.Tick.LineStyle.Width, p.X.Tick.Length = 14, 0, 0
-	p.X.Tick.Marker = ticks(p.X.Tick.Marker, f.XTicks)
-	p.X.Min, p.X.Max = 0, max(p.X.Max, 1)*1.25
-	p.Y.Min, p.Y.Max = -0.7, float64(len(f.Bars))-0.3
-	return nil
 }
 
 // drawable leaves out what a logarithm cannot show.
@@ -201,7 +157,6 @@ func ticks(own, wanted plot.Ticker) plot.Ticker {
 type Sheet struct {
 	Columns       int
 	Width, Height vg.Length // of one figure, in points
-	Legend        bool      // one for all figures, that of the first, at the right; each has the same curves
 	Figures       []Figure
 }
 
@@ -210,7 +165,6 @@ type Sheet struct {
 func (s Sheet) SVG() (string, error) {
 	var drawings []*drawing
 	for _, f := range s.Figures {
-		f.Bare = f.Bare || s.Legend
 		d, err := f.drawing()
 		if err != nil {
 			return "", fmt.Errorf("drawing %q: %w", f.Title, err)
@@ -225,9 +179,6 @@ func (s Sheet) SVG() (string, error) {
 	columns := min(s.Columns, len(drawings))
 	rows := (len(drawings) + columns - 1) / columns
 	width, height := s.Width*vg.Length(columns), s.Height*vg.Length(rows)
-	if s.Legend {
-		width += legendWidth
-	}
 	canvas := vgsvg.New(width, height)
 	whole := draw.New(canvas)
 	whole.SetColor(color.White)
@@ -235,9 +186,6 @@ func (s Sheet) SVG() (string, error) {
 	for i, d := range drawings {
 		x, y := s.Width*vg.Length(i%columns), s.Height*vg.Length(rows-1-i/columns)
 		d.draw(draw.Crop(whole, x, x+s.Width-width, y, y+s.Height-height))
-	}
-	if s.Legend {
-		drawings[0].legend.Draw(draw.Crop(whole, width-legendWidth, 0, 0, -30))
 	}
 	var out bytes.Buffer
 	if _, err := canvas.WriteTo(&out); err != nil {

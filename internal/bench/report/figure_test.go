@@ -99,13 +99,3 @@ func TestPicturesLeaveOutWhatCannotBeDrawn(t *testing.T) {
 		t.Errorf("a picture of nothing: %q, %v", empty, err)
 	}
 }
-
-func TestBarsHaveTheirNamesAndValues(t *testing.T) {
-	text := drawn(t, Sheet{Columns: 1, Width: 300, Height: 200, Figures: []Figure{{Title: "Memory", Bars: []Bar{
-		{"goroutines", 7728, 0}, {"loop", 208, 1}}}}})
-	for _, want := range []string{"Memory", "goroutines", "loop", "7.55 KiB", "208 B"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in the picture:\n%s", want, text)
-		}
-	}
-}

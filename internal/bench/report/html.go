@@ -37,6 +37,8 @@ func HTML(w io.Writer, r *bench.Result) error {
 		"Curve":   template.HTML(curve),
 		"Time":    template.HTML(overTime),
 		"Missing": missing(r),
+		"Banner":  Banner(r),
+		"Verdict": Verdict(r),
 		"Command": Command(r.Command),
 	})
 	if err != nil {

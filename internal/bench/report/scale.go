@@ -50,15 +50,6 @@ func Linear(label func(float64) string) plot.Ticker {
 	})
 }
 
-// AtValues marks these and nothing else.
-func AtValues(values []float64, label func(float64) string) plot.Ticker {
-	var marks plot.ConstantTicks
-	for _, v := range values {
-		marks = append(marks, plot.Tick{Value: v, Label: label(v)})
-	}
-	return marks
-}
-
 // Percentiles lie on a logarithmic scale of how rarely something is slower: 90 % at 10, 99 % at 100.
 
 func rarity(percent float64) float64 { return 100 / (100 - percent) }

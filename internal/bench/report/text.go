@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/switchboard-go/switchboard/internal/bench"
 )
@@ -12,11 +13,60 @@ import (
 // Text writes a result for people to read.
 func Text(w io.Writer, r *bench.Result) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "%s: %s\n\n", r.Address, Load(r))
+	if b := Banner(r); b != "" {
+		fmt.Fprintf(out, "*** %s\n\n", strings.Join(wrapped(strings.Fields(b), " ", columns-4), "\n    "))
+	}
+	parts := strings.Split(r.Address+": "+Load(r), ", ")
+	fmt.Fprintf(out, "%s\n\n", strings.Join(wrapped(parts, ", ", columns-1), ",\n"))
 	for _, l := range summary(r) {
-		fmt.Fprintf(out, "  %-12s %s\n", l.name, strings.Join(l.figures, "   "))
+		figures := wrapped(l.figures, "   ", columns-15)
+		fmt.Fprintf(out, "  %-12s %s\n", l.name, strings.Join(figures, "\n"+strings.Repeat(" ", 15)))
 	}
 	return out.Flush()
+}
+
+// columns is how wide the text may be.
+const columns = 80
+
+// wrapped joins words to lines of at most so many columns. A word that is longer than a line is broken at its spaces.
+func wrapped(words []string, between string, most int) (lines []string) {
+	line, length := "", 0
+	for _, word := range words {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case n > most && strings.Contains(word, " "):
+			if line != "" {
+				lines = append(lines, line)
+			}
+			parts := wrapped(strings.Split(word, " "), " ", most)
+			lines = append(lines, parts[:len(parts)-1]...)
+			line = parts[len(parts)-1]
+			length = utf8.RuneCountInString(line)
+		case line == "":
+			line, length = word, n
+		case length+len(between)+n > most:
+			lines = append(lines, line)
+			line, length = word, n
+		default:
+			line, length = line+between+word, length+len(between)+n
+		}
+	}
+	return append(lines, line)
+}
+
+// Banner says what a reader must know before any figure, "" if there is nothing.
+func Banner(r *bench.Result) string {
+	o := r.Outage
+	switch {
+	case o == nil:
+		return ""
+	case r.Messages.Answered == 0 && r.Totals.Answered == 0 && r.Settings.Expect != bench.None:
+		return "The server answered nothing at all: " + o.Why + "."
+	case o.Since <= 0:
+		return fmt.Sprintf("The server stopped answering %s before the measurement began: %s.", Seconds(-o.Since), o.Why)
+	}
+	return fmt.Sprintf("The server stopped answering after %s of %s: %s. Rates are by the whole time, latencies of the answers before.",
+		Seconds(o.Since), Seconds(r.Seconds), o.Why)
 }
 
 // Load says in a sentence what was asked for.
@@ -81,6 +131,9 @@ func summary(r *bench.Result) (lines []line) {
 		add("sent", Count(m.Sent), Rate(m.PerSecond), out, in)
 	} else {
 		add("answered", Count(m.Answered), Rate(m.PerSecond), out, in)
+		if m.Answered != m.Sent {
+			add("of", Count(m.Sent)+" sent")
+		}
 	}
 	if l := r.Latency; l != nil {
 		add("latency", "p50 "+Micros(l.P50), "p90 "+Micros(l.P90), "p99 "+Micros(l.P99), "p99.9 "+Micros(l.P999), "max "+Micros(l.Max))
@@ -105,7 +158,7 @@ func summary(r *bench.Result) (lines []line) {
 		if i == 0 {
 			name = "errors"
 		}
-		add(name, Count(e.Count)+" x "+e.Kind, example(e))
+		add(name, times(e), example(e))
 	}
 	if s := r.Server; s != nil {
 		figures := []string{fmt.Sprintf("%s (pid %d)", s.Name, s.PID), fmt.Sprintf("%.2f processors", s.Processors)}
@@ -121,11 +174,34 @@ func summary(r *bench.Result) (lines []line) {
 	g := r.Generator
 	add("generator", fmt.Sprintf("%.2f processors in %s", g.Processors, plural(int64(g.Loops), "loop")),
 		"lag p50 "+Micros(g.LagP50), "p99 "+Micros(g.LagP99), "max "+Micros(g.LagMax))
-	if g.Bottleneck {
-		add("", "The generator, not the server, was the bottleneck: "+g.Why+".")
-		add("", "Give it more --loops, processors of its own or another machine.")
+	if verdict := Verdict(r); verdict != "" {
+		add("", verdict)
 	}
 	return lines
+}
+
+// Verdict says what keeps the figures from being the server's own, "" if nothing is known to.
+func Verdict(r *bench.Result) string {
+	switch g := r.Generator; {
+	case g.Bottleneck:
+		return "The generator, not the server, was the bottleneck: " + g.Why +
+			". Give it more --loops, processors of its own or another machine."
+	case g.Starved:
+		return "The machine had too few processors for both sides: " + g.Why +
+			". Give the generator processors of its own or another machine."
+	}
+	return ""
+}
+
+// times says how often an error happened, and when.
+func times(e *bench.Trouble) string {
+	switch {
+	case e.Before == 0:
+		return Count(e.Count) + " x " + e.Kind
+	case e.Count == 0:
+		return Count(e.Before) + " x " + e.Kind + ", before the measurement"
+	}
+	return Count(e.Count) + " x " + e.Kind + ", and " + Count(e.Before) + " before the measurement"
 }
 
 // missing tells of messages that went wrong, nothing if there are none.
@@ -161,7 +237,7 @@ func example(e *bench.Trouble) string {
 func Errors(r *bench.Result) string {
 	var kinds []string
 	for _, e := range r.Errors {
-		kinds = append(kinds, Count(e.Count)+" x "+e.Kind)
+		kinds = append(kinds, times(e))
 	}
 	return strings.Join(kinds, ", ")
 }

@@ -95,8 +95,12 @@ func (k *Kernel) send(fd int, p []byte) (int, syscall.Errno) {
 func (k *Kernel) Sleep(d time.Duration) {
 	k.call("sleep of a thread")
 	defer k.mu.Unlock()
-	k.advance(k.now + d)
 	k.waits++
+	if k.threads > 1 {
+		k.await(&waiter{ready: func() bool { return false }, deadline: k.now + d}, true)
+		return
+	}
+	k.advance(k.now + d)
 }
 
 // ShutdownWrite implements engine.Kernel.

@@ -53,6 +53,9 @@ type Kernel struct {
 	port       uint16
 	waits      int
 	disturbed  int
+	threads    int // if there are several
+	waiting    []*waiter
+	outage     time.Duration // the ring takes nothing until then
 	progress   int
 	quiet      bool
 	violations []string
@@ -67,6 +70,7 @@ type Faults struct {
 	NoMemory   float64 // ENOMEM of a receive, a registration or a batch
 	Refused    float64 // the ring takes nothing of what was submitted
 	Part       float64 // the ring takes only a part
+	Outage     float64 // the ring takes nothing for up to five seconds
 	Later      float64 // what is complete is told of in a later call
 	LateCancel float64 // a cancelled operation goes on for a while
 	Spurious   float64 // a wait ends for nothing, or a descriptor is told to be ready that is not
@@ -83,6 +87,7 @@ func New(seed uint64) *Kernel {
 		&k.Faults.Refused, &k.Faults.Part, &k.Faults.Later, &k.Faults.LateCancel, &k.Faults.Spurious} {
 		*chance = []float64{0, 0, 0, 0.02, 0.1, 0.3}[k.rng.IntN(6)]
 	}
+	k.Faults.Outage = []float64{0, 0, 0, 0.01}[k.rng.IntN(4)]
 	k.Faults.Jump = []float64{0, 0, 0.0002, 0.002}[k.rng.IntN(4)]
 	k.Faults.Between = []float64{0, 0.02, 0.1}[k.rng.IntN(3)]
 	return k
@@ -246,6 +251,14 @@ func (k *Kernel) advance(at time.Duration) {
 // nothing.
 func (k *Kernel) wait(d time.Duration, ready func() bool) {
 	k.quiet = false
+	if k.threads > 1 {
+		w := &waiter{ready: ready, deadline: -1}
+		if d >= 0 {
+			w.deadline = k.now + d
+		}
+		k.await(w, true)
+		return
+	}
 	deadline := k.now + d
 	for !ready() {
 		if d == 0 || k.chance(k.Faults.Spurious) {

@@ -18,6 +18,20 @@ type listener struct {
 	closed  bool
 }
 
+// Backlog returns the peers that wait to be accepted by a listening socket.
+func (k *Kernel) Backlog(listening int) (peers []*Peer) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ln, ok := find[*listener](k, "Backlog", listening); ok {
+		for _, s := range ln.waiting {
+			if s.other.owner != nil {
+				peers = append(peers, s.other.owner)
+			}
+		}
+	}
+	return peers
+}
+
 func (ln *listener) poll() uint32 {
 	if len(ln.waiting) > 0 {
 		return pollIn

@@ -10,11 +10,12 @@ import (
 type Peer struct {
 	Plan
 	ID      Stream
-	Out     Stream // what it writes
-	In      Stream // what it is to read
-	Echo    bool   // it writes what it has read, and nothing else
-	Dialled bool   // the program has called it
-	At      string // at this address
+	Out     Stream   // what it writes
+	In      Stream   // what it is to read
+	Echo    bool     // it writes what it has read, and nothing else
+	Dialled bool     // the program has called it
+	At      string   // at this address
+	Speaks  *Session // TLS, or nil
 
 	k       *Kernel
 	sock    *sock
@@ -27,7 +28,10 @@ type Peer struct {
 	writing bool
 	reading bool
 	ending  bool
-	ended   bool // its output
+	parting bool // as soon as all is sent
+	garbled bool
+	ended   bool   // its output
+	wire    []byte // encrypted, and not sent
 	closed  bool
 	since   time.Duration
 	last    time.Duration
@@ -41,6 +45,8 @@ const (
 	Open  PeerEnd = iota
 	Ended         // in order
 	Reset
+	Cut     // over TLS without a close_notify
+	Alerted // TLS has failed
 )
 
 // Sent returns how many bytes the peer has written, Got how many it has read.
@@ -52,6 +58,12 @@ func (p *Peer) Heard() PeerEnd { return p.heard }
 
 // Wrong says which byte was not the one that belonged there, or is empty.
 func (p *Peer) Wrong() string { return p.wrong }
+
+// Said tells whether the peer has said, over TLS, that nothing more comes.
+func (p *Peer) Said() bool { return p.Speaks == nil || p.Speaks.said }
+
+// Up tells whether it can write and read what it is to say and hear: over TLS, the handshake is done.
+func (p *Peer) Up() bool { return p.Speaks == nil || p.Speaks.up }
 
 // HasEnded tells whether the peer has ended its output, or all.
 func (p *Peer) HasEnded() bool { return p.ended || p.closed }
@@ -129,14 +141,23 @@ func (p *Peer) begin() {
 	if p.EndsAt > 0 && p.End != Stays {
 		p.k.after(p.EndsAt, p.end)
 	}
+	if p.Speaks != nil {
+		p.Speaks.begin()
+		p.wire = append(p.wire, p.Speaks.output()...)
+	}
 	p.wake()
 }
 
 // wake is called when something has happened to its end.
 func (p *Peer) wake() {
-	if p.closed || p.sock.state == stateConnecting {
-		return
+	if !p.closed && p.sock.state != stateConnecting {
+		p.goOn()
+		p.mayEnd()
 	}
+}
+
+// goOn has it read and write what it can.
+func (p *Peer) goOn() {
 	if !p.reading && p.wantsToRead() {
 		p.reading = true
 		p.k.after(0, p.read)
@@ -145,12 +166,11 @@ func (p *Peer) wake() {
 		p.writing = true
 		p.k.after(0, p.write)
 	}
-	p.mayEnd()
 }
 
 func (p *Peer) wantsToRead() bool {
 	s := p.sock
-	if p.StopAt >= 0 && p.got >= p.StopAt && (p.ResumeAt == 0 || p.k.now < p.since+p.ResumeAt) {
+	if p.Up() && p.StopAt >= 0 && p.got >= p.StopAt && (p.ResumeAt == 0 || p.k.now < p.since+p.ResumeAt) {
 		return false
 	}
 	return p.heard == Open && (len(s.in) > 0 || s.noMore || s.err != 0)
@@ -165,7 +185,7 @@ func (p *Peer) read() {
 	if p.Read > 0 {
 		most = min(most, p.Read)
 	}
-	if p.StopAt >= 0 && p.got < p.StopAt {
+	if p.Up() && p.StopAt >= 0 && p.got < p.StopAt {
 		most = min(most, int(p.StopAt-p.got))
 	}
 	buf := make([]byte, most)
@@ -177,15 +197,27 @@ func (p *Peer) read() {
 		p.k.trace("peer %d hears %v", p.ID, errno)
 	case n == 0:
 		p.heard = Ended
-		p.k.trace("peer %d hears the end", p.ID)
-	default:
-		if i := p.In.Check(buf[:n], p.got); i >= 0 && p.wrong == "" && p.In != Anything {
-			p.wrong = fmt.Sprintf("byte %d of those that it reads is %d and not %d", p.got+int64(i), buf[i], p.In.At(p.got+int64(i)))
+		if p.Speaks != nil && !p.Speaks.notified {
+			p.heard = Cut
+			if p.Speaks.over {
+				p.heard = Alerted
+			}
 		}
-		p.got += int64(n)
+		p.k.trace("peer %d hears the end: %d", p.ID, p.heard)
+	default:
 		p.took = p.k.now
-		if p.Echo {
-			p.echo = append(p.echo, buf[:n]...)
+		if p.Speaks == nil {
+			p.take(buf[:n])
+			break
+		}
+		p.take(p.Speaks.take(buf[:n]))
+		p.wire = append(p.wire, p.Speaks.output()...)
+		if p.Speaks.notified { // a program is told of the end then, whatever comes of the connection
+			p.heard = Ended
+			p.k.trace("peer %d hears the end", p.ID)
+		}
+		if err := p.Speaks.failure(); err != nil && !p.garbled && p.wrong == "" {
+			p.wrong = fmt.Sprintf("TLS fails after %d bytes: %v", p.got, err)
 		}
 	}
 	if p.wantsToRead() {
@@ -193,6 +225,17 @@ func (p *Peer) read() {
 		p.k.after(p.ReadEvery, p.read)
 	}
 	p.wake()
+}
+
+// take takes bytes that the program has written.
+func (p *Peer) take(b []byte) {
+	if i := p.In.Check(b, p.got); i >= 0 && p.wrong == "" && p.In != Anything {
+		p.wrong = fmt.Sprintf("byte %d of those that it reads is %d and not %d", p.got+int64(i), b[i], p.In.At(p.got+int64(i)))
+	}
+	p.got += int64(len(b))
+	if p.Echo {
+		p.echo = append(p.echo, b...)
+	}
 }
 
 // all is how much the peer writes.
@@ -206,13 +249,20 @@ func (p *Peer) all() int64 {
 	return int64(p.Send)
 }
 
+// says tells whether TLS still takes something to send.
+func (p *Peer) says() bool { return p.Speaks == nil || !p.Speaks.said && !p.Speaks.over }
+
 func (p *Peer) wantsToWrite() bool {
-	return !p.ended && p.sock.state == stateConnected && !p.sock.shut && p.sent < p.all() && p.sock.free() > 0
+	return !p.ended && p.sock.state == stateConnected && !p.sock.shut && (len(p.wire) > 0 || p.Up() && p.says() && p.sent < p.all()) && p.sock.free() > 0
 }
 
 func (p *Peer) write() {
 	p.writing = false
 	if p.closed || !p.wantsToWrite() {
+		return
+	}
+	if p.Speaks != nil {
+		p.writeWire()
 		return
 	}
 	n := int(min(p.all()-p.sent, int64(p.Chunk), int64(p.sock.free())))
@@ -230,6 +280,11 @@ func (p *Peer) write() {
 			p.echo = p.echo[n:]
 		}
 	}
+	p.writeOn()
+}
+
+// writeOn goes on to write, or to end.
+func (p *Peer) writeOn() {
 	if p.wantsToWrite() {
 		p.writing = true
 		p.k.after(p.Every, p.write)
@@ -237,17 +292,60 @@ func (p *Peer) write() {
 	p.mayEnd()
 }
 
+// writeWire is write over TLS: records are cut anywhere.
+func (p *Peer) writeWire() {
+	if len(p.wire) == 0 {
+		buf := make([]byte, min(p.all()-p.sent, int64(p.Chunk)))
+		if p.Echo {
+			copy(buf, p.echo)
+			p.echo = p.echo[len(buf):]
+		} else {
+			p.Out.Fill(buf, p.sent)
+		}
+		p.sent += int64(len(buf))
+		p.Speaks.say(buf)
+		p.wire = p.Speaks.output()
+		if p.Garbles > 0 && p.sent >= p.Garbles && !p.garbled && len(p.wire) > 5 {
+			p.garbled = true
+			p.wire[5+p.k.rng.IntN(len(p.wire)-5)] ^= 1 << p.k.rng.IntN(8)
+		}
+	}
+	n := min(len(p.wire), p.sock.free())
+	if p.k.rng.IntN(2) == 0 {
+		n = 1 + p.k.rng.IntN(n)
+	}
+	if n, errno := p.sock.send(p.wire[:n]); errno == 0 {
+		p.wire = p.wire[n:]
+		p.last = p.k.now
+	}
+	p.writeOn()
+}
+
 // mayEnd ends the peer's part when it has written all.
 func (p *Peer) mayEnd() {
-	if p.heard == Reset {
+	if p.Speaks != nil && p.Speaks.over && !p.Speaks.notified && len(p.wire) == 0 && p.heard == Open {
+		p.heard = Alerted
+	}
+	if p.heard != Open && p.heard != Ended {
 		p.close()
 		return
 	}
 	if p.heard == Ended && (p.ended || p.End == Stays && p.sent >= p.all() && len(p.echo) == 0) {
-		p.close()
+		if p.Speaks != nil && !p.ended && !p.Cuts && p.says() {
+			p.Speaks.sayEnd()
+			p.wire = append(p.wire, p.Speaks.output()...)
+		}
+		if len(p.wire) == 0 || p.ended || p.sock.state != stateConnected {
+			p.close()
+		} else {
+			p.goOn()
+		}
 		return
 	}
-	if p.ending || p.End == Stays || p.sent < p.all() {
+	if p.ending && p.parting && len(p.wire) == 0 && !p.ended {
+		p.part()
+	}
+	if p.ending || p.End == Stays || p.sent < p.all() || len(p.wire) > 0 {
 		return
 	}
 	if p.Echo && p.heard == Open {
@@ -261,6 +359,18 @@ func (p *Peer) end() {
 	if p.closed || p.ended {
 		return
 	}
+	if p.Speaks != nil && !p.Cuts && p.says() && p.End != Resets && p.Up() {
+		p.Speaks.sayEnd()
+		p.wire = append(p.wire, p.Speaks.output()...)
+		p.ending, p.parting = true, true
+		p.wake()
+		return
+	}
+	p.part()
+}
+
+// part ends its output, or all.
+func (p *Peer) part() {
 	switch p.End {
 	case Closes:
 		p.close()
@@ -286,4 +396,11 @@ func (p *Peer) close() {
 	}
 	p.closed = true
 	p.sock.release()
+}
+
+// Stop ends what the peer has running, when its run is over.
+func (p *Peer) Stop() {
+	if p.Speaks != nil {
+		p.Speaks.Stop()
+	}
 }

@@ -27,6 +27,8 @@ type Plan struct {
 	End         Ending
 	After       time.Duration // from its last byte to its end
 	EndsInMidst bool          // it ends after half of what it would send
+	Cuts        bool          // over TLS, it ends without a close_notify, maybe in the midst of a record
+	Garbles     int64         // over TLS, bytes after which a record is not what it was. Zero: never
 	EndsAt      time.Duration // since its beginning it ends, whatever it has sent. Zero: not so
 }
 

@@ -111,7 +111,11 @@ func (r *ring) enter(n int, d time.Duration) error {
 		return callError("io_uring_enter", syscall.EEXIST)
 	}
 	take := r.queued
-	if take > 0 && r.k.chance(r.k.Faults.Refused) {
+	if take > 0 && r.k.chance(r.k.Faults.Outage) {
+		r.k.outage = r.k.now + time.Duration(r.k.rng.Int64N(int64(5*time.Second)))
+	}
+	if take > 0 && (r.k.now < r.k.outage || r.k.chance(r.k.Faults.Refused)) {
+		r.k.disturbed++
 		switch r.k.rng.IntN(3) {
 		case 0:
 			return callError("io_uring_enter", syscall.EAGAIN)

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/frame"
+	"github.com/switchboard-go/switchboard/room"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+// policies are what --slow knows.
+var policies = []room.Policy{room.DropOldest, room.DropNewest, room.Disconnect}
+
+func policyNamed(name string) (room.Policy, error) {
+	var names []string
+	for _, p := range policies {
+		if p.String() == name {
+			return p, nil
+		}
+		names = append(names, p.String())
+	}
+	return 0, fmt.Errorf("unknown --slow %q: there are %s", name, strings.Join(names, ", "))
+}
+
+// A relayServing is what the flags of serve relay ask for besides those of serve.
+type relayServing struct {
+	*serving
+	lines   bool
+	longest size
+	slow    string
+	queue   size
+}
+
+func relayCommand(s *serving) *cobra.Command {
+	r := &relayServing{serving: s, longest: 64 << 10, queue: 64 << 10}
+	cmd := &cobra.Command{
+		Use:   "relay",
+		Short: "Pass what each client says to all the others",
+		Long: `Pass what each client says to all the others: messages over WebSocket, else bytes, or whole lines with --lines.
+
+All clients get everything in the same order. For a client that reads too slowly --member-queue bytes wait; then --slow says what
+happens. Bytes are dropped in the pieces in which they were read; with --lines a client is told how many lines it has missed.
+--verbose tells of every client what was dropped.`,
+		Example: "  switchboard serve relay --listen ws://127.0.0.1:8080\n" +
+			"  switchboard serve relay --lines --slow disconnect",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&r.lines, "lines", false, "pass on whole lines")
+	flags.Var(&r.longest, "max-line", "bytes that a line may have, without its end")
+	flags.StringVar(&r.slow, "slow", room.DropOldest.String(), "what a client that reads too slowly gets: drop-oldest, drop-newest, disconnect")
+	flags.Var(&r.queue, "member-queue", "bytes that may wait for a client; each message counts 64 more")
+	cmd.RegisterFlagCompletionFunc("slow", cobra.FixedCompletions([]string{"drop-oldest", "drop-newest", "disconnect"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (r *relayServing) run(cmd *cobra.Command) error {
+	if err := r.checkLoop(cmd); err != nil {
+		return err
+	}
+	policy, err := policyNamed(r.slow)
+	switch {
+	case err != nil:
+		return err
+	case r.lines && r.ws.scheme != "":
+		return errors.New("--lines is for clients that do not speak WebSocket")
+	case changed(cmd.Flags(), "max-line") && !r.lines:
+		return errors.New("--max-line needs --lines")
+	case r.queue < 1<<10 || r.queue > r.loop.mostQueued():
+		most := r.loop.mostQueued()
+		return fmt.Errorf("--member-queue %s: 1k to --queue-limit, %s", &r.queue, &most)
+	case r.lines && (r.longest < 1 || r.longest > r.queue || r.longest+2 > r.loop.inputLimit):
+		return fmt.Errorf("--max-line %s: at most --member-queue, %s, and less than --input-limit", &r.longest, &r.queue)
+	}
+	if r.ws.scheme != "" && !changed(cmd.Flags(), "ws-message") {
+		r.ws.message = r.queue
+	}
+	if r.ws.scheme != "" && r.ws.message > r.queue {
+		return fmt.Errorf("--ws-message %s: at most --member-queue, %s", &r.ws.message, &r.queue)
+	}
+	h := newRelay(policy, int(r.queue))
+	h.hub.Logger = r.logger()
+	if r.lines {
+		h.form.Encode = func(b []byte, m *room.Message) []byte { return append(append(b, m.Data...), '\n') }
+		h.form.Dropped = func(b []byte, n uint64) []byte { return fmt.Appendf(b, "* %d lines missed\n", n) }
+		split := frame.Lines(int(r.longest)).Unterminated().Split
+		h.frames = switchboard.Frames(split, func(c *switchboard.Conn, line []byte) error {
+			h.publish(c, room.Message{Data: bytes.Clone(line)})
+			return nil
+		})
+	}
+	return r.serveOnLoops(h.hub.Logger, guest{
+		name: "relay",
+		prepare: func(server *switchboard.Server) {
+			server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) {
+				if r.lines {
+					return lineRelay{h, h.frames}, nil
+				}
+				return byteRelay{h}, nil
+			}
+		},
+		messages: messageRelay{h},
+		about:    h.about,
+	})
+}
+
+// A relay is one room in which everybody is.
+type relay struct {
+	hub    room.Hub
+	form   *room.Form
+	frames *switchboard.FrameHandler
+	queue  int
+}
+
+func newRelay(policy room.Policy, queue int) *relay {
+	return &relay{
+		hub:   room.Hub{Options: room.Options{Policy: policy, Queue: queue}},
+		form:  &room.Form{Encode: func(b []byte, m *room.Message) []byte { return append(b, m.Data...) }},
+		queue: queue,
+	}
+}
+
+func (r *relay) join(c *switchboard.Conn, link room.Link) error {
+	s, err := r.hub.Member(link, r.form, "").Join("relay", nil)
+	if err == nil {
+		c.SetValue(s)
+	}
+	return err
+}
+
+func (r *relay) publish(c *switchboard.Conn, m room.Message) error {
+	_, err := c.Value().(*room.Subscription).PublishToOthers(m)
+	if err != nil {
+		r.hub.Logger.Warn("a message is not passed on", "peer", c.RemoteAddr().String(), "bytes", len(m.Data), "error", err)
+	}
+	return err
+}
+
+func (r *relay) leave(c *switchboard.Conn) {
+	if s, ok := c.Value().(*room.Subscription); ok {
+		s.Leave()
+	}
+}
+
+// about is what --verbose tells of a client when it is gone.
+func (r *relay) about(c *switchboard.Conn) ([]any, bool) {
+	s, ok := c.Value().(*room.Subscription)
+	if !ok {
+		return nil, true
+	}
+	n := s.Counts()
+	return []any{"delivered", n.Delivered, "dropped", n.Dropped, "lost", n.Lost}, true
+}
+
+// A byteRelay is the handler of connections of bytes.
+type byteRelay struct{ *relay }
+
+func (r byteRelay) Opened(c *switchboard.Conn) error { return r.join(c, room.Stream(c)) }
+
+func (r byteRelay) Data(c *switchboard.Conn, p []byte) (n int, err error) {
+	for n < len(p) {
+		part := p[n:min(len(p), n+r.queue)]
+		_, err := c.Value().(*room.Subscription).PublishToOthers(room.Message{Data: bytes.Clone(part)})
+		if errors.Is(err, room.ErrBacklog) {
+			break // it is offered again when the loops have caught up
+		}
+		if err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	return n, nil
+}
+
+func (r byteRelay) InputEnded(*switchboard.Conn, []byte) error { return nil } // it still listens
+
+func (r byteRelay) Leaving(c *switchboard.Conn) { c.Close() }
+
+func (r byteRelay) Closed(c *switchboard.Conn, _ error) { r.leave(c) }
+
+// A lineRelay is the handler of connections of lines.
+type lineRelay struct {
+	*relay
+	*switchboard.FrameHandler
+}
+
+func (r lineRelay) Opened(c *switchboard.Conn) error { return r.join(c, room.Stream(c)) }
+
+func (r lineRelay) InputEnded(c *switchboard.Conn, rest []byte) error {
+	return r.FrameHandler.InputEnded(c, rest)
+}
+
+func (r lineRelay) Closed(c *switchboard.Conn, err error) {
+	r.leave(c)
+	r.FrameHandler.Closed(c, err)
+}
+
+// A messageRelay is the handler of WebSockets.
+type messageRelay struct{ *relay }
+
+func (r messageRelay) Opened(c *websocket.Conn) error { return r.join(c.Conn(), room.WebSocket(c)) }
+
+func (r messageRelay) Message(c *websocket.Conn, kind websocket.Kind, p []byte) error {
+	r.publish(c.Conn(), room.Message{Data: bytes.Clone(p), Kind: kind})
+	return nil
+}
+
+func (r messageRelay) Closed(c *websocket.Conn, _ error) { r.leave(c.Conn()) }

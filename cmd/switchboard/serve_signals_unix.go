@@ -1,0 +1,32 @@
+//go:build unix
+
+package main
+
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// heedSignals tells the figures at SIGUSR1, and reads at SIGHUP again what can be. Neither ends the process.
+func (f *figures) heedSignals(log *slog.Logger) {
+	if f.status != nil {
+		f.status.begin()
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
+	go func() {
+		for s := range signals {
+			switch {
+			case s == syscall.SIGUSR1:
+				f.tell(log, "statistics")
+			case f.reload != nil:
+				log.Info("reading certificates again", "signal", s.String())
+				f.reload()
+			default:
+				log.Info("nothing to read again", "signal", s.String())
+			}
+		}
+	}()
+}

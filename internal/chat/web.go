@@ -1,0 +1,211 @@
+package chat
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/room"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+//go:embed page.html
+var page []byte
+
+// policy lets the page do what it does, and nothing else: its one script and its one style, and a connection to where it came
+// from.
+var policy = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	hashOf("<script>", "</script>"), hashOf("<style>", "</style>"))
+
+func hashOf(begin, end string) string {
+	_, rest, _ := strings.Cut(string(page), begin)
+	text, _, _ := strings.Cut(rest, end)
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Handler returns what answers browsers: the page at /, and its WebSocket at /chat. loops is the server for WebSockets whose
+// HTTP server has no loops.
+func (chat *Chat) Handler(loops *switchboard.Server) http.Handler {
+	upgrader := &websocket.Upgrader{
+		Handler: webClients{chat},
+		Origins: chat.config.Origins,
+		Server:  loops,
+		Options: websocket.Options{MaxMessage: 16 << 10, MaxControl: 20, PingInterval: 25 * time.Second, Deflate: &websocket.Deflate{}},
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /chat", upgrader)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-cache")
+		h.Set("Content-Length", strconv.Itoa(len(page)))
+		w.Write(page)
+	})
+	return mux
+}
+
+// A request is what a page asks for.
+type request struct {
+	Type  string `json:"type"` // hello, say, join, leave, nick, rooms
+	Name  string `json:"name"`
+	Token string `json:"token"` // a secret of the page's: who has it may take the name over
+	Room  string `json:"room"`
+	Text  string `json:"text"`
+	ID    string `json:"id"` // by which the page knows its own message again
+
+	Rooms []struct { // in which it was
+		Room  string `json:"room"`
+		Epoch string `json:"epoch"`
+		Seq   uint64 `json:"seq"`
+	} `json:"rooms"`
+}
+
+// An event is what a page is told.
+type event struct {
+	Type    string   `json:"type"` // welcome, joined, left, message, presence, gap, dropped, rooms, error
+	Room    string   `json:"room,omitempty"`
+	Name    string   `json:"name,omitempty"`
+	Epoch   string   `json:"epoch,omitempty"`
+	Seq     uint64   `json:"seq,omitempty"`
+	Gap     bool     `json:"gap,omitempty"`
+	From    string   `json:"from,omitempty"`
+	Text    string   `json:"text,omitempty"`
+	ID      string   `json:"id,omitempty"`
+	Time    int64    `json:"time,omitempty"` // milliseconds since 1970
+	Names   []string `json:"names,omitempty"`
+	Came    []string `json:"came,omitempty"`
+	Left    []string `json:"left,omitempty"`
+	Members int      `json:"members,omitempty"`
+	More    bool     `json:"more,omitempty"`
+	N       uint64   `json:"n,omitempty"`
+
+	Rooms []roomInfo `json:"rooms,omitempty"`
+}
+
+type roomInfo struct {
+	Room    string `json:"room"`
+	Members int    `json:"members"`
+}
+
+func (e event) encode() []byte {
+	b, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // there is nothing in it that JSON does not know
+	}
+	return b
+}
+
+var webForm = &room.Form{
+	Encode: func(b []byte, m *room.Message) []byte {
+		e := event{Type: "message", Room: m.Room, Seq: m.Seq, From: m.From, Text: string(m.Data), ID: m.Key, Time: m.Time.UnixMilli()}
+		switch p := m.Presence; {
+		case p != nil:
+			e = event{Type: "presence", Room: m.Room, Came: p.Came, Left: p.Left, Members: p.Members, More: p.More}
+		case m.Gap:
+			e = event{Type: "gap", Room: m.Room}
+		}
+		return append(b, e.encode()...)
+	},
+	Dropped: func(b []byte, n uint64) []byte { return append(b, event{Type: "dropped", N: n}.encode()...) },
+}
+
+// webClients is the handler of the pages' WebSockets.
+type webClients struct{ chat *Chat }
+
+func (w webClients) Opened(c *websocket.Conn) error {
+	me := &client{chat: w.chat, conn: c.Conn(), link: room.WebSocket(c), form: w.chat.web,
+		end: func(reason string) { c.Close(websocket.CodePolicy, reason) }}
+	c.Conn().SetValue(me)
+	c.Conn().After(namePause, func() {
+		if me.member == nil {
+			me.end("no hello came")
+		}
+	})
+	return nil
+}
+
+func (w webClients) Closed(c *websocket.Conn, _ error) {
+	if me, ok := c.Conn().Value().(*client); ok {
+		me.gone()
+	}
+}
+
+func (w webClients) Message(c *websocket.Conn, kind websocket.Kind, p []byte) error {
+	me := c.Conn().Value().(*client)
+	var ask request
+	if kind != websocket.Text || json.Unmarshal(p, &ask) != nil {
+		return &websocket.CloseError{Code: websocket.CodePolicy, Reason: "this is not of the chat's protocol"}
+	}
+	if len(ask.ID) > 64 || len(ask.Token) > 64 || len(ask.Rooms) > 16 {
+		return &websocket.CloseError{Code: websocket.CodePolicy, Reason: "a field is too long"}
+	}
+	tell := func(e event) error { return c.Write(websocket.Text, e.encode()) }
+	complain := func(err error) error {
+		return tell(event{Type: "error", Text: err.Error(), ID: ask.ID, Room: ask.Room})
+	}
+	switch {
+	case me.member == nil && ask.Type != "hello":
+		return &websocket.CloseError{Code: websocket.CodePolicy, Reason: "hello comes first"}
+	case ask.Type == "say":
+		if err := me.say(ask.Room, ask.Text, ask.ID, true); err != nil {
+			return complain(err)
+		}
+		return nil
+	case !me.mayCommand():
+		return complain(fmt.Errorf("not so fast: wait a moment"))
+	}
+	switch ask.Type {
+	case "hello", "nick":
+		if err := me.claim(ask.Name, ask.Token); err != nil {
+			return tell(event{Type: "error", Name: ask.Name, Text: err.Error()})
+		}
+		if err := tell(event{Type: "welcome", Name: me.member.Name()}); err != nil || ask.Type == "nick" {
+			return err
+		}
+		for _, was := range ask.Rooms {
+			if err := me.tellJoined(was.Room, room.Position{Epoch: was.Epoch, Seq: was.Seq}, tell); err != nil {
+				return err
+			}
+		}
+	case "join":
+		return me.tellJoined(ask.Room, room.Position{}, tell)
+	case "leave":
+		if s := me.member.In(ask.Room); s != nil {
+			s.Leave()
+		}
+		return tell(event{Type: "left", Room: ask.Room})
+	case "rooms":
+		e := event{Type: "rooms"}
+		for _, r := range me.chat.hub.Rooms() {
+			if e.Rooms = append(e.Rooms, roomInfo{r.Name, r.Members}); len(e.Rooms) == 100 {
+				break
+			}
+		}
+		return tell(e)
+	default:
+		return complain(fmt.Errorf("there is no %q", ask.Type))
+	}
+	return nil
+}
+
+// tellJoined joins a room and tells the page of it, before what it has missed comes.
+func (c *client) tellJoined(name string, after room.Position, tell func(event) error) error {
+	s, err := c.join(name, after)
+	if err != nil {
+		return tell(event{Type: "error", Room: name, Text: err.Error()})
+	}
+	names, n := s.Room().Members()
+	at := s.Start()
+	return tell(event{Type: "joined", Room: name, Epoch: at.Epoch, Seq: at.Seq - uint64(s.Replayed()), Gap: s.Gap(), Names: names, Members: n, N: uint64(s.Replayed())})
+}

@@ -1,0 +1,298 @@
+package switchboard
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/engine"
+	"github.com/switchboard-go/switchboard/internal/rawio"
+)
+
+// Adopt serves a connection that another library has opened, on the loop with the fewest connections. nc must have a
+// descriptor, as a *net.TCPConn and a *net.UnixConn have. After success Adopt has closed nc and owns the connection. ahead
+// are bytes that were read from nc and not handled; they are offered to h first. Adopt copies them.
+//
+// With a config the connection speaks TLS as a client, as that of DialTLS does. Then ahead must be empty, and config must
+// have a ServerName or InsecureSkipVerify.
+//
+// The connection counts as dialled, and h gets the calls of a dialled connection. Any goroutine may call it.
+func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler) (*Conn, error) {
+	if h == nil {
+		return nil, errors.New("switchboard: adopt: no handler")
+	}
+	if _, err := s.run(); err != nil {
+		return nil, err
+	}
+	if err := s.limits.check(h); err != nil {
+		return nil, err
+	}
+	if config != nil {
+		switch {
+		case len(ahead) > 0:
+			return nil, errors.New("switchboard: adopt: a server does not speak before its client in TLS")
+		case config.ServerName == "" && !config.InsecureSkipVerify:
+			return nil, errors.New("switchboard: adopt: Config.ServerName must say whom to expect")
+		case config.Renegotiation != tls.RenegotiateNever:
+			return nil, errors.New("switchboard: adopt: Config.Renegotiation must be RenegotiateNever")
+		}
+	}
+	remote := nc.RemoteAddr()
+	fd, err := copyOfConn(nc)
+	if err != nil {
+		return nil, err
+	}
+	l := s.quietest(nil)
+	if remote.Network() == "tcp" {
+		l.setOptions(fd)
+	}
+	c := newConn(l, fd, rawio.Peer{})
+	c.handler = h
+	c.flags |= dialled
+	c.out |= blocked
+	d := &dialing{ctx: context.Background(), address: remote.String(), known: true, adopted: true}
+	d.ahead = append(d.ahead, ahead...)
+	more := &extra{dial: d, untaken: -1}
+	more.setRemote(remote)
+	c.more.Store(more)
+	if config != nil {
+		c.secure(config, true)
+	}
+	if !l.adopt(c) {
+		l.kernel.Close(fd)
+		s.departed()
+		return nil, ErrServerClosed
+	}
+	nc.Close()
+	return c, nil
+}
+
+// copyOfConn returns a descriptor of its own for nc's socket.
+func copyOfConn(nc net.Conn) (fd int, err error) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("switchboard: adopt: a %T has no descriptor to wait on", nc)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var inner error
+	if err := raw.Control(func(of uintptr) { fd, inner = rawio.Dup(int(of)) }); err != nil {
+		return -1, err
+	}
+	if inner != nil {
+		return -1, fmt.Errorf("switchboard: adopt %v: %w", nc.RemoteAddr(), inner)
+	}
+	return fd, nil
+}
+
+func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
+	c := &Conn{loop: l, line: engine.Line{FD: int32(fd)}, peer: peer, born: l.clock()}
+	c.active.Store(c.born)
+	l.active.Add(1)
+	l.server.active.Add(1)
+	return c
+}
+
+// open begins an accepted connection on its loop.
+func (c *Conn) open() {
+	l := c.loop
+	l.enter(c)
+	if l.server.stopping.Load() && !c.isLastGuest() {
+		c.finish(ErrServerClosed)
+		return
+	}
+	c.state = stateHandshaking
+	if c.flags&secured != 0 {
+		c.schedule()
+	} else {
+		c.welcome()
+	}
+	c.flush()
+}
+
+// welcome asks Accept for c's handler, and tells that it is there.
+func (c *Conn) welcome() {
+	l := c.loop
+	var h Handler
+	var err error
+	c.flags |= turnedAway // if Accept does not return
+	exited := true
+	defer func() {
+		if exited { // runtime.Goexit: nothing behind the call below runs
+			c.refused(c.endedFor())
+		}
+	}()
+	ok := true
+	if accept := l.server.Accept; accept != nil {
+		ok = l.call(c, func() { h, err = accept(c) })
+	}
+	exited = false
+	if !ok {
+		err = c.endedFor() // it panicked
+	} else if err == nil {
+		h, err = l.server.suits(c, h)
+	}
+	if err != nil {
+		c.turnAway(err)
+		return
+	}
+	c.flags &^= turnedAway
+	if p, ok := c.handler.(*pipe); !ok {
+		c.handler = h
+	} else if h != Handler(p) { // Accept has joined it with another connection
+		p.before = h
+	}
+	c.opened()
+}
+
+// suits returns the handler that serves c after Accept returned h.
+func (s *Server) suits(c *Conn, h Handler) (Handler, error) {
+	if h == nil {
+		h = s.Handler
+	}
+	if h == nil && c.isJoining() {
+		h = DataFunc(func(_ *Conn, p []byte) (int, error) { return len(p), nil })
+	}
+	if h == nil {
+		return nil, errors.New("switchboard: Server.Accept returned no handler, and Server.Handler is nil")
+	}
+	err := c.loop.limits.check(h)
+	if err != nil && s.misfit.CompareAndSwap(false, true) {
+		s.logger().Error("a handler from Accept cannot serve", "handler", fmt.Sprintf("%T", h), "error", err)
+	}
+	return h, err
+}
+
+// opened has c served by its handler from here on.
+func (c *Conn) opened() {
+	l := c.loop
+	c.state = stateOpen
+	c.touch()
+	if t := l.server.trace; t != nil && t.Opened != nil {
+		l.call(c, func() { t.Opened(c) })
+	}
+	c.schedule()
+	if h, ok := c.handler.(Opener); ok && !c.marked(stopMark) {
+		var err error
+		l.call(c, func() { err = h.Opened(c) })
+		if err != nil {
+			c.end(orderly(err))
+		}
+	}
+}
+
+// refused counts and tells that c has been refused.
+func (c *Conn) refused(err error) {
+	l := c.loop
+	l.count.Refused++
+	if t := l.server.trace; t != nil && t.Refused != nil {
+		l.call(c, func() { t.Refused(c, err) })
+	}
+}
+
+// turnAway ends c, which Accept has refused for err. What Accept wrote to it is sent first: a refusal ends in order, though the
+// peer may have sent something already, unless Accept panicked.
+func (c *Conn) turnAway(err error) {
+	c.refused(err)
+	c.mu.Lock()
+	c.endAs(order, err)
+	silent := c.sent == 0 && c.pending() == 0 && c.out&(inBatch|sealed) == 0 && c.ending.how == order
+	c.mu.Unlock()
+	if silent {
+		c.finish(err)
+		return
+	}
+	c.state = stateOpen // it ends as any other
+	c.schedule()
+}
+
+// connected takes from the engine how connecting has ended.
+func (c *Conn) connected(errno syscall.Errno) {
+	more, k := c.extra(), c.loop.kernel
+	if errno == 0 && more.current.path == "" {
+		errno = c.checkPeer()
+	}
+	if errno != 0 {
+		t := more.current
+		c.mu.Lock()
+		c.loop.engine.Release(&c.line)
+		c.mu.Unlock()
+		if errno == errSelf {
+			c.after(time.Millisecond, func() { c.tryAgain(t) })
+			return
+		}
+		more.dial.tried(t, os.NewSyscallError("connect", rawio.Error(errno)))
+		c.tryNext()
+		return
+	}
+	ahead, adopted := more.dial.ahead, more.dial.adopted
+	more.since, more.current = c.loop.clock(), target{}
+	if peer, path := k.PeerName(int(c.line.FD)); adopted {
+		// its address is known
+	} else if more.dial.isPath() {
+		more.setRemote(&net.UnixAddr{Name: path, Net: "unix"})
+	} else {
+		more.setRemote(netAddr(peer, ""))
+	}
+	c.mu.Lock()
+	c.out &^= blocked
+	c.mu.Unlock()
+	if c.encryption() != nil {
+		c.state = stateHandshaking
+		c.schedule()
+		c.shake()
+	} else {
+		c.dialDone()
+		if len(ahead) > 0 && c.state == stateOpen {
+			c.loop.Received(&c.line, ahead)
+		}
+	}
+	c.flush()
+}
+
+// errSelf is why a connection is tried again: it was one of a socket with itself.
+const errSelf = syscall.EALREADY
+
+// checkPeer tells what is wrong with a connection that seems to be there. A port of this machine that nobody listens on can be
+// the very one that the system chose for this end; then the socket is connected to itself (RFC 9293, section 3.5, simultaneous
+// open). That is a refused connection, and tried again, as the next port is another one.
+func (c *Conn) checkPeer() syscall.Errno {
+	const tries = 3
+	k, fd := c.loop.kernel, int(c.line.FD)
+	local, _ := k.LocalName(fd)
+	peer, _ := k.PeerName(fd)
+	if ap, _ := peer.AddrPort(); local != peer || !ap.IsValid() {
+		return 0
+	}
+	k.Reset(fd) // it would keep its port for a while, from who listens there
+	d := c.extra().dial
+	if d.selves++; d.selves < tries {
+		return errSelf
+	}
+	d.selves = 0
+	return syscall.ECONNREFUSED
+}
+
+// dialDone opens a dialled connection.
+func (c *Conn) dialDone() {
+	if more := c.extra(); more.dial != nil {
+		more.dial.done()
+		more.dial = nil
+	}
+	c.loop.count.Dialled++
+	c.opened()
+}
+
+// giveUp ends a connection that did not come about.
+func (c *Conn) giveUp(err error) {
+	if c.state < stateOpen {
+		c.finish(c.extra().dial.failure(err))
+	}
+}

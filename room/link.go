@@ -1,0 +1,101 @@
+package room
+
+import (
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+// A Link is what a room needs of a member's connection. Stream and WebSocket return those of switchboard's own connections.
+// Its methods but Loop are called on the goroutine that Loop's Do runs functions on.
+type Link interface {
+	// Loop returns where the link lives. Links of the same, comparable Loop are served together.
+	Loop() Loop
+
+	// Send takes all of these payloads, at most 16, or none while something that was sent before waits for the peer. It does
+	// not keep the slice.
+	Send(payloads []*Payload) (taken bool, err error)
+
+	// WhenSent has f called, once, when Send takes something again. It is not called when the link ends before.
+	WhenSent(f func())
+
+	// Join returns payloads as one that is sent as they are, one after the other.
+	Join(payloads []*Payload) *Payload
+
+	// Expel ends the connection because its peer reads too slowly.
+	Expel(reason string)
+
+	// Pause stops reading the peer, until Resume.
+	Pause()
+	Resume()
+}
+
+// A Loop runs functions one after the other.
+type Loop interface {
+	Do(f func()) error
+}
+
+// A loop is one of a switchboard.Server's.
+type loop struct {
+	server *switchboard.Server
+	number int
+}
+
+func (l loop) Do(f func()) error { return l.server.Do(l.number, f) }
+
+// Stream returns the Link of a connection of bytes. A member of it that is expelled is reset.
+func Stream(c *switchboard.Conn) Link { return stream{c} }
+
+type stream struct{ c *switchboard.Conn }
+
+func (s stream) Loop() Loop { return loop{s.c.Server(), s.c.Loop()} }
+
+func (s stream) Send(payloads []*Payload) (bool, error) {
+	var room [16][]byte
+	bufs := room[:0]
+	for _, p := range payloads {
+		bufs = append(bufs, p.Bytes)
+	}
+	return s.c.WriteShared(bufs...)
+}
+
+func (s stream) Join(payloads []*Payload) *Payload {
+	all := new(Payload)
+	for _, p := range payloads {
+		all.Bytes = append(all.Bytes, p.Bytes...)
+	}
+	return all
+}
+
+func (s stream) WhenSent(f func()) { s.c.WhenSent(f) }
+func (s stream) Expel(string)      { s.c.Abort() }
+func (s stream) Pause()            { s.c.Pause() }
+func (s stream) Resume()           { s.c.Resume() }
+
+// WebSocket returns the Link of a WebSocket. A member of it that is expelled is told with CodePolicy.
+func WebSocket(c *websocket.Conn) Link { return webSocket{c} }
+
+type webSocket struct{ c *websocket.Conn }
+
+func (s webSocket) Loop() Loop { return loop{s.c.Conn().Server(), s.c.Conn().Loop()} }
+
+func (s webSocket) Send(payloads []*Payload) (bool, error) {
+	var room [16]*websocket.Prepared
+	list := room[:0]
+	for _, p := range payloads {
+		list = append(list, p.prepared())
+	}
+	return s.c.WriteShared(list...)
+}
+
+func (s webSocket) Join(payloads []*Payload) *Payload {
+	var list []*websocket.Prepared
+	for _, p := range payloads {
+		list = append(list, p.prepared())
+	}
+	return &Payload{frames: websocket.Join(list...)}
+}
+
+func (s webSocket) WhenSent(f func())   { s.c.Conn().WhenSent(f) }
+func (s webSocket) Expel(reason string) { s.c.Close(websocket.CodePolicy, reason) }
+func (s webSocket) Pause()              { s.c.Pause() }
+func (s webSocket) Resume()             { s.c.Resume() }

@@ -1,0 +1,162 @@
+package room
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+// A Message is what a room sends to its members. Who publishes one sets Data, and From, Key and Kind if they matter; the rest is
+// the room's. Nobody may change a message that is published.
+type Message struct {
+	Data []byte
+	From string         // who says it
+	Key  string         // what it is about, for KeepLatest
+	Kind websocket.Kind // as what WebSockets are sent it. Zero: Text
+
+	Room string
+	Seq  uint64    // its number in the room, from 1. 0: it is an event
+	Time time.Time // when it was published
+
+	// Of events, which are not numbered, not in the history and never dropped.
+	Presence *Presence // who has come and gone
+	Gap      bool      // messages from other machines may be missing before this
+	Remote   bool      // it came through the Bridge
+}
+
+// A message is a Message that a room has.
+type message struct {
+	Message
+	except *Subscription // not sent to this one
+	bit    uint          // its place in the chunk
+	size   int
+
+	mu    sync.Mutex
+	forms []*Payload // encoded
+}
+
+// overhead is what a message counts for in a queue beside its data, in bytes: about what it takes.
+const overhead = 64
+
+// A Form is how members of one kind are sent messages. It must not be changed, nor copied, once a member has it.
+type Form struct {
+	// Encode appends m as it is sent, and nothing if members of this form are not told of it. It is called once for each
+	// message, on the goroutine that publishes, and must not call the room. For WebSockets the result is a message, for
+	// streams bytes.
+	Encode func(b []byte, m *Message) []byte
+
+	// Dropped appends what a member is told that has missed n messages since it was last told. Nil: it is told nothing.
+	Dropped func(b []byte, n uint64) []byte
+}
+
+// A Payload is a message in one form. It never changes.
+type Payload struct {
+	Bytes []byte
+	Kind  websocket.Kind
+
+	form   *Form
+	once   sync.Once
+	frames *websocket.Prepared
+}
+
+// prepared returns p as WebSockets are sent it.
+func (p *Payload) prepared() *websocket.Prepared {
+	p.once.Do(func() {
+		if p.frames == nil {
+			p.frames, _ = websocket.Prepare(p.Kind, p.Bytes) // the kind is one of the two
+		}
+	})
+	return p.frames
+}
+
+// payload returns m in form f, nil if members of that form are not sent it.
+func (m *message) payload(f *Form) *Payload {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.forms {
+		if p.form == f {
+			return p.unlessEmpty()
+		}
+	}
+	p := &Payload{form: f, Kind: m.kind(), Bytes: f.Encode(nil, &m.Message)}
+	m.forms = append(m.forms, p)
+	return p.unlessEmpty()
+}
+
+func (p *Payload) unlessEmpty() *Payload {
+	if len(p.Bytes) == 0 {
+		return nil
+	}
+	return p
+}
+
+func (m *Message) kind() websocket.Kind {
+	if m.Kind == websocket.Binary {
+		return websocket.Binary
+	}
+	return websocket.Text
+}
+
+// isEvent tells whether m is not a message that somebody has published.
+func (m *Message) isEvent() bool { return m.Seq == 0 }
+
+// A chunk is 64 messages of a room, one after the other. Who has some of them in a queue holds the chunk.
+type chunk struct {
+	messages [64]*message
+	used     uint          // under Room.mu
+	replaced atomic.Uint64 // those of whose key there is a later one
+}
+
+// A span is some messages of a chunk, a bit for each.
+type span struct {
+	chunk *chunk
+	mask  uint64
+}
+
+// first returns the earliest message of s.
+func (s *span) first() *message { return s.chunk.messages[bits.TrailingZeros64(s.mask)] }
+
+// spans are messages in order.
+type spans []span
+
+// add puts m, which lies in c, at the end.
+func (all *spans) add(c *chunk, m *message) {
+	if n := len(*all); n > 0 && (*all)[n-1].chunk == c {
+		(*all)[n-1].mask |= 1 << m.bit
+		return
+	}
+	*all = append(*all, span{c, 1 << m.bit})
+}
+
+// each calls f for the messages in order, until it returns false.
+func (all spans) each(f func(c *chunk, m *message) bool) {
+	for _, s := range all {
+		for mask := s.mask; mask != 0; mask &= mask - 1 {
+			if !f(s.chunk, s.chunk.messages[bits.TrailingZeros64(mask)]) {
+				return
+			}
+		}
+	}
+}
+
+// cut takes the first message out.
+func (all *spans) cut() {
+	s := &(*all)[0]
+	if s.mask &= s.mask - 1; s.mask == 0 {
+		*s = span{}
+		if *all = (*all)[1:]; len(*all) == 0 {
+			*all = nil
+		}
+	}
+}
+
+// count returns how many messages there are.
+func (all spans) count() (n int) {
+	for _, s := range all {
+		n += bits.OnesCount64(s.mask)
+	}
+	return n
+}
