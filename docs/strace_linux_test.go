@@ -68,7 +68,7 @@ const (
 // time is up.
 func trace(t *testing.T, programs string, command, wanted []string) []string {
 	file := filepath.Join(t.TempDir(), "calls")
-	args := append([]string{"-f", "-qq", "-s", "80", "-e", "trace="+traced, "-o", file,
+	args := append([]string{"-f", "-qq", "-s", "80", "-e", "trace=" + traced, "-o", file,
 		filepath.Join(programs, command[0]), "-listen", "127.0.0.1:0"}, command[1:]...)
 	cmd := exec.Command("strace", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
