@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -18,13 +19,17 @@ func TestRelayPassesBytesToAllOthersInOneOrder(t *testing.T) {
 			speaker, silent := client(t, s), client(t, s)
 			other := startNetcat(t, s.addrs[0])
 			s.await("connected", 3)
+			hear(t, speaker, silent, "x\n") // who is heard is there
+			other.says("y")
+			hear(t, speaker, nil, "y\n")
+			hear(t, silent, nil, "y\n")
 			text := bytes.Repeat([]byte("a line of the relay's test\n"), 10_000)
 			go speaker.Write(text)
 			got := make([]byte, len(text))
 			if _, err := io.ReadFull(silent, got); err != nil || !bytes.Equal(got, text) {
 				t.Errorf("%v, or the bytes are others", err)
 			}
-			until(t, "nc has heard all", func() bool { return len(other.heard()) == len(text) })
+			until(t, "nc has heard all", func() bool { return strings.HasSuffix(other.heard(), string(text)) })
 			fmt.Fprintln(silent, "answer") // the speaker has heard nothing of its own before it
 			if _, err := io.ReadFull(speaker, got[:7]); err != nil || string(got[:7]) != "answer\n" {
 				t.Errorf("the speaker heard %q, %v", got[:7], err)
@@ -33,10 +38,23 @@ func TestRelayPassesBytesToAllOthersInOneOrder(t *testing.T) {
 	}
 }
 
+// hear has one say something, if it is not nil, and another hear it.
+func hear(t *testing.T, c, from net.Conn, text string) {
+	t.Helper()
+	if from != nil {
+		io.WriteString(from, text)
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != text {
+		t.Fatalf("heard %q, %v; want %q", got, err, text)
+	}
+}
+
 func TestRelayTellsOfLinesThatAreMissed(t *testing.T) {
 	s := serve(t, "relay", "--lines", "--member-queue=4k", "--max-line=1k")
 	speaker, slow := client(t, s), client(t, s)
 	s.await("connected", 2)
+	hear(t, speaker, slow, "x\n")
 	line := strings.Repeat("x", 999)
 	const lines = 20_000 // more than the kernel holds
 	for i := range lines {
@@ -77,6 +95,9 @@ func TestRelayHangsUpOnWhoReadsTooSlowly(t *testing.T) {
 	s := serve(t, "relay", "--slow=disconnect")
 	speaker, stuck, reader := client(t, s), client(t, s), client(t, s)
 	s.await("connected", 3)
+	hear(t, speaker, stuck, "x")
+	io.WriteString(reader, "y")
+	hear(t, speaker, nil, "y")
 	piece := make([]byte, 4<<10)
 	for len(s.entries("disconnected")) == 0 { // no faster than the reader reads
 		if _, err := speaker.Write(piece); err != nil {

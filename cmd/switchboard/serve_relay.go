@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -90,18 +91,14 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 	if r.lines {
 		h.form.Encode = func(b []byte, m *room.Message) []byte { return append(append(b, m.Data...), '\n') }
 		h.form.Dropped = func(b []byte, n uint64) []byte { return fmt.Appendf(b, "* %d lines missed\n", n) }
-		split := frame.Lines(int(r.longest)).Unterminated().Split
-		h.frames = switchboard.Frames(split, func(c *switchboard.Conn, line []byte) error {
-			h.publish(c, room.Message{Data: bytes.Clone(line)})
-			return nil
-		})
+		h.split = frame.Lines(int(r.longest)).Unterminated().Split
 	}
 	return r.serveOnLoops(h.hub.Logger, guest{
 		name: "relay",
 		prepare: func(server *switchboard.Server) {
 			server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) {
 				if r.lines {
-					return lineRelay{h, h.frames}, nil
+					return lineRelay{byteRelay{h}}, nil
 				}
 				return byteRelay{h}, nil
 			}
@@ -113,10 +110,10 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 
 // A relay is one room in which everybody is.
 type relay struct {
-	hub    room.Hub
-	form   *room.Form
-	frames *switchboard.FrameHandler
-	queue  int
+	hub   room.Hub
+	form  *room.Form
+	split bufio.SplitFunc // with --lines
+	queue int
 }
 
 func newRelay(policy room.Policy, queue int) *relay {
@@ -186,20 +183,26 @@ func (r byteRelay) Leaving(c *switchboard.Conn) { c.Close() }
 func (r byteRelay) Closed(c *switchboard.Conn, _ error) { r.leave(c) }
 
 // A lineRelay is the handler of connections of lines.
-type lineRelay struct {
-	*relay
-	*switchboard.FrameHandler
-}
+type lineRelay struct{ byteRelay }
 
-func (r lineRelay) Opened(c *switchboard.Conn) error { return r.join(c, room.Stream(c)) }
+// Data takes one line. It is offered again when the loops have caught up, if they are too far behind.
+func (r lineRelay) Data(c *switchboard.Conn, p []byte) (int, error) {
+	n, line, err := r.split(p, false)
+	if err == nil && n > 0 {
+		_, err = c.Value().(*room.Subscription).PublishToOthers(room.Message{Data: bytes.Clone(line)})
+		if errors.Is(err, room.ErrBacklog) {
+			return 0, nil
+		}
+	}
+	return n, err
+}
 
 func (r lineRelay) InputEnded(c *switchboard.Conn, rest []byte) error {
-	return r.FrameHandler.InputEnded(c, rest)
-}
-
-func (r lineRelay) Closed(c *switchboard.Conn, err error) {
-	r.leave(c)
-	r.FrameHandler.Closed(c, err)
+	_, line, err := r.split(rest, true)
+	if err == nil && line != nil {
+		r.publish(c, room.Message{Data: bytes.Clone(line)})
+	}
+	return err // it still listens
 }
 
 // A messageRelay is the handler of WebSockets.
