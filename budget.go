@@ -61,16 +61,18 @@ func (c *Conn) CountMemory(n int) {
 		return
 	}
 	c.extra().kept += int64(n)
-	c.weigh(c.Queued())
+	c.recount(c.Queued())
 }
 
 // weigh counts what c holds, with so many bytes queued.
 func (c *Conn) weigh(queued int) {
-	b := &c.loop.budget
-	if b.limit == 0 || queued == 0 && c.in == nil && c.weight == 0 && c.flags&secured == 0 {
-		return
+	if c.loop.budget.limit != 0 && (queued > 0 || c.in != nil || c.weight > 0 || c.flags&secured != 0) {
+		c.recount(queued)
 	}
-	n := c.holds(queued)
+}
+
+func (c *Conn) recount(queued int) {
+	b, n := &c.loop.budget, c.holds(queued)
 	units := uint16(min((n+b.unit-1)/b.unit, 1<<16-1))
 	if units == c.weight {
 		return

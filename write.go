@@ -107,11 +107,15 @@ func (c *Conn) WhenSent(f func()) {
 // tellSent calls the functions of WhenSent, if nothing waits.
 func (c *Conn) tellSent() {
 	c.mu.Lock()
-	wait := c.pending() > 0 || c.out&(blocked|inBatch) != 0
+	batched := c.out&inBatch != 0
+	wait := c.pending() > 0 || c.out&blocked != 0 || batched
 	if !wait {
 		c.out &^= awaited
 	}
 	c.mu.Unlock()
+	if batched {
+		c.later(todoSent) // the batch is gone by then, and the loop must not sleep on it
+	}
 	if wait {
 		return
 	}
