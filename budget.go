@@ -9,7 +9,8 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// ErrMemory ends a connection that held more than others when all of a loop had reached their share of Server.MemoryLimit.
+// ErrMemory ends a connection that held more memory than others when the connections of its loop had reached their share
+// of Server.MemoryLimit.
 var ErrMemory = errors.New("switchboard: the connection held more memory than others when they reached Server.MemoryLimit")
 
 // A budget bounds what the connections of one loop hold together: Server.MemoryLimit divided by the number of loops. What a
@@ -53,8 +54,8 @@ func newBudget(l *loop) budget {
 func (b *budget) high() int64   { return b.limit / 4 * 3 }
 func (b *budget) target() int64 { return b.limit / 8 * 5 }
 
-// CountMemory adds n bytes, which may be less than 0, to what c is counted to hold for Server.MemoryLimit. It is for buffers
-// that a handler keeps for c: what lies unconsumed in c and in its output queue is counted already. It belongs to the loop.
+// CountMemory adds n bytes to the memory that Server.MemoryLimit counts for c; n may be negative. It is for buffers that a
+// handler keeps for c. Unconsumed input and the output queue are counted anyway. It belongs to the loop.
 func (c *Conn) CountMemory(n int) {
 	if c.loop.budget.limit == 0 || c.state == stateGone {
 		return

@@ -298,7 +298,7 @@ func (b *blocker) checkWrite(n, of int, err error) {
 // checkStuck looks whether b waits for what is there, when nothing will happen any more.
 func (b *blocker) checkStuck() {
 	f, c := b.f, b.f.c
-	if st := c.more.Load(); st != nil && st.stream != nil && b.busy == "read" && (st.stream.in != nil || st.stream.inputEnd) {
+	if st := c.more.Load(); st != nil && st.stream != nil && b.busy == "read" && (st.stream.in != nil || f.inputEnded) {
 		f.w.fault("%v: its Read waits, and there is something to read", f)
 	}
 	if b.busy == "write" && c.Queued() == 0 {
@@ -324,6 +324,7 @@ func (b *blocker) Opened(c *Conn) error {
 
 func (b *blocker) Data(c *Conn, p []byte) (int, error) {
 	w, f := b.f.w, b.f
+	w.datas++
 	w.log("Data %d: %d bytes for one who waits", f.number, len(p))
 	if f.closed > 0 || f.inputEnded || len(p) == 0 || len(p) > w.s.limits.InputLimit {
 		w.fault("%v: Data of %d bytes", f, len(p))

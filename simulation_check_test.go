@@ -58,6 +58,9 @@ func (w *world) check(l *loop) {
 			w.fault("%d bytes are kept, with an InputLimit of %d", n, w.s.limits.InputLimit)
 		}
 	}
+	if s := &l.handshakes; s.places > s.most {
+		w.fault("%d handshakes are under way, with Handshakes of %d", s.places, s.most)
+	}
 	w.checkMemory(l)
 	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(l.spares) > 0 && len(w.s.loops) == 1 {
 		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
@@ -124,13 +127,15 @@ func (f *life) checkClosed() {
 	if f.err == ErrIdle {
 		f.checkIdle()
 	}
-	for _, wrong := range []syscall.Errno{syscall.EEXIST, syscall.EBADF, syscall.EINVAL, syscall.EFAULT} {
+	for _, wrong := range []syscall.Errno{syscall.EPERM, syscall.EEXIST, syscall.EBADF, syscall.EINVAL, syscall.EFAULT} {
 		if errors.Is(f.err, wrong) {
 			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
 		}
 	}
 	lim := &f.w.s.limits
 	switch {
+	case errors.Is(f.err, ErrBadCount):
+		f.w.fault("%v: it has never said that it consumed more than it was offered", f)
 	case errors.Is(f.err, errAnswers) && lim.QueueLimit-lim.HighWater > 5*lim.ReadBuffer+handshakeInput:
 		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
@@ -153,6 +158,13 @@ func (f *life) failure() bool {
 
 // checkEnd looks at what there is when nothing will ever happen any more.
 func (w *world) checkEnd() {
+	for _, l := range w.s.loops {
+		for line := range l.conns.All() {
+			if c := connOf(line); c.state == stateHandshaking && c.flags&inputEnded != 0 {
+				w.fault("the peer of %v has ended its output, and its handshake waits", c.RemoteAddr())
+			}
+		}
+	}
 	for _, f := range w.lives {
 		if f.c == nil {
 			continue
@@ -241,10 +253,16 @@ func (f *life) checkStuck() {
 	if (f.closing || f.aborted || f.failed || f.broke) && c.Queued() == 0 && c.state == stateOpen && f.holds == 0 {
 		w.fault("%v: it was closed, and nothing comes of it", f)
 	}
+	if c.flags&(inputEnded|endTold|paused) == inputEnded && !c.marked(stopMark) && c.state == stateOpen && (c.in == nil || !c.stopped()) {
+		w.fault("%v: its input has ended, and it is not told", f)
+	}
 	if f.block != nil {
 		f.block.checkStuck()
 	}
-	if f.piped != nil && f.piped.closed > 0 && c.Queued() == 0 && c.state == stateOpen {
+	if len(w.closings) > 0 && f.plain && f.piped == nil && !c.marked(stopMark) && c.flags&(paused|secured) == 0 && c.idle(c.Queued()) {
+		w.fault("%v: it is idle, and Shutdown has not closed it", f)
+	}
+	if f.piped != nil && (f.piped.closed > 0 || f.joined && f.piped.c.state == stateGone) && c.Queued() == 0 && c.state == stateOpen {
 		w.fault("%v: the other one of its Pipe is gone: %v", f, f.piped)
 	}
 	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && !f.failed && !f.broke && c.flags&inputEnded == 0 && c.state == stateOpen

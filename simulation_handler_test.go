@@ -206,6 +206,7 @@ func (f *life) Data(c *Conn, p []byte) (int, error) {
 
 func (f *life) data(c *Conn, p []byte) (int, error) {
 	w := f.w
+	w.datas++
 	w.log("Data %d: %d bytes at %d", f.number, len(p), f.consumed)
 	switch {
 	case f.closed > 0:

@@ -73,6 +73,7 @@ type world struct {
 	breaks    float64          // the chance of a panic or a Goexit in user code
 	ports     uint16
 	turns     int
+	datas     int64         // calls of Data
 	begun     time.Duration // the turn
 	faults    []string
 	calm      bool // nothing new is begun
@@ -357,6 +358,10 @@ func (w *world) close() {
 
 // finish looks whether all is given back, when the loops have ended.
 func (w *world) finish() {
+	if !w.closed { // Shutdown has ended the loops
+		w.checkLeft()
+		w.calm = true
+	}
 	for _, f := range w.lives {
 		if f.block != nil {
 			close(f.block.orders)
@@ -387,6 +392,9 @@ func (w *world) finish() {
 	}
 	if n := w.s.splices.pipes.Load(); n != 0 {
 		w.fault("%d kernel pipes are counted at the end", n)
+	}
+	if len(w.faults) == 0 {
+		w.checkStats()
 	}
 	for _, l := range w.s.loops {
 		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)

@@ -25,6 +25,7 @@ type sock struct {
 	window   int    // how much in may hold
 	err      syscall.Errno
 	done     bool // a FIN was received
+	told     bool // and its end was read
 	noMore   bool // nothing more is received
 	shut     bool // nothing more is sent
 	finSent  bool
@@ -134,7 +135,10 @@ func (s *sock) recv(p []byte) (int, syscall.Errno) {
 		s.consume(n)
 		return n, 0
 	case s.done:
-		s.progressed()
+		if !s.told { // to hear of the end again is no progress
+			s.told = true
+			s.progressed()
+		}
 		return 0, 0
 	case s.err != 0:
 		return 0, s.takeError()

@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/uring"
+)
+
+// A silent owner is told of nothing here.
+type silent struct{ Owner }
+
+func (silent) Rest(time.Duration)   {}
+func (silent) Woken()               {}
+func (silent) Acceptable(*Listener) {}
+
+func newRing(t *testing.T) *completion {
+	t.Helper()
+	if err := checkRing(uring.Probe()); err != nil {
+		t.Skip(err)
+	}
+	e, err := newCompletion(System.(ringKernel), silent{}, Config{ReadBuffer: 4096, Lines: new(Table)})
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(e.Close)
+	return e.(*completion)
+}
+
+// Whoever stops and begins to accept for years leaves nothing behind each time.
+func TestListeningAgainTakesTheSamePlace(t *testing.T) {
+	e := newRing(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ln := &Listener{FD: int(f.Fd())}
+	for range 3 {
+		if err := e.Listen(ln); err != nil {
+			t.Fatal(err)
+		}
+		e.Unlisten(ln)
+	}
+	if n := len(e.side.listeners); n != 1 {
+		t.Errorf("one listener has %d places", n)
+	}
+}
+
+// The batch of a turn is bounded by its arena, by batchMost for a line, and by one part for each.
+func TestBatchIsBounded(t *testing.T) {
+	e := newRing(t)
+	l := &Line{FD: -1}
+	e.config.Lines.Add(l)
+	var q buffer.Queue
+	if e.Batch(l, &q, make([]byte, batchMost+1)) {
+		t.Error("a batch takes more of a line than batchMost")
+	}
+	if !e.Batch(l, &q, make([]byte, batchMost)) {
+		t.Error("a batch does not take batchMost")
+	}
+	if e.Batch(l, &q, []byte("x")) {
+		t.Error("a line is in the batch twice")
+	}
+	for range arenaSize/batchMost - 1 {
+		other := &Line{FD: -1}
+		e.config.Lines.Add(other)
+		if !e.Batch(other, &q, make([]byte, batchMost)) {
+			t.Error("the arena is not used to its end")
+		}
+	}
+	other := &Line{FD: -1}
+	e.config.Lines.Add(other)
+	if e.Batch(other, &q, []byte("x")) {
+		t.Error("a batch takes more than its arena holds")
+	}
+}

@@ -1,0 +1,52 @@
+//go:build linux
+
+package switchboard
+
+import "errors"
+
+// checkStats compares the server's figures with what was counted here, when the loops have ended.
+func (w *world) checkStats() {
+	var got Stats
+	for _, l := range w.s.loops {
+		got.Messages += l.count.Messages
+		got.BytesIn += l.count.BytesIn
+		got.BytesOut += l.count.BytesOut + l.sent.Load()
+		got.Dialled += l.count.Dialled
+		got.Ends.sum(&l.count.Ends)
+	}
+	var want Stats
+	known := true // every connection has a life, and its handler
+	for _, f := range w.lives {
+		if f.c == nil || f.closed == 0 {
+			continue
+		}
+		want.BytesIn += f.c.Received()
+		want.BytesOut += f.c.Sent()
+		if f.c.flags&dialled != 0 && f.begun {
+			want.Dialled++
+		}
+		known = known && f.piped == nil
+		var panicked *PanicError
+		switch {
+		case f.err == nil:
+			want.Ends.Orderly++
+		case errors.As(f.err, &panicked):
+			want.Ends.Panics++
+		}
+		if errors.Is(f.err, ErrUnsent) {
+			want.Ends.Truncated++
+		}
+	}
+	if e, g := want.Ends, got.Ends; e.Orderly != g.Orderly || e.Panics != g.Panics || e.Truncated != g.Truncated {
+		w.fault("the ends are counted as %+v, and should be %+v", g, e)
+	}
+	if got.BytesIn < want.BytesIn || got.BytesOut < want.BytesOut {
+		w.fault("%d bytes in and %d out are counted, and there were %d and %d", got.BytesIn, got.BytesOut, want.BytesIn, want.BytesOut)
+	}
+	if known && got.Messages != w.datas {
+		w.fault("%d calls of Data are counted, and there were %d", got.Messages, w.datas)
+	}
+	if w.breaks == 0 && known && got.Dialled < want.Dialled {
+		w.fault("%d dialled connections are counted, and there were %d", got.Dialled, want.Dialled)
+	}
+}
