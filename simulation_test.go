@@ -398,6 +398,9 @@ func (w *world) finish() {
 	}
 	for _, l := range w.s.loops {
 		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)
+		if n := l.active.Load(); n != 0 {
+			w.fault("loop %d counts %d connections at the end", l.number, n)
+		}
 		if q := l.count.Queued; q != 0 {
 			w.fault("%d bytes are counted as queued at the end", q)
 		}
