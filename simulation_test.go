@@ -358,6 +358,7 @@ func (w *world) close() {
 
 // finish looks whether all is given back, when the loops have ended.
 func (w *world) finish() {
+	synctest.Wait()
 	if !w.closed { // Shutdown has ended the loops
 		w.checkLeft()
 		w.calm = true
