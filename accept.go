@@ -28,13 +28,13 @@ type listener struct {
 	failed chan error   // why serve returns
 
 	// The loop's.
-	burst  int
-	bare   int // connections still to come that lack its options
-	closed bool
-	waits  bool          // accepting is paused until connections go or the timer fires
-	short  bool          // the log knows that descriptors are out
-	told   time.Duration // when it last said so
-	again  *Timer
+	burst      int
+	optionless int // connections still to come that lack its options
+	closed     bool
+	waits      bool          // accepting is paused until connections go or the timer fires
+	short      bool          // the log knows that descriptors are out
+	told       time.Duration // when it last said so
+	again      *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
 }
@@ -95,7 +95,7 @@ func (s *Server) serve(ln *listener) error {
 	ln.again = &Timer{l: ln.loop, f: ln.look}
 	if ln.tcp() {
 		ln.loop.setOptions(ln.line.FD)
-		ln.bare = ln.loop.kernel.Uninherited(ln.line.FD)
+		ln.optionless = ln.loop.kernel.Uninherited(ln.line.FD)
 	}
 	s.mu.Lock()
 	running := s.state == serverRunning
@@ -106,7 +106,7 @@ func (s *Server) serve(ln *listener) error {
 	if !running {
 		return ErrServerClosed
 	}
-	defer s.dismiss(ln)
+	defer s.removeListener(ln)
 	if s.Listening != nil {
 		s.Listening(ln.addr)
 	}
@@ -118,7 +118,7 @@ func (s *Server) serve(ln *listener) error {
 	stop := func() {
 		ln.stop()
 		if err == ErrServerClosed {
-			ln.lastCall()
+			ln.acceptBacklog()
 		}
 		close(stopped)
 	}
@@ -309,8 +309,8 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 
 // admit makes a connection of what accept(2) gave, for the quietest loop.
 func (ln *listener) admit(fd int, peer rawio.Peer) *Conn {
-	if ln.bare > 0 {
-		ln.bare--
+	if ln.optionless > 0 {
+		ln.optionless--
 		ln.loop.setOptions(fd)
 	}
 	ln.loop.count.Accepted++

@@ -78,7 +78,7 @@ func (h *BlockingHandler) Opened(c *Conn) error {
 	if h.AtOpen {
 		st := h.stream(c)
 		st.mu.Lock()
-		st.rouse()
+		st.wake()
 		st.mu.Unlock()
 	}
 	return nil
@@ -102,7 +102,7 @@ func (h *BlockingHandler) Data(c *Conn, p []byte) (int, error) {
 		st.paused = true
 		c.pause()
 	}
-	st.rouse()
+	st.wake()
 	return len(p), nil
 }
 
@@ -119,14 +119,14 @@ func (h *BlockingHandler) InputEnded(c *Conn, rest []byte) error {
 	if !st.running && st.in == nil {
 		return io.EOF
 	}
-	st.rouse()
+	st.wake()
 	return nil
 }
 
 // Drained implements Drainer.
 func (h *BlockingHandler) Drained(c *Conn) {
 	if more := c.more.Load(); more != nil && more.stream != nil {
-		token(more.stream.room)
+		signal(more.stream.room)
 	}
 }
 
@@ -148,22 +148,22 @@ func (h *BlockingHandler) Closed(c *Conn, err error) {
 		st.drop()
 	}
 	st.mu.Unlock()
-	token(st.input)
-	token(st.room)
+	signal(st.input)
+	signal(st.room)
 }
 
-func token(ch chan struct{}) {
+func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
 	default:
 	}
 }
 
-// rouse has f look at the input. It runs on the loop, mu is held.
-func (st *stream) rouse() {
+// wake has f look at the input. It runs on the loop, mu is held.
+func (st *stream) wake() {
 	switch {
 	case st.running:
-		token(st.input)
+		signal(st.input)
 	case st.err == nil:
 		st.running = true
 		if !st.holds {
@@ -236,7 +236,7 @@ func (st *stream) call() (err error) {
 			err = st.panicked(v)
 		}
 		source.over.Store(true)
-		token(st.input)
+		signal(st.input)
 		st.reading.Lock() // a Read that f left behind ends first
 		ahead, _ := r.Peek(r.Buffered())
 		st.mu.Lock()

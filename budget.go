@@ -9,7 +9,8 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// ErrMemory ends a connection that held more than others when all of a loop had reached their share of Server.MemoryLimit.
+// ErrMemory ends a connection that held more memory than others when the connections of its loop had reached their share
+// of Server.MemoryLimit.
 var ErrMemory = errors.New("switchboard: the connection held more memory than others when they reached Server.MemoryLimit")
 
 // A budget bounds what the connections of one loop hold together: Server.MemoryLimit divided by the number of loops. What a
@@ -53,23 +54,25 @@ func newBudget(l *loop) budget {
 func (b *budget) high() int64   { return b.limit / 4 * 3 }
 func (b *budget) target() int64 { return b.limit / 8 * 5 }
 
-// CountMemory adds n bytes, which may be less than 0, to what c is counted to hold for Server.MemoryLimit. It is for buffers
-// that a handler keeps for c: what lies unconsumed in c and in its output queue is counted already. It belongs to the loop.
+// CountMemory adds n bytes to the memory that Server.MemoryLimit counts for c; n may be negative. It is for buffers that a
+// handler keeps for c. Unconsumed input and the output queue are counted anyway. It belongs to the loop.
 func (c *Conn) CountMemory(n int) {
 	if c.loop.budget.limit == 0 || c.state == stateGone {
 		return
 	}
 	c.extra().kept += int64(n)
-	c.weigh(c.Queued())
+	c.recount(c.Queued())
 }
 
 // weigh counts what c holds, with so many bytes queued.
 func (c *Conn) weigh(queued int) {
-	b := &c.loop.budget
-	if b.limit == 0 || queued == 0 && c.in == nil && c.weight == 0 && c.flags&secured == 0 {
-		return
+	if c.loop.budget.limit != 0 && (queued > 0 || c.in != nil || c.weight > 0 || c.flags&secured != 0) {
+		c.recount(queued)
 	}
-	n := c.holds(queued)
+}
+
+func (c *Conn) recount(queued int) {
+	b, n := &c.loop.budget, c.holds(queued)
 	units := uint16(min((n+b.unit-1)/b.unit, 1<<16-1))
 	if units == c.weight {
 		return

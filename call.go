@@ -14,7 +14,7 @@ func (l *loop) call(c *Conn, f func()) (ok bool) {
 	before := l.current.Swap(c)
 	defer func() {
 		if !ok {
-			c.broke(recover())
+			c.handlerPanicked(recover())
 		}
 		l.current.Store(before)
 	}()
@@ -25,7 +25,7 @@ func (l *loop) call(c *Conn, f func()) (ok bool) {
 // checkLoop panics when it is certain that the caller is not on c's loop: no code of the user's runs there. It costs one load;
 // a call from elsewhere while a handler runs is not noticed. On a connection that is over nothing can go wrong.
 func (c *Conn) checkLoop(method string) {
-	if c.loop.current.Load() == nil && !c.marked(stopMark) {
+	if c.loop.current.Load() == nil && !c.loop.guarding.Load() && !c.marked(stopMark) {
 		offLoop(method)
 	}
 }
@@ -38,8 +38,8 @@ func offLoop(method string) {
 // inTurn tells whether c's handler is being called: the loop flushes after that.
 func (c *Conn) inTurn() bool { return c.loop.current.Load() == c }
 
-// broke ends c because code of its handler's panicked with v; nil stands for runtime.Goexit.
-func (c *Conn) broke(v any) {
+// handlerPanicked ends c because code of its handler's panicked with v; nil stands for runtime.Goexit.
+func (c *Conn) handlerPanicked(v any) {
 	l := c.loop
 	if v == nil {
 		v = "runtime.Goexit in a handler"
@@ -79,19 +79,19 @@ func newWatch(s *Server, limit time.Duration) *watch {
 // woken is called by a loop that wakes up.
 func (w *watch) woken() {
 	if w != nil && w.parked.Load() {
-		token(w.kick)
+		signal(w.kick)
 	}
 }
 
 // run looks until every loop is over.
 func (w *watch) run() {
-	type sight struct {
+	type observation struct {
 		turn  uint32
 		c     *Conn
 		since time.Time
 		told  bool
 	}
-	seen := make([]sight, len(w.server.loops))
+	seen := make([]observation, len(w.server.loops))
 	tick := time.NewTicker(max(w.limit/4, time.Millisecond))
 	defer tick.Stop()
 	for {
@@ -104,7 +104,7 @@ func (w *watch) run() {
 			turn, c := l.turns.Load(), l.current.Load()
 			switch now := time.Now(); {
 			case c == nil || c != seen[i].c || turn != seen[i].turn:
-				seen[i] = sight{turn: turn, c: c, since: now}
+				seen[i] = observation{turn: turn, c: c, since: now}
 			case !seen[i].told && now.Sub(seen[i].since) >= w.limit:
 				seen[i].told = true
 				w.tell(l, c, now.Sub(seen[i].since))

@@ -104,7 +104,7 @@ func (more *extra) setRemote(a net.Addr) { more.remote.Store(&a) }
 //	state         meaning                                       goes to
 //	new           accepted or dialled, not yet on its loop      connecting, handshaking, open, gone
 //	connecting    dialled, not yet there                        handshaking, open: connected. gone: giveUp
-//	handshaking   TLS is, or Accept is asked: its handler, if   open: opened, handshakeDone. gone: failHandshake, turnAway
+//	handshaking   TLS is, or Accept is asked: its handler, if   open: opened, handshakeDone. gone: failHandshake, reject
 //	              it has one, hears nothing
 //	open          its handler serves it                         handshaking: StartTLS. lingering, resetting, gone: depart
 //	lingering     all is sent and ended: the peer's end is      gone: depart
@@ -127,22 +127,22 @@ const (
 type flags uint16
 
 const (
-	paused      flags = 1 << iota // by Pause
-	inputFull                     // unconsumed input reached the limit
-	inputEnded                    // the peer's end was received
-	endTold                       // and the handler knows
-	leaving                       // Shutdown wants it closed as soon as it is idle
-	leaveTold                     // and the Leaver knows
-	dialled                       // by Dial, not accepted
-	spliced                       // what it receives goes into the inflow of the other connection of its Pipe
-	secured                       // by TLS
-	cutOff                        // its input ended without the close_notify of TLS
-	freeRunning                   // reading goes on though the queue is full: what it brings goes elsewhere
-	turnedAway                    // Accept refused it: it has no handler to tell
-	suspected                     // a timeout is over unless input has come
-	endsFree                      // it ends in order when it is held no longer
-	readsOnce                     // its queue has drained since it was read: it is read once though the queue be full again
-	upgraded                      // by StartTLS: its handler is there before the handshake is done
+	paused       flags = 1 << iota // by Pause
+	inputFull                      // unconsumed input reached the limit
+	inputEnded                     // the peer's end was received
+	endTold                        // and the handler knows
+	leaving                        // Shutdown wants it closed as soon as it is idle
+	leaveTold                      // and the Leaver knows
+	dialled                        // by Dial, not accepted
+	spliced                        // what it receives goes into the inflow of the other connection of its Pipe
+	secured                        // by TLS
+	cutOff                         // its input ended without the close_notify of TLS
+	keepsReading                   // reading goes on though the queue is full: what it brings goes elsewhere
+	rejected                       // Accept refused it: it has no handler to tell
+	suspected                      // a timeout is over unless input has come
+	endsFree                       // it ends in order when it is held no longer
+	readsOnce                      // its queue has drained since it was read: it is read once though the queue be full again
+	upgraded                       // by StartTLS: its handler is there before the handshake is done
 )
 
 type outFlags uint16
@@ -166,12 +166,12 @@ const (
 type todo uint8
 
 const (
-	todoOffer todo = 1 << iota // offer the handler again what it left
-	todoDrain                  // tell it that its queue has drained
-	todoLeave                  // look whether it can go
-	todoShake                  // begin the handshake that StartTLS asked for
-	todoSent                   // tell WhenSent that nothing waits, if that is so
-	listed                     // it is on the loop's list
+	todoOffer     todo = 1 << iota // offer the handler again what it left
+	todoDrain                      // tell it that its queue has drained
+	todoLeave                      // look whether it can go
+	todoHandshake                  // begin the handshake that StartTLS asked for
+	todoSent                       // tell WhenSent that nothing waits, if that is so
+	listed                         // it is on the loop's list
 )
 
 // Server returns the server of c. Any goroutine may call it.

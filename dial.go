@@ -107,7 +107,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 // beginDial begins a dialled connection on its loop, before anything else that the loop is told of it.
 func (c *Conn) beginDial() {
 	d := c.extra().dial
-	c.loop.enter(c)
+	c.loop.addConn(c)
 	c.state = stateConnecting
 	if c.Server().stopping.Load() {
 		c.finish(ErrServerClosed)

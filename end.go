@@ -36,8 +36,8 @@ func mannerOf(err error) manner {
 }
 
 // CloseWrite ends the output of c: after everything that was written, the peer reads the end of input, as after
-// shutdown(2) with SHUT_WR. Reading goes on. When the peer ends its output too, the connection ends. Any goroutine may
-// call it.
+// shutdown(2) with SHUT_WR. Reading goes on. When the peer ends its output too, the connection ends. If c has ended, or
+// its output has, CloseWrite returns an error that is net.ErrClosed. Any goroutine may call it.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	if c.out&(closed|noOutput) != 0 || c.ending != nil {
@@ -63,8 +63,9 @@ func (c *Conn) Close() error {
 // may call it.
 func (c *Conn) Abort() { c.drop(ErrAborted) }
 
-// Fail ends the connection because of err, as an error that a handler returns does: what was written is sent, and then the
-// peer gets a reset, so that it does not take what it has for the whole. Handler.Closed is told err. Any goroutine may call it.
+// Fail ends c because of err, as an error that a handler returns does: what was written is sent, and then the peer gets a
+// reset, so that it does not take an incomplete stream for a complete one. Handler.Closed gets err. Any goroutine may call
+// it.
 func (c *Conn) Fail(err error) { c.endHow(failure, err) }
 
 // end ends c because of err, which may be nil, once what was written is sent. The handler will be told err.
@@ -268,7 +269,7 @@ func (c *Conn) finish(err error) {
 	c.mu.Lock() // for whoever looks at the descriptor
 	l.engine.Release(&c.line)
 	c.mu.Unlock()
-	l.forget(c)
+	l.removeConn(c)
 	if more := c.more.Load(); more != nil && more.dial != nil {
 		more.dial.done()
 	}
@@ -284,7 +285,7 @@ func (c *Conn) tellClosed(err error) {
 	if log := l.server.logger(); err != nil && log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("a connection failed", "remote", c.RemoteAddr(), "error", err)
 	}
-	if c.flags&turnedAway != 0 {
+	if c.flags&rejected != 0 {
 		if p, ok := c.handler.(*pipe); ok {
 			p.before = nil
 			p.Closed(c, err)
@@ -326,6 +327,8 @@ func (e *Ends) add(err error) {
 	switch {
 	case (is(syscall.ECONNRESET) || is(syscall.EPIPE) || is(syscall.ETIMEDOUT)) && !is(ErrPiped): // first, as most failures are that
 		e.Reset++
+	case is(ErrPiped):
+		e.Piped++
 	case is(ErrIdle), is(ErrHalfClosed), is(ErrMessageTimeout):
 		e.Idle++
 	case is(ErrStalled):
@@ -334,8 +337,6 @@ func (e *Ends) add(err error) {
 		e.Panics++
 	case is(ErrTooLong), is(ErrBadCount), is(io.ErrUnexpectedEOF):
 		e.Invalid++
-	case is(ErrPiped):
-		e.Piped++
 	case is(ErrMemory):
 		e.Memory++
 	case is(ErrAborted), is(ErrServerClosed):

@@ -128,7 +128,7 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 			ev = engine.Read
 		}
 	case c.flags&(paused|inputFull|inputEnded) == 0 && out&unanswered == 0 &&
-		!c.marked(heavyMark) && (!c.marked(fullMark) || c.flags&(freeRunning|readsOnce) != 0) && !c.marked(stopMark):
+		!c.marked(heavyMark) && (!c.marked(fullMark) || c.flags&(keepsReading|readsOnce) != 0) && !c.marked(stopMark):
 		ev = engine.Read
 	}
 	if out&blocked != 0 {

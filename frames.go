@@ -70,9 +70,9 @@ type parts struct {
 
 var partsPool = sync.Pool{New: func() any { return new(parts) }}
 
-// WriteMessage writes message in a format of package frame, as Write does: it takes the whole message with its framing, or
-// nothing. No other Write comes between the two. It makes no copy of the message but the one in the output queue. An error
-// of the format, such as frame.ErrTooLong, leaves the connection as it was. Any goroutine may call it.
+// WriteMessage writes message in a format of package frame. Like Write it takes the whole message with its framing, or
+// nothing, and nothing of another Write comes between them. The only copy of the message is the one in the output queue.
+// An error of the format, such as frame.ErrTooLong, leaves the connection as it was. Any goroutine may call it.
 func (c *Conn) WriteMessage(format frame.Format, message []byte) error {
 	p := partsPool.Get().(*parts)
 	head, tail, err := format.Parts(p.head[:0], message)

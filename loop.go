@@ -50,19 +50,20 @@ type loop struct {
 	cipher []byte // encrypted
 
 	// Anybody's.
-	connsMu sync.Mutex
-	mu      sync.Mutex
-	given   []task  // by Do and the server
-	posted  []*Conn // connections to look at
-	ended   bool    // takes no more
-	asleep  atomic.Bool
-	active  atomic.Int64         // connections
-	sent    atomic.Int64         // bytes that left from other goroutines
-	current atomic.Pointer[Conn] // whose handler is being called
-	turns   atomic.Uint32        // told apart for the watch
-	slow    atomic.Int64         // calls that the watch has told of
-	shown   Stats                // what it had counted when its last turn was over
-	done    chan struct{}
+	connsMu  sync.Mutex
+	mu       sync.Mutex
+	given    []task  // by Do and the server
+	posted   []*Conn // connections to look at
+	ended    bool    // takes no more
+	asleep   atomic.Bool
+	active   atomic.Int64         // connections
+	sent     atomic.Int64         // bytes that left from other goroutines
+	current  atomic.Pointer[Conn] // whose handler is being called
+	guarding atomic.Bool          // a function given to Server.Do is being called
+	turns    atomic.Uint32        // told apart for the watch
+	slow     atomic.Int64         // calls that the watch has told of
+	shown    Stats                // what it had counted when its last turn was over
+	done     chan struct{}
 }
 
 // A task is a function to run on the loop, for a connection unless c is nil.
@@ -123,7 +124,7 @@ func (l *loop) close() {
 func (l *loop) turn() (more bool) {
 	l.stepHandshakes()
 	l.takeGiven()
-	l.workOff()
+	l.serveDue()
 	l.advance()
 	if l.budget.due {
 		l.relieve()
@@ -131,7 +132,7 @@ func (l *loop) turn() (more bool) {
 	if l.isEnded() {
 		return false
 	}
-	if err := l.engine.Wait(l.patience()); err != nil {
+	if err := l.engine.Wait(l.waitTime()); err != nil {
 		l.engineFailed(err)
 	} else {
 		l.failing = 0
@@ -180,9 +181,9 @@ func (l *loop) takeGiven() {
 	}
 }
 
-// workOff does what the loop owes to connections. What is added meanwhile waits for the next turn, so that nobody can
+// serveDue does what the loop owes to connections. What is added meanwhile waits for the next turn, so that nobody can
 // keep the loop here.
-func (l *loop) workOff() {
+func (l *loop) serveDue() {
 	l.due.Refill(&l.list)
 	for c, ok := l.due.Next(); ok; c, ok = l.due.Next() {
 		if l.budget.due {
@@ -204,7 +205,7 @@ func (l *loop) workOff() {
 			l.call(c, func() { h.Drained(c) })
 			c.flush()
 		}
-		if what&todoShake != 0 && c.state == stateHandshaking {
+		if what&todoHandshake != 0 && c.state == stateHandshaking {
 			c.receiveHandshake(nil)
 		}
 		if what&todoSent != 0 && c.state != stateGone {
@@ -239,8 +240,8 @@ func (l *loop) advance() {
 	}
 }
 
-// patience returns how long the engine may wait, and announces that the loop sleeps if that is any time at all.
-func (l *loop) patience() time.Duration {
+// waitTime returns how long the engine may wait, and announces that the loop sleeps if that is any time at all.
+func (l *loop) waitTime() time.Duration {
 	l.asleep.Store(true)
 	l.mu.Lock()
 	step := l.handshakes.within(l.elapsed)
@@ -307,7 +308,7 @@ func (l *loop) give(t task) bool {
 	}
 	l.given = append(l.given, t)
 	l.mu.Unlock()
-	l.rouse()
+	l.wake()
 	return true
 }
 
@@ -321,7 +322,7 @@ func (l *loop) adopt(c *Conn) bool {
 	}
 	l.posted = append(l.posted, c)
 	l.mu.Unlock()
-	l.rouse()
+	l.wake()
 	return true
 }
 
@@ -330,10 +331,10 @@ func (l *loop) post(c *Conn) {
 	l.mu.Lock()
 	l.posted = append(l.posted, c)
 	l.mu.Unlock()
-	l.rouse()
+	l.wake()
 }
 
-func (l *loop) rouse() {
+func (l *loop) wake() {
 	if l.asleep.Load() {
 		l.engine.Wake()
 	}
@@ -362,8 +363,8 @@ func (l *loop) isDone() bool {
 	}
 }
 
-// enter adds a connection that begins to those of the loop.
-func (l *loop) enter(c *Conn) {
+// addConn adds a connection that begins to those of the loop.
+func (l *loop) addConn(c *Conn) {
 	l.connsMu.Lock()
 	l.conns.Add(&c.line)
 	l.connsMu.Unlock()
@@ -380,8 +381,8 @@ func (l *loop) snapshot() []*Conn {
 	return all
 }
 
-// forget takes a connection that is gone out of the books.
-func (l *loop) forget(c *Conn) {
+// removeConn takes a connection that is gone out of the books.
+func (l *loop) removeConn(c *Conn) {
 	l.connsMu.Lock()
 	l.conns.Remove(&c.line)
 	l.connsMu.Unlock()

@@ -103,8 +103,8 @@ func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
 // open begins an accepted connection on its loop.
 func (c *Conn) open() {
 	l := c.loop
-	l.enter(c)
-	if l.server.stopping.Load() && !c.isLastGuest() {
+	l.addConn(c)
+	if l.server.stopping.Load() && !c.isLastAccepted() {
 		c.finish(ErrServerClosed)
 		return
 	}
@@ -112,17 +112,17 @@ func (c *Conn) open() {
 	if c.flags&secured != 0 {
 		c.schedule()
 	} else {
-		c.welcome()
+		c.askAccept()
 	}
 	c.flush()
 }
 
-// welcome asks Accept for c's handler, and tells that it is there.
-func (c *Conn) welcome() {
+// askAccept asks Accept for c's handler, and tells that it is there.
+func (c *Conn) askAccept() {
 	l := c.loop
 	var h Handler
 	var err error
-	c.flags |= turnedAway // if Accept does not return
+	c.flags |= rejected // if Accept does not return
 	exited := true
 	defer func() {
 		if exited { // runtime.Goexit: nothing behind the call below runs
@@ -137,13 +137,13 @@ func (c *Conn) welcome() {
 	if !ok {
 		err = c.endedFor() // it panicked
 	} else if err == nil {
-		h, err = l.server.suits(c, h)
+		h, err = l.server.handlerFor(c, h)
 	}
 	if err != nil {
-		c.turnAway(err)
+		c.reject(err)
 		return
 	}
-	c.flags &^= turnedAway
+	c.flags &^= rejected
 	if p, ok := c.handler.(*pipe); !ok {
 		c.handler = h
 	} else if h != Handler(p) { // Accept has joined it with another connection
@@ -152,8 +152,8 @@ func (c *Conn) welcome() {
 	c.opened()
 }
 
-// suits returns the handler that serves c after Accept returned h.
-func (s *Server) suits(c *Conn, h Handler) (Handler, error) {
+// handlerFor returns the handler that serves c after Accept returned h.
+func (s *Server) handlerFor(c *Conn, h Handler) (Handler, error) {
 	if h == nil {
 		h = s.Handler
 	}
@@ -164,7 +164,7 @@ func (s *Server) suits(c *Conn, h Handler) (Handler, error) {
 		return nil, errors.New("switchboard: Server.Accept returned no handler, and Server.Handler is nil")
 	}
 	err := c.loop.limits.check(h)
-	if err != nil && s.misfit.CompareAndSwap(false, true) {
+	if err != nil && s.misfitLogged.CompareAndSwap(false, true) {
 		s.logger().Error("a handler from Accept cannot serve", "handler", fmt.Sprintf("%T", h), "error", err)
 	}
 	return h, err
@@ -197,9 +197,9 @@ func (c *Conn) refused(err error) {
 	}
 }
 
-// turnAway ends c, which Accept has refused for err. What Accept wrote to it is sent first: a refusal ends in order, though the
+// reject ends c, which Accept has refused for err. What Accept wrote to it is sent first: a refusal ends in order, though the
 // peer may have sent something already, unless Accept panicked.
-func (c *Conn) turnAway(err error) {
+func (c *Conn) reject(err error) {
 	c.refused(err)
 	c.mu.Lock()
 	c.endAs(order, err)
@@ -247,7 +247,7 @@ func (c *Conn) connected(errno syscall.Errno) {
 	if c.encryption() != nil {
 		c.state = stateHandshaking
 		c.schedule()
-		c.shake()
+		c.queueHandshake()
 	} else {
 		c.dialDone()
 		if len(ahead) > 0 && c.state == stateOpen {

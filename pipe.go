@@ -47,8 +47,8 @@ func pipeTo(from, to *Conn) {
 		before = p.before
 	}
 	from.setHandler(&pipe{to: to, before: before})
-	from.flags |= freeRunning // its input fills the other's queue, not its own
-	from.flags &^= paused     // from here on that is for the Pipe to say
+	from.flags |= keepsReading // its input fills the other's queue, not its own
+	from.flags &^= paused      // from here on that is for the Pipe to say
 }
 
 // A pipe is the handler of one of two joined connections.

@@ -39,7 +39,7 @@ func (c *Conn) resume() {
 // writes in answer to input. It belongs to the loop.
 func (c *Conn) KeepReading() {
 	c.checkLoop("Conn.KeepReading")
-	c.flags |= freeRunning
+	c.flags |= keepsReading
 	c.later(0)
 }
 
@@ -85,7 +85,7 @@ func (c *Conn) later(t todo) {
 
 // stopped tells whether the handler wants no Data now.
 func (c *Conn) stopped() bool {
-	return c.flags&paused != 0 || c.marked(stopMark) || c.marked(fullMark) && c.flags&freeRunning == 0
+	return c.flags&paused != 0 || c.marked(stopMark) || c.marked(fullMark) && c.flags&keepsReading == 0
 }
 
 // Readable implements engine.Owner: it takes what one read of the descriptor into buf brings, which is what a connection may
@@ -260,7 +260,7 @@ func (l *loop) InputEnded(line *engine.Line) {
 		c.flags |= inputEnded
 		c.flush()
 	case c.flags&secured != 0:
-		c.hangUp()
+		c.endTLSInput()
 	default:
 		c.endInput()
 	}

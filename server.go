@@ -156,26 +156,26 @@ type Server struct {
 	// Trace has functions that are called when connections open and close, for metrics and logs. It may be nil.
 	Trace *Trace
 
-	mu        sync.Mutex
-	state     serverState
-	loops     []*loop
-	listeners map[*listener]struct{}
-	limits    limits
-	trace     *Trace
-	watch     *watch        // nil: nobody looks for slow handlers
-	next      atomic.Uint32 // the loop that the next listener goes to
-	active    atomic.Int64  // connections
-	accepted  atomic.Int64  // those of them that were not dialled
-	paused    atomic.Int64  // listeners that wait for connections to go
-	stopping  atomic.Bool
-	running   atomic.Int64  // loops
-	ended     chan struct{} // closed when the last loop has ended; nil before there are any
-	idle      chan struct{} // made by Shutdown or Close, closed when the last connection is gone
-	isIdle    bool
-	splices   splices
-	misfit    atomic.Bool              // the log knows of a handler from Accept that cannot serve
-	kernel    engine.Kernel            // nil: engine.System
-	elsewhere func(done func()) func() // nil, or says when a step of a handshake is done: for the simulator
+	mu           sync.Mutex
+	state        serverState
+	loops        []*loop
+	listeners    map[*listener]struct{}
+	limits       limits
+	trace        *Trace
+	watch        *watch        // nil: nobody looks for slow handlers
+	next         atomic.Uint32 // the loop that the next listener goes to
+	active       atomic.Int64  // connections
+	accepted     atomic.Int64  // those of them that were not dialled
+	paused       atomic.Int64  // listeners that wait for connections to go
+	stopping     atomic.Bool
+	running      atomic.Int64  // loops
+	ended        chan struct{} // closed when the last loop has ended; nil before there are any
+	idle         chan struct{} // made by Shutdown or Close, closed when the last connection is gone
+	isIdle       bool
+	splices      splices
+	misfitLogged atomic.Bool              // the log knows of a handler from Accept that cannot serve
+	kernel       engine.Kernel            // nil: engine.System
+	elsewhere    func(done func()) func() // nil, or says when a step of a handshake is done: for the simulator
 }
 
 type serverState uint8
@@ -410,9 +410,9 @@ func (s *Server) quietest(l *loop) *loop {
 	return l
 }
 
-// Do schedules f to run on a loop, 0 to Server.Loops-1, for no connection in particular: for what concerns many, as Conn.Loop
-// tells them. It does not wait for f, which must not wait either; a panic of f is logged. Do returns an error that is
-// net.ErrClosed if the server has not begun or has ended. Any goroutine may call it.
+// Do schedules f to run on one loop, numbered as by Conn.Loop, for work that concerns many connections of it. It does not
+// wait for f. f must not wait; if it panics, the panic is logged. If the server has not begun, or has ended, or there is
+// no such loop, Do returns an error that is net.ErrClosed. Any goroutine may call it.
 func (s *Server) Do(loop int, f func()) error {
 	s.mu.Lock()
 	loops := s.loops
@@ -426,7 +426,9 @@ func (s *Server) Do(loop int, f func()) error {
 // guard calls f, and logs its panic. After runtime.Goexit the loop goes on on another goroutine.
 func (l *loop) guard(f func()) {
 	returned := false
+	l.guarding.Store(true)
 	defer func() {
+		l.guarding.Store(false)
 		if v := recover(); v != nil {
 			l.server.logger().Error("a function given to Do panicked", "panic", v, "stack", string(debug.Stack()))
 		} else if !returned {

@@ -115,17 +115,17 @@ func (s *Server) checkIdle() {
 	}
 }
 
-// dismiss takes a listener that has stopped out of the books.
-func (s *Server) dismiss(ln *listener) {
+// removeListener takes a listener that has stopped out of the books.
+func (s *Server) removeListener(ln *listener) {
 	s.mu.Lock()
 	delete(s.listeners, ln)
 	s.checkIdle()
 	s.mu.Unlock()
 }
 
-// lastCall takes who has connected before the server stopped and waits to be accepted: to close the listener on them would
+// acceptBacklog takes who has connected before the server stopped and waits to be accepted: to close the listener on them would
 // be a reset. It runs on the loop, but leaves all handlers to later turns.
-func (ln *listener) lastCall() {
+func (ln *listener) acceptBacklog() {
 	const most = 1 << 16 // no backlog is longer
 	for range most {
 		if !ln.server.claim() {
@@ -144,8 +144,8 @@ func (ln *listener) lastCall() {
 	}
 }
 
-// isLastGuest tells whether c, which opens while the server stops, is served still, and has it leave when it is idle.
-func (c *Conn) isLastGuest() bool {
+// isLastAccepted tells whether c, which opens while the server stops, is served still, and has it leave when it is idle.
+func (c *Conn) isLastAccepted() bool {
 	s := c.loop.server
 	s.mu.Lock()
 	closed := s.state == serverClosed
@@ -163,7 +163,7 @@ func (l *loop) leaveAll() {
 	for line := range l.conns.All() {
 		c := connOf(line)
 		c.flags |= leaving
-		if c.state < stateOpen && !c.greeted() {
+		if c.state < stateOpen && !c.hasClientHello() {
 			c.drop(ErrServerClosed)
 		} else {
 			c.later(todoLeave)

@@ -145,8 +145,8 @@ func (st *stream) Close() error {
 	}
 	st.drop()
 	st.mu.Unlock()
-	token(st.input)
-	token(st.room)
+	signal(st.input)
+	signal(st.room)
 	return st.c.Close()
 }
 
@@ -174,7 +174,7 @@ func (st *stream) SetReadDeadline(t time.Time) error {
 	if closed {
 		return st.c.closedError("set deadline")
 	}
-	token(st.input)
+	signal(st.input)
 	return nil
 }
 
@@ -187,6 +187,6 @@ func (st *stream) SetWriteDeadline(t time.Time) error {
 	if closed {
 		return st.c.closedError("set deadline")
 	}
-	token(st.room)
+	signal(st.room)
 	return nil
 }

@@ -73,7 +73,7 @@ func (c *Conn) DialTLS(ctx context.Context, address string, config *tls.Config, 
 // Bytes written before are sent unencrypted. Bytes written later wait for the handshake and are encrypted. Input that the
 // handler has not consumed when the method that called StartTLS returns is the beginning of the handshake. Data must
 // therefore consume the command and nothing after it; then no one can smuggle plaintext in front of the encrypted stream.
-// The next call of the handler is Data after the handshake, or Closed. Server.HandshakeTimeout starts now.
+// The handler gets no Data until the handshake is complete. Server.HandshakeTimeout starts now.
 //
 // If config is not usable, or c is not open or speaks TLS already, StartTLS returns an error and changes nothing. It
 // belongs to the loop.
@@ -106,7 +106,7 @@ func (c *Conn) StartTLS(config *tls.Config) error {
 	c.flags &^= inputFull
 	c.extra().since = c.loop.clock()
 	c.schedule()
-	c.later(todoShake) // when the handler has returned, and has left what it does not consume
+	c.later(todoHandshake) // when the handler has returned, and has left what it does not consume
 	return nil
 }
 
@@ -183,12 +183,12 @@ type encryption struct {
 	hand *handshake    // nil before it waits for its turn, and once it is done
 
 	// Output, under Conn.mu.
-	plain   buffer.Queue // taken by Write and not yet encrypted; Conn.queue holds what is
-	tail    int32        // the last bytes of that which carry nothing of what Write took
-	answers int32        // bytes of that which are TLS's own, at most
-	up      bool         // the handshake is done
-	saidEnd bool         // the close_notify is made
-	spoilt  bool         // crypto/tls has given up: nothing more can be encrypted
+	plain         buffer.Queue // taken by Write and not yet encrypted; Conn.queue holds what is
+	tail          int32        // the last bytes of that which carry nothing of what Write took
+	answers       int32        // bytes of that which are TLS's own, at most
+	up            bool         // the handshake is done
+	closeNotified bool         // the close_notify is made
+	tlsFailed     bool         // crypto/tls has given up: nothing more can be encrypted
 }
 
 // secure puts TLS between c and its handler. With client, c is the one that begins it.

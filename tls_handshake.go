@@ -48,15 +48,15 @@ type handshakes struct {
 }
 
 const (
-	// unusual is how long a step takes that has a callback wait for something: the next one begins then.
-	unusual = 5 * time.Millisecond
+	// slowStep is how long a step takes that has a callback wait for something: the next one begins then.
+	slowStep = 5 * time.Millisecond
 
 	// handshakeInput is how many bytes a peer may send ahead of its handshake. It is more than one record.
 	handshakeInput = 32 << 10
 )
 
-// shake has c's handshake wait for its turn.
-func (c *Conn) shake() {
+// queueHandshake has c's handshake wait for its turn.
+func (c *Conn) queueHandshake() {
 	h := &handshake{c: c, turned: c.loop.clock()}
 	c.encryption().hand = h
 	h.join(&c.loop.handshakes.fresh)
@@ -90,12 +90,12 @@ func (c *Conn) receiveHandshake(p []byte) {
 			h.join(&c.loop.handshakes.ready)
 		}
 	case c.flags&dialled != 0:
-		c.shake()
+		c.queueHandshake()
 	case c.in != nil && tlsconn.Greeted(c.in.B):
 		if t == nil {
 			c.secure(c.tlsConfig(), false)
 		}
-		c.shake()
+		c.queueHandshake()
 	}
 }
 
@@ -137,7 +137,7 @@ func (s *handshakes) within(now func() time.Duration) time.Duration {
 	case s.running < s.best:
 		return 0
 	}
-	return max(0, unusual-(now()-s.last))
+	return max(0, slowStep-(now()-s.last))
 }
 
 // stepHandshakes begins one step, if one is wanted, and lets it run.
@@ -190,12 +190,12 @@ func (h *handshake) stepped() {
 	switch {
 	case h.left: // c is gone
 	case over && err == nil:
-		c.say(t.conn.Output())
+		c.queueTLS(t.conn.Output())
 		c.handshakeDone(t.conn.Unread())
 	case over:
 		c.failHandshake(l.callbackError(c, err))
 	default:
-		c.say(t.conn.Output())
+		c.queueTLS(t.conn.Output())
 		if c.in != nil {
 			h.turned = l.clock()
 			h.join(&s.ready)
@@ -246,7 +246,7 @@ func (c *Conn) handshakeDone(rest []byte) {
 	case c.flags&dialled != 0:
 		c.dialDone()
 	default:
-		c.welcome()
+		c.askAccept()
 	}
 	if c.state == stateOpen {
 		c.decrypt(rest)
@@ -258,13 +258,13 @@ func (c *Conn) handshakeDone(rest []byte) {
 		buffer.Put(in)
 	}
 	if ended && c.state == stateOpen {
-		c.hangUp()
+		c.endTLSInput()
 	}
 	c.flush()
 }
 
-// greeted tells whether a client has said hello to c, which shall be served though the server stops.
-func (c *Conn) greeted() bool {
+// hasClientHello tells whether a client has said hello to c, which shall be served though the server stops.
+func (c *Conn) hasClientHello() bool {
 	t := c.encryption()
 	return c.state == stateHandshaking && c.flags&dialled == 0 && t != nil && t.hand != nil
 }
@@ -313,10 +313,10 @@ func (c *Conn) failHandshake(err error) {
 		c.finish(err)
 		return
 	}
-	c.say(words)
+	c.queueTLS(words)
 	c.state = stateOpen // it ends as any other: the peer shall hear the last words, which are an alert, before it sees the end
 	c.mu.Lock()
-	t.spoilt = true
+	t.tlsFailed = true
 	c.endAs(order, err)
 	c.mu.Unlock()
 	c.flush()

@@ -21,7 +21,7 @@ var errCutOff = fmt.Errorf("the peer ended the TLS connection without saying so,
 func (c *Conn) decrypt(p []byte) {
 	t, l := c.encryption(), c.loop
 	var err error
-	for len(p) > 0 && err == nil && c.state == stateOpen && !t.spoilt {
+	for len(p) > 0 && err == nil && c.state == stateOpen && !t.tlsFailed {
 		plain := l.plain[:0]
 		l.cipher = l.cipher[:0]
 		read := func() { plain, p, l.cipher, err = t.conn.Decrypt(plain, p, l.cipher) }
@@ -30,7 +30,7 @@ func (c *Conn) decrypt(p []byte) {
 		} else if !l.call(c, read) { // a ClientSessionCache is the user's code, which runtime.Goexit can leave
 			err = c.endedFor()
 		}
-		c.say(l.cipher)
+		c.queueTLS(l.cipher)
 		if len(plain) == 0 || !c.take(plain) {
 			c.flush()
 		}
@@ -43,21 +43,21 @@ func (c *Conn) decrypt(p []byte) {
 	case err == io.EOF:
 		c.endInput()
 	default:
-		c.spoil(c.tlsError("read", l.callbackError(c, err)))
+		c.failTLS(c.tlsError("read", l.callbackError(c, err)))
 	}
 }
 
-// spoil ends a connection on which TLS has failed, with the last words of crypto/tls.
-func (c *Conn) spoil(err error) {
+// failTLS ends a connection on which TLS has failed, with the last words of crypto/tls.
+func (c *Conn) failTLS(err error) {
 	c.mu.Lock()
-	c.encryption().spoilt = true
+	c.encryption().tlsFailed = true
 	c.mu.Unlock()
 	c.end(err)
 	c.flush()
 }
 
-// hangUp takes the peer's end of output from the engine. In order it comes after a close_notify.
-func (c *Conn) hangUp() {
+// endTLSInput takes the peer's end of output from the engine. In order it comes after a close_notify.
+func (c *Conn) endTLSInput() {
 	switch {
 	case c.state == stateHandshaking:
 		c.flags |= inputEnded
@@ -68,10 +68,10 @@ func (c *Conn) hangUp() {
 	}
 }
 
-// say queues bytes of crypto/tls's own: of the handshake, an alert, the answer to a KeyUpdate. A peer can have as many
+// queueTLS queues bytes of crypto/tls's own: of the handshake, an alert, the answer to a KeyUpdate. A peer can have as many
 // answers made as it likes, also on a connection that is read whatever its queue holds because its input goes to another
 // one (Pipe). So from the high-water mark on it is not read, until it has read most of them.
-func (c *Conn) say(p []byte) {
+func (c *Conn) queueTLS(p []byte) {
 	if len(p) == 0 {
 		return
 	}
@@ -105,7 +105,7 @@ func (c *Conn) seal() (errno syscall.Errno) {
 	t, l := c.encryption(), c.loop
 	for errno == 0 && c.out&(blocked|inBatch) == 0 {
 		l.cipher = l.cipher[:0]
-		for t.up && !t.spoilt && t.plain.Len() > 0 && len(l.cipher) < sealBatch {
+		for t.up && !t.tlsFailed && t.plain.Len() > 0 && len(l.cipher) < sealBatch {
 			p := front(&t.plain, l.gather[:0], sealBatch)
 			var err error
 			if l.cipher, err = t.conn.Encrypt(l.cipher, p); err != nil {
@@ -116,9 +116,9 @@ func (c *Conn) seal() (errno syscall.Errno) {
 			t.tail = 0
 		}
 		carries := len(l.cipher)
-		if c.saysEnd(t) {
+		if c.endsTLS(t) {
 			l.cipher, _ = t.conn.CloseNotify(l.cipher)
-			t.saidEnd = true
+			t.closeNotified = true
 		}
 		if len(l.cipher) == 0 && c.pendingCipher() == 0 {
 			break
@@ -129,16 +129,16 @@ func (c *Conn) seal() (errno syscall.Errno) {
 	return errno
 }
 
-// saysEnd tells whether it is time for the close_notify. After a failure it never is: the peer would take for whole what may
+// endsTLS tells whether it is time for the close_notify. After a failure it never is: the peer would take for whole what may
 // not be.
-func (c *Conn) saysEnd(t *encryption) bool {
-	return t.plain.Len() == 0 && !t.saidEnd && !t.spoilt && t.up &&
+func (c *Conn) endsTLS(t *encryption) bool {
+	return t.plain.Len() == 0 && !t.closeNotified && !t.tlsFailed && t.up &&
 		(c.out&noOutput != 0 && (c.ending == nil || c.ending.how == order) || c.ending != nil && c.ending.how == order)
 }
 
 // giveUpSealing ends the connection because crypto/tls takes no more output. mu is held.
 func (c *Conn) giveUpSealing(err error) {
-	c.encryption().spoilt = true
+	c.encryption().tlsFailed = true
 	c.endAs(failure, c.tlsError("write", err))
 }
 
@@ -146,7 +146,7 @@ func (c *Conn) giveUpSealing(err error) {
 func (c *Conn) pending() int {
 	n := c.pendingCipher()
 	if c.out&sealed != 0 {
-		if t := c.encryption(); !t.spoilt {
+		if t := c.encryption(); !t.tlsFailed {
 			n += t.plain.Len()
 		}
 	}

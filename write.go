@@ -40,10 +40,10 @@ func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 	return size, nil
 }
 
-// WriteShared sends bytes that many connections are sent, without copying them: they must never change again. It takes all of
-// bufs, or nothing while something that was written before waits to be sent: then taken is false, and WhenSent tells when to
-// try again. So a peer that reads slowly is never owed more than one WriteShared. Over TLS the bytes are encrypted, which
-// copies them. The errors are those of Write, except that there is no ErrQueueFull. It belongs to the loop.
+// WriteShared sends bytes that many connections are sent, without copying them. The bytes must never change again. It
+// takes all of bufs, or nothing if bytes that were written before are still waiting; then taken is false, and WhenSent
+// tells when to try again. Over TLS the bytes are encrypted, which copies them. The errors are those of Write without
+// ErrQueueFull. It belongs to the loop.
 func (c *Conn) WriteShared(bufs ...[]byte) (taken bool, err error) {
 	size := 0
 	for _, p := range bufs {
@@ -93,8 +93,8 @@ func (c *Conn) WriteShared(bufs ...[]byte) (taken bool, err error) {
 	return err == nil, err
 }
 
-// WhenSent has f called, once, when nothing that was written waits to be sent: before long if that is so already. If c ends
-// before, f is not called. It belongs to the loop, and f runs there.
+// WhenSent calls f once, on the loop, when everything that was written has been handed to the system. If that is so
+// already, f is called soon, after WhenSent has returned. If c ends first, f is not called. It belongs to the loop.
 func (c *Conn) WhenSent(f func()) {
 	more := c.extra()
 	more.onSent = append(more.onSent, f)
@@ -107,11 +107,15 @@ func (c *Conn) WhenSent(f func()) {
 // tellSent calls the functions of WhenSent, if nothing waits.
 func (c *Conn) tellSent() {
 	c.mu.Lock()
-	wait := c.pending() > 0 || c.out&(blocked|inBatch) != 0
+	batched := c.out&inBatch != 0
+	wait := c.pending() > 0 || c.out&blocked != 0 || batched
 	if !wait {
 		c.out &^= awaited
 	}
 	c.mu.Unlock()
+	if batched {
+		c.later(todoSent) // the batch is gone by then, and the loop must not sleep on it
+	}
 	if wait {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -129,7 +128,7 @@ func (c *Clients) useAuthorities(parts [][]byte) error {
 		some = true
 	}
 	if !some {
-		return fmt.Errorf("%s: %w", c.authorities.paths[0], errors.New("it has no certificate in it (PEM)"))
+		return fmt.Errorf("%s has no certificate in it (PEM)", c.authorities.paths[0])
 	}
 	c.pool = pool
 	return nil

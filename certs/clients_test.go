@@ -255,7 +255,7 @@ func TestAuthoritiesAreReadAgain(t *testing.T) {
 	if err := admitted(t, config, clientWith(second)); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.String(), "no certificate in it") {
+	if !strings.Contains(log.String(), "has no certificate in it") {
 		t.Error(log.String())
 	}
 }

@@ -139,7 +139,7 @@ func lacks(calls, documented []string) string {
 	at := 0
 	for _, want := range documented {
 		name, _, ok := strings.Cut(want, "(")
-		if !ok || strings.Contains(want, "# the runtime") { // which may do it at any time
+		if !ok || strings.Contains(want, "# the runtime") { // it may do that at another time, or not at all
 			continue
 		}
 		for ; ; at++ {

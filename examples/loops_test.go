@@ -131,3 +131,48 @@ func TestWebhelloAnswersCurl(t *testing.T) {
 		t.Errorf("curl heard %q, %s, and ended with %d", out, errs, code)
 	}
 }
+
+func TestRoomsOfWebSocketsAndLines(t *testing.T) {
+	cmd := exec.Command(example("rooms"), "-listen", "127.0.0.1:0", "-lines", "127.0.0.1:0")
+	server, _ := startCommand(t, cmd)
+	var web, lines string
+	for web == "" || lines == "" {
+		line := server.waitFor(t, " ")
+		if at, ok := strings.CutPrefix(line, "listening on "); ok {
+			web = at
+		} else if at, ok := strings.CutPrefix(line, "talk in lines at "); ok {
+			lines = at
+		}
+	}
+	c, err := net.Dial("tcp", lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, "first\n")
+	script := `
+import asyncio, sys, websockets
+async def main(url):
+    async with websockets.connect(url + "/lobby?after=nowhere-7") as ws:
+        hello = await ws.recv()
+        assert hello.startswith("* room lobby "), hello
+        while "first" not in await ws.recv(): pass
+        await ws.send("second")
+        got = await ws.recv()
+        assert got.startswith("2 ") and got.endswith(": second"), got
+        last = hello.split()[3].split("-")[0] + "-1"
+    async with websockets.connect(url + "/lobby?after=" + last) as ws:
+        await ws.recv()
+        got = await ws.recv()
+        assert got.startswith("2 "), got
+asyncio.run(asyncio.wait_for(main(sys.argv[1]), 60))
+print("ok")
+`
+	if out, errs, code := run(t, "", peer(t, "/usr/bin/python3"), "-c", script, "ws://"+web); out != "ok\n" || code != 0 {
+		t.Errorf("python: %q, %s", out, errs)
+	}
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.HasSuffix(line, ": second\n") {
+		t.Errorf("heard %q, %v", line, err)
+	}
+}

@@ -22,6 +22,6 @@ type Inlet interface {
 	// Deliver publishes a message from elsewhere. An error says that it was not taken.
 	Deliver(m Message) error
 
-	// Missed says that messages from elsewhere may have been lost.
-	Missed()
+	// Missed says that n messages from elsewhere are lost.
+	Missed(n uint64)
 }

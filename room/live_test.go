@@ -28,7 +28,7 @@ const patience = time.Minute
 var numbered = &room.Form{
 	Encode: func(b []byte, m *room.Message) []byte {
 		if m.Seq == 0 {
-			return b
+			return nil
 		}
 		return fmt.Appendf(b, "%d %s\n", m.Seq, m.Data)
 	},

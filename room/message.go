@@ -23,7 +23,7 @@ type Message struct {
 
 	// Of events, which are not numbered, not in the history and never dropped.
 	Presence *Presence // who has come and gone
-	Gap      bool      // messages from other machines may be missing before this
+	Missed   uint64    // so many messages from other processes are missing before this
 	Remote   bool      // it came through the Bridge
 }
 
@@ -43,7 +43,7 @@ const overhead = 64
 
 // A Form is how members of one kind are sent messages. It must not be changed, nor copied, once a member has it.
 type Form struct {
-	// Encode appends m as it is sent, and nothing if members of this form are not told of it. It is called once for each
+	// Encode appends m to b as it is sent, or returns nil if members of this form are not sent it. It is called once for each
 	// message, on the goroutine that publishes, and must not call the room. For WebSockets the result is a message, for
 	// streams bytes.
 	Encode func(b []byte, m *Message) []byte
@@ -78,16 +78,16 @@ func (m *message) payload(f *Form) *Payload {
 	defer m.mu.Unlock()
 	for _, p := range m.forms {
 		if p.form == f {
-			return p.unlessEmpty()
+			return p.unlessNil()
 		}
 	}
-	p := &Payload{form: f, Kind: m.kind(), Bytes: f.Encode(nil, &m.Message)}
+	p := &Payload{form: f, Kind: m.kind(), Bytes: f.Encode(make([]byte, 0, len(m.Data)+overhead), &m.Message)}
 	m.forms = append(m.forms, p)
-	return p.unlessEmpty()
+	return p.unlessNil()
 }
 
-func (p *Payload) unlessEmpty() *Payload {
-	if len(p.Bytes) == 0 {
+func (p *Payload) unlessNil() *Payload {
+	if p.Bytes == nil {
 		return nil
 	}
 	return p

@@ -122,8 +122,8 @@ var line = &Form{
 		if m.Presence != nil {
 			return fmt.Appendf(b, "presence +%s -%s\n", strings.Join(m.Presence.Came, ","), strings.Join(m.Presence.Left, ","))
 		}
-		if m.Gap {
-			return append(b, "gap\n"...)
+		if m.Missed > 0 {
+			return fmt.Appendf(b, "missed %d\n", m.Missed)
 		}
 		return fmt.Appendf(b, "%s %d %s %s\n", m.Room, m.Seq, m.Key, m.Data)
 	},

@@ -188,8 +188,8 @@ func (f *Form) told(n uint64) *Payload {
 	if f.Dropped == nil {
 		return nil
 	}
-	p := &Payload{Kind: (&Message{}).kind(), Bytes: f.Dropped(nil, n)}
-	return p.unlessEmpty()
+	p := &Payload{Kind: (&Message{}).kind(), Bytes: f.Dropped([]byte{}, n)}
+	return p.unlessNil()
 }
 
 // arm has flow called when the connection takes something again.

@@ -255,4 +255,4 @@ func (i inlet) Deliver(m Message) error {
 	return err
 }
 
-func (i inlet) Missed() { i.r.tell(Message{Gap: true}) }
+func (i inlet) Missed(n uint64) { i.r.tell(Message{Missed: n}) }

@@ -219,3 +219,27 @@ func TestConnsIteratesFromAnyGoroutine(t *testing.T) {
 		})
 	})
 }
+
+// A function given to Server.Do runs on a loop, for all of its connections.
+func TestDoOfAServerIsOnTheLoop(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.Loops = 1
+		conns := accepted(s, echo)
+		p := call(t, start(t, s))
+		c := next(t, conns)
+		done := make(chan any, 1)
+		if err := s.Do(c.Loop(), func() {
+			defer func() { done <- recover() }()
+			c.SetValue(7)
+			c.Pause()
+			c.Resume()
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if v := next(t, done); v != nil {
+			t.Errorf("panicked: %v", v)
+		}
+		p.says("as before")
+		p.hears("as before")
+	})
+}

@@ -59,6 +59,7 @@ type extra struct {
 	closing  *CloseError
 	failed   error  // why this side broke off
 	due      []byte // a Close frame that did not fit into the queue
+	counted  int    // bytes of in that the connection counts
 	controls int    // control frames received in second
 	second   int64
 }

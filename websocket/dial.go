@@ -172,7 +172,11 @@ func parseURL(raw string) (to location, err error) {
 	if p := u.Port(); p != "" {
 		port = p
 	}
-	return location{address: net.JoinHostPort(u.Hostname(), port), host: u.Host, path: u.RequestURI(), user: u.User,
+	host := u.Host
+	if before, after, ok := strings.Cut(host, "%"); ok { // a zone means nothing elsewhere: RFC 6874, section 1
+		host = before + after[strings.Index(after, "]"):]
+	}
+	return location{address: net.JoinHostPort(u.Hostname(), port), host: host, path: u.RequestURI(), user: u.User,
 		secure: u.Scheme == "wss", scheme: u.Scheme}, nil
 }
 

@@ -46,11 +46,27 @@ func (c *Conn) frame(p []byte) (int, error) {
 	}
 	switch {
 	case found.op == 0:
+		c.count()
 		return n, nil
 	case found.op.isControl():
 		return n, c.control(found)
 	}
 	return n, c.message(found)
+}
+
+// count has the connection know what a message holds that has come in part, for Server.MemoryLimit.
+func (c *Conn) count() {
+	if c.more == nil {
+		return
+	}
+	held := 0
+	if in := c.more.in; in != nil && in.buf != nil {
+		held = cap(in.buf.B)
+	}
+	if held != c.more.counted {
+		c.conn.CountMemory(held - c.more.counted)
+		c.more.counted = held
+	}
 }
 
 // rules returns what the peer's frames are held against.
@@ -87,6 +103,7 @@ func (c *Conn) message(found part) (err error) {
 	}
 	if found.last && c.more != nil {
 		release(&c.more.in)
+		c.count()
 		c.tidy()
 	}
 	if err != nil {

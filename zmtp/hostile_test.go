@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -286,6 +287,46 @@ func TestHeartbeatsEndAPeerThatDoesNotAnswer(t *testing.T) {
 	eventually(t, "the end", func() bool { return seen.find(zmtp.Disconnected) != nil })
 	if e := seen.find(zmtp.Disconnected); !errors.Is(e.Err, zmtp.ErrHeartbeat) {
 		t.Error(e.Err)
+	}
+}
+
+// While the program does not receive, its peers are not read, and what they say is not heard. They are not dead.
+func TestHeartbeatsDoNotEndAPeerThatIsNotRead(t *testing.T) {
+	beats := zmtp.Options{HeartbeatInterval: 50 * time.Millisecond, HeartbeatTimeout: time.Second}
+	asks := zmtp.Options{HeartbeatInterval: 50 * time.Millisecond, HeartbeatTimeout: time.Hour, HeartbeatTTL: time.Second}
+	for name, o := range map[string]struct{ push, pull zmtp.Options }{"ours": {pull: beats}, "the peer's wish": {push: asks}} {
+		t.Run(name, func(t *testing.T) {
+			const count, size = 2000, 20_000
+			var ended atomic.Int64
+			o.pull.Monitor = func(e zmtp.Event) {
+				if e.Kind == zmtp.Disconnected {
+					ended.Add(1)
+				}
+			}
+			o.pull.RecvHighWater = 10
+			pull := socketOf(t, newContext(t), zmtp.PULL, &o.pull)
+			push := socketOf(t, newContext(t), zmtp.PUSH, &o.push)
+			connect(t, push, bind(t, pull, "tcp://127.0.0.1:*"))
+			time.Sleep(300 * time.Millisecond) // in which some PINGs are exchanged
+			go func() {
+				for n := range count {
+					if err := push.Send(fmt.Append(nil, n), make([]byte, size)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}()
+			eventually(t, "messages wait", func() bool { return pull.Stats().Waiting >= 10 })
+			time.Sleep(2500 * time.Millisecond) // in which nothing may happen
+			for n := range count {
+				if parts, err := pull.Recv(); err != nil || string(parts[0]) != fmt.Sprint(n) {
+					t.Fatalf("message %d is %.20q, %v", n, parts, err)
+				}
+			}
+			if n := ended.Load(); n > 0 {
+				t.Errorf("%d connections were ended", n)
+			}
+		})
 	}
 }
 

@@ -53,7 +53,8 @@ type Options struct {
 
 	// HeartbeatInterval is how often a peer is sent a PING. HeartbeatTimeout is how long it may then be silent before the
 	// connection is ended. HeartbeatTTL asks the peer to end the connection when it hears nothing for so long; it is
-	// told in tenths of a second, at most 6553.5 seconds. 0: no PINGs; as long as the interval; not told.
+	// told in tenths of a second, at most 6553.5 seconds. A peer that is not read because the program does not receive is not
+	// silent. 0: no PINGs; as long as the interval; not told.
 	HeartbeatInterval, HeartbeatTimeout, HeartbeatTTL time.Duration
 
 	// Immediate has Send wait until a peer is connected. Without it, a socket that has no peer but is connecting

@@ -10,13 +10,13 @@ import (
 // A pulse is the heartbeat of a connection. It belongs to the loop.
 type pulse struct {
 	beat     *switchboard.Timer // our PINGs
-	heard    int64              // bytes received when the last PING was sent
-	sent     time.Time          // when the PING was sent that nothing has come since
+	heard    sign
+	sent     time.Time // when the PING was sent that nothing has come since
 	awaiting bool
 
 	ttl      *switchboard.Timer // the peer's wish
 	ttlFor   time.Duration
-	ttlHeard int64
+	ttlHeard sign
 }
 
 // mostCommands bounds what is queued for a peer that sends PINGs and takes no PONGs.
@@ -39,7 +39,7 @@ func (p *peer) beat() {
 		return
 	}
 	o, u := &p.s.opt, p.more.Load().pulse
-	if p.c.Received() != u.heard {
+	if p.lives(&u.heard) {
 		u.awaiting = false
 	}
 	next := o.HeartbeatInterval
@@ -51,7 +51,7 @@ func (p *peer) beat() {
 		}
 		next = min(next, left)
 	} else {
-		u.awaiting, u.heard, u.sent = true, p.c.Received(), time.Now()
+		u.awaiting, u.sent = true, time.Now()
 		ttl := binary.BigEndian.AppendUint16(nil, uint16(o.HeartbeatTTL/(100*time.Millisecond)))
 		p.say("PING", ttl)
 		next = min(next, o.HeartbeatTimeout)
@@ -74,7 +74,7 @@ func (p *peer) pinged(data []byte) error {
 			x.pulse = &pulse{}
 		}
 		x.pulse.ttlFor = time.Duration(ttl) * 100 * time.Millisecond
-		x.pulse.ttlHeard = p.c.Received()
+		p.lives(&x.pulse.ttlHeard)
 		if x.pulse.ttl == nil {
 			x.pulse.ttl = p.c.After(x.pulse.ttlFor, p.ttlOver)
 		} else {
@@ -93,12 +93,33 @@ func (p *peer) ttlOver() {
 		return
 	}
 	u := p.more.Load().pulse
-	if heard := p.c.Received(); heard != u.ttlHeard {
-		u.ttlHeard = heard
+	if p.lives(&u.ttlHeard) {
 		u.ttl.Reset(u.ttlFor)
 		return
 	}
 	p.end(ErrHeartbeat)
+}
+
+// A sign is what was known of a peer's life at a time.
+type sign struct {
+	moved  int64 // bytes that it had sent, or sent and taken
+	paused bool  // the program did not receive, so it was not read
+}
+
+// lives tells whether the peer has shown itself since at: it has sent something; or taken something, for while much is
+// queued for it it is not read; or it could not, as it was not read because the program did not receive, and that may have
+// changed just now. at is then what is known by this call.
+func (p *peer) lives(at *sign) bool {
+	now := sign{moved: p.c.Received()}
+	if p.c.Full() {
+		now.moved += p.c.Sent()
+	}
+	p.s.mu.Lock()
+	now.paused = p.paused
+	p.s.mu.Unlock()
+	was := *at
+	*at = now
+	return now.moved != was.moved || now.paused || was.paused
 }
 
 // say queues a command, and returns how many bytes of commands are queued.

@@ -35,6 +35,10 @@ type benching struct {
 	tls     clientTLS
 	ws      clientWebSocket
 	wait    time.Duration
+	body    string
+	failIf  []string
+	limits  []limit // of failIf
+	hdr     string
 }
 
 func benchCommand() *cobra.Command {
@@ -51,10 +55,16 @@ should have left: a server that stalls shows it.
 What the server answers is told by --expect:
   echo   every byte that it received; each one is compared
   line   a line for each line
-  http   an HTTP/1.1 response for each request, GET --path or the --payload
+  http   an HTTP/1.1 response for each request, --method --path or the --payload
   none   nothing: what comes is counted and dropped
 
 At ws://HOST:PORT/PATH or wss:// every message is one of WebSocket; --expect is echo, line or none then.
+
+http://HOST:PORT/PATH and https:// are --expect http with that path. --header, --method and --body make the request.
+
+--fail-if has the exit code tell what was missed: p50, p90, p99, p99.9, p99.99, mean, min or max latency, the rate, errors
+(their number, or in percent of the messages), lost or unanswered messages, compared by <, <=, > or >= with a value.
+With --fail-if 'errors>…' fewer errors than that are none.
 
 Of a server on this host the processor time and the memory are measured too, where /proc shows them (see --pid).
 
@@ -64,20 +74,23 @@ Exit codes: 0 when all went well, 1 when anything was wrong (the report says wha
   switchboard bench --rate 5000 --html report.html unix:/tmp/echo.sock
   switchboard bench --conns 1000 ws://127.0.0.1:8080/
   switchboard bench --churn --tls-ca authority.pem tls://127.0.0.1:7443
-  switchboard bench --expect http --path /index.html --json 127.0.0.1:8080 >result.json`,
+  switchboard bench -n 10000 -c 100 http://127.0.0.1:8080/index.html
+  switchboard bench --fail-if 'p99>5ms' --fail-if 'rate<10k' 127.0.0.1:7007
+  switchboard bench -X POST -H 'Content-Type: application/json' --body @order.json http://127.0.0.1:8080/orders
+  switchboard bench --json 127.0.0.1:7007 >result.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("takes one address, but got %d", len(args))
 			}
 			return nil
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeAddresses,
 		RunE:              func(cmd *cobra.Command, args []string) error { return b.run(cmd, args[0]) },
 	}
 	b.addFlags(cmd.Flags())
 	b.tls.addTo(cmd, "tls")
 	b.ws.addTo(cmd)
-	cmd.AddCommand(compareCommand())
+	cmd.AddCommand(compareCommand(), diffCommand())
 	cmd.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions([]string{"echo", "none", "line", "http"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("pid", cobra.FixedCompletions([]string{"auto", "none"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -87,7 +100,8 @@ func (b *benching) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.IntVarP(&b.cfg.Conns, "conns", "c", 50, "connections that exchange messages")
 	flags.StringVarP(&b.size, "size", "s", "64", "`BYTES` of a message, or a range of them: 16-4096")
-	flags.IntVarP(&b.cfg.Depth, "depth", "n", 1, "messages that a connection may have in flight")
+	flags.Int64VarP(&b.cfg.Requests, "requests", "n", 0, "messages to send in all, without a warm-up (0: as many as --duration has time for)")
+	flags.IntVar(&b.cfg.Depth, "depth", 1, "messages that a connection may have in flight")
 	flags.DurationVarP(&b.cfg.Duration, "duration", "d", 10*time.Second, "how long to measure")
 	flags.DurationVar(&b.cfg.Warmup, "warmup", time.Second, "how long to load before that")
 	flags.Float64VarP(&b.cfg.Rate, "rate", "r", 0, "messages a second over all connections (0: as many as the answers allow)")
@@ -97,12 +111,16 @@ func (b *benching) addFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&b.expect, "expect", "e", "echo", "what the server answers: echo, none, line, http")
 	flags.StringVarP(&b.payload, "payload", "f", "", "every message is the content of this `FILE` (-: standard input)")
 	flags.StringVar(&b.cfg.Path, "path", "/", "what --expect http asks for")
+	flags.StringVarP(&b.cfg.Method, "method", "X", "", "`METHOD` of its requests (default GET, or POST with --body)")
+	flags.StringVar(&b.body, "body", "", "`TEXT` of the body of its requests, or @FILE")
 	flags.StringSliceVar(&b.sources, "source", nil, "`ADDRESS` to connect from; several take turns, for more connections than one has ports")
 	flags.DurationVarP(&b.wait, "timeout", "w", 0, "time for a connection to open and, at the end, for an answer to come (0: 5s and 1s)")
 	flags.IntVar(&b.cfg.Loops, "loops", 0, "event loops that carry the load (0: one for every two processors)")
 	flags.StringVar(&b.pid, "pid", "auto", "process whose processor time and memory are measured: auto, none or a `NUMBER`")
 	flags.BoolVar(&b.json, "json", false, "print the result as JSON")
 	flags.StringVar(&b.html, "html", "", "write the report to this `FILE`, as one page of HTML")
+	flags.StringVar(&b.hdr, "hdr", "", "write the latencies to this `FILE`, as HdrHistogram's table in milliseconds")
+	flags.StringArrayVar(&b.failIf, "fail-if", nil, "`CONDITION` that is a failure: 'p99>5ms', 'rate<10k', 'errors>0.1%'; any number of times")
 	flags.BoolVarP(&b.quiet, "quiet", "q", false, "do not show how it goes")
 }
 
@@ -115,6 +133,11 @@ func (b *benching) run(cmd *cobra.Command, target string) error {
 		return failure{exitFailed, err}
 	}
 	defer page.close()
+	table, err := newReport(b.hdr)
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	defer table.close()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second one ends the process
@@ -129,11 +152,11 @@ func (b *benching) run(cmd *cobra.Command, target string) error {
 		return benchFailure(b.cfg.Address, b.tls.hinted(err))
 	}
 	result.Command, result.Version = os.Args, version()
-	return b.show(result, page)
+	return b.show(result, page, table)
 }
 
 // show writes the reports that were asked for.
-func (b *benching) show(result *bench.Result, page *reportFile) error {
+func (b *benching) show(result *bench.Result, page, table *reportFile) error {
 	var err error
 	if b.json {
 		err = report.JSON(os.Stdout, result)
@@ -143,10 +166,29 @@ func (b *benching) show(result *bench.Result, page *reportFile) error {
 	if err == nil {
 		err = page.write(func(w io.Writer) error { return report.HTML(w, result) })
 	}
+	if err == nil {
+		err = table.write(func(w io.Writer) error { return report.HDR(w, result) })
+	}
 	if err != nil {
 		return failure{exitFailed, err}
 	}
-	if len(result.Errors) > 0 {
+	return b.verdict(result)
+}
+
+// verdict is an error if the run was not what was asked for.
+func (b *benching) verdict(result *bench.Result) error {
+	var missed []string
+	tolerant := false
+	for _, l := range b.limits {
+		tolerant = tolerant || l.metric == "errors" && l.above()
+		if text := l.missed(result); text != "" {
+			missed = append(missed, text)
+		}
+	}
+	switch {
+	case len(missed) > 0:
+		return failure{exitFailed, errors.New(strings.Join(missed, "; "))}
+	case len(result.Errors) > 0 && !tolerant:
 		return failure{exitFailed, fmt.Errorf("not all went well: %s", report.Errors(result))}
 	}
 	return nil
@@ -161,6 +203,21 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 	to, err := b.callee(target)
 	if err != nil {
 		return err
+	}
+	for _, text := range b.failIf {
+		l, err := parseLimit(text)
+		if err != nil {
+			return err
+		}
+		b.limits = append(b.limits, l)
+	}
+	if b.cfg.Requests > 0 {
+		if !flags.Changed("warmup") {
+			b.cfg.Warmup = 0
+		}
+		if !flags.Changed("duration") {
+			b.cfg.Duration = 24 * time.Hour
+		}
 	}
 	b.cfg.TLS = to.tls
 	b.cfg.Address, b.cfg.Expect = to.name, bench.Expect(b.expect)
@@ -178,8 +235,12 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 	switch http := b.cfg.Expect == bench.HTTP; {
 	case flags.Changed("path") && !http:
 		return errors.New("--path is for --expect http")
-	case flags.Changed("path") && b.payload != "":
-		return errors.New("--path and --payload: either one is the request")
+	case (flags.Changed("path") || flags.Changed("method") || flags.Changed("body")) && b.payload != "":
+		return errors.New("--path, --method and --body, or --payload: either one is the request")
+	case (flags.Changed("method") || flags.Changed("body")) && !http:
+		return errors.New("--method and --body are for http://HOST:PORT/PATH and --expect http")
+	case len(b.cfg.Header) > 0 && b.payload != "":
+		return errors.New("--header: the --payload has its own")
 	case flags.Changed("size") && (http || b.payload != ""):
 		return errors.New("--size: the request or the payload has its own")
 	case http && b.payload == "":
@@ -188,6 +249,13 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 	}
 	if b.cfg.Size, err = parseSizes(b.size); err != nil {
 		return err
+	}
+	if file, ok := strings.CutPrefix(b.body, "@"); ok {
+		if b.cfg.Body, err = readPayload(file); err != nil {
+			return failure{exitFailed, err}
+		}
+	} else {
+		b.cfg.Body = []byte(b.body)
 	}
 	if b.payload != "" {
 		if b.cfg.Payload, err = readPayload(b.payload); err != nil {
@@ -204,7 +272,13 @@ func (b *benching) callee(target string) (callee, error) {
 		b.cfg.WebSocket = dialer
 		return to, err
 	}
-	if err := b.ws.refuse(); err != nil {
+	if b.expect == "http" {
+		header, err := b.ws.httpHeader()
+		if err != nil {
+			return callee{}, err
+		}
+		b.cfg.Header = header
+	} else if err := b.ws.refuse(); err != nil {
 		return callee{}, err
 	}
 	callees, err := b.tls.parse(target)

@@ -60,6 +60,16 @@ Everything that was started has ended when compare ends. Exit codes: 0 when all 
 	cmd.RegisterFlagCompletionFunc("modes", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return architectures(), cobra.ShellCompDirectiveNoFileComp
 	})
+	cmd.RegisterFlagCompletionFunc("baseline", func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		names := slices.Clone(c.modes)
+		for _, text := range c.against {
+			if other, err := otherServer(text); err == nil {
+				names = append(names, other.Name)
+			}
+		}
+		slices.Sort(names)
+		return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 
@@ -69,7 +79,7 @@ func (c *comparing) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&c.against, "against", "a", nil, "another server: a `COMMAND` with {port} in it, any number of times")
 	flags.IntSliceVarP(&c.plan.Conns, "conns", "c", []int{1, 10, 100, 1000, 5000}, "numbers of connections")
 	flags.IntVarP(&c.plan.Size, "size", "s", 64, "bytes of a message")
-	flags.IntVarP(&c.plan.Depth, "depth", "n", 1, "messages that a connection may have in flight")
+	flags.IntVar(&c.plan.Depth, "depth", 1, "messages that a connection may have in flight")
 	flags.IntVar(&c.plan.Rounds, "rounds", 7, "rounds, in which each has one slice")
 	flags.DurationVar(&c.plan.Slice, "slice", 300*time.Millisecond, "how long one slice is measured")
 	flags.DurationVar(&c.plan.Settle, "settle", 150*time.Millisecond, "how long it is loaded before that")

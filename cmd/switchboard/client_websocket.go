@@ -31,7 +31,11 @@ func (w *clientWebSocket) addTo(cmd *cobra.Command) {
 	if cmd.Name() == "dial" {
 		w.set.BoolVar(&w.binary, "binary", false, "send binary messages to ws://…, and print messages as they are")
 	}
-	w.set.StringArrayVar(&w.headers, "header", nil, "`'NAME: VALUE'` of the request to ws://…; any number of times")
+	what := "ws://…"
+	if cmd.Name() == "bench" {
+		what = "http://… or ws://…"
+	}
+	w.set.StringArrayVarP(&w.headers, "header", "H", nil, "`'NAME: VALUE'` of the request to "+what+"; any number of times")
 	w.set.StringSliceVar(&w.subprotocols, "subprotocol", nil, "`NAME` of a WebSocket subprotocol to offer, the best first")
 	w.set.BoolVar(&w.deflate, "deflate", false, "offer to compress WebSocket messages")
 	cmd.Flags().AddFlagSet(w.set)
@@ -59,6 +63,20 @@ func (w *clientWebSocket) refuse() (err error) {
 	return err
 }
 
+// httpHeader returns the header of requests that have nothing to do with WebSocket.
+func (w *clientWebSocket) httpHeader() (http.Header, error) {
+	header, _, err := w.options()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"subprotocol", "deflate"} {
+		if w.set.Changed(name) {
+			return nil, fmt.Errorf("--%s is for ws://HOST:PORT and wss://HOST:PORT", name)
+		}
+	}
+	return header, nil
+}
+
 // options returns what a websocket.Dialer is to be told.
 func (w *clientWebSocket) options() (header http.Header, o websocket.Options, err error) {
 	header = http.Header{}
@@ -74,6 +92,15 @@ func (w *clientWebSocket) options() (header http.Header, o websocket.Options, er
 		o.Deflate = &websocket.Deflate{}
 	}
 	return header, o, nil
+}
+
+// withoutZone is the host of a URL, with its port, and without the zone of an IPv6 address, which means nothing elsewhere
+// (RFC 6874, section 1).
+func withoutZone(u *url.URL) string {
+	if before, after, ok := strings.Cut(u.Host, "%"); ok {
+		return before + after[strings.Index(after, "]"):]
+	}
+	return u.Host
 }
 
 // parse reads the address of a bench.
@@ -99,7 +126,7 @@ func (w *clientWebSocket) parse(text string, secure *clientTLS) (to callee, ws *
 		return to, nil, err
 	}
 	if header.Get("Host") == "" {
-		header.Set("Host", u.Host)
+		header.Set("Host", withoutZone(u))
 	}
 	return callees[0], &bench.WebSocket{Path: u.RequestURI(), Header: header, Options: options}, nil
 }

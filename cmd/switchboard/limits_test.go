@@ -18,7 +18,7 @@ import (
 // others as descriptors become free.
 func TestRunningOutOfDescriptorsPausesAcceptingOnly(t *testing.T) {
 	inModes(t, append([]string{"goroutines", "processes"}, eventModes...), func(t *testing.T, mode string) {
-		s := start(t, limited(t, serveArgs([]string{"echo", "--mode", mode})...))
+		s := start(t, limited(t, serveArgs([]string{"echo", "--mode", mode, "--max-conns=0"})...))
 		const clients = 200 // for 64 descriptors in each of two processes
 		conns := make([]*net.TCPConn, clients)
 		for i := range conns {

@@ -66,6 +66,7 @@ func rootCommand() *cobra.Command {
 	root.SetVersionTemplate(versionLine() + "\n")
 	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
+	completeFlags(root)
 	takeSeconds(root)
 	wrapHelp(root)
 	return root

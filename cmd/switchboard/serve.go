@@ -89,8 +89,9 @@ func (s *serving) addFlags(flags *pflag.FlagSet) {
 		"`ADDRESS` to listen on, any number of times: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER,\n"+
 			"or for WebSocket ws://HOST:PORT, and wss://HOST:PORT with TLS")
 	flags.StringVarP(&s.mode, "mode", "m", modes()[0].name, "architecture of the server: "+strings.Join(modeNames(), ", "))
-	flags.IntVar(&s.maxConns, "max-conns", 0, "clients served at once, the others wait (0: no limit)")
-	flags.DurationVar(&s.idleTimeout, "idle-timeout", 0, "hang up on a client after so long without a byte (0: never)")
+	flags.IntVar(&s.maxConns, "max-conns", 0, "clients served at once, the others wait (0: no limit; default in mode loop as many as\n"+
+		"there are descriptors for)")
+	flags.DurationVar(&s.idleTimeout, "idle-timeout", 10*time.Minute, "hang up on a client after so long without a byte (0: never; for web 2m by default)")
 	flags.DurationVar(&s.keepAlive, "keep-alive", 15*time.Second,
 		"ask a silent TCP peer after so long whether it lives (0: never)")
 	flags.DurationVar(&s.grace, "grace", 10*time.Second, "time for what is in flight to finish at a shutdown")
@@ -140,6 +141,9 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	}
 	if m.classic != nil {
 		return m, s.loop.refuse(flags, m.name)
+	}
+	if !flags.Changed("max-conns") {
+		s.maxConns = roomFor(s.listen)
 	}
 	return m, s.loop.check()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/chat"
 	"github.com/switchboard-go/switchboard/room"
+	"github.com/switchboard-go/switchboard/room/natsroom"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/web"
 )
@@ -27,6 +29,8 @@ type chatServing struct {
 	history int
 	age     time.Duration
 	file    string
+	nats    string
+	name    string
 }
 
 func chatCommand(s *serving) *cobra.Command {
@@ -42,7 +46,10 @@ gets what it has missed. With --history-file that survives a restart as well.
 
 Messages are text of at most 2000 bytes. Who sends too many is slowed down, who reads too slowly misses the oldest that wait for
 it, and is told how many. Pages of other hosts cannot connect unless --origin allows them. Put it behind TLS
-(--tls-cert, --tls-self-signed) where the network is not your own.`,
+(--tls-cert, --tls-self-signed) where the network is not your own.
+
+With --nats the rooms of several servers are one: people of the others are shown as name@server. What could not be passed on,
+because NATS was torn apart meanwhile, is counted and told in the room.`,
 		Example: "  switchboard serve chat\n" +
 			"  switchboard serve chat --listen :8080 --lines :7008 --history 1000 --history-file chat.jsonl\n" +
 			"  nc 127.0.0.1 7008",
@@ -55,6 +62,8 @@ it, and is told how many. Pages of other hosts cannot connect unless --origin al
 	flags.IntVar(&c.history, "history", 200, "messages of each room that are remembered")
 	flags.DurationVar(&c.age, "history-age", 0, "forget messages after so long (0: never)")
 	flags.StringVar(&c.file, "history-file", "", "`FILE` that keeps what is remembered when the server ends")
+	flags.StringVar(&c.nats, "nats", "", "`URL` of NATS servers, which join this chat with those of other machines: nats://HOST:PORT, with commas between several")
+	flags.StringVar(&c.name, "nats-name", "", "what people here are called behind an @ on the other machines (default the host's name)")
 	cmd.MarkFlagFilename("history-file")
 	return cmd
 }
@@ -68,8 +77,19 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		return fmt.Errorf("--history %d: 0 to 100000", c.history)
 	case c.age < 0:
 		return errors.New("--history-age cannot be negative (0 is never)")
+	case c.name != "" && c.nats == "":
+		return errors.New("--nats-name needs --nats")
+	case strings.ContainsFunc(c.name, func(r rune) bool { return r <= ' ' || r == '@' || r >= 0x7f }):
+		return fmt.Errorf("--nats-name %q: printable ASCII without spaces and @", c.name)
 	case c.ws.scheme != "":
 		return errors.New("--listen: the chat's page is HTTP, and its WebSockets are there too: give HOST:PORT")
+	}
+	if c.nats != "" && c.name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return failure{exitFailed, fmt.Errorf("--nats-name: %w", err)}
+		}
+		c.name = host
 	}
 	log := c.logger()
 	config := chat.Config{
@@ -84,6 +104,14 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		}
 		defer store.Close()
 		config.Store = store
+	}
+	if c.nats != "" {
+		bridge, err := natsroom.Connect(c.nats, natsroom.Options{Prefix: "switchboard.chat", Name: c.name, Logger: log})
+		if err != nil {
+			return failure{exitFailed, fmt.Errorf("--nats: %w", err)}
+		}
+		defer bridge.Close()
+		config.Bridge = bridge
 	}
 	talk := chat.New(config)
 	lines, err := c.openLines()

@@ -25,6 +25,8 @@ type loopFlags struct {
 	writeTimeout time.Duration
 	linger       time.Duration
 	halfClose    time.Duration
+	messageTime  time.Duration
+	memory       memoryLimit
 	slowCall     time.Duration
 	tls          serverTLS
 
@@ -43,8 +45,12 @@ func (f *loopFlags) add(flags *pflag.FlagSet) {
 	f.set.Var(&f.queueLimit, "queue-limit", "bytes that may be queued for a connection at all (default 1M, or four times --high-water)")
 	f.set.DurationVar(&f.writeTimeout, "write-timeout", time.Minute, "reset a client that takes nothing for so long (0: never)")
 	f.set.DurationVar(&f.linger, "linger", 5*time.Second, "wait so long for a client to end its side after ours (0: not at all)")
-	f.set.DurationVar(&f.halfClose, "half-close-timeout", 0,
-		"reset a client that ended its output when nothing moved since for so long (0: never; for proxy 10m by default)")
+	f.set.DurationVar(&f.halfClose, "half-close-timeout", 10*time.Minute,
+		"reset a client that ended its output when nothing moved since for so long (0: never)")
+	f.set.DurationVar(&f.messageTime, "message-timeout", time.Minute,
+		"reset a client that takes so long for one message, which a line or a TLS record is (0: never)")
+	f.set.Var(&f.memory, "memory-limit", "bytes that all clients together may hold, the heaviest are reset (0: no limit;\n"+
+		"default a quarter of the memory that the process may use, or a third of $GOMEMLIMIT)")
 	f.set.DurationVar(&f.slowCall, "slow-call", 100*time.Millisecond, "warn of a handler that holds its loop so long (0: never)")
 	f.tls.add(f.set)
 	flags.AddFlagSet(f.set)
@@ -69,7 +75,7 @@ func (f *loopFlags) check() error {
 		return fmt.Errorf("--loops %d: 1 to 1024 (0: one for each processor)", f.loops)
 	case !slices.Contains(engines(), f.engine) && f.engine != "uring": // the Server tells what a kernel lacks for that
 		return fmt.Errorf("unknown --engine %q: there are %s", f.engine, strings.Join(engines(), ", "))
-	case f.writeTimeout < 0 || f.linger < 0 || f.halfClose < 0 || f.slowCall < 0:
+	case f.messageTime < 0 || f.writeTimeout < 0 || f.linger < 0 || f.halfClose < 0 || f.slowCall < 0:
 		return errors.New("a time cannot be negative (0 is never, or for --linger not at all)")
 	case low >= f.highWater:
 		return fmt.Errorf("--low-water %s: it must be less than --high-water, %s", &low, &f.highWater)
@@ -104,6 +110,8 @@ func (s *serving) server() *switchboard.Server {
 		SlowCall:      orNever(f.slowCall),
 
 		HalfCloseTimeout: f.halfClose,
+		MessageTimeout:   f.messageTime,
+		MemoryLimit:      f.memory.bytes(f.loops),
 
 		Handshakes:       f.tls.handshakes,
 		HandshakeTimeout: orNever(f.tls.timeout),

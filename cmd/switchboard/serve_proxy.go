@@ -63,9 +63,6 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	if err := p.checkLoop(cmd); err != nil {
 		return err
 	}
-	if !cmd.Flags().Changed("half-close-timeout") {
-		p.loop.halfClose = 10 * time.Minute
-	}
 	balance, err := proxy.ParseBalance(p.balance)
 	switch {
 	case err != nil:
@@ -90,7 +87,10 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	if p.toTLS.key != "" {
 		certs.WarnExposed(log, p.toTLS.key)
 	}
-	if room := proxy.Room(); p.maxConns == 0 || p.maxConns > room {
+	if !cmd.Flags().Changed("max-conns") {
+		p.maxConns = 0
+	}
+	if room := proxy.Room(); p.maxConns <= 0 || p.maxConns > room {
 		if p.maxConns > room {
 			log.Warn("fewer clients than --max-conns: each takes two descriptors (raise the limit with ulimit -n)", "clients", room)
 		}

@@ -166,7 +166,7 @@ func (r byteRelay) Opened(c *switchboard.Conn) error { return r.join(c, room.Str
 
 func (r byteRelay) Data(c *switchboard.Conn, p []byte) (n int, err error) {
 	for n < len(p) {
-		part := p[n:min(len(p), n+r.queue)]
+		part := p[n:min(len(p), n+max(r.queue/4, 1))]
 		_, err := c.Value().(*room.Subscription).PublishToOthers(room.Message{Data: bytes.Clone(part)})
 		if errors.Is(err, room.ErrBacklog) {
 			break // it is offered again when the loops have caught up

@@ -74,6 +74,9 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	if err := w.checkLoop(cmd); err != nil {
 		return err
 	}
+	if !cmd.Flags().Changed("idle-timeout") {
+		w.idleTimeout = 2 * time.Minute
+	}
 	form := site.Form(w.accessLog)
 	secured := len(w.loop.tls.certs) > 0 || w.loop.tls.selfSigned
 	switch {

@@ -30,7 +30,7 @@ func (f *serverWebSocket) add(flags *pflag.FlagSet) {
 	f.message = 1 << 20
 	f.set = pflag.NewFlagSet("websocket", pflag.ContinueOnError)
 	f.set.Var(&f.message, "ws-message", "bytes that a WebSocket message may have")
-	f.set.DurationVar(&f.ping, "ws-ping", 0, "ping a WebSocket that is silent for so long, and reset it if it stays so (0: never)")
+	f.set.DurationVar(&f.ping, "ws-ping", time.Minute, "ping a WebSocket that is silent for so long, and reset it if it stays so (0: never)")
 	f.set.StringSliceVar(&f.origins, "ws-origin", nil, "`ORIGIN` whose pages may open WebSockets besides the host's own: https://example.org,\n"+
 		"https://*.example.org, or '*' for all; any number of times")
 	f.set.StringSliceVar(&f.subprotocols, "ws-subprotocol", nil, "`NAME` of a WebSocket subprotocol to agree on; any number of times")

@@ -41,12 +41,13 @@ type zmqServing struct {
 	connect     []string
 	connectBack []string
 	highWater   int
+	message     size
 	secret      string
 }
 
 func zmqCommands(s *serving) (all []*cobra.Command) {
 	for _, device := range zmqDevices {
-		z := &zmqServing{serving: s, device: device}
+		z := &zmqServing{serving: s, device: device, message: 16 << 20}
 		cmd := &cobra.Command{
 			Use:   device.name,
 			Short: device.about,
@@ -66,6 +67,7 @@ With --curve-secret both sides speak CURVE, as its server: clients must know the
 		flags.StringArrayVar(&z.connect, "connect", nil, "`ADDRESS` to connect to, in place of --listen or beside it")
 		flags.StringArrayVar(&z.connectBack, "connect-back", nil, "`ADDRESS` to connect to, in place of --back or beside it")
 		flags.IntVar(&z.highWater, "high-water-messages", 1000, "messages that may wait for each peer, and from each")
+		flags.Var(&z.message, "max-message", "bytes that a message may have; four times as many may wait for each peer, and from each")
 		flags.StringVar(&z.secret, "curve-secret", "", "`FILE` with the secret key of CURVE, 40 characters in Z85")
 		all = append(all, cmd)
 	}
@@ -99,7 +101,8 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 		return err
 	}
 	for _, name := range []string{"tls-cert", "tls-key", "tls-self-signed", "tls-client-ca", "tls-crl", "read-buffer", "input-limit", "high-water",
-		"low-water", "queue-limit", "write-timeout", "linger", "idle-timeout", "slow-call", "keep-alive"} {
+		"low-water", "queue-limit", "write-timeout", "linger", "idle-timeout", "slow-call", "keep-alive",
+		"half-close-timeout", "message-timeout", "memory-limit"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
 			return fmt.Errorf("--%s is not for %s", name, z.device.name)
 		}
@@ -157,7 +160,8 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 func changed(flags *pflag.FlagSet, name string) bool { return flags.Lookup(name).Changed }
 
 func (z *zmqServing) options(log *slog.Logger) (*zmtp.Options, error) {
-	o := &zmtp.Options{SendHighWater: z.highWater, RecvHighWater: z.highWater, MaxPeers: z.maxConns, Linger: orNever(z.grace), Logger: log}
+	o := &zmtp.Options{SendHighWater: z.highWater, RecvHighWater: z.highWater,
+		MaxMessageSize: int(z.message), HighWaterBytes: int(min(4*z.message, 1<<30)), MaxPeers: z.maxConns, Linger: orNever(z.grace), Logger: log}
 	if z.verbose {
 		o.Monitor = func(e zmtp.Event) { tellEvent(log, e) }
 	}

@@ -1,7 +1,7 @@
-// Tlsecho is an echo server over TLS on event loops: its handler sees plain bytes, and could not tell.
+// Tlsecho is an echo server over TLS on event loops: its handler reads and writes plaintext.
 //
-// It teaches Server.TLSConfig with certificates from files that may change while it runs, or with one that it makes up,
-// whose fingerprint it prints. What an idle connection costs here is mostly what crypto/tls keeps of it.
+// It teaches Server.TLSConfig, with certificates from files that may change while it runs, or with a self-signed one, whose
+// fingerprint it prints. Most of the memory of an idle connection is what crypto/tls keeps.
 //
 //	go run ./examples/tlsecho -listen 127.0.0.1:7007
 //	openssl s_client -quiet -connect 127.0.0.1:7007
@@ -12,11 +12,11 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"os"
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/certs"
-	"github.com/switchboard-go/switchboard/socket"
 )
 
 func main() {
@@ -35,25 +35,15 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := socket.CreateServer(*address, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	addr, err := listener.LocalAddr()
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("listening on", addr)
-
-	echo := switchboard.DataFunc((*switchboard.Conn).Write)
 	server := &switchboard.Server{
-		Accept:    func(*switchboard.Conn) (switchboard.Handler, error) { return echo, nil },
+		Handler:   switchboard.DataFunc((*switchboard.Conn).Write),
 		TLSConfig: config,
+		Listening: func(at net.Addr) { fmt.Println("listening on", at) },
 	}
-	log.Fatal(server.ServeSocket(listener))
+	log.Fatal(server.ListenAndServe(*address))
 }
 
-// configure reads the certificate of the two files, or makes one up.
+// configure reads the certificate of the two files, or creates one.
 func configure(cert, key string) (*tls.Config, error) {
 	if cert != "" || key != "" {
 		files, err := certs.Load(nil, certs.Pair{Cert: cert, Key: key})

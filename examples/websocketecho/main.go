@@ -11,10 +11,10 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"os"
 
 	"github.com/switchboard-go/switchboard"
-	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
@@ -34,15 +34,7 @@ func main() {
 	if *deflate {
 		upgrader.Deflate = &websocket.Deflate{}
 	}
-	listener, err := socket.CreateServer(*address, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	addr, err := listener.LocalAddr()
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("listening on", addr)
 	server := &switchboard.Server{Engine: *engine, Accept: upgrader.Accept}
-	log.Fatal(server.ServeSocket(listener))
+	server.Listening = func(at net.Addr) { fmt.Println("listening on", at) }
+	log.Fatal(server.ListenAndServe(*address))
 }

@@ -170,6 +170,9 @@ func (k *client) settle(now int64, whole, bytes int) {
 	if whole > 0 {
 		k.pause, k.heard = 0, true
 		k.tell(nil)
+		if !k.idle {
+			k.run.quota.settle(now, int64(whole))
+		}
 		if !k.run.heard.Load() {
 			k.run.heard.Store(true)
 		}
@@ -231,6 +234,9 @@ func (k *client) Closed(c *switchboard.Conn, err error) {
 	wait := time.Duration(0)
 	rec.mu.Lock()
 	rec.now.lost += k.underWay()
+	if !k.idle {
+		r.quota.settle(r.now(), k.underWay())
+	}
 	if err != errDone {
 		if refuses(err) && !r.heard.Load() {
 			r.refuse(fmt.Errorf("%s: %w", r.cfg.Address, err))
@@ -304,7 +310,7 @@ func (k *client) patience() time.Duration {
 func (k *client) reopen(before *switchboard.Conn, wait time.Duration) {
 	open := k.run.cfg.Rate > 0 // what was due before the end is sent after it, too
 	switch {
-	case k.idle || k.run.closing.Load() || k.run.stopping.Load() && !open:
+	case k.idle || k.run.closing.Load() || k.run.quota.spent() || k.run.stopping.Load() && !open:
 	case wait > 0:
 		k.timer = time.AfterFunc(wait, func() {
 			k.mu.Lock()

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/http"
 	"net/netip"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,6 +41,10 @@ type Config struct {
 	Size     Range         // of a message; of a line its end included. Without effect with Payload, or HTTP
 	Payload  []byte        // every message is this. nil: noise, different at every position and on every connection
 	Path     string        // that HTTP asks for, unless Payload has the whole request. "": /
+	Method   string        // of such a request. "": GET, or POST with a Body
+	Header   http.Header   // of such a request; Host, User-Agent and Accept have defaults
+	Body     []byte        // of such a request
+	Requests int64         // messages that are sent in all, after which the measurement ends. 0: as many as there is time for
 	Depth    int           // messages that one connection may have in flight. 0: 1
 	Rate     float64       // messages a second over all connections. 0: as many as the answers allow
 	Churn    bool          // a connection for each exchange
@@ -93,10 +99,19 @@ func (c Config) resolve() (Config, error) {
 		if c.Path == "" {
 			c.Path = "/"
 		}
+		if c.Method == "" {
+			c.Method = http.MethodGet
+			if len(c.Body) > 0 {
+				c.Method = http.MethodPost
+			}
+		}
+		if err := c.checkRequest(); err != nil {
+			return c, err
+		}
 		if !strings.HasPrefix(c.Path, "/") || strings.ContainsFunc(c.Path, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 			return c, fmt.Errorf("--path %q: it must begin with / and have no spaces", c.Path)
 		}
-		c.Payload = request(c.Address, c.Path, c.TLS != nil)
+		c.Payload = c.request()
 	}
 	if c.Payload != nil {
 		c.Size = Range{len(c.Payload), len(c.Payload)}
@@ -128,6 +143,12 @@ func (c Config) resolve() (Config, error) {
 		return c, fmt.Errorf("--rate %v: 0 (as many as it takes) to %.0f messages a second", c.Rate, maxRate)
 	case c.Loops < 1 || c.Loops > 1024:
 		return c, fmt.Errorf("--loops %d: 1 to 1024", c.Loops)
+	case c.Requests < 0:
+		return c, errors.New("--requests cannot be negative (0 is as many as there is time for)")
+	case c.Requests > 0 && c.Conns == 0:
+		return c, errors.New("--requests: idle connections alone send none")
+	case c.Requests > 0 && c.Warmup > 0:
+		return c, errors.New("--warmup: with --requests each one counts, from the first on")
 	case c.Expect == Line && c.Payload != nil && !bytes.HasSuffix(c.Payload, []byte("\n")):
 		return c, errors.New("--expect line: the payload must end with the end of a line")
 	}
@@ -149,8 +170,61 @@ func (c Config) resolve() (Config, error) {
 	return c, nil
 }
 
+// tokenChars are what a method and the name of a field are made of, RFC 9110, section 5.6.2.
+const tokenChars = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// checkRequest says what no request can have in it.
+func (c *Config) checkRequest() error {
+	if strings.Trim(c.Method, tokenChars) != "" || c.Method == http.MethodConnect {
+		return fmt.Errorf("--method %q: it is no method of a request to a server", c.Method)
+	}
+	for name, values := range c.Header {
+		if name == "" || strings.Trim(name, tokenChars) != "" {
+			return fmt.Errorf("--header %q: it is no name of a field", name)
+		}
+		for _, value := range values {
+			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return fmt.Errorf("--header %s: %q has a control character in it", name, value)
+			}
+		}
+		if name == "Content-Length" || name == "Transfer-Encoding" {
+			return fmt.Errorf("--header %s: --body has its own", name)
+		}
+	}
+	return nil
+}
+
 // request is the one that HTTP sends.
-func request(address, path string, secure bool) []byte {
+func (c *Config) request() []byte {
+	header := c.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	host := cmp.Or(header.Get("Host"), hostOf(c.Address, c.TLS != nil))
+	header.Del("Host")
+	for name, value := range map[string]string{"User-Agent": "switchboard-bench", "Accept": "*/*"} {
+		if _, given := header[name]; !given {
+			header.Set(name, value)
+		}
+	}
+	switch c.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch: // RFC 9110, section 8.6
+		header.Set("Content-Length", strconv.Itoa(len(c.Body)))
+	default:
+		if len(c.Body) > 0 {
+			header.Set("Content-Length", strconv.Itoa(len(c.Body)))
+		}
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", c.Method, c.Path, host)
+	header.Write(&b) // in the order of the names
+	b.WriteString("\r\n")
+	b.Write(c.Body)
+	return b.Bytes()
+}
+
+// hostOf is the Host of a request to an address.
+func hostOf(address string, secure bool) string {
 	usual := "80"
 	if secure {
 		usual = "443"
@@ -165,5 +239,5 @@ func request(address, path string, secure bool) []byte {
 	case strings.Contains(host, ":"):
 		host = "[" + host + "]"
 	}
-	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: switchboard-bench\r\nAccept: */*\r\n\r\n", path, host)
+	return host
 }

@@ -77,7 +77,14 @@ func (r *run) leftovers(res *Result) {
 	m.Lost = r.measured.lost + r.late.lost
 	m.NotSent += r.measured.notSent + r.late.notSent
 	r.measured.latency.Merge(r.late.latency)
-	res.Latency = distribution(r.measured.latency)
+	res.Latency, res.Histogram = distribution(r.measured.latency), r.measured.latency
+	if r.cfg.Requests > 0 {
+		missing := r.cfg.Requests - r.quota.issued.Load()
+		m.NotSent = missing
+		if missing > 0 && !res.Interrupted {
+			r.whole.trouble("never sent", fmt.Sprintf("of %d requests %d were sent in the time", r.cfg.Requests, r.cfg.Requests-missing), missing)
+		}
+	}
 }
 
 // finish adds what is known only when everything has ended.
@@ -127,7 +134,7 @@ func (g *Generator) judge(res *Result) {
 
 func (c *Config) settings() Settings {
 	s := Settings{Conns: c.Conns, Idle: c.Idle, SizeMin: c.Size.Min, SizeMax: c.Size.Max, Payload: c.Payload != nil && c.Path == "",
-		Path: c.Path, Depth: c.Depth, Rate: c.Rate, Churn: c.Churn, Expect: c.Expect, Loops: c.Loops,
+		Method: c.Method, Path: c.Path, Requests: c.Requests, Depth: c.Depth, Rate: c.Rate, Churn: c.Churn, Expect: c.Expect, Loops: c.Loops,
 		Ramp: c.Ramp.Seconds(), Warmup: c.Warmup.Seconds(), Duration: c.Duration.Seconds()}
 	for _, a := range c.Sources {
 		s.Sources = append(s.Sources, a.String())

@@ -51,6 +51,9 @@ func (k *client) nextDue(now int64, paced bool) (due int64, ok bool) {
 // owed returns how many messages the schedule had for the client since a time, and until the end, that it did not send. A
 // client that never had a connection owes all of them. mu is held.
 func (k *client) owed(since int64) int64 {
+	if k.run.quota.spent() {
+		return 0
+	}
 	return max(0, k.slotAt(k.run.ended)-max(k.slot, k.slotAt(since)))
 }
 

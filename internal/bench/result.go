@@ -34,6 +34,8 @@ type Result struct {
 	Generator   Generator   `json:"generator"`
 	Totals      Totals      `json:"totals"`
 	Timeline    []Sample    `json:"timeline"`
+
+	Histogram *hdrhistogram.Histogram `json:"-"` // of Latency, in nanoseconds
 }
 
 // Settings are what was asked for, zero values put into words.
@@ -43,7 +45,9 @@ type Settings struct {
 	SizeMin  int      `json:"size_min"`
 	SizeMax  int      `json:"size_max"`
 	Payload  bool     `json:"payload"` // the message came from a file
+	Method   string   `json:"method,omitempty"`
 	Path     string   `json:"path,omitempty"`
+	Requests int64    `json:"requests,omitempty"` // that were to be sent in all
 	Depth    int      `json:"depth"`
 	Rate     float64  `json:"rate"` // 0: closed loop
 	Churn    bool     `json:"churn"`

@@ -34,7 +34,8 @@ type run struct {
 	aside     sync.WaitGroup // of the goroutines beside the conductor's
 	up        chan arrival   // how the first connection of all went
 	outcomes  chan error     // how each client's first connection went
-	refusals  chan error     // why no message will ever be answered
+	quota     quota
+	refusals  chan error // why no message will ever be answered
 
 	open              atomic.Int64 // connections
 	heard             atomic.Bool  // there was an answer
@@ -102,6 +103,7 @@ func newRun(cfg Config) *run {
 		up:       make(chan arrival, 1),
 		outcomes: make(chan error, cfg.Conns+cfg.Idle),
 		refusals: make(chan error, 1),
+		quota:    quota{most: cfg.Requests, done: make(chan struct{})},
 		period:   time.Second,
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -230,8 +232,12 @@ func (r *run) conduct(ctx context.Context, server *process) (*Result, error) {
 	used := ownCost()
 	r.begin()
 	r.sampled, r.sampledCost = r.began, used
-	ok = r.during(ctx, Measuring, r.cfg.Duration, nil)
+	r.release()
+	ok = r.during(ctx, Measuring, r.cfg.Duration, r.quota.done)
 	r.ended = r.now()
+	if at := r.quota.doneAt.Load(); at > 0 {
+		r.ended = at
+	}
 	r.stopping.Store(true)
 	used = ownCost().since(used)
 	server.end(int(r.open.Load()))

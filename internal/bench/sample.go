@@ -43,6 +43,7 @@ func (r *run) during(ctx context.Context, phase Phase, d time.Duration, finished
 	ticks := time.NewTicker(probing)
 	defer ticks.Stop()
 	next, told := began+int64(r.period), began
+	var last struct{ n, at int64 }
 	r.report(r.last)
 	for {
 		select {
@@ -60,6 +61,10 @@ func (r *run) during(ctx context.Context, phase Phase, d time.Duration, finished
 		case <-ticks.C:
 			r.probe()
 			now := r.now()
+			if phase == Measuring && r.quota.stalled(&last, now, r.open.Load(), 2*r.cfg.OpenWait) {
+				r.sample()
+				return true
+			}
 			if now-told >= int64(telling) {
 				told = now
 				r.report(r.last)
@@ -149,6 +154,12 @@ func (r *run) report(s Sample) {
 		p.Left = max(0, r.cfg.Warmup-elapsed) + r.cfg.Duration
 	case Measuring:
 		p.Left = max(0, r.cfg.Duration-elapsed)
+	}
+	if left := r.cfg.Requests - r.quota.settled.Load(); r.cfg.Requests > 0 {
+		p.Left = 0 // until it is known how fast they go
+		if s.PerSecond > 0 {
+			p.Left = time.Duration(float64(left) / s.PerSecond * 1e9)
+		}
 	}
 	worst := int64(0)
 	for _, t := range r.whole.troubles {

@@ -24,6 +24,9 @@ func (k *client) send(now int64, paced bool) {
 		if !k.push() {
 			break
 		}
+		if k.run.cfg.Expect == None && !k.idle {
+			k.run.quota.settle(now, 1)
+		}
 		if k.run.cfg.Expect == None && messages >= burst {
 			k.waiting = true
 			k.conn.Do(k.resume)
@@ -49,7 +52,7 @@ func (k *client) launch(now int64, paced bool) bool {
 	}
 	due := now
 	switch {
-	case k.run.stopping.Load() && (cfg.Rate == 0 || k.idle):
+	case k.run.stopping.Load() && (cfg.Rate == 0 || k.idle), !k.idle && !k.run.quota.may():
 		return false
 	case cfg.Churn:
 		due = k.due
@@ -58,6 +61,9 @@ func (k *client) launch(now int64, paced bool) bool {
 		if due, ok = k.nextDue(now, paced); !ok {
 			return false
 		}
+	}
+	if !k.idle && !k.run.quota.take() {
+		return false
 	}
 	k.exempt--
 	k.left = cfg.Size.Min

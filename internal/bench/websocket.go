@@ -2,6 +2,7 @@ package bench
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/switchboard-go/switchboard/websocket"
@@ -35,7 +36,7 @@ func (k *client) dialWebSocket() error {
 	if r.cfg.WebSocket.Options.Deflate == nil {
 		h = parts{(*messages)(k)}
 	}
-	_, err := r.dialer.Dial(r.ctx, scheme+r.address+r.cfg.WebSocket.Path, h)
+	_, err := r.dialer.Dial(r.ctx, scheme+strings.ReplaceAll(r.address, "%", "%25")+r.cfg.WebSocket.Path, h)
 	return err
 }
 

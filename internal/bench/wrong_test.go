@@ -116,7 +116,8 @@ func TestWrongEchoesAreToldFromRightOnes(t *testing.T) {
 					p = p[:400:400]
 				}
 			})
-			r := load(t, Config{Address: s.at(), Conns: 2, Size: Range{100, 100}, Depth: 4, PID: -1})
+			r := load(t, Config{Address: s.at(), Conns: 2, Size: Range{100, 100}, Depth: 4, PID: -1,
+				Requests: 400, Duration: time.Minute}) // ten and more for each connection that breaks
 			if n := count(r, "wrong bytes"); n < 2 {
 				t.Errorf("%d times found: %s", n, said(r))
 			}

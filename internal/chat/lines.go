@@ -26,8 +26,8 @@ var linesForm = &room.Form{
 				b = append(b, " and others;"...)
 			}
 			return fmt.Appendf(b, " %d are here\n", p.Members)
-		case m.Gap:
-			return fmt.Appendf(b, "* %s: messages from other servers may be missing here\n", m.Room)
+		case m.Missed > 0:
+			return fmt.Appendf(b, "* %s: %d messages from other servers are missing here\n", m.Room, m.Missed)
 		}
 		return fmt.Appendf(b, "[%s %s] %s: %s\n", m.Time.Format("15:04"), m.Room, m.From, m.Data)
 	},

@@ -112,8 +112,8 @@ var webForm = &room.Form{
 		switch p := m.Presence; {
 		case p != nil:
 			e = event{Type: "presence", Room: m.Room, Came: p.Came, Left: p.Left, Members: p.Members, More: p.More}
-		case m.Gap:
-			e = event{Type: "gap", Room: m.Room}
+		case m.Missed > 0:
+			e = event{Type: "gap", Room: m.Room, N: m.Missed}
 		}
 		return append(b, e.encode()...)
 	},

@@ -21,7 +21,7 @@ type completion struct {
 	kernel  ringKernel
 	config  Config
 	ring    Ring                 // nil when it could not be made anew
-	bell    atomic.Pointer[Ring] // the same, for Wake
+	waker   atomic.Pointer[Ring] // the same, for Wake
 	enabled bool
 
 	backlog []uring.SQE     // operations that did not fit into the submission queue, in their order
@@ -244,9 +244,9 @@ func (e *completion) fail(l *Line, err error) {
 	e.owner.Failed(l, "epoll_ctl", errno)
 }
 
-// Wake rings the bell. Any goroutine may call it.
+// Wake ends the wait of the loop. Any goroutine may call it.
 func (e *completion) Wake() {
-	if r := e.bell.Load(); r != nil {
+	if r := e.waker.Load(); r != nil {
 		(*r).Wake()
 	}
 }

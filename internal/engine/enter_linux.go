@@ -24,7 +24,7 @@ func (e *completion) open() (err error) {
 		return err
 	}
 	ring := e.ring
-	e.bell.Store(&ring)
+	e.waker.Store(&ring)
 	return nil
 }
 

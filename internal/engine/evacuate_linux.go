@@ -41,7 +41,7 @@ func (e *completion) Evacuate() {
 		e.saved.Push(p)
 	}
 	e.former = e.done.Len()
-	e.bell.Store(nil)
+	e.waker.Store(nil)
 	e.ring.Close()
 	e.ring, e.enabled = nil, false
 	e.side.asked = slices.ContainsFunc(e.done.Waiting(), func(c uring.CQE) bool { return c.UserData>>kindShift == kindSide })

@@ -13,8 +13,8 @@ type ringKernel interface {
 	Kernel
 
 	// OpenRing makes a ring with count provided buffers of size bytes, which fill up by pieces (uring.Incremental), and its
-	// bell, whose completions have the user data bell. The ring is disabled until Enable.
-	OpenRing(config uring.Config, count, size int, bell uint64) (Ring, error)
+	// waker, whose completions have the user data waker. The ring is disabled until Enable.
+	OpenRing(config uring.Config, count, size int, waker uint64) (Ring, error)
 
 	// EpollCreate, EpollControl and EpollLook are epoll_create1(2), epoll_ctl(2) and epoll_wait(2) that does not wait.
 	EpollCreate() (int, error)
@@ -22,7 +22,7 @@ type ringKernel interface {
 	EpollLook(epfd int, events []unix.EpollEvent) int
 }
 
-// A Ring is a uring.Ring with its buffers and its bell, whose methods it has where nothing else is said.
+// A Ring is a uring.Ring with its buffers and its waker, whose methods it has where nothing else is said.
 type Ring interface {
 	// Enable makes the calling thread the one that may enter the ring.
 	Enable() error
@@ -44,7 +44,7 @@ type Ring interface {
 	Release(c uring.CQE)
 
 	// Sleep waits until there are completions or Wake is called, at most d unless that is negative. Heard takes a completion
-	// of the bell's.
+	// of the waker's.
 	Sleep(d time.Duration) error
 	Wake()
 	Heard(c uring.CQE)
@@ -56,22 +56,22 @@ type Ring interface {
 type systemRing struct {
 	*uring.Ring
 	buffers *uring.Buffers
-	bell    *uring.Bell
+	waker   *uring.Waker
 }
 
-func (system) OpenRing(config uring.Config, count, size int, bell uint64) (r Ring, err error) {
-	uring.Aside(func() { r, err = openRing(config, count, size, bell) })
+func (system) OpenRing(config uring.Config, count, size int, waker uint64) (r Ring, err error) {
+	uring.Aside(func() { r, err = openRing(config, count, size, waker) })
 	return r, err
 }
 
-func openRing(config uring.Config, count, size int, bell uint64) (Ring, error) {
+func openRing(config uring.Config, count, size int, waker uint64) (Ring, error) {
 	ring, err := uring.New(config)
 	if err != nil {
 		return nil, err
 	}
 	r := &systemRing{Ring: ring}
 	if r.buffers, err = ring.NewBuffers(0, count, size, uring.Incremental); err == nil {
-		r.bell, err = ring.NewBell(bell)
+		r.waker, err = ring.NewWaker(waker)
 	}
 	if err != nil {
 		r.Close()
@@ -97,13 +97,13 @@ func (r *systemRing) Collect(into []uring.CQE) []uring.CQE {
 func (r *systemRing) Receive(e *uring.SQE, fd int, user uint64) { e.RecvMultishot(fd, r.buffers, user) }
 func (r *systemRing) Bytes(c uring.CQE) []byte                  { return r.buffers.Bytes(c) }
 func (r *systemRing) Release(c uring.CQE)                       { r.buffers.Release(c) }
-func (r *systemRing) Sleep(d time.Duration) error               { return r.bell.Sleep(d) }
-func (r *systemRing) Wake()                                     { r.bell.Ring() }
-func (r *systemRing) Heard(c uring.CQE)                         { r.bell.Heard(c) }
+func (r *systemRing) Sleep(d time.Duration) error               { return r.waker.Sleep(d) }
+func (r *systemRing) Wake()                                     { r.waker.Wake() }
+func (r *systemRing) Heard(c uring.CQE)                         { r.waker.Heard(c) }
 
 func (r *systemRing) Close() {
-	if r.bell != nil {
-		r.bell.Close()
+	if r.waker != nil {
+		r.waker.Close()
 	}
 	r.Ring.Close()
 }

@@ -23,6 +23,7 @@ type server struct {
 	cmd     *exec.Cmd
 	leash   io.Closer // its standard input: it ends with it
 	address string    // where it listens
+	guests  []io.Closer
 }
 
 // start runs this program again as a server, "echo" or "tls" with a number of loops, "goroutines", or "proxy" to an
@@ -61,17 +62,23 @@ func start(args ...string) (*server, error) {
 }
 
 func (s *server) stop() {
+	for _, c := range s.guests {
+		c.Close()
+	}
 	s.leash.Close()
 	s.cmd.Wait()
 }
 
 // peak returns the most memory that the server has occupied so far, in bytes (proc_pid_status(5), VmHWM).
-func (s *server) peak() (int, error) {
+func (s *server) peak() (int, error) { return s.status("VmHWM:") }
+
+// status returns a number of bytes that the system tells of the server.
+func (s *server) status(name string) (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
-	_, after, ok := strings.Cut(string(text), "VmHWM:")
+	_, after, ok := strings.Cut(string(text), name)
 	fields := strings.Fields(after)
 	if !ok || len(fields) == 0 {
 		return 0, errors.New("the system does not tell how much memory a process occupies")
@@ -104,6 +111,19 @@ func serve(args []string) error {
 		}
 		s.Accept = handler.Accept(service.Echo)
 		s.Loops, _ = strconv.Atoi(args[1])
+	case "held":
+		s.Engine, s.Loops, s.HandshakeTimeout = args[2], 1, -1
+		s.Accept = handler.Accept(service.Echo)
+		if args[1] == "lines" {
+			lines := handler.Lines(64 << 10)
+			s.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return lines, nil }
+		}
+		if args[3] == "tls" {
+			var err error
+			if s.TLSConfig, err = selfSigned(); err != nil {
+				return err
+			}
+		}
 	case "goroutines":
 		return serveGoroutines()
 	case "flood":

@@ -44,7 +44,7 @@
 // # Who may call
 //
 // A [Ring] and its [Buffers] belong to one goroutine at a time. With IORING_SETUP_SINGLE_ISSUER they belong to one thread:
-// the goroutine that calls [New] must hold it by runtime.LockOSThread until Close. A [Bell] may be rung by any goroutine.
+// the goroutine that calls [New] must hold it by runtime.LockOSThread until Close. A [Waker] may be woken by any goroutine.
 //
 // # Sources
 //

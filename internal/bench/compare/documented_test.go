@@ -21,7 +21,7 @@ func fields(t reflect.Type, seen map[reflect.Type]bool) (names []string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if !f.IsExported() {
+		if !f.IsExported() || name == "-" {
 			continue
 		}
 		names = append(names, name)

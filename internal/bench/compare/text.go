@@ -19,7 +19,7 @@ func (r *Result) Text(w io.Writer) error {
 	}
 	for _, conns := range r.levels() {
 		fmt.Fprintf(out, "\n%d connections\n", conns)
-		fmt.Fprintf(out, "  %-*s %12s %17s %14s %10s %10s\n", width, "server", "cpu/message", "ratio     ", "rate ", "p50", "p99")
+		fmt.Fprintf(out, "  %-*s %11s %17s %12s %9s %9s\n", width, "server", "cpu/message", "ratio     ", "rate ", "p50", "p99")
 		for _, s := range r.Servers {
 			l := s.Level(conns)
 			if l == nil {
@@ -32,9 +32,11 @@ func (r *Result) Text(w io.Writer) error {
 			if l.Ratio > 0 {
 				ratio = fmt.Sprintf("%.2f (%.2f-%.2f)", l.Ratio, l.RatioLow, l.RatioHigh)
 			}
-			row := fmt.Sprintf("  %-*s %12s %17s %14s %10s %10s  %s", width, s.Name, cost, ratio, l.Rate(),
-				report.Micros(l.P50), report.Micros(l.P99), l.Remarks())
-			fmt.Fprintln(out, strings.TrimRight(row, " "))
+			fmt.Fprintf(out, "  %-*s %11s %17s %12s %9s %9s\n", width, s.Name, cost, ratio, l.Rate(),
+				report.Micros(l.P50), report.Micros(l.P99))
+			if remarks := l.Remarks(); remarks != "" {
+				fmt.Fprintf(out, "  %-*s %s\n", width, "", remarks)
+			}
 		}
 	}
 	if r.IdleConns > 0 {
@@ -48,7 +50,7 @@ func (r *Result) Text(w io.Writer) error {
 		}
 	}
 	if r.Baseline != "" {
-		fmt.Fprintf(out, "\nratio: of the cost to that of %s, the median of the rounds, in brackets the middle half\n", r.Baseline)
+		fmt.Fprintf(out, "\nratio: of the cost to that of %s, the median of the rounds, in\nbrackets the middle half\n", r.Baseline)
 	}
 	fmt.Fprintln(out, "*: the generator was the bottleneck, the server may do more")
 	for _, s := range r.Servers {
@@ -75,7 +77,7 @@ func (l *Level) Remarks() string {
 	}
 	for _, e := range l.Errors {
 		if l.Served == l.Conns || e.Kind != "no answer" {
-			all = append(all, fmt.Sprintf("%s x %s", report.Count(e.Count), e.Kind))
+			all = append(all, fmt.Sprintf("%s x %s", report.Count(e.Before+e.Count), e.Kind))
 		}
 	}
 	return strings.Join(all, "; ")

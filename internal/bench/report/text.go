@@ -80,7 +80,7 @@ func Load(r *bench.Result) string {
 	}
 	switch {
 	case s.Expect == bench.HTTP && s.Path != "":
-		add("GET %s", s.Path)
+		add("%s %s", s.Method, s.Path)
 	case s.SizeMin == s.SizeMax:
 		add("%s", plural(int64(s.SizeMin), "byte"))
 	default:
@@ -88,6 +88,9 @@ func Load(r *bench.Result) string {
 	}
 	if s.Depth > 1 {
 		add("%d in flight", s.Depth)
+	}
+	if s.Requests > 0 {
+		add("%s in all", Count(s.Requests))
 	}
 	if s.Rate > 0 {
 		add("%s wanted", Rate(s.Rate))
@@ -108,7 +111,9 @@ func Load(r *bench.Result) string {
 	case bench.HTTP:
 		add("a response for a request")
 	}
-	if r.Interrupted {
+	if r.Interrupted && s.Requests > 0 {
+		add("interrupted after %s", Seconds(r.Seconds))
+	} else if r.Interrupted {
 		add("interrupted after %s of %s", Seconds(r.Seconds), Seconds(s.Duration))
 	} else {
 		add("%s", Seconds(r.Seconds))

@@ -139,8 +139,8 @@ func (o *op) ready() bool {
 func (r *ring) run() {
 	k := r.k
 	r.flush()
-	if b := &r.bell; b.knocked {
-		b.knocked = false
+	if b := &r.waker; b.posted {
+		b.posted = false
 		c := uring.CQE{UserData: b.user, Res: int32(pollIn), Flags: uring.IORING_CQE_F_MORE}
 		if r.full() || k.rng.IntN(8) == 0 {
 			c.Flags, b.armed = 0, false

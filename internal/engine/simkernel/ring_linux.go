@@ -23,7 +23,7 @@ type ring struct {
 	ops     []*op       // in flight
 	buffers buffers
 	thread  int // that may enter it, 0 before it is enabled
-	bell    bell
+	waker   waker
 	closed  bool
 }
 
@@ -38,7 +38,7 @@ type op struct {
 }
 
 // OpenRing implements the ring kernel of package engine. The queues are as long as the seed says, at most as was asked for.
-func (k *Kernel) OpenRing(config uring.Config, count, size int, bellUser uint64) (engine.Ring, error) {
+func (k *Kernel) OpenRing(config uring.Config, count, size int, wakerUser uint64) (engine.Ring, error) {
 	k.call("io_uring_setup")
 	defer k.mu.Unlock()
 	if k.chance(k.Faults.NoMemory) {
@@ -52,7 +52,7 @@ func (k *Kernel) OpenRing(config uring.Config, count, size int, bellUser uint64)
 		cq = min(cq, 2<<k.rng.IntN(6))
 	}
 	r := &ring{k: k, sq: make([]uring.SQE, 1<<bits.Len(uint(sq-1))), cqSize: cq}
-	r.bell.user = bellUser
+	r.waker.user = wakerUser
 	r.buffers.init(k, count, size)
 	return r, nil
 }
@@ -192,7 +192,7 @@ func (r *ring) due() bool { return len(r.cq) > 0 || len(r.over) > 0 || r.pending
 
 // pending tells whether an entering call would complete something.
 func (r *ring) pending() bool {
-	return r.bell.knocked || slices.ContainsFunc(r.ops, func(o *op) bool { return o.ready() })
+	return r.waker.posted || slices.ContainsFunc(r.ops, func(o *op) bool { return o.ready() })
 }
 
 func (r *ring) Close() {
@@ -209,34 +209,34 @@ func (r *ring) Close() {
 	r.buffers.poison()
 }
 
-// A bell is what wakes a ring that sleeps.
-type bell struct {
+// A waker is what wakes a ring that sleeps.
+type waker struct {
 	user      uint64
-	rung      bool
+	woken     bool
 	listening bool // the program believes that the ring waits for it
 	armed     bool // the ring does
-	knocked   bool // and has a completion of it
+	posted    bool // and has a completion of it
 	blocked   bool // the program waits in io_uring_enter
 }
 
 func (r *ring) Sleep(d time.Duration) error {
 	r.k.call("sleep")
 	defer r.k.mu.Unlock()
-	b := &r.bell
-	if !b.listening {
-		b.listening, b.armed = true, true
+	w := &r.waker
+	if !w.listening {
+		w.listening, w.armed = true, true
 	}
-	if b.rung {
-		b.rung = false
+	if w.woken {
+		w.woken = false
 		return r.enter(0, 0)
 	}
 	var err error
-	if b.blocked = r.k.rng.IntN(2) == 0; b.blocked {
+	if w.blocked = r.k.rng.IntN(2) == 0; w.blocked {
 		err = r.enter(1, d)
 	} else if err = r.enter(0, 0); err == nil && r.queued == 0 {
-		r.k.wait(d, func() bool { return b.rung || r.due() })
+		r.k.wait(d, func() bool { return w.woken || r.due() })
 	}
-	b.blocked, b.rung = false, false
+	w.blocked, w.woken = false, false
 	return err
 }
 
@@ -244,15 +244,15 @@ func (r *ring) Sleep(d time.Duration) error {
 func (r *ring) Wake() {
 	r.k.mu.Lock()
 	defer r.k.mu.Unlock()
-	if r.bell.rung {
+	if r.waker.woken {
 		return
 	}
-	r.bell.rung = true
-	r.bell.knocked = r.bell.knocked || r.bell.blocked && r.bell.armed
+	r.waker.woken = true
+	r.waker.posted = r.waker.posted || r.waker.blocked && r.waker.armed
 }
 
 func (r *ring) Heard(c uring.CQE) {
 	r.k.mu.Lock()
 	defer r.k.mu.Unlock()
-	r.bell.listening = r.bell.listening && c.More()
+	r.waker.listening = r.waker.listening && c.More()
 }

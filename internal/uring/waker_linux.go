@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bell is how the goroutine of a ring sleeps until there is something to do, and how others wake it.
+// A Waker lets the goroutine of a ring sleep until there is something to do, and lets others wake it.
 //
 // There are two ways to sleep. Blocking in the kernel is the cheaper one, but Go's scheduler learns only by and by that
 // nobody uses the goroutine's P: where there is no other, timers and other goroutines can be late by milliseconds. Parking
@@ -21,21 +21,21 @@ import (
 //
 // What wakes the parked goroutine is an eventfd(2) that the ring signals (IORING_REGISTER_EVENTFD), only while it is
 // parked: completions that come while it is at work do not wake the poller for nothing.
-type Bell struct {
+type Waker struct {
 	ring *Ring
 	user uint64
 
-	// Ringing: sleeps is set before rung is read, and rung before sleeps is, so that one side sees the other.
+	// Waking: sleeps is set before woken is read, and woken before sleeps is, so that one side sees the other.
 	sleeps atomic.Int32 // awake, blocked or parked
-	rung   atomic.Bool
+	woken  atomic.Bool
 
-	// Blocking: an eventfd on which the ring waits, for Ring. It cannot be that of parking: the kernel does not signal an
+	// Blocking: an eventfd on which the ring waits, for Wake. It cannot be that of parking: the kernel does not signal an
 	// eventfd from within the wake-up of an eventfd, but some milliseconds later.
-	knocks    *os.File
-	knockFD   int
+	wakeups   *os.File
+	wakeFD    int
 	listening bool
 
-	// Parking: the eventfd that the ring signals, and Ring.
+	// Parking: the eventfd that the ring signals, and Wake.
 	signals *os.File
 	conn    syscall.RawConn
 	due     func(fd uintptr) bool
@@ -50,14 +50,14 @@ type Bell struct {
 	looked time.Duration // when that was asked
 }
 
-// What a bell's goroutine may be doing.
+// What a waker's goroutine may be doing.
 const (
 	awake = iota
 	blocked
 	parked
 )
 
-// blocking counts the bells that block, each of which keeps one of Go's Ps from the rest of the program.
+// blocking counts the wakers that block, each of which keeps one of Go's Ps from the rest of the program.
 var blocking atomic.Int32
 
 const (
@@ -69,123 +69,123 @@ const (
 	blockFor = time.Millisecond
 )
 
-// NewBell makes the ring's bell, of which a ring has one at most. Its own completions carry user as their user data and are
+// NewWaker makes the ring's waker, of which a ring has one at most. Its own completions carry user as their user data and are
 // for Heard. A ring that defers completions must have IORING_SETUP_TASKRUN_FLAG.
-func (r *Ring) NewBell(user uint64) (*Bell, error) {
+func (r *Ring) NewWaker(user uint64) (*Waker, error) {
 	if r.setup&(IORING_SETUP_COOP_TASKRUN|IORING_SETUP_DEFER_TASKRUN) != 0 && r.setup&IORING_SETUP_TASKRUN_FLAG == 0 {
-		return nil, errors.New("bell of a ring: the ring needs IORING_SETUP_TASKRUN_FLAG to tell what is due")
+		return nil, errors.New("waker of a ring: the ring needs IORING_SETUP_TASKRUN_FLAG to tell what is due")
 	}
-	b := &Bell{ring: r, user: user, begun: time.Now(), last: shortSleep, looked: -time.Hour}
-	b.due = func(uintptr) bool {
+	w := &Waker{ring: r, user: user, begun: time.Now(), last: shortSleep, looked: -time.Hour}
+	w.due = func(uintptr) bool {
 		// Asked first, before parking, it must know of something; asked again, the descriptor was signalled.
-		again := b.asked
-		b.asked = true
-		return again || b.rung.Load() || r.Due()
+		again := w.asked
+		w.asked = true
+		return again || w.woken.Load() || r.Due()
 	}
 	var signals int
 	var err error
-	if b.knockFD, b.knocks, err = eventfd(); err != nil {
+	if w.wakeFD, w.wakeups, err = eventfd(); err != nil {
 		return nil, err
 	}
-	if signals, b.signals, err = eventfd(); err != nil {
-		b.knocks.Close()
+	if signals, w.signals, err = eventfd(); err != nil {
+		w.wakeups.Close()
 		return nil, err
 	}
-	if b.conn, err = b.signals.SyscallConn(); err == nil {
-		b.signal(false)
+	if w.conn, err = w.signals.SyscallConn(); err == nil {
+		w.signal(false)
 		fd := int32(signals)
 		_, err = r.register(ioringRegisterEventfd, unsafe.Pointer(&fd), 1)
 		err = os.NewSyscallError("io_uring_register: eventfd", err)
 	}
 	if err != nil {
-		b.knocks.Close()
-		b.signals.Close()
+		w.wakeups.Close()
+		w.signals.Close()
 		return nil, err
 	}
-	return b, nil
+	return w, nil
 }
 
 // Sleep hands the queued entries to the kernel and waits until there are completions, Ring was called since the last Sleep,
 // timeout has passed (less than zero: never), or, sometimes, for no reason. A nil error says to look at all of these.
-func (b *Bell) Sleep(timeout time.Duration) (err error) {
-	if !b.listening {
-		if err = b.listen(); err != nil {
+func (w *Waker) Sleep(timeout time.Duration) (err error) {
+	if !w.listening {
+		if err = w.listen(); err != nil {
 			return err
 		}
 	}
-	start := time.Since(b.begun)
-	block := b.mayBlock(start)
+	start := time.Since(w.begun)
+	block := w.mayBlock(start)
 	if block {
-		err = b.block(timeout)
+		err = w.block(timeout)
 		blocking.Add(-1)
-	} else if err = b.setAlarm(start, timeout); err == nil {
-		err = b.park()
+	} else if err = w.setAlarm(start, timeout); err == nil {
+		err = w.park()
 	}
-	b.sleeps.Store(awake)
-	b.rung.Store(false)
-	end := time.Since(b.begun)
-	if b.last = end - start; !block {
-		b.woke = end
-		b.hail()
+	w.sleeps.Store(awake)
+	w.woken.Store(false)
+	end := time.Since(w.begun)
+	if w.last = end - start; !block {
+		w.woke = end
+		w.wakeScheduler()
 	}
 	return err
 }
 
-// mayBlock decides, and counts this bell if it blocks.
-func (b *Bell) mayBlock(now time.Duration) bool {
-	if b.last >= shortSleep || b.ring.setup&IORING_SETUP_SINGLE_ISSUER == 0 {
+// mayBlock decides, and counts this waker if it blocks.
+func (w *Waker) mayBlock(now time.Duration) bool {
+	if w.last >= shortSleep || w.ring.setup&IORING_SETUP_SINGLE_ISSUER == 0 {
 		return false // a goroutine that is not locked to its thread parks for little
 	}
-	if now-b.looked > 100*time.Millisecond {
-		b.procs, b.looked = int32(runtime.GOMAXPROCS(0)), now
+	if now-w.looked > 100*time.Millisecond {
+		w.procs, w.looked = int32(runtime.GOMAXPROCS(0)), now
 	}
-	if blocking.Add(1) < b.procs || b.last < veryShortSleep && now-b.woke < blockFor {
+	if blocking.Add(1) < w.procs || w.last < veryShortSleep && now-w.woke < blockFor {
 		return true
 	}
 	blocking.Add(-1)
 	return false
 }
 
-// hail brings one of Go's idle Ps to its feet, by something to run. It was this goroutine's wake-up that took the one thread
+// wakeScheduler brings one of Go's idle Ps to its feet, by something to run. It was this goroutine's wake-up that took the one thread
 // from Go's poller, and next it may block, which tells the scheduler nothing: timers and connections of the rest of the
 // program would wait for the monitor, tens of milliseconds at worst.
-func (b *Bell) hail() {
-	if b.procs > 1 && b.ring.setup&IORING_SETUP_SINGLE_ISSUER != 0 {
+func (w *Waker) wakeScheduler() {
+	if w.procs > 1 && w.ring.setup&IORING_SETUP_SINGLE_ISSUER != 0 {
 		go func() {}()
 	}
 }
 
-func (b *Bell) block(timeout time.Duration) error {
-	b.sleeps.Store(blocked)
-	if b.rung.Load() {
-		return b.ring.Submit()
+func (w *Waker) block(timeout time.Duration) error {
+	w.sleeps.Store(blocked)
+	if w.woken.Load() {
+		return w.ring.Submit()
 	}
-	return b.ring.Wait(1, timeout)
+	return w.ring.Wait(1, timeout)
 }
 
 // setAlarm sees to it that parking ends in time. An alarm that was set for an earlier time stays: a Sleep that ends too soon
 // now and then is cheaper than setting a timer each time.
-func (b *Bell) setAlarm(now, timeout time.Duration) error {
-	if timeout < 0 || b.alarm != 0 && b.alarm <= now+timeout {
+func (w *Waker) setAlarm(now, timeout time.Duration) error {
+	if timeout < 0 || w.alarm != 0 && w.alarm <= now+timeout {
 		return nil
 	}
-	b.alarm = now + timeout
-	return b.signals.SetReadDeadline(b.begun.Add(b.alarm))
+	w.alarm = now + timeout
+	return w.signals.SetReadDeadline(w.begun.Add(w.alarm))
 }
 
 // park has the ring signal, and then looks a last time: what the entering call leaves is signalled.
-func (b *Bell) park() error {
-	b.sleeps.Store(parked)
-	b.signal(true)
-	defer b.signal(false)
-	if err := b.ring.Submit(); err != nil || b.ring.Queued() > 0 { // what was not taken must not wait for what may never come
+func (w *Waker) park() error {
+	w.sleeps.Store(parked)
+	w.signal(true)
+	defer w.signal(false)
+	if err := w.ring.Submit(); err != nil || w.ring.Queued() > 0 { // what was not taken must not wait for what may never come
 		return err
 	}
-	b.asked = false
-	switch err := b.conn.Read(b.due); {
+	w.asked = false
+	switch err := w.conn.Read(w.due); {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.alarm = 0
-		return b.signals.SetReadDeadline(time.Time{})
+		w.alarm = 0
+		return w.signals.SetReadDeadline(time.Time{})
 	case err != nil:
 		return os.ErrClosed // the poller's own word for it is not exported
 	}
@@ -193,45 +193,45 @@ func (b *Bell) park() error {
 }
 
 // signal switches the signals of completions on and off, by a word that the kernel reads before each.
-func (b *Bell) signal(on bool) {
+func (w *Waker) signal(on bool) {
 	off := uint32(ioringCQEventfdDisabled)
 	if on {
 		off = 0
 	}
-	atomic.StoreUint32(b.ring.cqFlag, off)
+	atomic.StoreUint32(w.ring.cqFlag, off)
 }
 
-// listen has the ring wait for knocks. What the eventfd counts is never read: the poll completes with each knock.
-func (b *Bell) listen() error {
-	e := b.ring.Next()
+// listen has the ring wait for wakeups. What the eventfd counts is never read: the poll completes with each write to it.
+func (w *Waker) listen() error {
+	e := w.ring.Next()
 	if e == nil {
-		if err := b.ring.Submit(); err != nil {
+		if err := w.ring.Submit(); err != nil {
 			return err
 		}
-		if e = b.ring.Next(); e == nil {
+		if e = w.ring.Next(); e == nil {
 			return os.NewSyscallError("io_uring_enter", unix.EAGAIN)
 		}
 	}
-	e.PollMultishot(b.knockFD, unix.POLLIN, b.user)
-	b.listening = true
+	e.PollMultishot(w.wakeFD, unix.POLLIN, w.user)
+	w.listening = true
 	return nil
 }
 
-// Heard takes a completion of the bell's own.
-func (b *Bell) Heard(c CQE) { b.listening = b.listening && c.More() }
+// Heard takes a completion of the waker's own.
+func (w *Waker) Heard(c CQE) { w.listening = w.listening && c.More() }
 
-// Ring ends the Sleep that is under way, else the next one. Any goroutine may call it. It makes a system call only for who
-// sleeps and has not been rung for.
-func (b *Bell) Ring() error {
-	if b.rung.Swap(true) {
+// Wake ends the Sleep that is under way, else the next one. Any goroutine may call it. It makes a system call only if the
+// goroutine sleeps and has not been woken yet.
+func (w *Waker) Wake() error {
+	if w.woken.Swap(true) {
 		return nil
 	}
 	var f *os.File
-	switch b.sleeps.Load() {
+	switch w.sleeps.Load() {
 	case blocked:
-		f = b.knocks
+		f = w.wakeups
 	case parked:
-		f = b.signals
+		f = w.signals
 	default:
 		return nil
 	}
@@ -240,10 +240,10 @@ func (b *Bell) Ring() error {
 	return err
 }
 
-// Close takes the bell off its ring. A Sleep that is under way must have been rung for.
-func (b *Bell) Close() error {
-	b.ring.register(ioringUnregisterEventfd, nil, 0)
-	return errors.Join(b.signals.Close(), b.knocks.Close())
+// Close takes the waker off its ring. A Sleep that is under way must have been woken.
+func (w *Waker) Close() error {
+	w.ring.register(ioringUnregisterEventfd, nil, 0)
+	return errors.Join(w.signals.Close(), w.wakeups.Close())
 }
 
 // eventfd makes one that Go's poller knows.

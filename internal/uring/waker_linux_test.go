@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const knock = 1 << 40 // the user data of a bell's own completions
+const wakeUser = 1 << 40 // the user data of a waker's own completions
 
-func newBell(t testing.TB, r *Ring) *Bell {
+func newWaker(t testing.TB, r *Ring) *Waker {
 	t.Helper()
-	b, err := r.NewBell(knock)
+	b, err := r.NewWaker(wakeUser)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,17 +27,17 @@ func newBell(t testing.TB, r *Ring) *Bell {
 	return b
 }
 
-// asleep waits until the bell's goroutine sleeps, or is about to.
-func asleep(b *Bell) {
+// asleep waits until the waker's goroutine sleeps, or is about to.
+func asleep(b *Waker) {
 	for b.sleeps.Load() == awake {
 		runtime.Gosched()
 	}
 }
 
 // ways makes a Sleep block or park.
-var ways = map[string]func(*Bell){
-	"block": func(b *Bell) { b.last, b.woke = 0, time.Since(b.begun) },
-	"park":  func(b *Bell) { b.last = shortSleep },
+var ways = map[string]func(*Waker){
+	"block": func(b *Waker) { b.last, b.woke = 0, time.Since(b.begun) },
+	"park":  func(b *Waker) { b.last = shortSleep },
 }
 
 func TestCompletionsEndASleep(t *testing.T) {
@@ -45,7 +45,7 @@ func TestCompletionsEndASleep(t *testing.T) {
 		for way, prepare := range ways {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				r := newRing(t, Config{Flags: flags})
-				b := newBell(t, r)
+				b := newWaker(t, r)
 				fd, peer := pair(t)
 				r.Next().PollMultishot(fd, unix.POLLIN, 1)
 				for i := range 300 {
@@ -61,7 +61,7 @@ func TestCompletionsEndASleep(t *testing.T) {
 							t.Fatal(err)
 						}
 						for c := range r.Completions {
-							if c.UserData == knock {
+							if c.UserData == wakeUser {
 								t.Fatalf("nobody rang: %+v", c)
 							}
 							got++
@@ -79,12 +79,12 @@ func TestRingingEndsASleep(t *testing.T) {
 		for way, prepare := range ways {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				r := newRing(t, Config{Flags: flags})
-				b := newBell(t, r)
+				b := newWaker(t, r)
 				for range 300 {
 					prepare(b)
 					go func() {
 						asleep(b)
-						b.Ring()
+						b.Wake()
 					}()
 					if err := b.Sleep(-1); err != nil {
 						t.Fatal(err)
@@ -101,7 +101,7 @@ func TestRingingEndsASleep(t *testing.T) {
 // Whatever the moment: each ring is noticed. Were one lost, the last Sleep would not end.
 func TestNoRingIsLost(t *testing.T) {
 	r := newRing(t, Config{Flags: deferred})
-	b := newBell(t, r)
+	b := newWaker(t, r)
 	const ringers, each = 4, 2000
 	var posted atomic.Int64
 	var all sync.WaitGroup
@@ -109,7 +109,7 @@ func TestNoRingIsLost(t *testing.T) {
 		all.Go(func() {
 			for range each {
 				posted.Add(1)
-				b.Ring()
+				b.Wake()
 				for range rand.IntN(50) {
 					runtime.Gosched()
 				}
@@ -121,7 +121,7 @@ func TestNoRingIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		for c := range r.Completions {
-			if c.UserData != knock {
+			if c.UserData != wakeUser {
 				t.Fatalf("%+v", c)
 			}
 			b.Heard(c)
@@ -132,14 +132,14 @@ func TestNoRingIsLost(t *testing.T) {
 
 func TestRingingWhoIsAwakeMakesNoSystemCall(t *testing.T) {
 	r := newRing(t, Config{Flags: deferred})
-	b := newBell(t, r)
+	b := newWaker(t, r)
 	for range 3 {
-		if err := b.Ring(); err != nil {
+		if err := b.Wake(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if readable(t, b.knockFD) {
-		t.Fatal("a knock for who was awake")
+	if readable(t, b.wakeFD) {
+		t.Fatal("a wakeUser for who was awake")
 	}
 	if err := b.Sleep(-1); err != nil { // would not end
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestRingingWhoIsAwakeMakesNoSystemCall(t *testing.T) {
 
 func TestCompletionsOfWhoIsAwakeAreNotSignalled(t *testing.T) {
 	r := newRing(t, Config{Flags: deferred})
-	b := newBell(t, r)
+	b := newWaker(t, r)
 	signals := int(b.signals.Fd()) // makes it blocking: no more parking
 	r.Next().Nop(1)
 	await(t, r, 1)
@@ -173,7 +173,7 @@ func readable(t *testing.T, fd int) bool {
 
 func TestSleepParksAfterALongOneAndNowAndThen(t *testing.T) {
 	r := newRing(t, Config{Flags: deferred})
-	b := newBell(t, r)
+	b := newWaker(t, r)
 	parks := func() bool {
 		before := b.woke
 		r.Next().Nop(1)
@@ -205,13 +205,13 @@ func TestSleepParksAfterALongOneAndNowAndThen(t *testing.T) {
 		}
 	}
 	if n := blocking.Load(); n != 0 {
-		t.Errorf("%d bells are thought to block", n)
+		t.Errorf("%d wakers are thought to block", n)
 	}
 }
 
-func TestClosedBellDoesNotSleep(t *testing.T) {
+func TestClosedWakerDoesNotSleep(t *testing.T) {
 	r := newRing(t, Config{Flags: deferred})
-	b := newBell(t, r)
+	b := newWaker(t, r)
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -221,11 +221,11 @@ func TestClosedBellDoesNotSleep(t *testing.T) {
 	}
 }
 
-func TestRingHasOneBell(t *testing.T) {
+func TestRingHasOneWaker(t *testing.T) {
 	r := newRing(t, Config{Flags: deferred})
-	newBell(t, r)
+	newWaker(t, r)
 	before := descriptors(t)
-	if _, err := r.NewBell(knock); !errors.Is(err, unix.EBUSY) {
+	if _, err := r.NewWaker(wakeUser); !errors.Is(err, unix.EBUSY) {
 		t.Fatal(err)
 	}
 	if after := descriptors(t); after != before {
@@ -233,9 +233,9 @@ func TestRingHasOneBell(t *testing.T) {
 	}
 }
 
-func TestBellNeedsToKnowWhatIsDue(t *testing.T) {
+func TestWakerNeedsToKnowWhatIsDue(t *testing.T) {
 	r := newRing(t, Config{Flags: IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN})
-	if _, err := r.NewBell(knock); err == nil || !strings.Contains(err.Error(), "TASKRUN_FLAG") {
+	if _, err := r.NewWaker(wakeUser); err == nil || !strings.Contains(err.Error(), "TASKRUN_FLAG") {
 		t.Fatal(err)
 	}
 }
@@ -249,7 +249,7 @@ func BenchmarkSleep(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			bell := newBell(b, r)
+			waker := newWaker(b, r)
 			fd, peer := pair(b)
 			r.Next().RecvMultishot(fd, bufs, 1)
 			go func() {
@@ -266,8 +266,8 @@ func BenchmarkSleep(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for got := false; !got; {
-					prepare(bell)
-					if err := bell.Sleep(-1); err != nil {
+					prepare(waker)
+					if err := waker.Sleep(-1); err != nil {
 						b.Fatal(err)
 					}
 					for c := range r.Completions {

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/internal/bench/diff"
+	"github.com/switchboard-go/switchboard/internal/bench/report"
+)
+
+// A diffing is what the flags of bench diff ask for.
+type diffing struct {
+	json    bool
+	ifWorse float64
+}
+
+func diffCommand() *cobra.Command {
+	var d diffing
+	cmd := &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Compare two saved runs, and say which differences are real",
+		Long: `Compare runs that bench --json has saved, and say of each figure whether its difference is real or may be chance.
+
+OLD and NEW are files, or several separated by commas. With five or more on each side, each run is one sample. With fewer,
+the samples are the stretches of the runs: what else the machine did during the one run, and not during the other, counts
+as a difference then.
+
+The test is that of Mann and Whitney, which asks nothing of the distributions. A difference is real when so much of it by
+chance is less probable than one in a hundred, between runs, or one in a thousand, between stretches.
+
+Exit codes: 0, or 1 when a file cannot be read or, with --fail-if-worse, when a figure is worse; 2 for a wrong call.`,
+		Example: `  switchboard bench --json 127.0.0.1:7007 >old.json
+  switchboard bench diff old.json new.json
+  switchboard bench diff --fail-if-worse 5 old1.json,old2.json new1.json,new2.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return fmt.Errorf("takes OLD and NEW, but got %d", len(args))
+			}
+			return nil
+		},
+		ValidArgsFunction: cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveFilterFileExt),
+		RunE:              func(cmd *cobra.Command, args []string) error { return d.run(cmd, args) },
+	}
+	cmd.Flags().BoolVar(&d.json, "json", false, "print the result as JSON")
+	cmd.Flags().Float64Var(&d.ifWorse, "fail-if-worse", 0, "fail when a figure is worse, really, by more than so many `PERCENT`")
+	return cmd
+}
+
+func (d *diffing) run(cmd *cobra.Command, args []string) error {
+	if d.ifWorse < 0 {
+		return errors.New("--fail-if-worse cannot be negative")
+	}
+	var sides [2][]*bench.Result
+	for i, names := range args {
+		for name := range strings.SplitSeq(names, ",") {
+			r, err := diff.Read(name)
+			if err != nil {
+				return failure{exitFailed, err}
+			}
+			sides[i] = append(sides[i], r)
+		}
+	}
+	result, err := diff.Compare(sides[0], sides[1])
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	if d.json {
+		err = report.JSON(os.Stdout, result)
+	} else {
+		err = result.Text(os.Stdout)
+	}
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	if !cmd.Flags().Changed("fail-if-worse") {
+		return nil
+	}
+	var worse []string
+	for _, row := range result.Rows {
+		if row.Verdict == diff.Worse && max(row.Change, -row.Change) > d.ifWorse {
+			worse = append(worse, fmt.Sprintf("%s by %+.1f%%", row.Metric, row.Change))
+		}
+	}
+	if len(worse) > 0 {
+		return failure{exitFailed, fmt.Errorf("worse: %s", strings.Join(worse, ", "))}
+	}
+	return nil
+}

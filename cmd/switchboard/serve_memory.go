@@ -1,0 +1,94 @@
+package main
+
+import (
+	"math"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/switchboard-go/switchboard/internal/rawio"
+)
+
+// A memoryLimit is a size of at least 0, or the default if it is not set.
+type memoryLimit struct {
+	set bool
+	n   int64
+}
+
+// Set implements pflag.Value.
+func (m *memoryLimit) Set(s string) error {
+	if s == "0" {
+		m.set, m.n = true, 0
+		return nil
+	}
+	var z size
+	if err := z.Set(s); err != nil {
+		return err
+	}
+	m.set, m.n = true, int64(z)
+	return nil
+}
+
+// String implements pflag.Value.
+func (m *memoryLimit) String() string {
+	if !m.set {
+		return ""
+	}
+	z := size(m.n)
+	return z.String()
+}
+
+// Type implements pflag.Value.
+func (m *memoryLimit) Type() string { return "size" }
+
+// heapShare is how many times what clients hold the process may use: the garbage collector needs room, and so do the programs'
+// own tables.
+const heapShare = 3
+
+// bytes is the limit for so many loops, and has the garbage collector work harder near what that makes of the whole process.
+func (m *memoryLimit) bytes(loops int) int64 {
+	if loops == 0 {
+		loops = runtime.GOMAXPROCS(0)
+	}
+	least := int64(loops) << 20
+	heap := debug.SetMemoryLimit(-1) // $GOMEMLIMIT
+	switch {
+	case m.set && m.n == 0:
+		return 0
+	case m.set:
+		if heap == math.MaxInt64 {
+			debug.SetMemoryLimit(heapShare * max(m.n, least))
+		}
+		return max(m.n, least)
+	case heap != math.MaxInt64:
+		return max(heap/heapShare, least)
+	}
+	limit := max(availableMemory()/(heapShare+1), least)
+	debug.SetMemoryLimit(heapShare * limit)
+	return limit
+}
+
+// availableMemory is how many bytes the process may use: what the machine has, or the control group or ulimit -v leaves.
+func availableMemory() int64 {
+	const unknown = 1 << 30
+	least := int64(math.MaxInt64)
+	for _, n := range []int64{machineMemory(), groupMemory(), addressSpace()} {
+		if n > 0 {
+			least = min(least, n)
+		}
+	}
+	if least == math.MaxInt64 {
+		return unknown
+	}
+	return least
+}
+
+// roomFor is how many clients there are descriptors for, 0 where that is not limited. Each loop, each listener and the process
+// itself need some.
+func roomFor(listen []string) int {
+	n := rawio.Descriptors()
+	if n <= 0 {
+		return 0
+	}
+	others := 16 + 8*runtime.GOMAXPROCS(0) + len(listen)
+	return max(n-others, n/2, 1)
+}

@@ -1,0 +1,122 @@
+package chat
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/room"
+	"github.com/switchboard-go/switchboard/room/natsroom"
+)
+
+const patience = time.Minute
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// talk serves a chat's lines, and returns where.
+func talk(t *testing.T, chat *Chat) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := chat.Lines()
+	s := &switchboard.Server{Logger: quiet, Accept: func(*switchboard.Conn) (switchboard.Handler, error) { return h, nil }}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		s.Shutdown(ctx)
+		if err := <-ended; !errors.Is(err, switchboard.ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// A person talks in lines.
+type person struct {
+	t     *testing.T
+	c     net.Conn
+	lines *bufio.Scanner
+}
+
+func visit(t *testing.T, addr string) *person {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	t.Cleanup(func() { c.Close() })
+	return &person{t, c, bufio.NewScanner(c)}
+}
+
+// hears reads until a line has some text, and returns it.
+func (p *person) hears(text string) string {
+	p.t.Helper()
+	var all strings.Builder
+	for p.lines.Scan() {
+		fmt.Fprintln(&all, p.lines.Text())
+		if strings.Contains(p.lines.Text(), text) {
+			return p.lines.Text()
+		}
+	}
+	p.t.Fatalf("no %q, %v:\n%s", text, p.lines.Err(), all.String())
+	return ""
+}
+
+func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("the NATS server does not come up")
+	}
+	var people []*person
+	for _, name := range []string{"one", "two"} {
+		b, err := natsroom.Connect(s.ClientURL(), natsroom.Options{Name: name, Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		p := visit(t, talk(t, New(Config{Bridge: b, Logger: quiet, History: room.History{Messages: 10}})))
+		p.hears("You are in the room lobby")
+		fmt.Fprintln(p.c, "/nick ann")
+		p.hears("You are ann.")
+		people = append(people, p)
+	}
+	for limit := time.Now().Add(patience); s.NumSubscriptions() < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("the two do not subscribe")
+		}
+	}
+	fmt.Fprintln(people[0].c, "hello over there")
+	if got := people[1].hears("hello over there"); !strings.HasSuffix(got, "lobby] ann@one: hello over there") {
+		t.Errorf("the other server shows %q", got)
+	}
+	fmt.Fprintln(people[1].c, "hello back")
+	if got := people[0].hears("hello back"); !strings.HasSuffix(got, "lobby] ann@two: hello back") {
+		t.Errorf("the other server shows %q", got)
+	}
+	fmt.Fprintln(people[0].c, "/who") // an own message that came back would stand before the answer
+	if got := people[0].hears("lobby"); !strings.Contains(got, "1 are in the room lobby: ann") && !strings.Contains(got, "here comes") {
+		t.Errorf("after its own message came %q", got)
+	}
+}
