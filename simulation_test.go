@@ -72,6 +72,7 @@ type world struct {
 	callers   map[string]*life // of dials for a Pipe, by the address
 	breaks    float64          // the chance of a panic or a Goexit in user code
 	ports     uint16
+	mu        sync.Mutex // see meet
 	turns     int
 	datas     int64         // calls of Data
 	begun     time.Duration // the turn
