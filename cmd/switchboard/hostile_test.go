@@ -105,7 +105,7 @@ func abusedServices(t *testing.T) []abused {
 		}},
 		{name: "proxy", args: []string{"proxy", "--to", serve(t, "echo", "--quiet").addrs[0]}, request: long, partial: "x", giant: long,
 			good: exchanges("hello", "hello")},
-		{name: "web", args: []string{"web", "--root", dir, "--header-timeout=1s"}, request: "GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
+		{name: "web", args: []string{"web", "--root", dir, "--header-timeout=3s"}, request: "GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
 			partial: "GET /page HTTP/1.1\r\nHost: x\r\nX: ", giant: "POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n" + long,
 			control: "POST /page HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 			good: func(conn net.Conn) func() error {
@@ -180,8 +180,8 @@ func abuse(t *testing.T, service abused, engine string, secure bool) {
 	case service.clear:
 		args = append(args, "--back=127.0.0.1:0", "--max-message=64k", "--high-water-messages=100")
 	default:
-		args = append(args, "--idle-timeout=3s", "--message-timeout=1s", "--half-close-timeout=1s", "--write-timeout=1s", "--linger=500ms",
-			"--tls-timeout=1s", "--memory-limit=24M")
+		args = append(args, "--idle-timeout=10s", "--message-timeout=3s", "--half-close-timeout=2s", "--write-timeout=5s", "--linger=1s",
+			"--tls-timeout=5s", "--memory-limit=24M")
 	}
 	if service.opening == upgrade {
 		args[slices.Index(args, "--listen=127.0.0.1:0")] = "--listen=ws://127.0.0.1:0"
