@@ -18,6 +18,7 @@ import (
 
 // settle has all other goroutines go on as far as they can, with the time that it is.
 func (w *world) settle() {
+	w.meet()
 	if d := w.k.Now() - w.slept; d > 0 {
 		w.slept += d
 		time.Sleep(d)
@@ -29,6 +30,13 @@ func (w *world) settle() {
 		}
 	}
 	w.checkShutdown()
+}
+
+// meet is called by the loop before other goroutines go on, and by these when they do. Only the race detector needs it: it does
+// not know that a timer of the bubble's fires when the loop waits.
+func (w *world) meet() {
+	w.mu.Lock()
+	w.mu.Unlock()
 }
 
 // wakeAfter has the loop come back after d, so that what waits for that time goes on then.
@@ -80,6 +88,7 @@ func (b *blocker) serve(conn net.Conn, r *bufio.Reader) error {
 	defer func() { b.serving, b.busy = false, "" }()
 	for do := range b.orders {
 		over, err := do(conn, r)
+		b.f.w.meet()
 		if b.busy = ""; over {
 			return err
 		}
@@ -179,6 +188,7 @@ func (b *blocker) order() {
 		n := 1 + w.rng.IntN(100)
 		send("read", func(_ net.Conn, r *bufio.Reader) (bool, error) {
 			p, err := r.Peek(n)
+			w.meet()
 			if err != nil && err != bufio.ErrBufferFull {
 				b.checkRead(err)
 			}
@@ -195,6 +205,7 @@ func (b *blocker) order() {
 		}
 		send("write", func(conn net.Conn, _ *bufio.Reader) (bool, error) {
 			n, err := conn.Write(p)
+			w.meet()
 			f.wrote += int64(n)
 			b.checkWrite(n, len(p), err)
 			return false, nil
@@ -203,6 +214,7 @@ func (b *blocker) order() {
 		p := make([]byte, 1+w.rng.IntN(10_000))
 		send("read", func(conn net.Conn, _ *bufio.Reader) (bool, error) {
 			n, err := conn.Read(p)
+			w.meet()
 			if n > 0 {
 				if b.closed {
 					w.fault("%v: Read gives something after Close", f)

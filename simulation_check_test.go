@@ -259,7 +259,7 @@ func (f *life) checkStuck() {
 	if f.block != nil {
 		f.block.checkStuck()
 	}
-	if len(w.closings) > 0 && f.plain && f.piped == nil && !c.marked(stopMark) && c.flags&(paused|secured) == 0 && c.idle(c.Queued()) {
+	if len(w.closings) > 0 && f.plain && f.piped == nil && !c.marked(stopMark) && c.flags&(paused|secured) == 0 && c.in == nil && c.Queued() == 0 && !c.held() {
 		w.fault("%v: it is idle, and Shutdown has not closed it", f)
 	}
 	if f.piped != nil && (f.piped.closed > 0 || f.joined && f.piped.c.state == stateGone) && c.Queued() == 0 && c.state == stateOpen {

@@ -40,8 +40,9 @@ func (w *world) shutdown() {
 	w.closings = append(w.closings, s)
 	go func() {
 		defer cancel()
-		s.err = w.s.Shutdown(ctx)
-		s.over = true
+		err := w.s.Shutdown(ctx)
+		w.meet()
+		s.err, s.over = err, true
 	}()
 	w.settle()
 }

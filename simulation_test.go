@@ -72,6 +72,7 @@ type world struct {
 	callers   map[string]*life // of dials for a Pipe, by the address
 	breaks    float64          // the chance of a panic or a Goexit in user code
 	ports     uint16
+	mu        sync.Mutex // see meet
 	turns     int
 	datas     int64         // calls of Data
 	begun     time.Duration // the turn
@@ -358,6 +359,7 @@ func (w *world) close() {
 
 // finish looks whether all is given back, when the loops have ended.
 func (w *world) finish() {
+	synctest.Wait()
 	if !w.closed { // Shutdown has ended the loops
 		w.checkLeft()
 		w.calm = true
@@ -398,6 +400,9 @@ func (w *world) finish() {
 	}
 	for _, l := range w.s.loops {
 		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)
+		if n := l.active.Load(); n != 0 {
+			w.fault("loop %d counts %d connections at the end", l.number, n)
+		}
 		if q := l.count.Queued; q != 0 {
 			w.fault("%d bytes are counted as queued at the end", q)
 		}

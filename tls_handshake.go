@@ -163,16 +163,16 @@ func (l *loop) stepHandshakes() {
 		h.input, c.in = c.in, nil
 		input = h.input.B
 	}
-	if c.flags&inputFull != 0 {
-		c.flags &^= inputFull
-		c.flush()
-	}
 	done := func() { l.give(task{f: h.stepped}) }
 	if elsewhere := l.server.elsewhere; elsewhere != nil {
 		done = elsewhere(done)
 	}
 	c.encryption().conn.Step(input, done)
 	l.yield = true
+	if c.flags&inputFull != 0 {
+		c.flags &^= inputFull
+		c.flush() // behind Step: it may end c, and nobody may begin a step after that
+	}
 }
 
 // stepped takes h back from its goroutine.

@@ -49,6 +49,9 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	links := 0
 	for _, p := range pages {
 		for i, line := range p.text {
+			if strings.HasPrefix(line, "<<<<<<<") || strings.HasPrefix(line, ">>>>>>>") {
+				t.Errorf("%s:%d: the mark of a merge was left", p.path, i+1)
+			}
 			line = codeSpan.ReplaceAllString(line, "")
 			found := append(inline.FindAllStringSubmatch(line, -1), reference.FindAllStringSubmatch(line, -1)...)
 			for _, link := range append(found, attribute.FindAllStringSubmatch(line, -1)...) {

@@ -20,7 +20,7 @@ func TestWhatCannotBeServedIsSaidAtOnce(t *testing.T) {
 		change func(s *switchboard.Server)
 		says   string
 	}{
-		"no Accept":           {func(s *switchboard.Server) { s.Accept = nil }, "Accept is nil"},
+		"no Accept":           {func(s *switchboard.Server) { s.Accept = nil }, "Server.Accept are nil"},
 		"unknown engine":      {func(s *switchboard.Server) { s.Engine = "steam" }, `"steam"`},
 		"loops below zero":    {func(s *switchboard.Server) { s.Loops = -1 }, "Server.Loops is -1"},
 		"MaxConns below zero": {func(s *switchboard.Server) { s.MaxConns = -7 }, "Server.MaxConns is -7"},

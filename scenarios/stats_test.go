@@ -48,3 +48,17 @@ func TestStatsCountMessagesOfFrames(t *testing.T) {
 		eventually(t, "three messages are counted", func() bool { return s.Stats().Messages == 3 })
 	})
 }
+
+// A gibibyte is the most that a queue may hold, and more is refused.
+func TestQueueLimitOfAGibibyte(t *testing.T) {
+	s := newServer(t, engines()[0])
+	s.QueueLimit = 1 << 30
+	s.Accept = everyone(switchboard.Frames(frame.Lines(0).Split, func(*switchboard.Conn, []byte) error { return nil }))
+	call(t, start(t, s))
+	s = newServer(t, engines()[0])
+	s.QueueLimit = 1<<30 + 1
+	s.Accept = everyone(nil)
+	if err := s.ListenAndServe("127.0.0.1:0"); err == nil {
+		t.Error("more than a gibibyte is not refused")
+	}
+}

@@ -20,7 +20,7 @@ func (d *dialling) receiveDatagrams(at address) error {
 		return fmt.Errorf("listen %s: %w", at, err)
 	}
 	defer s.Close()
-	d.announce(s)
+	d.announce(s, at)
 	e := &exchange{dialling: d, conn: &correspondence{Socket: s, d: d, known: make(chan struct{})}, in: os.Stdin, out: os.Stdout, listens: true}
 	return e.run()
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,7 +115,7 @@ func (d *dialling) runListen(flags *pflag.FlagSet, args []string) (err error) {
 		return failure{exitFailed, err}
 	}
 	defer l.Close()
-	d.announce(l)
+	d.announce(l, at)
 	in := newTurns(os.Stdin, d.keep)
 	for {
 		if d.timeout > 0 {
@@ -144,10 +145,9 @@ func (d *dialling) runListen(flags *pflag.FlagSet, args []string) (err error) {
 	}
 }
 
-// announce tells where one can connect, if that is not known.
-func (d *dialling) announce(l *socket.Socket) {
-	at, err := l.LocalAddr()
-	if err == nil && (d.verbose || at.Family() != socket.AF_UNIX) {
+// announce tells where one can connect, if it is asked to or the system has chosen the port.
+func (d *dialling) announce(l *socket.Socket, asked address) {
+	if d.verbose || asked.network == "tcp" && strings.HasSuffix(asked.name, ":0") {
 		fmt.Fprintln(os.Stderr, "listening on", whereabouts(l))
 	}
 }

@@ -137,6 +137,37 @@ func TestListenKeepServesOneAfterTheOther(t *testing.T) {
 	}
 }
 
+func TestListenKeepEndsWithItsOutput(t *testing.T) {
+	disk, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer disk.Close()
+	cmd := exec.Command(os.Args[0], "listen", "-kv", "127.0.0.1:0")
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout = disk
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	in := bufio.NewReader(log)
+	line, _ := in.ReadString('\n')
+	conn, err := net.Dial("tcp", strings.TrimSpace(strings.TrimPrefix(line, "listening on ")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "hello")
+	said, _ := io.ReadAll(in)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(string(said), "write standard output") {
+		t.Errorf("exit code %d, %s", code, said)
+	}
+}
+
 func TestListenKeepGivesItsInputToWhoIsThere(t *testing.T) {
 	in, typed, err := os.Pipe()
 	if err != nil {

@@ -227,7 +227,7 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 		{exitFailed, "serve echo --tls-cert CERT --tls-key OTHER", "private key does not match public key"},
 		{exitFailed, "serve echo --tls-cert KEY --tls-key CERT", "CERT"},
 		{exitFailed, "serve echo --tls-self-signed --tls-client-ca NONE", "NONE: " + noFile},
-		{exitFailed, "serve echo --tls-self-signed --tls-client-ca KEY", "KEY: it has no certificate in it"},
+		{exitFailed, "serve echo --tls-self-signed --tls-client-ca KEY", "KEY has no certificate in it"},
 		{exitUsage, "serve proxy --to tls:///run/s.sock", `--to: address "tls:///run/s.sock": tls:// takes HOST:PORT`},
 		{exitUsage, "serve proxy --to tls://:7", "try 127.0.0.1:7"},
 		{exitUsage, "serve proxy --to 127.0.0.1:7 --to-tls-ca CERT", "--to-tls-ca is for tls://HOST:PORT"},
