@@ -105,7 +105,7 @@ func abusedServices(t *testing.T) []abused {
 		}},
 		{name: "proxy", args: []string{"proxy", "--to", serve(t, "echo", "--quiet").addrs[0]}, request: long, partial: "x", giant: long,
 			good: exchanges("hello", "hello")},
-		{name: "web", args: []string{"web", "--root", dir, "--header-timeout=3s"}, request: "GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
+		{name: "web", args: []string{"web", "--root", dir}, request: "GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
 			partial: "GET /page HTTP/1.1\r\nHost: x\r\nX: ", giant: "POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n" + long,
 			control: "POST /page HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 			good: func(conn net.Conn) func() error {
