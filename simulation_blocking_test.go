@@ -36,7 +36,7 @@ func (w *world) settle() {
 // not know that a timer of the bubble's fires when the loop waits.
 func (w *world) meet() {
 	w.mu.Lock()
-	w.mu.Unlock()
+	defer w.mu.Unlock()
 }
 
 // wakeAfter has the loop come back after d, so that what waits for that time goes on then.

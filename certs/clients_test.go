@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -290,7 +289,7 @@ func FuzzParseRevocations(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		found, err := parseRevocations("list", text)
 		if err == nil && (found == nil || len(found.lists) == 0) {
-			t.Error(fmt.Sprintf("%d bytes gave no list and no error", len(text)))
+			t.Errorf("%d bytes gave no list and no error", len(text))
 		}
 	})
 }

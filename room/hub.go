@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -39,28 +38,25 @@ type Hub struct {
 	// Logger is told what a person should look at. Nil means slog.Default.
 	Logger *slog.Logger
 
-	mu     sync.Mutex
-	rooms  map[string]*Room
-	nextID atomic.Uint64
+	mu    sync.Mutex
+	rooms map[string]*Room
 }
 
 // Room returns a room by its name, and makes it if there is none. It is not a member's, so it may be forgotten when it has no
 // members and too many rooms are wanted.
 func (h *Hub) Room(name string) (*Room, error) {
-	for {
-		r, made, err := h.room(name)
-		if err != nil {
-			return nil, err
-		}
-		if made {
-			r.open()
-		}
-		<-r.ready
-		if r.failed == nil {
-			return r, nil
-		}
+	r, made, err := h.room(name)
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		r.open()
+	}
+	<-r.ready
+	if r.failed != nil {
 		return nil, r.failed
 	}
+	return r, nil
 }
 
 func (h *Hub) room(name string) (r *Room, made bool, err error) {

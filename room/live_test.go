@@ -39,8 +39,6 @@ var numbered = &room.Form{
 type host struct {
 	t       *testing.T
 	hub     *room.Hub
-	sum     atomic.Uint64 // of what is counted for members who are gone
-	want    atomic.Uint64 // what it should be
 	dropped atomic.Uint64
 	left    sync.WaitGroup
 }

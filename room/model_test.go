@@ -112,7 +112,6 @@ type seat struct {
 	until   uint64          // the last, if it has left
 	left    bool
 	steady  bool // its peer always reads
-	begun   int  // of link.got
 	replays int
 }
 

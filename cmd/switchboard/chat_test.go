@@ -150,7 +150,7 @@ func TestChat(t *testing.T) {
 	}
 	ann.call("Page.bringToFront", nil)
 	ann.types("said while nobody listened", "Enter")
-	s, lines = serveChat(t, "--history-file="+history, "--listen="+s.addrs[0])
+	_, lines = serveChat(t, "--history-file="+history, "--listen="+s.addrs[0])
 	again := startNetcat(t, lines)
 	again.awaits("hello from [31mnc") // out of the file
 	again.says("first after the restart")

@@ -23,8 +23,8 @@ import (
 )
 
 type request struct {
-	ID int           `json:"id"`
-	MS time.Duration `json:"ms"` // how long the answer takes
+	ID    int `json:"id"`
+	Delay int `json:"ms"` // how long the answer takes, in milliseconds
 }
 
 type reply struct {
@@ -58,7 +58,7 @@ func serve(c *switchboard.Conn, line []byte) error {
 	}
 	release := c.Hold()
 	go func() {
-		time.Sleep(r.MS * time.Millisecond) // or a database, or another server
+		time.Sleep(time.Duration(r.Delay) * time.Millisecond) // or a database, or another server
 		send(c, reply{ID: r.ID})
 		<-working
 		release()

@@ -76,7 +76,7 @@ func (r *Result) picture() string {
 	panelHeight := float64(panelHead + rowHeight*len(r.Servers) + 18)
 	height := panelTop + panelHeight*float64((count+1)/2)
 	d := new(drawing)
-	fmt.Fprintf(d, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.4g\" width=\"%[1]d\" height=\"%[2]g\" role=\"img\">\n",
+	fmt.Fprintf(d, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.4g\" width=\"%[1]d\" height=\"%.4[2]g\" role=\"img\">\n",
 		pictureWidth, height)
 	title, note := "Processor time of a message, in microseconds", "median and middle half"
 	if r.Baseline != "" {
