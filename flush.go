@@ -32,7 +32,7 @@ func (c *Conn) flush() {
 	if c.out&unanswered != 0 && c.encryption().unread(c.pendingCipher()) <= c.loop.limits.LowWater {
 		c.out &^= unanswered
 	}
-	drained := c.marked(fullMark) && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
+	drained := c.state == stateOpen && c.marked(fullMark) && (queued == 0 || queued <= c.loop.limits.LowWater && c.out&refused == 0)
 	if drained {
 		c.marks.And(^uint32(fullMark))
 		c.out &^= refused
