@@ -268,6 +268,7 @@ func (f *life) checkStuck() {
 	}
 	reads := !f.paused && !f.inputEnded && !f.closing && !f.aborted && !f.failed && !f.broke && c.flags&inputEnded == 0 && c.state == stateOpen
 	reads = reads && c.endedFor() == nil // what it said last may wait for ever, if WriteTimeout is off
+	reads = reads && c.out&unanswered == 0
 	if f.piped != nil {
 		reads = reads && f.opened && f.piped.closed == 0 && !f.piped.c.Full()
 	} else {
