@@ -226,7 +226,7 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 
 // breakDown is finish for a failure of the system's: the peer, if it is there still, is not to take it for the end in order.
 func (c *Conn) breakDown(err error) {
-	if c.line.FD >= 0 {
+	if c.line.FD >= 0 && !errors.Is(err, syscall.ECONNRESET) { // which came from the peer
 		c.loop.kernel.Reset(int(c.line.FD))
 	}
 	c.finish(err)
