@@ -121,6 +121,7 @@ func TestAcceptMayRefuse(t *testing.T) {
 		}
 		p := call(t, start(t, s))
 		p.hearsEnd("busy\n")
+		p.Close()
 		eventually(t, "nobody is there", func() bool { st := s.Stats(); return st.Refused == 1 && st.Active == 0 })
 	})
 }

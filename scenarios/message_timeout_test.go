@@ -13,7 +13,7 @@ import (
 // A client that sends one byte after another without an end is sent away, whatever its IdleTimeout.
 func TestMessageTimeoutEndsADripOfBytes(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		s.MessageTimeout, s.IdleTimeout = 200*time.Millisecond, time.Minute
+		s.MessageTimeout, s.IdleTimeout, s.LingerTimeout = 200*time.Millisecond, time.Minute, 300*time.Millisecond
 		ended := make(chan error, 1)
 		s.Handler = &framed{switchboard.Messages(frame.Lines(0), func(c *switchboard.Conn, m []byte) error {
 			return c.WriteMessage(frame.Lines(0), m)
