@@ -62,7 +62,12 @@ func (w *world) check(l *loop) {
 		w.fault("%d handshakes are under way, with Handshakes of %d", s.places, s.most)
 	}
 	w.checkMemory(l)
-	if ln := w.ln; ln.short && w.k.Now()-ln.told > 200*time.Millisecond && len(l.spares) > 0 && len(w.s.loops) == 1 {
+	if w.ln.short && len(l.spares) > 0 && len(w.s.loops) == 1 {
+		w.spareTurns++
+	} else {
+		w.spareTurns = 0
+	}
+	if w.spareTurns > 10 && w.k.Now()-w.ln.told > 200*time.Millisecond {
 		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
 	}
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {

@@ -62,33 +62,34 @@ func TestSimulation(t *testing.T) {
 
 // A world is one run: a server with one loop, its listener, and all that connects.
 type world struct {
-	k         *simkernel.Kernel
-	s         *Server
-	rng       *rand.Rand
-	ln        *listener
-	listening int
-	address   netip.AddrPort
-	lives     []*life
-	callers   map[string]*life // of dials for a Pipe, by the address
-	breaks    float64          // the chance of a panic or a Goexit in user code
-	ports     uint16
-	mu        sync.Mutex // see meet
-	turns     int
-	datas     int64         // calls of Data
-	begun     time.Duration // the turn
-	faults    []string
-	calm      bool // nothing new is begun
-	tls       bool // all that connects speaks TLS
-	waits     bool // there is user code that waits
-	shuts     bool // somebody calls Shutdown
-	closings  []*closing
-	slept     time.Duration // the time of the goroutines' bubble
-	served    chan error    // of serve
-	closed    bool          // by Close
-	left      int           // turns that the loops may take to end then
-	steps     int           // of handshakes
-	proxy     bool          // all that connects is joined with a target, and sends much
-	prompt    bool          // the ring does at once what it is asked for
+	k          *simkernel.Kernel
+	s          *Server
+	rng        *rand.Rand
+	ln         *listener
+	listening  int
+	address    netip.AddrPort
+	lives      []*life
+	callers    map[string]*life // of dials for a Pipe, by the address
+	breaks     float64          // the chance of a panic or a Goexit in user code
+	ports      uint16
+	mu         sync.Mutex // see meet
+	turns      int
+	spareTurns int           // in a row, in which kernel pipes were kept though descriptors were short
+	datas      int64         // calls of Data
+	begun      time.Duration // the turn
+	faults     []string
+	calm       bool // nothing new is begun
+	tls        bool // all that connects speaks TLS
+	waits      bool // there is user code that waits
+	shuts      bool // somebody calls Shutdown
+	closings   []*closing
+	slept      time.Duration // the time of the goroutines' bubble
+	served     chan error    // of serve
+	closed     bool          // by Close
+	left       int           // turns that the loops may take to end then
+	steps      int           // of handshakes
+	proxy      bool          // all that connects is joined with a target, and sends much
+	prompt     bool          // the ring does at once what it is asked for
 }
 
 func (w *world) fault(format string, args ...any) {
