@@ -29,9 +29,6 @@ func policyNamed(name string) (room.Policy, error) {
 	return 0, fmt.Errorf("unknown --slow %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// longestHeader is at least what is sent with a message besides its bytes: a header of WebSocket, or the end of a line.
-const longestHeader = 16
-
 // A relayServing is what the flags of serve relay ask for besides those of serve.
 type relayServing struct {
 	*serving
@@ -77,11 +74,11 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 		return errors.New("--lines is for clients that do not speak WebSocket")
 	case changed(cmd.Flags(), "max-line") && !r.lines:
 		return errors.New("--max-line needs --lines")
-	case r.queue < 1<<10 || r.queue+longestHeader > r.loop.mostQueued():
+	case r.queue < 1<<10 || r.queue > r.loop.mostQueued():
 		most := r.loop.mostQueued()
-		return fmt.Errorf("--member-queue %s: 1k to %d bytes less than --queue-limit, %s", &r.queue, longestHeader, &most)
-	case r.lines && (r.longest < 1 || r.longest > r.queue || r.longest+2 > r.loop.inputLimit):
-		return fmt.Errorf("--max-line %s: at most --member-queue, %s, and less than --input-limit", &r.longest, &r.queue)
+		return fmt.Errorf("--member-queue %s: 1k to --queue-limit, %s", &r.queue, &most)
+	case r.lines && (r.longest < 1 || r.longest > r.queue || r.longest+2 > min(r.loop.inputLimit, r.loop.mostQueued())):
+		return fmt.Errorf("--max-line %s: at most --member-queue, %s, and less than --input-limit and --queue-limit", &r.longest, &r.queue)
 	}
 	if r.ws.scheme != "" && !changed(cmd.Flags(), "ws-message") {
 		r.ws.message = r.queue
