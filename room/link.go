@@ -1,6 +1,8 @@
 package room
 
 import (
+	"cmp"
+
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -28,6 +30,16 @@ type Link interface {
 	Pause()
 	Resume()
 }
+
+// A bounded is a Link whose Send takes no more than so many bytes at once, however little waits.
+type bounded interface{ most() int }
+
+// mostAtOnce is what the loops of a server take for one connection at once; zero is the default, which is more than a room
+// ever sends at once.
+func mostAtOnce(s *switchboard.Server) int { return cmp.Or(s.QueueLimit, mostJoined) }
+
+// frameHeader is at least what a Link adds to a payload.
+const frameHeader = 16
 
 // A Loop runs functions one after the other.
 type Loop interface {
@@ -66,6 +78,8 @@ func (s stream) Join(payloads []*Payload) *Payload {
 	return all
 }
 
+func (s stream) most() int { return mostAtOnce(s.c.Server()) }
+
 func (s stream) WhenSent(f func()) { s.c.WhenSent(f) }
 func (s stream) Expel(string)      { s.c.Abort() }
 func (s stream) Pause()            { s.c.Pause() }
@@ -94,6 +108,8 @@ func (s webSocket) Join(payloads []*Payload) *Payload {
 	}
 	return &Payload{frames: websocket.Join(list...)}
 }
+
+func (s webSocket) most() int { return mostAtOnce(s.c.Conn().Server()) }
 
 func (s webSocket) WhenSent(f func())   { s.c.Conn().WhenSent(f) }
 func (s webSocket) Expel(reason string) { s.c.Close(websocket.CodePolicy, reason) }

@@ -10,6 +10,7 @@ type Member struct {
 	link Link
 	form *Form
 	name string
+	most int // bytes that the link is given at once
 	in   []*Subscription
 
 	tokens float64 // messages that it may publish at once
@@ -18,7 +19,11 @@ type Member struct {
 
 // Member returns a member for a connection. name is what other members know it by; several may have the same.
 func (h *Hub) Member(link Link, form *Form, name string) *Member {
-	return &Member{hub: h, link: link, form: form, name: name, tokens: -1}
+	most := mostJoined
+	if l, ok := link.(bounded); ok {
+		most = min(most, l.most())
+	}
+	return &Member{hub: h, link: link, form: form, name: name, most: most, tokens: -1}
 }
 
 // Name returns the member's name.
@@ -303,22 +308,40 @@ func (s *Subscription) publish(m *message) (uint64, error) {
 	case !s.member.spend(time.Now()):
 		return 0, ErrRate
 	}
-	seq, err := s.room.publishAndSend(m)
-	s.hold()
-	return seq, err
+	for {
+		seq, err := s.room.publishAndSend(m)
+		if err == ErrBacklog { // what waits for this loop can be sent now: then at most the other loops are behind
+			s.shard.visit()
+			seq, err = s.room.publishAndSend(m)
+		}
+		if held := s.hold(err == ErrBacklog); held || err != ErrBacklog {
+			return seq, err
+		} // nothing waits any more, so that nobody would read the member again
+	}
 }
 
-// hold stops reading the member while too much waits for the loops.
-func (s *Subscription) hold() {
+// hold stops reading the member while too much waits for the loops, and tells whether it did. Whose message was refused is
+// stopped if anything waits: it was too much together with the message.
+func (s *Subscription) hold(refused bool) bool {
 	r := s.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.paused || !r.behind() {
-		return
+	if !s.paused && (r.behind() || refused && r.waits()) {
+		s.paused = true
+		r.waiting = append(r.waiting, s)
+		s.member.link.Pause()
 	}
-	s.paused = true
-	r.waiting = append(r.waiting, s)
-	s.member.link.Pause()
+	return s.paused
+}
+
+// waits tells whether anything waits for a loop, which will come to it then. mu is held.
+func (r *Room) waits() bool {
+	for _, s := range r.active {
+		if s.bytes > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // behind tells whether too much waits for a loop. mu is held.

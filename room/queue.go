@@ -133,18 +133,18 @@ func (m *Subscription) flow() {
 		messages := uint64(0)
 		if m.untold > 0 {
 			if p := m.member.form.told(m.untold); p != nil {
-				list, size = append(list, p), len(p.Bytes)
+				list, size = append(list, p), len(p.Bytes)+frameHeader
 			}
 		}
 		m.queue.each(func(_ *chunk, msg *message) bool {
 			p := msg.payload(m.member.form)
-			if p != nil && (len(list) == cap(list) || size > 0 && size+len(p.Bytes) > mostJoined) {
+			if p != nil && (len(list) == cap(list) || size > 0 && size+len(p.Bytes)+frameHeader > m.member.most) {
 				return false
 			}
 			n++
 			if p != nil {
 				list = append(list, p)
-				size += len(p.Bytes)
+				size += len(p.Bytes) + frameHeader
 			} else if !msg.isEvent() {
 				skipped++
 			}
@@ -158,7 +158,7 @@ func (m *Subscription) flow() {
 			taken, err = m.member.link.Send(list)
 		}
 		if err != nil {
-			m.dead = true
+			m.lose(err)
 			for len(m.queue) > 0 {
 				if !m.pop().isEvent() {
 					m.counts.Lost++

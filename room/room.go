@@ -134,7 +134,7 @@ func (r *Room) publish(m *message) (seq uint64, err error) {
 		}
 	}()
 	for _, s := range r.active {
-		if s.bytes+m.size > r.options.Backlog {
+		if s.bytes > 0 && s.bytes+m.size > r.options.Backlog {
 			return 0, ErrBacklog
 		}
 	}

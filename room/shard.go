@@ -1,5 +1,11 @@
 package room
 
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
 // A shard is the members of a room on one loop.
 type shard struct {
 	room *Room
@@ -24,6 +30,7 @@ type joint struct {
 	form    *Form
 	stream  bool
 	payload *Payload
+	size    int    // of what is sent
 	skipped uint64 // messages that the form does not encode
 }
 
@@ -83,7 +90,11 @@ func (s *shard) deliver(b batch) {
 			member.push(b)
 			continue
 		}
-		member.send(s.join(member, b.spans), published, b)
+		if j := s.join(member, b.spans); j.size > member.member.most {
+			member.push(b) // and it gets one after the other
+		} else {
+			member.send(j, published, b)
+		}
 	}
 	clear(s.joined)
 	clear(s.list)
@@ -103,6 +114,7 @@ func (s *shard) join(member *Subscription, all spans) *joint {
 	all.each(func(_ *chunk, m *message) bool {
 		if p := m.payload(form); p != nil {
 			s.list = append(s.list, p)
+			j.size += len(p.Bytes) + frameHeader
 		} else if !m.isEvent() {
 			j.skipped++
 		}
@@ -119,6 +131,16 @@ func (s *shard) join(member *Subscription, all spans) *joint {
 	return &s.joined[len(s.joined)-1]
 }
 
+// lose is for a member that cannot be sent something. Mostly its connection is over, or is about to be because of that error
+// of the system. If not, the member is expelled: it would wait for ever.
+func (m *Subscription) lose(err error) {
+	m.dead = true
+	if system := syscall.Errno(0); !errors.Is(err, net.ErrClosed) && !errors.As(err, &system) {
+		m.room.hub.logger().Warn("a member cannot be sent a message, and is expelled", "room", m.room.name, "member", m.member.name, "error", err)
+		m.member.link.Expel("a message of the room cannot be sent here")
+	}
+}
+
 // send gives the member a whole batch at once, or queues it.
 func (m *Subscription) send(j *joint, published uint64, b batch) {
 	if m.dead {
@@ -133,7 +155,7 @@ func (m *Subscription) send(j *joint, published uint64, b batch) {
 	}
 	switch {
 	case err != nil:
-		m.dead = true
+		m.lose(err)
 		m.counts.Lost += published
 	case taken:
 		m.counts.Delivered += published - j.skipped

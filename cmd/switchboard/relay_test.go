@@ -143,8 +143,9 @@ func TestRelayRefusesWhatMakesNoSense(t *testing.T) {
 		"--max-line 10":                     "--max-line needs --lines",
 		"--member-queue 10":                 "--member-queue 10: 1k to",
 		"--lines --max-line 65k":            "at most --member-queue",
-		"--listen ws://:0 --ws-message 1M":  "--ws-message 1M: at most --member-queue, 64k",
-		"--mode goroutines":                 "is served in the mode loop",
+		"--lines --max-line 1M --member-queue 1M --input-limit 2M": "less than --input-limit and --queue-limit",
+		"--listen ws://:0 --ws-message 1M":                         "--ws-message 1M: at most --member-queue, 64k",
+		"--mode goroutines":                                        "is served in the mode loop",
 	} {
 		if _, complaint, code := once(t, "", append([]string{"serve", "relay"}, strings.Fields(args)...)...); code != 2 || !strings.Contains(complaint, want) {
 			t.Errorf("%s: exit code %d, %s", args, code, complaint)

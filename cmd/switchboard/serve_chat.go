@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -126,6 +128,9 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	}}
 	terminals := c.server()
 	terminals.Logger = log
+	if len(lines) > 0 {
+		terminals.MemoryLimit = halfOf(terminals)
+	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), c.grace)
 		defer cancel()
@@ -139,6 +144,9 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 				server.Engine = "" // the one that suits package web
 			}
 			pages.HTTP.Handler = talk.Handler(server)
+			if len(lines) > 0 {
+				server.MemoryLimit = halfOf(server)
+			}
 			c.serveLines(talk, terminals, server.TLSConfig, lines)
 		},
 		serve: func(l *socket.Socket) error {
@@ -149,6 +157,15 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 			return err
 		},
 	})
+}
+
+// halfOf returns half the memory limit of one of the two servers that share it, or the least that a server can have.
+func halfOf(s *switchboard.Server) int64 {
+	if s.MemoryLimit == 0 {
+		return 0
+	}
+	loops := cmp.Or(s.Loops, runtime.GOMAXPROCS(0))
+	return max(s.MemoryLimit/2, int64(loops)<<20)
 }
 
 // openLines opens the listeners of those who talk in lines.
@@ -182,7 +199,12 @@ func (c *chatServing) serveLines(talk *chat.Chat, server *switchboard.Server, se
 		server.Trace = guest{}.traceTo(server.Logger)
 	}
 	for _, l := range listeners {
-		server.Logger.Info("lines are welcome at "+whereabouts(l), "service", "chat")
-		go server.ServeSocket(l)
+		at := whereabouts(l)
+		server.Logger.Info("lines are welcome at "+at, "service", "chat")
+		go func() {
+			if err := server.ServeSocket(l); !errors.Is(err, switchboard.ErrServerClosed) {
+				server.Logger.Error("nobody can talk in lines any more", "address", at, "error", err)
+			}
+		}()
 	}
 }

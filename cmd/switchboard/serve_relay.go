@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -77,8 +78,8 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 	case r.queue < 1<<10 || r.queue > r.loop.mostQueued():
 		most := r.loop.mostQueued()
 		return fmt.Errorf("--member-queue %s: 1k to --queue-limit, %s", &r.queue, &most)
-	case r.lines && (r.longest < 1 || r.longest > r.queue || r.longest+2 > r.loop.inputLimit):
-		return fmt.Errorf("--max-line %s: at most --member-queue, %s, and less than --input-limit", &r.longest, &r.queue)
+	case r.lines && (r.longest < 1 || r.longest > r.queue || r.longest+2 > min(r.loop.inputLimit, r.loop.mostQueued())):
+		return fmt.Errorf("--max-line %s: at most --member-queue, %s, and less than --input-limit and --queue-limit", &r.longest, &r.queue)
 	}
 	if r.ws.scheme != "" && !changed(cmd.Flags(), "ws-message") {
 		r.ws.message = r.queue
@@ -124,31 +125,41 @@ func newRelay(policy room.Policy, queue int) *relay {
 	}
 }
 
+// A relayed is a client.
+type relayed struct {
+	*room.Subscription
+	waiting []room.Message // of a WebSocket, until the loops have caught up
+}
+
 func (r *relay) join(c *switchboard.Conn, link room.Link) error {
 	s, err := r.hub.Member(link, r.form, "").Join("relay", nil)
 	if err == nil {
-		c.SetValue(s)
+		c.SetValue(&relayed{Subscription: s})
 	}
 	return err
 }
 
 func (r *relay) publish(c *switchboard.Conn, m room.Message) error {
-	_, err := c.Value().(*room.Subscription).PublishToOthers(m)
+	_, err := c.Value().(*relayed).PublishToOthers(m)
 	if err != nil {
-		r.hub.Logger.Warn("a message is not passed on", "peer", c.RemoteAddr().String(), "bytes", len(m.Data), "error", err)
+		r.notPassed(c, m, err)
 	}
 	return err
 }
 
+func (r *relay) notPassed(c *switchboard.Conn, m room.Message, err error) {
+	r.hub.Logger.Warn("a message is not passed on", "peer", c.RemoteAddr().String(), "bytes", len(m.Data), "error", err)
+}
+
 func (r *relay) leave(c *switchboard.Conn) {
-	if s, ok := c.Value().(*room.Subscription); ok {
+	if s, ok := c.Value().(*relayed); ok {
 		s.Leave()
 	}
 }
 
 // about is what --verbose tells of a client when it is gone.
 func (r *relay) about(c *switchboard.Conn) ([]any, bool) {
-	s, ok := c.Value().(*room.Subscription)
+	s, ok := c.Value().(*relayed)
 	if !ok {
 		return nil, true
 	}
@@ -164,7 +175,7 @@ func (r byteRelay) Opened(c *switchboard.Conn) error { return r.join(c, room.Str
 func (r byteRelay) Data(c *switchboard.Conn, p []byte) (n int, err error) {
 	for n < len(p) {
 		part := p[n:min(len(p), n+max(r.queue/4, 1))]
-		_, err := c.Value().(*room.Subscription).PublishToOthers(room.Message{Data: bytes.Clone(part)})
+		_, err := c.Value().(*relayed).PublishToOthers(room.Message{Data: bytes.Clone(part)})
 		if errors.Is(err, room.ErrBacklog) {
 			break // it is offered again when the loops have caught up
 		}
@@ -189,7 +200,7 @@ type lineRelay struct{ byteRelay }
 func (r lineRelay) Data(c *switchboard.Conn, p []byte) (int, error) {
 	n, line, err := r.split(p, false)
 	if err == nil && n > 0 {
-		_, err = c.Value().(*room.Subscription).PublishToOthers(room.Message{Data: bytes.Clone(line)})
+		_, err = c.Value().(*relayed).PublishToOthers(room.Message{Data: bytes.Clone(line)})
 		if errors.Is(err, room.ErrBacklog) {
 			return 0, nil
 		}
@@ -211,8 +222,45 @@ type messageRelay struct{ *relay }
 func (r messageRelay) Opened(c *websocket.Conn) error { return r.join(c.Conn(), room.WebSocket(c)) }
 
 func (r messageRelay) Message(c *websocket.Conn, kind websocket.Kind, p []byte) error {
-	r.publish(c.Conn(), room.Message{Data: bytes.Clone(p), Kind: kind})
+	me := c.Conn().Value().(*relayed)
+	me.waiting = append(me.waiting, room.Message{Data: bytes.Clone(p), Kind: kind})
+	if len(me.waiting) == 1 {
+		r.pass(c, me)
+	} else { // the room has had it read again
+		c.Pause()
+	}
 	return nil
 }
 
-func (r messageRelay) Closed(c *websocket.Conn, _ error) { r.leave(c.Conn()) }
+// backlogPause is after what time a message is offered to the room again, if the loops were too far behind.
+const backlogPause = 20 * time.Millisecond
+
+// pass publishes what waits. While it is not taken, c is not read.
+func (r messageRelay) pass(c *websocket.Conn, me *relayed) {
+	for len(me.waiting) > 0 {
+		_, err := me.PublishToOthers(me.waiting[0])
+		if errors.Is(err, room.ErrBacklog) {
+			c.Pause()
+			c.Conn().After(backlogPause, func() {
+				if r.pass(c, me); len(me.waiting) == 0 {
+					c.Resume()
+				}
+			})
+			return
+		}
+		if err != nil {
+			r.notPassed(c.Conn(), me.waiting[0], err)
+		}
+		me.waiting = me.waiting[1:]
+	}
+	me.waiting = nil
+}
+
+func (r messageRelay) Closed(c *websocket.Conn, _ error) {
+	if me, ok := c.Conn().Value().(*relayed); ok {
+		for _, m := range me.waiting { // it is too late to wait
+			r.publish(c.Conn(), m)
+		}
+	}
+	r.leave(c.Conn())
+}
