@@ -148,6 +148,9 @@ func checkHostPort(s string) (string, error) {
 	if _, err := strconv.ParseUint(s, 10, 16); err == nil {
 		return "", fmt.Errorf("the host is missing (try 127.0.0.1:%s, or :%[1]s for every interface)", s)
 	}
+	if strings.Trim(s, "0123456789") == "" {
+		return "", fmt.Errorf("%q is no port (0 to 65535)", s)
+	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		var why *net.AddrError

@@ -48,6 +48,7 @@ func TestWrongAddressesSayWhatToWriteInstead(t *testing.T) {
 		"[::1":              "try HOST:PORT",
 		"a:b:c":             "try HOST:PORT",
 		"127.0.0.1:":        "no port",
+		"99999":             "0 to 65535",
 		"127.0.0.1:65536":   "0 to 65535",
 		"127.0.0.1:-1":      "0 to 65535",
 		"127.0.0.1:nothing": "no port",

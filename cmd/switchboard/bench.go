@@ -340,9 +340,12 @@ func readPayload(name string) ([]byte, error) {
 
 // benchFailure adds to an error what a person can do.
 func benchFailure(address string, err error) error {
+	var call *os.SyscallError
 	switch {
 	case alike(err, syscall.ECONNREFUSED):
 		err = fmt.Errorf("connect %s: %w (nothing listens there)", address, syscall.ECONNREFUSED)
+	case errors.Is(err, syscall.EADDRNOTAVAIL) && errors.As(err, &call) && call.Syscall == "bind":
+		err = fmt.Errorf("%w (--source: no interface of this machine has this address)", err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		err = fmt.Errorf("%w (no port is free: name more addresses with --source)", err)
 	}

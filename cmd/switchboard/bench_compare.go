@@ -166,6 +166,13 @@ func (c *comparing) configure(flags *pflag.FlagSet) error {
 		}
 		c.plan.Candidates = append(c.plan.Candidates, candidate)
 	}
+	if flags.Changed("baseline") && !slices.ContainsFunc(c.plan.Candidates, func(o compare.Candidate) bool { return o.Name == c.plan.Baseline }) {
+		var names []string
+		for _, o := range c.plan.Candidates {
+			names = append(names, o.Name)
+		}
+		return fmt.Errorf("--baseline %q: it is none of those that are compared: %s", c.plan.Baseline, strings.Join(names, ", "))
+	}
 	return c.plan.Check()
 }
 

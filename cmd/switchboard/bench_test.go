@@ -74,10 +74,12 @@ func TestBenchSaysWhatIsWrongWithACall(t *testing.T) {
 		{"--html=/no/such/file ADDRESS", exitFailed, noFile},
 		{"--pid=1073741824 ADDRESS", exitFailed, "process"},
 		{"127.0.0.1:1", exitFailed, "nothing listens there"},
+		{"--source=192.0.2.1 ADDRESS", exitFailed, "no interface of this machine"},
 		{"/no/such.sock", exitFailed, noFile},
 		{"compare --svg=/no/such/file", exitFailed, noFile},
 		{"compare --modes=epoll,magic", exitUsage, "goroutines"},
 		{"compare --conns=0", exitUsage, "from 1 on"},
+		{"compare --baseline=magic", exitUsage, "none of those that are compared"},
 		{"compare --against=socat", exitUsage, "{port}"},
 	} {
 		args := strings.Fields(strings.ReplaceAll(c.args, "ADDRESS", s.addrs[0]))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -58,6 +59,9 @@ func (w *clientWebSocket) refuse() (err error) {
 	w.set.VisitAll(func(flag *pflag.Flag) {
 		if flag.Changed && err == nil {
 			err = fmt.Errorf("--%s is for ws://HOST:PORT and wss://HOST:PORT", flag.Name)
+			if flag.Name == "header" && strings.Contains(flag.Usage, "http://") {
+				err = errors.New("--header is for http://, https://, ws:// and wss://HOST:PORT")
+			}
 		}
 	})
 	return err

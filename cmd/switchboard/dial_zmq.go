@@ -72,8 +72,8 @@ func (z *dialZMQ) parse(target string) (yes bool, err error) {
 		slices.Sort(names)
 		return wrong("there are zmq+TYPE:// with %s", strings.Join(names, ", "))
 	}
-	if z.udp || z.hex {
-		return wrong("neither --udp nor --hex is for messages of ZeroMQ")
+	if z.udp || z.hex || z.probe {
+		return wrong("none of --udp, --hex and --zero is for messages of ZeroMQ")
 	}
 	address, query, _ := strings.Cut(rest, "?")
 	values, err := url.ParseQuery(query)

@@ -53,7 +53,12 @@ func wrapText(text string) string {
 			flush()
 			if utf8.RuneCountInString(line) > helpWidth {
 				indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
-				line = indent + strings.Join(fill(strings.Fields(line), helpWidth-len(indent)-4), "\n    "+indent)
+				hang := len(indent) + 4
+				if name, about, ok := strings.Cut(line[len(indent):], "  "); ok { // two columns
+					hang = len(line) - len(strings.TrimLeft(about, " "))
+					indent, line = indent+name+strings.Repeat(" ", hang-len(indent)-len(name)), about
+				}
+				line = indent + strings.Join(fill(strings.Fields(line), helpWidth-hang), "\n"+strings.Repeat(" ", hang))
 			}
 			out = append(out, line)
 		default:

@@ -8,7 +8,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +47,10 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "switchboard: %s\n", quote.Error(f.error))
 		return f.code
 	}
+	if p := (*fs.PathError)(nil); errors.As(err, &p) && p.Op == "write" { // a full disk is no wrong call
+		fmt.Fprintf(os.Stderr, "switchboard: %s\n", quote.Error(err))
+		return exitFailed
+	}
 	fmt.Fprintf(os.Stderr, "%s: %s (see %[1]s --help)\n", cmd.CommandPath(), quote.Error(err))
 	return exitUsage
 }
@@ -66,10 +73,34 @@ func rootCommand() *cobra.Command {
 	root.SetVersionTemplate(versionLine() + "\n")
 	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // which says nothing of a shell that it does not know
+			c.Args, c.RunE = noArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return plainNumber(err) })
 	completeFlags(root)
 	takeSeconds(root)
 	wrapHelp(root)
 	return root
+}
+
+// plainNumber says what is wrong with the value of a flag in words, and not in those of package strconv.
+func plainNumber(err error) error {
+	var n *strconv.NumError
+	if !errors.As(err, &n) {
+		return err
+	}
+	why := "it is no number"
+	switch {
+	case n.Func == "ParseBool":
+		why = "it is neither true nor false"
+	case errors.Is(n.Err, strconv.ErrRange):
+		why = "it is out of range"
+	case n.Func != "ParseFloat":
+		why = "it is no whole number"
+	}
+	return errors.New(strings.Replace(err.Error(), n.Error(), why, 1))
 }
 
 // noArgs is for commands that take none, or only those of their subcommands.

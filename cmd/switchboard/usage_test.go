@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -100,6 +103,29 @@ func TestTheShellCompletesServicesModesAndFormats(t *testing.T) {
 		if out, complaint, code := once(t, "", "completion", shell); code != 0 || !strings.Contains(out, "switchboard") {
 			t.Errorf("%s: exit code %d, %s", shell, code, complaint)
 		}
+	}
+	if out, complaint, code := once(t, "", "completion", "tcsh"); code != exitUsage || out != "" || !strings.Contains(complaint, `there is no "tcsh"`) {
+		t.Errorf("a shell that is not known: exit code %d, %q%q", code, out, complaint)
+	}
+}
+
+func TestAFullDiskIsNoWrongCall(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no /dev/full")
+	}
+	for _, args := range []string{"version", "completion bash"} {
+		cmd := exec.Command("sh", "-c", `exec "$0" `+args+` >/dev/full`, os.Args[0])
+		complaint, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(string(complaint), "no space left") || strings.Contains(string(complaint), "--help") {
+			t.Errorf("%s: exit code %d, %s", args, code, complaint)
+		}
+	}
+}
+
+func TestHelpKeepsItsColumns(t *testing.T) {
+	text := "Modes:\n  processes   " + strings.Repeat("many words ", 10)
+	if got, want := wrapText(text), "\n"+strings.Repeat(" ", 14)+"many words"; !strings.Contains(got, want) || !strings.Contains(got, "  processes   many") {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -109,7 +109,7 @@ func TestWrongCallsOfWebSocket(t *testing.T) {
 		{[]string{"dial", "ws://"}, "the host is missing", exitUsage},
 		{[]string{"dial", "ws://127.0.0.1:1"}, "nothing listens there", exitFailed},
 		{[]string{"bench", "--expect=http", "ws://127.0.0.1:1"}, "over WebSocket", exitUsage},
-		{[]string{"bench", "--header=a:b", "127.0.0.1:1"}, "is for ws://", exitUsage},
+		{[]string{"bench", "--header=a:b", "127.0.0.1:1"}, "is for http://", exitUsage},
 	} {
 		if out, told, code := once(t, "", c.args...); code != c.code || !strings.Contains(told, c.want) {
 			t.Errorf("%q: exit code %d, %s%s", c.args, code, out, told)

@@ -58,9 +58,13 @@ func (r *run) release() {
 	}
 	for _, k := range r.clients {
 		k.mu.Lock()
-		if k.conn != nil && (r.cfg.Rate == 0 || r.cfg.Churn) { // else the pacer has them send
-			k.due = r.now()
-			k.send(k.due, false)
+		switch now := r.now(); {
+		case k.conn == nil:
+		case r.cfg.Rate == 0 || r.cfg.Churn:
+			k.due = now
+			k.send(now, false)
+		default: // the pacer has them send, from the first message on that is due now or later
+			k.slot = k.slotAt(now)
 		}
 		k.mu.Unlock()
 	}

@@ -129,3 +129,13 @@ func TestARequestHasTheMethodHeaderAndBodyThatWereGiven(t *testing.T) {
 		}
 	}
 }
+
+// TestAScheduleOfRequestsBeginsAtOnce: the first message of each connection is one of the schedule, and the rate is the one that
+// was asked for.
+func TestAScheduleOfRequestsBeginsAtOnce(t *testing.T) {
+	address, _ := counting(t, "asyncio_echo.py")
+	r := load(t, Config{Address: address, Conns: 10, Requests: 10, Rate: 10, Duration: time.Hour, PID: -1})
+	if r.Messages.Answered != 10 || r.Seconds > 1.5 { // a connection has a message each second
+		t.Errorf("%d answered in %v s", r.Messages.Answered, r.Seconds)
+	}
+}

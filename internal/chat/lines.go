@@ -17,7 +17,7 @@ var linesForm = &room.Form{
 		case p != nil:
 			b = fmt.Appendf(b, "* %s:", m.Room)
 			if len(p.Came) > 0 {
-				b = fmt.Appendf(b, " here comes %s;", strings.Join(p.Came, ", "))
+				b = fmt.Appendf(b, " here %s %s;", comeOrComes(len(p.Came)), strings.Join(p.Came, ", "))
 			}
 			if len(p.Left) > 0 {
 				b = fmt.Appendf(b, " %s left;", strings.Join(p.Left, ", "))
@@ -25,7 +25,7 @@ var linesForm = &room.Form{
 			if p.More {
 				b = append(b, " and others;"...)
 			}
-			return fmt.Appendf(b, " %d are here\n", p.Members)
+			return fmt.Appendf(b, " %d %s here\n", p.Members, areOrIs(p.Members))
 		case m.Missed > 0:
 			return fmt.Appendf(b, "* %s: %d messages from other servers are missing here\n", m.Room, m.Missed)
 		}
@@ -116,7 +116,7 @@ func (me *lineClient) enter(name string) {
 	}
 	me.room = name
 	names, n := s.Room().Members()
-	me.tell(fmt.Sprintf("You are in the room %s. %d are here: %s", name, n, list(names, n)))
+	me.tell(fmt.Sprintf("You are in the room %s. %d %s here: %s", name, n, areOrIs(n), list(names, n)))
 }
 
 func list(names []string, n int) string {
@@ -201,4 +201,18 @@ func (me *lineClient) leave() {
 	} else {
 		me.tell("You have left " + left + ", and talk in " + me.room + ".")
 	}
+}
+
+func areOrIs(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func comeOrComes(n int) string {
+	if n == 1 {
+		return "comes"
+	}
+	return "come"
 }

@@ -83,6 +83,7 @@ func Connect(urls string, o Options, more ...nats.Option) (*Bridge, error) {
 	if logger == nil {
 		logger = slog.Default()
 	}
+	var unreached sync.Once
 	options := append([]nats.Option{
 		nats.Name("switchboard rooms"),
 		nats.NoEcho(),
@@ -93,6 +94,9 @@ func Connect(urls string, o Options, more ...nats.Option) (*Bridge, error) {
 		nats.PingInterval(20 * time.Second),
 		nats.ConnectHandler(func(nc *nats.Conn) { logger.Info("connected to NATS", "server", nc.ConnectedUrlRedacted()) }),
 		nats.ReconnectHandler(func(nc *nats.Conn) { logger.Info("connected to NATS again", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { // the first attempt that fails has no other handler
+			unreached.Do(func() { logger.Warn("NATS cannot be reached, and is tried again", "error", err) })
+		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warn("the connection to NATS is lost, and tried again", "error", err)

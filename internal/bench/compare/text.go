@@ -12,13 +12,17 @@ import (
 // Text writes the comparison for people to read.
 func (r *Result) Text(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintln(out, strings.ReplaceAll(r.load(), ". ", ".\n"))
+	fmt.Fprintln(out, strings.NewReplacer(". ", ".\n", "; ", ";\n").Replace(r.load()))
 	width := len("server")
 	for _, s := range r.Servers {
 		width = max(width, len([]rune(s.Name)))
 	}
 	for _, conns := range r.levels() {
-		fmt.Fprintf(out, "\n%d connections\n", conns)
+		some := "connections"
+		if conns == 1 {
+			some = "connection"
+		}
+		fmt.Fprintf(out, "\n%d %s\n", conns, some)
 		fmt.Fprintf(out, "  %-*s %11s %17s %12s %9s %9s\n", width, "server", "cpu/message", "ratio     ", "rate ", "p50", "p99")
 		for _, s := range r.Servers {
 			l := s.Level(conns)

@@ -40,9 +40,9 @@ func (l *lines) Show(p bench.Progress) {
 	l.last = s.At
 	if !l.head {
 		l.head = true
-		fmt.Fprintf(l.out, "%8s  %-8s %14s %10s %10s %10s %12s %8s\n", "time", "phase", "rate", "p50", "p99", "max", "connections", "errors")
+		fmt.Fprintf(l.out, "%8s  %-8s %12s %9s %9s %9s %11s %6s\n", "time", "phase", "rate", "p50", "p99", "max", "connections", "errors")
 	}
-	fmt.Fprintf(l.out, "%8s  %-8s %14s %10s %10s %10s %12d %8d\n", fmt.Sprintf("%.1f s", p.Elapsed.Seconds()), s.Phase,
+	fmt.Fprintf(l.out, "%8s  %-8s %12s %9s %9s %9s %11d %6d\n", fmt.Sprintf("%.1f s", p.Elapsed.Seconds()), s.Phase,
 		report.Rate(s.PerSecond), report.Micros(s.P50), report.Micros(s.P99), report.Micros(s.Max), s.Open, p.Errors)
 }
 
