@@ -76,7 +76,7 @@ func (c *Conn) flush() {
 		if queued > 0 || end != nil || out&noOutput != 0 || c.flags&leaving != 0 {
 			c.later(0) // the batch is gone by then
 		}
-	} else if c.flags&(leaving|leaveTold) == leaving && c.idle(queued) {
+	} else if c.flags&(leaving|leaveTold) == leaving && c.mayLeave(queued) {
 		c.later(todoLeave)
 	}
 	if want := c.want(out); want != c.line.Watched() {

@@ -130,6 +130,9 @@ func (l *loop) turn() (more bool) {
 		l.relieve()
 	}
 	if l.isEnded() {
+		l.mu.Lock()
+		l.publish() // what this turn has changed
+		l.mu.Unlock()
 		return false
 	}
 	if err := l.engine.Wait(l.waitTime()); err != nil {
@@ -240,15 +243,20 @@ func (l *loop) advance() {
 	}
 }
 
+// publish has Stats show what l has counted. mu is held.
+func (l *loop) publish() {
+	l.count.Memory = l.budget.held
+	l.shown = l.count
+	l.shown.Waiting = int64(len(l.given))
+}
+
 // waitTime returns how long the engine may wait, and announces that the loop sleeps if that is any time at all.
 func (l *loop) waitTime() time.Duration {
 	l.asleep.Store(true)
 	l.mu.Lock()
 	step := l.handshakes.within(l.elapsed)
 	busy := len(l.given)+len(l.posted)+len(l.list)+len(l.suspects) > 0 || l.left() || step == 0
-	l.count.Memory = l.budget.held
-	l.shown = l.count
-	l.shown.Waiting = int64(len(l.given))
+	l.publish()
 	l.mu.Unlock()
 	if busy {
 		l.asleep.Store(false)

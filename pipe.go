@@ -46,7 +46,7 @@ func pipeTo(from, to *Conn) {
 	if p, ok := before.(*pipe); ok { // of another Pipe
 		before = p.before
 	}
-	from.setHandler(&pipe{to: to, before: before})
+	from.setHandler(&pipe{to: to, before: before, asked: -1})
 	from.flags |= keepsReading // its input fills the other's queue, not its own
 	from.flags &^= paused      // from here on that is for the Pipe to say
 }
@@ -56,6 +56,10 @@ type pipe struct {
 	to     *Conn
 	before Handler
 	fast   int // reads in a row that filled the loop's buffer
+
+	// asked is what the connection had received and sent when it last asked the other one, of another loop, whether both can
+	// leave. -1: it is to ask again.
+	asked int64
 }
 
 // Data implements Handler. It consumes what the other connection's queue takes, and the rest waits until that is sent.

@@ -183,7 +183,8 @@ func (l *loop) abortAll() {
 // leave closes c, as Shutdown wants it, if nothing is under way on it.
 func (c *Conn) leave() {
 	h := c.handler
-	if p, ok := h.(*pipe); ok {
+	p, piped := h.(*pipe)
+	if piped {
 		h = p.before
 	}
 	if h, ok := h.(Leaver); ok {
@@ -202,7 +203,68 @@ func (c *Conn) leave() {
 		c.later(0) // until it is here
 		return
 	}
+	switch {
+	case !piped || !p.joins(c):
+	case p.to.loop == c.loop:
+		if !p.to.rests() {
+			return // it leaves when it does, and c with it
+		}
+	default:
+		p.askOther(c)
+		return
+	}
 	c.Close()
+}
+
+// mayLeave tells whether it is time to call leave: nothing is under way on c, nor on the connection that it is joined with, as
+// what that has received is still to be sent by c.
+func (c *Conn) mayLeave(queued int) bool {
+	if !c.idle(queued) {
+		return false
+	}
+	p, ok := c.handler.(*pipe)
+	switch {
+	case !ok || !p.joins(c):
+		return true
+	case p.to.loop == c.loop:
+		return p.to.rests()
+	}
+	return p.asked != c.Received()+c.Sent()
+}
+
+// rests tells whether nothing is under way on c, also of what its peer has sent and the system still has. It is also true of a
+// connection that is about to end.
+func (c *Conn) rests() bool {
+	if c.state > stateOpen || c.marked(stopMark) {
+		return true
+	}
+	return c.idle(c.Queued()) && (c.flags&inputEnded != 0 || c.loop.kernel.Ready(int(c.line.FD), engine.Read) == 0)
+}
+
+// joins tells whether the other connection is still joined with c.
+func (h *pipe) joins(c *Conn) bool {
+	if h.to.loop != c.loop {
+		return true // askOther looks
+	}
+	back, ok := h.to.handler.(*pipe)
+	return ok && back.to == c
+}
+
+// askOther has the other connection, which is of another loop, closed if nothing is under way on it either: c has passed on all
+// that it received. If something is, the other asks when it is done.
+func (h *pipe) askOther(c *Conn) {
+	h.asked = c.Received() + c.Sent()
+	to := h.to
+	to.loop.give(task{f: func() {
+		back, ok := to.handler.(*pipe)
+		switch {
+		case to.rests():
+			to.Close()
+		case ok && back.to == c:
+			back.asked = -1
+			to.later(0)
+		}
+	}})
 }
 
 // idle tells whether nothing is under way on c.

@@ -434,3 +434,51 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 		}
 	})
 }
+
+// The client has sent everything and ended when Shutdown begins, and the target, which has ended before, takes it slowly: between
+// two reads one of the two connections is idle, and neither may be closed for that.
+func TestShutdownWaitsForWhatAPipeHasToPassOn(t *testing.T) {
+	onOneLoopAndOnTwo(t, func(t *testing.T, s *switchboard.Server) {
+		s.HighWater = 16 << 10
+		const pairs = 8
+		h := watch(func(c *switchboard.Conn, p []byte) (int, error) { return 0, nil })
+		pair := accepted(s, h)
+		address := start(t, s)
+		said := noise(5, 1500<<10)
+		var clients, targets []peer
+		for range pairs {
+			one := call(t, address)
+			a := next(t, pair)
+			other := call(t, address)
+			b := next(t, pair)
+			onLoop(t, a, func() { switchboard.Pipe(a, b) })
+			onLoop(t, b, func() {}) // where the other half of Pipe has run then
+			other.endsOutput()
+			one.hearsEnd("")
+			clients, targets = append(clients, one), append(targets, other)
+		}
+		for _, c := range clients {
+			c.says(said) // the systems have room for it
+			c.endsOutput()
+		}
+		var all sync.WaitGroup
+		for i := range pairs {
+			all.Go(func() {
+				got := make([]byte, 0, len(said)+1)
+				for {
+					n, err := targets[i].Read(got[len(got):min(cap(got), len(got)+32<<10)])
+					got = got[:len(got)+n]
+					if err != nil || n == 0 {
+						if err != io.EOF || string(got) != said {
+							t.Errorf("the target read %d of %d bytes, then %v", len(got), len(said), err)
+						}
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+			})
+		}
+		shutdown(t, s)
+		all.Wait()
+	})
+}

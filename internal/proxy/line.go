@@ -51,6 +51,10 @@ func (ln *line) dial() error {
 			ln.target, ln.connecting = t, true
 			return nil
 		}
+		if errors.Is(err, switchboard.ErrServerClosed) { // a client that came with the shutdown: no fault of the target's
+			t.active.Add(-1)
+			return err
+		}
 		ln.failed(t, err)
 	}
 }
