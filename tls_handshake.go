@@ -305,11 +305,16 @@ func (c *Conn) failHandshake(err error) {
 		return
 	}
 	words := t.conn.Output()
-	if bad, ok := errors.AsType[tls.RecordHeaderError](err); ok && s.PlainReply != nil && c.flags&(dialled|upgraded) == 0 {
+	bad, plain := errors.AsType[tls.RecordHeaderError](err)
+	if plain && s.PlainReply != nil && c.flags&(dialled|upgraded) == 0 {
 		l.call(c, func() { words = append(s.PlainReply(bad.RecordHeader[:]), words...) })
 	}
 	c.leaveHandshake()
-	if len(words) == 0 {
+	switch {
+	case len(words) == 0 && plain: // who does not speak TLS would take the end for an answer without bytes
+		c.breakDown(err)
+		return
+	case len(words) == 0:
 		c.finish(err)
 		return
 	}
