@@ -62,8 +62,9 @@ type Server struct {
 
 	// Engine names the mechanism of the event loops: one of Engines, or "auto". "epoll" (Linux), "kqueue" (macOS and the
 	// BSDs), "afd" (Windows), "poll" and "select" wait until a connection is ready and then read it. With "uring"
-	// (io_uring, Linux 6.12 and later) the kernel receives and sends by itself, and each loop keeps a thread. Empty means
-	// "auto": the first of Engines that this system provides. Stats tells which one it is and why.
+	// (io_uring, Linux 6.12 and later) the kernel receives and sends by itself, and each loop keeps a thread, which Go
+	// preempts only where a handler calls a function. Empty means "auto": the first of Engines that this system provides.
+	// Stats tells which one it is and why.
 	Engine string
 
 	// MaxConns limits the accepted connections that are open at once. When it is reached, the server stops accepting until

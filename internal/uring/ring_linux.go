@@ -60,7 +60,7 @@ type Ring struct {
 }
 
 // Aside calls f on a thread that ends with it. When a ring is gone, the kernel notifies each thread that made or entered it, and
-// that stirs a thread like a signal: see entering. A thread that is to enter another ring should have had to do with no other.
+// that stirs a thread like a signal: see holdPreemption. A thread that is to enter another ring should have had to do with no other.
 func Aside(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -134,8 +134,12 @@ func (r *Ring) Entries() int { return len(r.sqes) }
 
 // Enable lets a ring begin that was made with IORING_SETUP_R_DISABLED. With IORING_SETUP_SINGLE_ISSUER the calling thread
 // becomes the one that may enter it: a ring can so be made, and its errors told, before the thread exists that will use it.
+// From then on the thread is preempted only where its goroutine calls a function, and should end with the goroutine.
 func (r *Ring) Enable() error {
 	_, err := r.register(ioringRegisterEnable, nil, 0)
+	if err == nil && r.setup&IORING_SETUP_SINGLE_ISSUER != 0 {
+		holdPreemption()
+	}
 	return os.NewSyscallError("io_uring_register: enable", err)
 }
 

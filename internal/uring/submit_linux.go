@@ -51,9 +51,7 @@ func (r *Ring) enter(call syscall6, n int, d time.Duration) error {
 		r.arg = geteventsArg{ts: uint64(uintptr(unsafe.Pointer(&r.ts)))}
 		flags, arg, size = flags|ioringEnterExtArg, unsafe.Pointer(&r.arg), unsafe.Sizeof(r.arg)
 	}
-	held := hold()
 	_, _, errno := call(unix.SYS_IO_URING_ENTER, r.enterFD, uintptr(r.Queued()), uintptr(n), flags, uintptr(arg), size)
-	held.release()
 	switch errno {
 	case 0, unix.EINTR, unix.ETIME, unix.EBUSY: // EBUSY, before Linux 5.19: completions overflow and want to be taken first
 		return nil
