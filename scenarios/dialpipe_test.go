@@ -11,6 +11,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/systest"
+	"github.com/switchboard-go/switchboard/socket"
 )
 
 // pipeTo is a Server.Accept that joins every client with an address.
@@ -22,9 +23,22 @@ func pipeTo(address string, config *tls.Config, h switchboard.Handler) func(*swi
 
 // nobody returns an address at which nobody listens.
 func nobody(t *testing.T) string {
-	l := listen(t)
-	l.Close()
-	return l.Addr().String()
+	held, err := socket.New(socket.AF_INET, socket.SOCK_STREAM, 0) // bound, so that no server of the test gets its port
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { held.Close() })
+	at, err := socket.ParseAddr("127.0.0.1:0")
+	if err == nil {
+		err = held.Bind(at)
+	}
+	if err == nil {
+		at, err = held.LocalAddr()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.String()
 }
 
 func TestDialPipeIsAProxyInOneCall(t *testing.T) {
