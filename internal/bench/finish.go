@@ -76,6 +76,9 @@ func (r *run) leftovers(res *Result) {
 	m.Late = r.late.answered
 	m.Lost = r.measured.lost + r.late.lost
 	m.NotSent += r.measured.notSent + r.late.notSent
+	if r.quota.doneAt.Load() > 0 { // all was done by then, also what the loops counted a moment later
+		m.PerSecond = float64(r.done(r.measured)+r.done(r.late)) / res.Seconds
+	}
 	r.measured.latency.Merge(r.late.latency)
 	res.Latency, res.Histogram = distribution(r.measured.latency), r.measured.latency
 	if r.cfg.Requests > 0 {

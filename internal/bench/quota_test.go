@@ -38,9 +38,7 @@ func TestSoManyRequestsAndNotOneMore(t *testing.T) {
 			if _, bytes := counts(); bytes != r.Totals.BytesOut {
 				t.Errorf("the server has counted %d bytes, we %d", bytes, r.Totals.BytesOut)
 			}
-			const clocks = 1e-3 // seconds between the looks at the clock that end the run and its count: some runs are shorter
-			n := float64(cfg.Requests)
-			if m.PerSecond < 0.99*n/(r.Seconds+clocks) || r.Seconds > 2*clocks && m.PerSecond > 1.01*n/(r.Seconds-clocks) {
+			if want := float64(cfg.Requests) / r.Seconds; m.PerSecond < 0.99*want || m.PerSecond > 1.01*want {
 				t.Errorf("%v a second in %v s", m.PerSecond, r.Seconds)
 			}
 		})
