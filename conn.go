@@ -59,9 +59,10 @@ type Conn struct {
 
 // What Conn.marks holds.
 const (
-	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
-	fullMark              // the queue reached the high-water mark and is not down at the low one
-	heavyMark             // it is not read, because it holds much while memory is short
+	stopMark   = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark               // the queue reached the high-water mark and is not down at the low one
+	heavyMark              // it is not read, because it holds much while memory is short
+	movingMark             // it is being handed over to another process
 )
 
 func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }

@@ -122,6 +122,10 @@ type Engine interface {
 	// Splices tells whether a line is always read by the owner itself, through Readable, so that it may splice.
 	Splices() bool
 
+	// Still ends all receiving and waiting for lines, and deals with what that brings: when it returns, the kernel does nothing
+	// for any line, and the owner has all that was received. The next Wait begins anew. It must not be called within Wait.
+	Still()
+
 	// Evacuate is called when the loop's goroutine ends early: the loop goes on on another goroutine. Nothing that has come
 	// is lost.
 	Evacuate()
