@@ -92,6 +92,10 @@ func (s *Server) Handover(ctx context.Context, to *net.UnixConn) (Handed, error)
 	return h.handed, nil
 }
 
+// HandedOver tells whether another process has taken over the listeners of s: a handler can say so to a client that it asks to
+// leave. Any goroutine may call it.
+func (s *Server) HandedOver() bool { return s.handedOver.Load() }
+
 // cmpError returns the first of two errors that is not nil.
 func cmpError(a, b error) error {
 	if a != nil {
@@ -172,6 +176,7 @@ func (h *giving) run() error {
 	h.link.Commit(time.Now().Add(stillLimit))
 	h.sendLate()
 	h.moved = true
+	h.server.handedOver.Store(true)
 	h.handed.Still = time.Since(began)
 	h.handed.Listeners = len(h.listeners)
 	for _, m := range h.moving {

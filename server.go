@@ -181,6 +181,7 @@ type Server struct {
 	idle         chan struct{} // made by Shutdown or Close, closed when the last connection is gone
 	isIdle       bool
 	splices      splices
+	handedOver   atomic.Bool
 	handing      chan struct{}            // has one item while a Handover or a Takeover runs
 	misfitLogged atomic.Bool              // the log knows of a handler from Accept that cannot serve
 	kernel       engine.Kernel            // nil: engine.System

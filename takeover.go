@@ -452,6 +452,8 @@ func (t *taken) drop(err error) {
 			c.in = nil
 		}
 		c.stopTimers()
+		l.budget.held -= int64(c.weight) * l.budget.unit
+		c.weight = 0
 		if t.handler != nil {
 			l.call(c, func() { t.handler.Closed(c, err) })
 		}

@@ -182,3 +182,74 @@ func TestAHandoverLosesNoByte(t *testing.T) {
 	})
 }
 
+// TestPipesMove has bulk pass through a proxy in both directions, while the proxy is replaced again and again.
+func TestPipesMove(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		target := newServer(t, s.Engine)
+		target.Accept = everyone(theMovingEcho)
+		to := start(t, target)
+		proxy := func(s *switchboard.Server) {
+			s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+				return nil, c.DialPipe(context.Background(), to, nil, nil)
+			}
+		}
+		proxy(s)
+		address := start(t, s)
+		over := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range 8 {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			wg.Go(func() { keepAsking(t, c, uint64(i), over) })
+		}
+		const size = 4 << 20
+		var half []net.Conn // which have ended their output, and take what comes late
+		for i := range 3 {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			half = append(half, c)
+			wg.Go(func() {
+				c.SetDeadline(time.Now().Add(patience))
+				if _, err := io.WriteString(c, noise(byte(i), size)); err != nil {
+					t.Error(err)
+				}
+				c.(*net.TCPConn).CloseWrite()
+			})
+		}
+		for i := range 6 {
+			next := newServer(t, s.Engine)
+			proxy(next)
+			defer stop(next)
+			before := s
+			handed := handOver(t, s, next)
+			t.Logf("%+v", handed)
+			s = next
+			if handed.Listeners != 1 || handed.Why != "" {
+				t.Errorf("%+v", handed)
+			}
+			if i == 2 { // what could not move then was being dialled
+				for i, c := range half {
+					wg.Go(func() {
+						c.SetDeadline(time.Now().Add(patience))
+						if got, err := io.ReadAll(c); err != nil || string(got) != noise(byte(i), size) {
+							t.Errorf("%d bytes came back, %v", len(got), err)
+						}
+					})
+				}
+			}
+			t.Cleanup(func() {
+				if before.Stats().Active > 0 {
+					t.Log("stayed:", before.Stats().Active)
+				}
+			})
+		}
+		close(over)
+		wg.Wait()
+	})
+}

@@ -31,6 +31,10 @@ type Upgrader struct {
 	// every request is taken.
 	Check func(r *http.Request, header http.Header) (Handler, error)
 
+	// MovedHandler makes the handler of a WebSocket that another process has handed over, of what its Mover said there. Nil
+	// means Handler, for Movers that said nothing.
+	MovedHandler func(c *Conn, from switchboard.HandlerState) (Handler, error)
+
 	// Origins are the origins whose pages may open a WebSocket here, besides those of the host itself: "https://example.org",
 	// "https://*.example.org" for every name under it, or "*" for all. Who sends no Origin is not a page, and is not asked.
 	Origins []string
