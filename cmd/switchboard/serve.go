@@ -49,7 +49,8 @@ func serveCommand() *cobra.Command {
 			"With --tls-cert and --tls-key, or --tls-self-signed, clients speak TLS, in the mode loop.\n\n" +
 			"Sizes are bytes, or with k, M, G units of 1024.\n\n" +
 			"SIGINT and SIGTERM stop accepting and let what is in flight finish; a second one ends at once.\n" +
-			"SIGHUP reads changed certificates at once, SIGUSR1 logs the statistics, and so does the end.\n" +
+			"SIGHUP reads changed certificates at once, SIGUSR1 logs the statistics, and so does the end. SIGUSR2 starts the\n" +
+			"program again without dropping anyone, in mode loop on Linux (see switchboard restart).\n" +
 			"Exit codes: 0 after such a shutdown, 1 when the server could not go on, 2 for a wrong call.",
 		Example: "  switchboard serve echo\n" +
 			"  switchboard serve echo --mode select --listen '[::1]:7007' --listen unix:///tmp/echo.sock\n" +

@@ -35,7 +35,9 @@ line that is too long is answered with a line that says so, which is the last. O
 				prepare: func(server *switchboard.Server) {
 					server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return shout, nil }
 				},
-				messages: handler.Shout,
+				messages:      handler.Shout,
+				moved:         handler.LinesMoved(shout),
+				messagesMoved: handler.MessagesMoved(handler.Shout),
 			})
 		},
 	}

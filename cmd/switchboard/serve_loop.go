@@ -27,16 +27,23 @@ type guest struct {
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
 
+	// moved and messagesMoved make the handlers of connections and of WebSockets that another process has handed over. nil:
+	// they do not move.
+	moved         func(c *switchboard.Conn, from switchboard.HandlerState) (switchboard.Handler, error)
+	messagesMoved func(c *websocket.Conn, from switchboard.HandlerState) (websocket.Handler, error)
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
 
 // onLoops is one of the services that every mode has.
 func onLoops(what service.Service) guest {
+	messages := handler.Messages(what)
 	return guest{
-		name:     what.Name,
-		prepare:  func(server *switchboard.Server) { server.Accept = handler.Accept(what) },
-		messages: handler.Messages(what),
+		name:          what.Name,
+		prepare:       func(server *switchboard.Server) { server.Accept = handler.Accept(what) },
+		messages:      messages,
+		moved:         handler.Moved(what),
+		messagesMoved: handler.MessagesMoved(messages),
 	}
 }
 
@@ -46,7 +53,14 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if err != nil {
 		return err
 	}
-	listeners, err := s.listenAll()
+	before, err := findPredecessor()
+	if err != nil {
+		return failure{exitFailed, err}
+	}
+	var listeners []*socket.Socket
+	if before == nil {
+		listeners, err = s.listenAll()
+	}
 	if err != nil {
 		return err
 	}
@@ -60,13 +74,21 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
+	server.Moved = g.moved
 	g.prepare(server)
-	s.ws.apply(server, g.messages)
+	s.ws.apply(server, g)
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
 	s.figures.ofLoops(server)
-	err = s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners)
+	ctx := s.announce(log, listeners, g.name, about...)
+	if before != nil {
+		if err := before.takeOver(log, server); err != nil {
+			server.Close()
+			return failure{exitFailed, err}
+		}
+	}
+	err = s.serveUntil(ctx, server, g.serve, listeners, g.serve == nil)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}
@@ -74,9 +96,10 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	return nil
 }
 
-// serveUntil serves until ctx is done or a listener fails, and then shuts the server down.
+// serveUntil serves until ctx is done, a listener fails or another process has taken over, which can come about if the service
+// moves. Then it shuts the server down.
 func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, serve func(*socket.Socket) error,
-	listeners []*socket.Socket) error {
+	listeners []*socket.Socket, moves bool) error {
 	if serve == nil {
 		serve = server.ServeSocket
 	}
@@ -84,11 +107,24 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 	for _, l := range listeners {
 		go func() { ended <- serve(l) }()
 	}
+	replaced, stop := (<-chan struct{})(nil), func() {}
+	if moves {
+		replaced, stop = heedRestart(server.Logger, server)
+	}
+	defer stop()
 	left, failed := len(listeners), error(nil)
-	select {
-	case <-ctx.Done():
-	case failed = <-ended:
-		left--
+	for waiting := true; waiting; {
+		select {
+		case <-ctx.Done():
+			waiting = false
+		case <-replaced:
+			waiting = false
+		case err := <-ended:
+			left--
+			if waiting = server.HandedOver() && errors.Is(err, switchboard.ErrServerClosed); !waiting { // replaced follows
+				failed = err
+			}
+		}
 	}
 	grace, giveUp := context.WithCancel(context.Background())
 	defer giveUp()

@@ -110,6 +110,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 			server.DialTimeout = p.connectTimeout
 		},
 		messages: between.Gateway(),
+		moved:    between.Moved,
 		about: func(c *switchboard.Conn) ([]any, bool) {
 			target, isClient := between.Target(c)
 			return []any{"target", target}, isClient

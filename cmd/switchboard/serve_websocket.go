@@ -94,18 +94,19 @@ func (f *serverWebSocket) prefix() string {
 }
 
 // apply has a server speak WebSocket, if it is to.
-func (f *serverWebSocket) apply(server *switchboard.Server, h websocket.Handler) {
+func (f *serverWebSocket) apply(server *switchboard.Server, g guest) {
 	if f.scheme == "" {
 		return
 	}
 	upgrader := &websocket.Upgrader{
-		Handler: h,
-		Origins: f.origins,
-		Options: websocket.Options{MaxMessage: int(f.message), PingInterval: f.ping, Subprotocols: f.subprotocols},
+		Handler:      g.messages,
+		MovedHandler: g.messagesMoved,
+		Origins:      f.origins,
+		Options:      websocket.Options{MaxMessage: int(f.message), PingInterval: f.ping, Subprotocols: f.subprotocols},
 	}
 	if f.deflate {
 		upgrader.Deflate = &websocket.Deflate{ContextTakeover: f.takeover}
 	}
-	server.Accept = upgrader.Accept
+	server.Accept, server.Moved = upgrader.Accept, upgrader.Moved
 	server.QueueLimit = max(server.QueueLimit, 1<<20, 4*server.HighWater, server.HighWater+int(f.message)+14)
 }

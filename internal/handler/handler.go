@@ -17,11 +17,21 @@ func Accept(s service.Service) func(*switchboard.Conn) (switchboard.Handler, err
 			return h, nil
 		}
 	}
-	h := switchboard.DataFunc(discard)
-	if s.Answer != nil {
-		h = answer(s.Answer)
-	}
+	h := newAnswers(s)
 	return func(*switchboard.Conn) (switchboard.Handler, error) { return h, nil }
+}
+
+// answers is the handler of connections to a service that only answers.
+type answers struct {
+	switchboard.DataFunc
+	kind string
+}
+
+func newAnswers(s service.Service) *answers {
+	if s.Answer == nil {
+		return &answers{discard, s.Name}
+	}
+	return &answers{answer(s.Answer), s.Name}
 }
 
 func discard(_ *switchboard.Conn, p []byte) (int, error) { return len(p), nil }

@@ -15,20 +15,26 @@ func Messages(s service.Service) websocket.Handler {
 	case s.Speech != nil:
 		return talk{s}
 	case s.Answer != nil:
-		return websocket.MessageFunc(func(c *websocket.Conn, kind websocket.Kind, p []byte) error {
+		return &messages{func(c *websocket.Conn, kind websocket.Kind, p []byte) error {
 			return c.Write(kind, s.Answer(p))
-		})
+		}, s.Name}
 	}
-	return websocket.MessageFunc(func(*websocket.Conn, websocket.Kind, []byte) error { return nil })
+	return &messages{func(*websocket.Conn, websocket.Kind, []byte) error { return nil }, s.Name}
+}
+
+// messages is the handler of WebSockets of a service that only answers.
+type messages struct {
+	websocket.MessageFunc
+	kind string
 }
 
 // Shout answers each message with the same in upper case.
-var Shout = websocket.MessageFunc(func(c *websocket.Conn, kind websocket.Kind, p []byte) error {
+var Shout websocket.Handler = &messages{func(c *websocket.Conn, kind websocket.Kind, p []byte) error {
 	b := buffer.Get(len(p))
 	defer buffer.Put(b)
 	b.B = appendUpper(b.B, p)
 	return c.Write(kind, b.B)
-})
+}, linesKind}
 
 // A talk is the handler of WebSockets that are told something unasked, each by a speech of its own.
 type talk struct{ service service.Service }

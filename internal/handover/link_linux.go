@@ -43,7 +43,8 @@ func send(conn *net.UnixConn, p []byte, descriptors []int) error {
 func receive(conn *net.UnixConn, p []byte) (n int, descriptors []int, err error) {
 	room := make([]byte, syscall.CmsgSpace(4*(MaxListeners+3)))
 	n, rights, _, _, err := conn.ReadMsgUnix(p, room)
-	descriptors, wrong := rightsOf(room[:rights])
+	n = max(n, 0) // it is -1 with some errors
+	descriptors, wrong := rightsOf(room[:max(rights, 0)])
 	switch {
 	case err != nil:
 	case wrong != nil:

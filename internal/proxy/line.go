@@ -23,6 +23,8 @@ type line struct {
 	back   *switchboard.Conn // to target, with a socket only
 	tried  []*target         // that did not answer
 
+	moved uint64 // tells it from others while it is handed over; 0: not chosen yet
+
 	connecting, joined bool
 	gone               bool // the client is
 

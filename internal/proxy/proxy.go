@@ -20,6 +20,7 @@ type Proxy struct {
 	targets  *pool
 	unserved unserved
 	lines    lines
+	moves    moves
 }
 
 // New makes a proxy to the targets. How long one may take to answer is the server's DialTimeout, and to shake hands its
@@ -48,13 +49,18 @@ func (p *Proxy) Accept(c *switchboard.Conn) (switchboard.Handler, error) {
 
 // newLine makes the line of a client.
 func (p *Proxy) newLine(c *switchboard.Conn) *line {
-	p.targets.serve(c.Server())
 	ln := &line{proxy: p, client: c}
-	c.SetValue(ln)
+	p.enter(ln)
+	return ln
+}
+
+// enter takes note of a line whose client is there.
+func (p *Proxy) enter(ln *line) {
+	p.targets.serve(ln.client.Server())
+	ln.client.SetValue(ln)
 	if n := p.lines.add(ln); p.Places > 0 && n >= p.Places {
 		p.lines.press(p)
 	}
-	return ln
 }
 
 // Target returns the name of the target that a client of the proxy is joined with, "" as long as there is none. ok tells whether c

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/switchboard-go/switchboard"
+)
+
+// handoverVariable names the descriptor over which this process takes over what another one serves.
+const handoverVariable = "SWITCHBOARD_HANDOVER_FD"
+
+// handoverTime is how long the new process may take to be there, and to take over.
+const handoverTime = time.Minute
+
+// A predecessor is the process that this one takes over from. Nil: there is none.
+type predecessor struct{ conn *net.UnixConn }
+
+// findPredecessor returns the process that started this one to take over from it.
+func findPredecessor() (*predecessor, error) {
+	text := os.Getenv(handoverVariable)
+	if text == "" {
+		return nil, nil
+	}
+	os.Unsetenv(handoverVariable)
+	fd, err := strconv.Atoi(text)
+	if err != nil || fd < 3 {
+		return nil, fmt.Errorf("%s=%s: it names no descriptor", handoverVariable, text)
+	}
+	unix.CloseOnExec(fd)
+	conn, err := unixConn(fd)
+	if err != nil {
+		return nil, fmt.Errorf("%s=%s: %w", handoverVariable, text, err)
+	}
+	return &predecessor{conn}, nil
+}
+
+// unixConn makes a net.UnixConn of a descriptor, and closes that.
+func unixConn(fd int) (*net.UnixConn, error) {
+	f := os.NewFile(uintptr(fd), "handover")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		conn.Close()
+		return nil, errors.New("it is no Unix socket")
+	}
+	return u, nil
+}
+
+// takeOver takes over what the predecessor serves.
+func (p *predecessor) takeOver(log *slog.Logger, server *switchboard.Server) error {
+	defer p.conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), handoverTime)
+	defer cancel()
+	handed, err := server.Takeover(ctx, p.conn)
+	if err != nil {
+		return err
+	}
+	log.Info("took over from another process", "pid", os.Getppid(), "listeners", handed.Listeners, "connections", handed.Conns)
+	return nil
+}
+
+// heedRestart has SIGUSR2 start the program again and hand everything over to it. What is returned is closed when that has come
+// about. stop ends it.
+func heedRestart(log *slog.Logger, server *switchboard.Server) (replaced <-chan struct{}, stop func()) {
+	program, err := os.Executable() // now: the file may be replaced by a new version, which is what is to be started
+	signals, done, over := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(signals, syscall.SIGUSR2)
+	go func() {
+		for {
+			select {
+			case <-signals:
+			case <-over:
+				return
+			}
+			if err == nil {
+				err := restart(log, server, program)
+				if err == nil {
+					close(done)
+					return
+				}
+				log.Error("the restart failed, and this process goes on serving", "error", err)
+			} else {
+				log.Error("the restart failed, and this process goes on serving", "error", err)
+			}
+		}
+	}()
+	return done, func() {
+		signal.Stop(signals)
+		close(over)
+	}
+}
+
+// restart starts the program and hands everything over to it. If that fails, the new process is ended.
+func restart(log *slog.Logger, server *switchboard.Server, program string) error {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "handover")
+	conn, err := unixConn(fds[0])
+	if err != nil {
+		theirs.Close()
+		return err
+	}
+	defer conn.Close()
+	next := exec.Command(program, os.Args[1:]...)
+	next.Args[0] = os.Args[0]
+	next.Stdout, next.Stderr = os.Stdout, os.Stderr
+	next.ExtraFiles = []*os.File{theirs}
+	next.Env = append(os.Environ(), handoverVariable+"=3")
+	err = next.Start()
+	theirs.Close()
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- next.Wait() }()
+	log.Info("restarting", "program", program, "pid", next.Process.Pid)
+	ctx, cancel := context.WithTimeout(context.Background(), handoverTime)
+	defer cancel()
+	handed, err := server.Handover(ctx, conn)
+	if err != nil {
+		next.Process.Kill()
+		<-ended
+		return err
+	}
+	if handed.Why != "" {
+		log.Warn("the new process has refused connections", "reason", handed.Why)
+	}
+	log.Info("handed over", "pid", next.Process.Pid, "listeners", handed.Listeners, "connections", handed.Conns,
+		"stayed", handed.Stayed, "still", handed.Still.Round(time.Microsecond))
+	return nil
+}
+
+// checkRestartable tells why a process cannot be told to restart.
+func checkRestartable(pid int) error {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return fmt.Errorf("there is no process %d", pid)
+	}
+	if !catches(string(status), syscall.SIGUSR2) { // it would end it
+		return fmt.Errorf("process %d does not heed SIGUSR2: it is no switchboard that serves in mode loop, or is being replaced already", pid)
+	}
+	return nil
+}
