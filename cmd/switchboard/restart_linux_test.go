@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// restarting is a server that is restarted. When the test ends, so does the process that serves by then.
+type restarting struct {
+	*server
+	pid, times int
+}
+
+func serveRestarting(t testing.TB, args ...string) *restarting {
+	t.Helper()
+	s := &restarting{server: serve(t, args...)}
+	s.pid = s.cmd.Process.Pid
+	t.Cleanup(func() {
+		syscall.Kill(s.pid, syscall.SIGTERM) // before s.stop, which knows only the first
+		if s.times > 0 {
+			select {
+			case <-s.ended:
+			case <-time.After(patience):
+				syscall.Kill(s.pid, syscall.SIGKILL)
+				t.Error("the server does not end")
+			}
+		}
+	})
+	return s
+}
+
+// restart restarts the server, and returns what its log says.
+func (s *restarting) restart() entry {
+	s.t.Helper()
+	if _, stderr, code := once(s.t, "", "restart", strconv.Itoa(s.pid)); code != 0 {
+		s.t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	s.times++
+	e := s.await("handed over", s.times)
+	s.await("took over", s.times)
+	s.pid = int(e["pid"].(float64))
+	return e
+}
+
+func TestARestartDropsNobody(t *testing.T) {
+	for _, engine := range []string{"uring", "epoll"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := serveRestarting(t, "echo", "--engine", engine)
+			file := serveRestarting(t, "lines", "--engine", engine, "--listen=unix:"+filepath.Join(t.TempDir(), "s"))
+			var conns []*net.TCPConn
+			for range 50 {
+				conns = append(conns, client(t, s.server))
+			}
+			line, err := net.Dial("unix", file.addrs[0][len("unix:"):])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer line.Close()
+			line.SetDeadline(time.Now().Add(patience))
+			for i := range 4 {
+				for j, c := range conns {
+					echoes(t, c, noise(uint32(j), 10_000))
+				}
+				if e := s.restart(); e["stayed"] != 0.0 || e["listeners"] != 1.0 {
+					t.Errorf("%v", e)
+				}
+				conns = append(conns, client(t, s.server))
+				io.WriteString(line, "half a ")
+				file.restart()
+				io.WriteString(line, "line "+strconv.Itoa(i)+"\n")
+				want := "HALF A LINE " + strconv.Itoa(i) + "\n"
+				got := make([]byte, len(want))
+				if _, err := io.ReadFull(line, got); err != nil || string(got) != want {
+					t.Errorf("%q, %v", got, err)
+				}
+				other, err := net.Dial("unix", file.addrs[0][len("unix:"):])
+				if err != nil {
+					t.Fatal(err) // the file must be there
+				}
+				other.Close()
+			}
+		})
+	}
+}
+
+func TestARestartOfAProxyDropsNobody(t *testing.T) {
+	for _, engine := range []string{"uring", "epoll"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			target := serve(t, "echo", "--quiet")
+			s := serveRestarting(t, "proxy", "--engine", engine, "--to", target.addrs[0])
+			bulk := client(t, s.server)
+			const size = 8 << 20
+			p := noise(1, size)
+			echoes(t, bulk, p[:1]) // it is joined
+			go bulk.Write(p)
+			idle := client(t, s.server)
+			echoes(t, idle, p[:1])
+			got := make([]byte, 0, size)
+			for i := range 5 {
+				part := make([]byte, size/8*(i+1)-len(got))
+				if _, err := io.ReadFull(bulk, part); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, part...)
+				if e := s.restart(); e["connections"] != 4.0 || e["stayed"] != 0.0 {
+					t.Errorf("%v", e)
+				}
+			}
+			rest := make([]byte, size-len(got))
+			if _, err := io.ReadFull(bulk, rest); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(append(got, rest...), p) {
+				t.Error("the bytes are not the same")
+			}
+			echoes(t, idle, p[:1000])
+			idle.CloseWrite()
+			if n, err := idle.Read(make([]byte, 1)); err != io.EOF {
+				t.Error(n, err)
+			}
+		})
+	}
+}
+
+// TestAProgramThatDoesNotComeUpChangesNothing replaces the program of a server by one that fails.
+func TestAProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "switchboard")
+	self, err := os.ReadFile(os.Args[0])
+	if err == nil {
+		err = os.WriteFile(program, self, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, exec.Command(program, serveArgs([]string{"echo"})...))
+	c := client(t, s)
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	restart := func(n int) {
+		if _, stderr, code := once(t, "", "restart", strconv.Itoa(s.cmd.Process.Pid)); code != 0 {
+			t.Fatal(stderr)
+		}
+		s.await("the restart failed", n)
+		echoes(t, c, []byte("still here"))
+	}
+	restart(1)
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	restart(2)
+	echoes(t, client(t, s), []byte("and for who is new"))
+}
+
+func TestOnlyAServerIsToldToRestart(t *testing.T) {
+	sleep := exec.Command("sleep", "60")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		sleep.Process.Kill()
+		sleep.Wait()
+	}()
+	for _, args := range [][]string{{strconv.Itoa(sleep.Process.Pid)}, {"4194305"}} {
+		if _, stderr, code := once(t, "", append([]string{"restart"}, args...)...); code != 1 {
+			t.Errorf("%v: exit code %d, %s", args, code, stderr)
+		}
+	}
+	for _, args := range [][]string{{}, {"x"}, {"-1"}, {"0"}, {"1", "2"}} {
+		if _, stderr, code := once(t, "", append([]string{"restart"}, args...)...); code != 2 {
+			t.Errorf("%v: exit code %d, %s", args, code, stderr)
+		}
+	}
+	if err := sleep.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Error(err)
+	}
+}
