@@ -7,6 +7,7 @@
 //	go run ./internal/measure tls          # what TLS costs, beside a goroutine for each connection
 //	go run ./internal/measure handshakes   # what a flood of TLS handshakes costs 100 established connections
 //	go run ./internal/measure held         # what one connection of a stranger has a server hold
+//	go run ./internal/measure handover     # what restarts under load cost clients
 //	go run ./internal/measure shutdown     # what a server that is shut down under load loses
 //
 // A server that is measured is a process of its own: this program again.
@@ -34,6 +35,7 @@ var experiments = map[string]experiment{
 	"tls":         {"what TLS costs, beside a goroutine for each connection", costOfTLS},
 	"held":        {"what one connection of a stranger has a server hold", held},
 	"handshakes":  {"what a flood of TLS handshakes costs established connections", handshakes},
+	"handover":    {"what restarts under load cost clients", handovers},
 	"shutdown":    {"what a server that is shut down under load loses", shutdown},
 }
 
@@ -43,7 +45,7 @@ func main() {
 	}
 	if len(os.Args) < 2 || experiments[os.Args[1]].flags == nil {
 		fmt.Fprintln(os.Stderr, "usage: measure EXPERIMENT [flags]")
-		for _, name := range []string{"idle", "flood", "slowreaders", "tls", "handshakes", "held", "shutdown"} {
+		for _, name := range []string{"idle", "flood", "slowreaders", "tls", "handshakes", "held", "handover", "shutdown"} {
 			fmt.Fprintf(os.Stderr, "  %-12s%s\n", name, experiments[name].about)
 		}
 		os.Exit(2)
