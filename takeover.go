@@ -1,6 +1,8 @@
 package switchboard
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +39,6 @@ type taking struct {
 	link      *handover.Link
 	listeners []*listener
 	conns     []*taken
-	byID      map[uint64]*taken
 	refused   []uint64
 	why       string
 }
@@ -158,14 +159,13 @@ func (h *taking) takeListeners() error {
 
 // takeConns makes connections of those that come, which are not served yet.
 func (h *taking) takeConns() error {
-	h.byID = map[uint64]*taken{}
 	for {
 		f, err := h.link.Receive(handover.Conns, handover.End)
 		if err != nil {
 			return err
 		}
 		if f.Kind == handover.End {
-			return nil
+			break
 		}
 		records, err := handover.ReadConns(f.Payload)
 		if err == nil && len(records) != f.Sent {
@@ -175,43 +175,48 @@ func (h *taking) takeConns() error {
 			handover.CloseAll(f.Descriptors)
 			return err
 		}
-		batch := make([]*taken, len(records))
-		var l *loop
-		for i := range records {
-			t := &taken{record: records[i], descr: -1}
-			batch[i] = t
-			if i < len(f.Descriptors) {
-				t.descr = f.Descriptors[i]
-			} else {
-				t.err = errors.New("there are too few descriptors: raise the limit with ulimit -n")
-			}
-			if i > 0 && records[i-1].Flags&handover.Joined != 0 {
-				t.other, batch[i-1].other = batch[i-1], t // of one loop
-			} else {
-				l = h.server.quietest(nil)
-			}
-			t.make(l)
+		h.take(records, f.Descriptors)
+	}
+	ids := make(map[uint64]struct{}, len(h.conns))
+	for _, t := range h.conns {
+		ids[t.record.ID] = struct{}{}
+	}
+	if len(ids) < len(h.conns) { // refusing one would be refusing another
+		return handover.ErrFormat
+	}
+	if err := h.findHandlers(); err != nil {
+		return err
+	}
+	for _, t := range h.conns {
+		if t.err == nil && t.other != nil {
+			t.err = t.other.err
 		}
-		h.conns = append(h.conns, batch...)
-		if err := h.findHandlers(batch); err != nil {
-			return err
+		if t.err != nil {
+			h.refused = append(h.refused, t.record.ID)
+			h.why = cmp.Or(h.why, t.err.Error())
 		}
-		for _, t := range batch {
-			if t.other != nil && t.other.err != nil && t.err == nil {
-				t.err = t.other.err
-			}
+	}
+	return nil
+}
+
+// take makes the connections of one frame. Both connections of a Pipe get one loop.
+func (h *taking) take(records []handover.Conn, descriptors []int) {
+	var before *taken
+	for i := range records {
+		t := &taken{record: records[i], descr: -1}
+		if i < len(descriptors) {
+			t.descr = descriptors[i]
+		} else {
+			t.err = errors.New("there are too few descriptors: raise the limit with ulimit -n")
 		}
-		for _, t := range batch {
-			if t.err != nil {
-				h.refused = append(h.refused, t.record.ID)
-				if h.why == "" {
-					h.why = t.err.Error()
-				}
-			} else if _, twice := h.byID[t.record.ID]; twice {
-				return handover.ErrFormat
-			}
-			h.byID[t.record.ID] = t
+		if before != nil && before.record.Flags&handover.Joined != 0 {
+			t.other, before.other = before, t
+			t.make(before.c.loop)
+		} else {
+			t.make(h.server.quietest(nil))
 		}
+		h.conns = append(h.conns, t)
+		before = t
 	}
 }
 
@@ -269,16 +274,17 @@ func (t *taken) make(l *loop) {
 			c.flags |= inputFull
 		}
 	}
-	r.Input, r.Output = nil, nil
+	r.Input, r.Output = nil, nil // parts of the frame, which is another's soon
+	r.State.Data = bytes.Clone(r.State.Data)
 }
 
-// findHandlers asks Server.Moved for the handlers of connections, each on its loop.
-func (h *taking) findHandlers(batch []*taken) error {
+// findHandlers asks Server.Moved for the handlers of the connections, each on its loop.
+func (h *taking) findHandlers() error {
 	done := make(chan struct{}, len(h.server.loops))
 	for _, l := range h.server.loops {
 		f := func() {
 			defer func() { done <- struct{}{} }()
-			for _, t := range batch {
+			for _, t := range h.conns {
 				if t.c.loop == l && t.err == nil {
 					t.findHandler()
 				}

@@ -24,7 +24,9 @@ type moves struct {
 }
 
 // Move implements switchboard.Mover.
-func (ln *line) Move(*switchboard.Conn) (switchboard.HandlerState, error) { return ln.state(clientKind) }
+func (ln *line) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
+	return ln.state(clientKind)
+}
 
 // Move implements switchboard.Mover.
 func (b *backend) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
