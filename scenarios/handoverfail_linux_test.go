@@ -1,0 +1,217 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/handover"
+)
+
+// served is an echo with one client, who makes sure that it is served still.
+func served(t *testing.T, engine string) (s *switchboard.Server, stillServed func()) {
+	s = newServer(t, engine)
+	s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+	address := start(t, s)
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	check := func() {
+		t.Helper()
+		fresh, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fresh.Close()
+		for _, c := range []net.Conn{c, fresh} {
+			c.SetDeadline(time.Now().Add(patience))
+			roundTrip(t, c, "still served")
+		}
+	}
+	check()
+	return s, check
+}
+
+// TestAHandoverThatFailsChangesNothing has what takes over misbehave in every way before it says that it has everything.
+func TestAHandoverThatFailsChangesNothing(t *testing.T) {
+	hello := handover.AppendHello(nil, handover.Newest, handover.Newest)
+	receive := func(l *handover.Link, kinds ...handover.Kind) {
+		for {
+			f, err := l.Receive(kinds...)
+			handover.CloseAll(f.Descriptors)
+			if err != nil || f.Kind == kinds[len(kinds)-1] {
+				return
+			}
+		}
+	}
+	greet := func(l *handover.Link) {
+		receive(l, handover.Hello)
+		l.Send(handover.Hello, hello, nil)
+		receive(l, handover.Listeners)
+	}
+	hear := func(l *handover.Link) {
+		greet(l)
+		l.Send(handover.Ready, nil, nil)
+		receive(l, handover.Conns, handover.End)
+	}
+	type taker struct {
+		do   func(l *handover.Link, c *net.UnixConn, giveUp context.CancelFunc)
+		want string
+	}
+	for name, h := range map[string]taker{
+		"hangs up": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {}, ""},
+		"says something": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
+			c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+		}, "does not speak"},
+		"refuses": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
+			receive(l, handover.Hello)
+			l.Send(handover.Refused, []byte("not today"), nil)
+		}, "not today"},
+		"speaks a version that was not offered": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
+			receive(l, handover.Hello)
+			l.Send(handover.Hello, handover.AppendHello(nil, 99, 99), nil)
+		}, "99"},
+		"goes with the listeners":   {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { greet(l) }, ""},
+		"goes with the connections": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { hear(l) }, ""},
+		"says nonsense at the end": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
+			hear(l)
+			l.Send(handover.Mine, []byte{0xff}, nil)
+		}, "broken"},
+		"hangs at the end": {func(l *handover.Link, c *net.UnixConn, giveUp context.CancelFunc) {
+			hear(l)
+			giveUp()
+			receive(l, handover.Late)
+			if err := l.Send(handover.Mine, handover.AppendMine(nil, "", nil), nil); err == nil {
+				t.Error("it could say so still")
+			}
+		}, "canceled"},
+		"hangs in the middle of its word": {func(l *handover.Link, c *net.UnixConn, giveUp context.CancelFunc) {
+			hear(l)
+			c.Write([]byte{byte(handover.Mine), 0, 0, 0})
+			giveUp()
+			receive(l, handover.Late)
+		}, "canceled"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			for _, engine := range engines()[:2] {
+				leavesNothing(t)
+				s, stillServed := served(t, engine)
+				a, b := unixPair(t)
+				ctx, giveUp := context.WithTimeout(t.Context(), patience)
+				gone := make(chan struct{})
+				go func() {
+					defer close(gone)
+					h.do(handover.NewLink(b), b, giveUp)
+					b.Close()
+				}()
+				handed, err := s.Handover(ctx, a)
+				if err == nil || !strings.Contains(err.Error(), h.want) || !strings.HasPrefix(err.Error(), "switchboard: handover: ") {
+					t.Errorf("%+v, %v", handed, err)
+				}
+				a.Close()
+				<-gone
+				stillServed()
+				if s.HandedOver() {
+					t.Error("it says that it was handed over")
+				}
+				next := newServer(t, engine) // and then it works
+				next.Accept, next.Moved = everyone(theMovingEcho), movedEcho
+				if handed := handOver(t, s, next); handed.Listeners != 1 || handed.Conns == 0 {
+					t.Errorf("%+v", handed)
+				}
+				stillServed()
+				stop(next)
+				giveUp()
+			}
+		})
+	}
+}
+
+// What another program refuses stays, with the reason.
+func TestWhatIsRefusedStays(t *testing.T) {
+	for _, engine := range engines()[:2] {
+		s, stillServed := served(t, engine)
+		next := newServer(t, engine)
+		defer stop(next)
+		next.Accept = everyone(theMovingEcho)
+		next.Moved = func(*switchboard.Conn, switchboard.HandlerState) (switchboard.Handler, error) {
+			return nil, errors.New("too old for me")
+		}
+		before := s.Stats().Active
+		handed := handOver(t, s, next)
+		if handed.Conns != 0 || int64(handed.Stayed) > before || handed.Stayed == 0 || handed.Why != "too old for me" {
+			t.Errorf("%+v", handed)
+		}
+		stillServed()
+	}
+}
+
+func TestATakeoverThatCannotBeIsRefused(t *testing.T) {
+	s, stillServed := served(t, engines()[0])
+	for name, next := range map[string]*switchboard.Server{
+		"nobody": {},
+		"ended":  {Accept: everyone(theMovingEcho)},
+	} {
+		if name == "ended" {
+			next.Close()
+		}
+		a, b := unixPair(t)
+		taken := make(chan error, 1)
+		go func() {
+			_, err := next.Takeover(t.Context(), b)
+			taken <- err
+		}()
+		if _, err := s.Handover(t.Context(), a); err == nil || !strings.Contains(err.Error(), "refuses") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := <-taken; err == nil || !strings.HasPrefix(err.Error(), "switchboard: takeover: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+		stillServed()
+	}
+	a, _ := unixPair(t)
+	if _, err := new(switchboard.Server).Handover(t.Context(), a); err == nil {
+		t.Error("nothing was handed over, without an error")
+	}
+}
+
+// While one handover runs, the next one waits.
+func TestASecondHandoverWaitsItsTurn(t *testing.T) {
+	s, stillServed := served(t, engines()[0])
+	a, b := unixPair(t)
+	first := make(chan error, 1)
+	go func() {
+		_, err := s.Handover(t.Context(), a)
+		first <- err
+	}()
+	if _, err := io.ReadFull(b, make([]byte, 4)); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	c, d := unixPair(t)
+	ctx, giveUp := context.WithCancel(t.Context())
+	second := make(chan error, 1)
+	go func() {
+		_, err := s.Handover(ctx, c)
+		second <- err
+	}()
+	giveUp()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	c.Close()
+	if n, err := d.Read(make([]byte, 1)); err != io.EOF {
+		t.Error("the second handover has begun", n, err)
+	}
+	b.Close()
+	if err := <-first; err == nil {
+		t.Error("handed over to nobody")
+	}
+	stillServed()
+}
