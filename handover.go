@@ -176,7 +176,10 @@ func (h *giving) run() error {
 	h.link.Commit(time.Now().Add(stillLimit))
 	h.sendLate()
 	h.moved = true
+	h.server.mu.Lock()
 	h.server.handedOver.Store(true)
+	h.server.tellStopped()
+	h.server.mu.Unlock()
 	h.handed.Still = time.Since(began)
 	h.handed.Listeners = len(h.listeners)
 	for _, m := range h.moving {

@@ -157,6 +157,10 @@ type Server struct {
 	// Trace has functions that are called when connections open and close, for metrics and logs. It may be nil.
 	Trace *Trace
 
+	// LeaveTime is the time over which Shutdown asks the connections to leave that a Handover has left here, one after the other,
+	// so that their clients do not all come back at once. Zero means that all are asked at once.
+	LeaveTime time.Duration
+
 	// Moved makes the handler of a connection that Takeover receives, of what its Mover in the other process said. It runs on
 	// the loop of c, which is not served yet: Moved may call After and SetValue, and what it writes is sent when the
 	// connection has come over. If the handover fails, the handler's Closed is called, with ErrNotMoved, and the peer notices
@@ -182,6 +186,7 @@ type Server struct {
 	isIdle       bool
 	splices      splices
 	handedOver   atomic.Bool
+	stopped      chan struct{}            // closed when no listener is left to come; nil: nobody has asked
 	handing      chan struct{}            // has one item while a Handover or a Takeover runs
 	misfitLogged atomic.Bool              // the log knows of a handler from Accept that cannot serve
 	kernel       engine.Kernel            // nil: engine.System

@@ -68,6 +68,30 @@ func (s *Server) Close() error {
 	return nil
 }
 
+// Stopped returns a channel that is closed when s accepts no more: after Shutdown, Close, or a Handover that succeeded. It is
+// for a program whose listeners came from Takeover, as no call of Serve waits for them. Any goroutine may call it.
+func (s *Server) Stopped() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped == nil {
+		s.stopped = make(chan struct{})
+		s.tellStopped()
+	}
+	return s.stopped
+}
+
+// tellStopped closes what Stopped returned, if it is time. mu is held.
+func (s *Server) tellStopped() {
+	if s.stopped == nil || s.state < serverStopping && !s.handedOver.Load() {
+		return
+	}
+	select {
+	case <-s.stopped:
+	default:
+		close(s.stopped)
+	}
+}
+
 // stop moves the server on towards its end, and tells whether it was not that far yet. What it returns is closed when the last
 // connection is gone.
 func (s *Server) stop(to serverState) (idle chan struct{}, begins bool) {
@@ -82,6 +106,7 @@ func (s *Server) stop(to serverState) (idle chan struct{}, begins bool) {
 	}
 	s.state = to
 	s.stopping.Store(true)
+	s.tellStopped()
 	s.checkIdle()
 	var open []*listener
 	for ln := range s.listeners {
@@ -160,15 +185,30 @@ func (c *Conn) isLastAccepted() bool {
 
 // leaveAll begins Shutdown on l.
 func (l *loop) leaveAll() {
+	spread := time.Duration(0)
+	if l.server.HandedOver() {
+		spread = max(0, l.server.LeaveTime)
+	}
+	i, n := 0, l.conns.Len()
 	for line := range l.conns.All() {
 		c := connOf(line)
-		c.flags |= leaving
-		if c.state < stateOpen && !c.hasClientHello() {
+		switch at := spread / time.Duration(n) * time.Duration(i); {
+		case c.state < stateOpen && !c.hasClientHello():
+			c.flags |= leaving
 			c.drop(ErrServerClosed)
-		} else {
-			c.later(todoLeave)
+		case at > 0:
+			c.after(at, c.leaveNow)
+		default:
+			c.leaveNow()
 		}
+		i++
 	}
+}
+
+// leaveNow has c leave when nothing is under way on it.
+func (c *Conn) leaveNow() {
+	c.flags |= leaving
+	c.later(todoLeave)
 }
 
 // abortAll is Close on l, which ends with it.

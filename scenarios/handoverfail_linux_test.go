@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -214,4 +215,63 @@ func TestASecondHandoverWaitsItsTurn(t *testing.T) {
 		t.Error("handed over to nobody")
 	}
 	stillServed()
+}
+
+// TLS connections stay, and Shutdown asks them to leave one after the other.
+func TestWhatStaysLeavesOverTime(t *testing.T) {
+	for _, engine := range engines()[:2] {
+		s := newServer(t, engine)
+		s.Loops, s.LeaveTime = 1, 5*time.Hour
+		s.Accept, s.TLSConfig = everyone(theMovingEcho), serverTLS()
+		address := start(t, s)
+		var conns []net.Conn
+		for range 5 {
+			c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			roundTrip(t, c, "secret")
+			conns = append(conns, c)
+		}
+		next := newServer(t, engine)
+		defer stop(next)
+		next.Accept, next.TLSConfig = s.Accept, s.TLSConfig
+		if handed := handOver(t, s, next); handed.Conns != 0 || handed.Stayed != 5 || handed.Listeners != 1 {
+			t.Errorf("%+v", handed)
+		}
+		fresh, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh.SetDeadline(time.Now().Add(patience))
+		roundTrip(t, fresh, "at the new one")
+		fresh.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- s.Shutdown(ctx) }()
+		ends := make(chan error, len(conns))
+		for _, c := range conns {
+			go func() {
+				_, err := c.Read(make([]byte, 1))
+				ends <- err
+			}()
+		}
+		if err := <-ends; err != io.EOF {
+			t.Error("the first did not leave in order:", err)
+		}
+		if st := s.Stats(); st.Active < 4 {
+			t.Errorf("%d connections are left, and it is not time", st.Active)
+		}
+		cancel()
+		if err := <-over; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		for range 4 {
+			if err := <-ends; err == io.EOF {
+				t.Error("what was cut off looks as if it had ended in order")
+			}
+		}
+	}
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -184,4 +187,85 @@ func TestOnlyAServerIsToldToRestart(t *testing.T) {
 	if err := sleep.Process.Signal(syscall.Signal(0)); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestARestartOfAWebServerMovesParkedConnections(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "page.txt"), []byte("a page\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := serveRestarting(t, "web", "--root", root, "--access-log", "off", "--park-after", "1ms")
+	ask := func(c net.Conn, in *bufio.Reader, rest string) (closes bool) {
+		t.Helper()
+		io.WriteString(c, rest)
+		answer, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := io.ReadAll(answer.Body)
+		if err != nil || string(page) != "a page\n" {
+			t.Fatalf("%v %q, %v", answer.Status, page, err)
+		}
+		return answer.Close
+	}
+	const request = "GET /page.txt HTTP/1.1\r\nHost: here\r\n\r\n"
+	kept := client(t, s.server) // which may be parked by then, or not
+	keptIn := bufio.NewReader(kept)
+	if ask(kept, keptIn, request) {
+		t.Error("the first answer is the last")
+	}
+	for range 3 {
+		fresh, half := client(t, s.server), client(t, s.server)
+		io.WriteString(half, request[:20])
+		present := 2
+		if kept != nil {
+			present++
+		}
+		until(t, "all are accepted", func() bool { return acceptedBy(t, s.pid) >= present })
+		e := s.restart()
+		if e["connections"].(float64) < 2 {
+			t.Errorf("%v", e)
+		}
+		for _, c := range []struct {
+			conn net.Conn
+			rest string
+		}{{fresh, request}, {half, request[20:]}} {
+			if ask(c.conn, bufio.NewReader(c.conn), c.rest) {
+				t.Error("an answer after the restart is the last")
+			}
+			c.conn.Close()
+		}
+		if kept != nil && ask(kept, keptIn, request) { // it was not parked, and is told to go
+			if n, err := keptIn.Read(make([]byte, 1)); err != io.EOF {
+				t.Error(n, err)
+			}
+			kept = nil
+		}
+		until(t, "those are gone", func() bool { return acceptedBy(t, s.pid) <= present-2 })
+	}
+}
+
+// acceptedBy returns how many sockets of a process are connected.
+func acceptedBy(t testing.TB, pid int) (n int) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets := map[string]bool{}
+	for _, l := range links {
+		if to, err := os.Readlink(l); err == nil {
+			sockets[to] = true
+		}
+	}
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 9 && f[3] == "01" && sockets["socket:["+f[9]+"]"] { // established
+			n++
+		}
+	}
+	return n
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ type guest struct {
 	// they do not move.
 	moved         func(c *switchboard.Conn, from switchboard.HandlerState) (switchboard.Handler, error)
 	messagesMoved func(c *websocket.Conn, from switchboard.HandlerState) (websocket.Handler, error)
+	// takeOver takes over what another process serves, if serve is set. nil: the service cannot be handed over then.
+	takeOver func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
@@ -74,7 +77,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
-	server.Moved = g.moved
+	server.Moved, server.LeaveTime = g.moved, s.grace/2
 	g.prepare(server)
 	s.ws.apply(server, g)
 	if s.verbose {
@@ -83,12 +86,16 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	s.figures.ofLoops(server)
 	ctx := s.announce(log, listeners, g.name, about...)
 	if before != nil {
-		if err := before.takeOver(log, server); err != nil {
+		takeOver := server.Takeover
+		if g.takeOver != nil {
+			takeOver = g.takeOver
+		}
+		if err := before.takeOver(log, takeOver); err != nil {
 			server.Close()
 			return failure{exitFailed, err}
 		}
 	}
-	err = s.serveUntil(ctx, server, g.serve, listeners, g.serve == nil)
+	err = s.serveUntil(ctx, server, g.serve, listeners, g.serve == nil || g.takeOver != nil)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}

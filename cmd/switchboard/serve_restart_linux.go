@@ -24,6 +24,9 @@ const handoverVariable = "SWITCHBOARD_HANDOVER_FD"
 // handoverTime is how long the new process may take to be there, and to take over.
 const handoverTime = time.Minute
 
+// A takeover is a Server's Takeover.
+type takeover = func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
+
 // A predecessor is the process that this one takes over from. Nil: there is none.
 type predecessor struct{ conn *net.UnixConn }
 
@@ -63,11 +66,11 @@ func unixConn(fd int) (*net.UnixConn, error) {
 }
 
 // takeOver takes over what the predecessor serves.
-func (p *predecessor) takeOver(log *slog.Logger, server *switchboard.Server) error {
+func (p *predecessor) takeOver(log *slog.Logger, take takeover) error {
 	defer p.conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), handoverTime)
 	defer cancel()
-	handed, err := server.Takeover(ctx, p.conn)
+	handed, err := take(ctx, p.conn)
 	if err != nil {
 		return err
 	}

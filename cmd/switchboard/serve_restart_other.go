@@ -3,18 +3,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"net"
 
 	"github.com/switchboard-go/switchboard"
 )
+
+// A takeover is a Server's Takeover.
+type takeover = func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
 
 // A predecessor is the process that this one takes over from: there is none where connections cannot be handed over.
 type predecessor struct{}
 
 func findPredecessor() (*predecessor, error) { return nil, nil }
 
-func (*predecessor) takeOver(*slog.Logger, *switchboard.Server) error { return errors.ErrUnsupported }
+func (*predecessor) takeOver(*slog.Logger, takeover) error { return errors.ErrUnsupported }
 
 func heedRestart(*slog.Logger, *switchboard.Server) (replaced <-chan struct{}, stop func()) {
 	return nil, func() {}

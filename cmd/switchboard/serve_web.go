@@ -108,7 +108,8 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	log := w.logger()
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
 	return w.serveOnLoops(log, guest{
-		name: "web",
+		name:     "web",
+		takeOver: server.Takeover,
 		prepare: func(loops *switchboard.Server) {
 			server.Loops = loops
 			loops.IdleTimeout = 0 // it is http.Server's
