@@ -59,10 +59,14 @@ type Conn struct {
 
 // What Conn.marks holds.
 const (
-	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
-	fullMark              // the queue reached the high-water mark and is not down at the low one
-	heavyMark             // it is not read, because it holds much while memory is short
+	stopMark     = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark                 // the queue reached the high-water mark and is not down at the low one
+	heavyMark                // it is not read, because it holds much while memory is short
+	admittedMark             // Server.Admission has admitted it
 )
+
+// admissionShift is where in Conn.marks the number of the Admitters begins that have admitted it.
+const admissionShift = 8
 
 func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
 
@@ -102,8 +106,9 @@ func (more *extra) setRemote(a net.Addr) { more.remote.Store(&a) }
 // A state is a part of a connection's life, as the loop sees it.
 //
 //	state         meaning                                       goes to
-//	new           accepted or dialled, not yet on its loop      connecting, handshaking, open, gone
+//	new           accepted or dialled, not yet on its loop      connecting, admitting, handshaking, open, gone
 //	connecting    dialled, not yet there                        handshaking, open: connected. gone: giveUp
+//	admitting     accepted: what the Admitter wants is awaited  handshaking, open: admitted. gone: deny
 //	handshaking   TLS is, or Accept is asked: its handler, if   open: opened, handshakeDone. gone: failHandshake, reject
 //	              it has one, hears nothing
 //	open          its handler serves it                         handshaking: StartTLS. lingering, resetting, gone: depart
@@ -117,6 +122,7 @@ type state uint8
 const (
 	stateNew state = iota
 	stateConnecting
+	stateAdmitting
 	stateHandshaking
 	stateOpen
 	stateLingering

@@ -210,6 +210,8 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 	switch c.state {
 	case stateLingering, stateResetting: // everything was sent and ended: how the peer goes does not matter
 		c.finish(c.endedFor())
+	case stateAdmitting:
+		c.deny(callError(call, c.RemoteAddr(), errno))
 	case stateHandshaking:
 		c.failHandshake(os.NewSyscallError(call, rawio.Error(errno)))
 	default:
@@ -282,6 +284,7 @@ func (c *Conn) finish(err error) {
 // tellClosed tells the handler, and who else wants to know, that c is gone.
 func (c *Conn) tellClosed(err error) {
 	l := c.loop
+	c.tellEnded()
 	if log := l.server.logger(); err != nil && log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("a connection failed", "remote", c.RemoteAddr(), "error", err)
 	}

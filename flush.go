@@ -123,7 +123,7 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 			return engine.Hangup
 		}
 		return engine.Read
-	case c.state == stateHandshaking: // however much is queued for after it
+	case c.state == stateAdmitting || c.state == stateHandshaking: // however much is queued for after it
 		if c.flags&(inputFull|inputEnded) == 0 {
 			ev = engine.Read
 		}

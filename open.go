@@ -108,11 +108,11 @@ func (c *Conn) open() {
 		c.finish(ErrServerClosed)
 		return
 	}
-	c.state = stateHandshaking
-	if c.flags&secured != 0 {
-		c.schedule()
+	if len(l.server.Admission) > 0 {
+		c.state = stateAdmitting
+		c.askAdmission()
 	} else {
-		c.askAccept()
+		c.admitted()
 	}
 	c.flush()
 }

@@ -34,6 +34,10 @@ type Server struct {
 	// and must not wait. If the field is nil, Handler serves every connection.
 	Accept func(c *Conn) (Handler, error)
 
+	// Admission decides about every accepted connection before TLS begins and before Accept is called: each Admitter in
+	// order. If it is empty, every connection is admitted.
+	Admission []Admitter
+
 	// Listening is called with the address of each listener when it is ready to accept. If port 0 was requested, the
 	// address has the port that the system chose. It runs on the goroutine that called ListenAndServe, Serve or
 	// ServeSocket; accepting begins when it returns. It may be nil.
@@ -56,8 +60,8 @@ type Server struct {
 
 	// HandshakeTimeout limits how long a TLS handshake waits for the peer, in total. For accepted connections it starts
 	// when the connection is accepted, for dialled ones when TCP is connected, and for StartTLS with the call. Time in
-	// which received bytes wait for the processor does not count. A callback of the tls.Config has the same limit. Zero
-	// means 10 seconds; a negative value means no limit.
+	// which received bytes wait for the processor does not count. A callback of the tls.Config has the same limit, and what
+	// Admission waits for counts as well. Zero means 10 seconds; a negative value means no limit.
 	HandshakeTimeout time.Duration
 
 	// Engine names the mechanism of the event loops: one of Engines, or "auto". "epoll" (Linux), "kqueue" (macOS and the
