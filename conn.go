@@ -51,7 +51,7 @@ type Conn struct {
 	todo    todo
 	weight  uint16 // what it holds, in units of its loop's budget
 
-	marks atomic.Uint32 // set by one side, read by any
+	marks atomic.Uint32 // set by one side, read by any; above originShift, the number of its origin
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]
@@ -62,6 +62,18 @@ const (
 	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
 	fullMark              // the queue reached the high-water mark and is not down at the low one
 	heavyMark             // it is not read, because it holds much while memory is short
+)
+
+// Why a connection is not read, in Conn.marks; one of them.
+const (
+	notPaused uint32 = iota << pauseShift
+	pausedByHandler
+	pausedByOutput
+	pausedByInput
+	pausedByMemory
+
+	pauseMarks = 7 << pauseShift
+	pauseShift = 4
 )
 
 func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
