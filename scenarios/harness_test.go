@@ -21,6 +21,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/systest"
+	"github.com/switchboard-go/switchboard/internal/testshard"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -360,7 +361,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	l.Close()
-	os.Exit(m.Run())
+	os.Exit(testshard.Run(m))
 }
 
 // count is a number that several goroutines count up.
