@@ -43,19 +43,19 @@ func Run(m *testing.M) (code int) {
 		fmt.Println("FAIL: which tests there are:", err)
 		return 1
 	}
-	shards := make(chan []string)
-	go func() {
-		defer close(shards)
-		for some := range slices.Chunk(names, length) {
-			shards <- some
-		}
-	}()
+	shards := slices.Collect(slices.Chunk(names, length))
+	queue := make(chan []string, len(shards))
+	for _, some := range shards {
+		queue <- some
+	}
+	close(queue)
+	failFast := flag.Lookup("test.failfast").Value.String() == "true"
 	started := time.Now()
 	var printing sync.Mutex
 	var running sync.WaitGroup
 	for range width {
 		running.Go(func() {
-			for some := range shards {
+			for some := range queue {
 				out, err := shard(some, started)
 				printing.Lock()
 				os.Stdout.Write(out)
@@ -63,7 +63,11 @@ func Run(m *testing.M) (code int) {
 					fmt.Printf("the shard of %s: %v\n", strings.Join(some, ", "), err)
 					code = 1
 				}
+				over := code != 0 && failFast
 				printing.Unlock()
+				if over {
+					return
+				}
 			}
 		})
 	}
@@ -82,7 +86,7 @@ func whole() bool {
 		return false
 	}
 	for _, name := range []string{"run", "skip", "list", "bench", "fuzz", "cpuprofile", "memprofile",
-		"blockprofile", "mutexprofile", "trace", "shuffle", "failfast"} {
+		"blockprofile", "mutexprofile", "trace", "shuffle"} {
 		if f := flag.Lookup("test." + name); f != nil && f.Value.String() != f.DefValue {
 			return false
 		}

@@ -111,7 +111,7 @@ func TestPanicIsShown(t *testing.T) {
 }
 
 func TestNamedTestsRunInOneProcess(t *testing.T) {
-	for _, args := range [][]string{{"-test.run=Inside"}, {"-test.skip=None"}, {"-test.failfast"}} {
+	for _, args := range [][]string{{"-test.run=Inside"}, {"-test.skip=None"}} {
 		out, processes, err := again(t, "", args...)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
