@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long a test waits for what must come. It is never waited out by a test that passes.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // engines are all that Server.Engine can name on this platform.
 func engines() []string { return switchboard.Engines() }
