@@ -17,10 +17,11 @@ type Pair struct {
 	Cert, Key string
 }
 
-// Files are certificates that are read again when their files change. Handshakes use a new pair at most a second or
-// so after it was written; established connections keep theirs. There is no background goroutine: a handshake checks
-// the files, at most once a second. If a new pair is invalid, the previous one stays in use and the log says why. A
-// pair that could not be read (because of a permission, or for lack of descriptors) is tried again every second.
+// Files are certificates that are read again when their files change. Handshakes that begin a second or more after a
+// new pair was written use it; established connections keep theirs. There is no background goroutine: a handshake
+// checks the files, at most once a second. If a new pair is invalid, the previous one stays in use and the log says
+// why. A pair that could not be read (because of a permission, or for lack of descriptors) is tried again every
+// second.
 type Files struct {
 	log   *slog.Logger
 	every time.Duration
