@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,13 +34,14 @@ type Server struct {
 
 	// ParkAfter is how long a busy connection waits for its next request on its goroutine, with its buffers, before it is
 	// parked. To park it and to wake it costs about as much as a request. A connection is busy when its requests follow each
-	// other within ParkAfter, or when those of most others do and at most 1000 have goroutines; else it waits a fiftieth.
-	// 0 means 250 milliseconds; a negative value means that connections are never parked after their first request.
+	// other within ParkAfter, or when those of most others do and at most 1000 have goroutines. One that is not is parked at
+	// once, or after a fiftieth of the time if that was its first request. 0 means 250 milliseconds; a negative value means that connections are never parked after their first request.
 	ParkAfter time.Duration
 
 	// FreeMemory has what many requests left behind collected, and its memory returned to the system, when no connection
-	// has a goroutine any more. It is for programs that mostly hold idle connections, and nothing else: the collection is of the
-	// whole program. Collections take at most a hundredth of the time. Without it the runtime does the same in its own
+	// has a goroutine any more. Collections take at most a hundredth of the time, and are of the whole program. So, without
+	// FreeMemory, this is done only while a collection costs little: while the heap of the program has at most 64 MiB, and
+	// 4 KiB for each connection, and its collector is not switched off (GOGC=off). Else the runtime does the same in its own
 	// time, some minutes later.
 	FreeMemory bool
 
@@ -68,7 +70,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	listeners []*listener
-	conns     ring // all that are open
+	open      int // connections
 }
 
 // ListenAndServe listens on the TCP address HTTP.Addr, ":http" if that is empty, and serves HTTP. It returns an error that is
@@ -137,7 +139,7 @@ func (s *Server) ServeSocket(l *socket.Socket) error {
 
 // serve runs http.Server.Serve for the connections that accept brings from the listener known to the user as l.
 func (s *Server) serve(l net.Listener, accept func() error) error {
-	ln := &listener{server: s, known: l, started: make(chan struct{})}
+	ln := &listener{server: s, known: l, started: make(chan struct{}), endpoints: map[netip.AddrPort]*endpoint{}}
 	ln.wake.L = &ln.mu
 	s.mu.Lock()
 	s.listeners = append(s.listeners, ln)
@@ -167,7 +169,7 @@ func (s *Server) serve(l net.Listener, accept func() error) error {
 func (s *Server) dismiss() {
 	s.mu.Lock()
 	var over []*listener
-	if s.conns.first == nil {
+	if s.open == 0 {
 		for _, ln := range s.listeners {
 			if ln.ended {
 				over = append(over, ln)
