@@ -24,7 +24,8 @@ type Opener interface {
 
 // A Receiver is a Handler that takes messages in parts as they come, however long they are: its Message is not called.
 // last says that the part is the last of its message; it may be empty. A text's parts may be cut inside a character; what
-// has come is valid so far. p is valid until Part returns.
+// has come is valid so far. p is valid until Part returns. A compressed message is inflated as it comes, with 100 KB for each
+// that is under way; what is not inflated yet waits while the connection is paused or its queue is full.
 type Receiver interface {
 	Part(c *Conn, kind Kind, p []byte, last bool) error
 }

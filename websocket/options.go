@@ -49,8 +49,7 @@ type Options struct {
 	// MaxHandshake limits the request or the answer of the opening handshake, in bytes. Zero means 16 KiB.
 	MaxHandshake int
 
-	// Deflate has messages compressed where the peer wants it too. Nil means that they are not. A Receiver's connections
-	// do without it, as a message must be there to be inflated.
+	// Deflate has messages compressed where the peer wants it too. Nil means that they are not.
 	Deflate *Deflate
 }
 
