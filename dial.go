@@ -90,7 +90,7 @@ func (l *loop) dial(ctx context.Context, address string, config *tls.Config, h H
 	if err := d.parse(); err != nil {
 		return nil, d.failure(err)
 	}
-	c := newConn(l, -1, rawio.Peer{})
+	c := newConn(l, -1, rawio.Peer{}, 0)
 	c.handler = h
 	c.flags |= dialled
 	c.out |= blocked
@@ -101,6 +101,7 @@ func (l *loop) dial(ctx context.Context, address string, config *tls.Config, h H
 		c.secure(config, true)
 	}
 	if !l.adopt(c) {
+		c.never()
 		s.departed()
 		return nil, ErrServerClosed
 	}
@@ -111,7 +112,7 @@ func (l *loop) dial(ctx context.Context, address string, config *tls.Config, h H
 func (c *Conn) beginDial() {
 	d := c.extra().dial
 	c.loop.addConn(c)
-	c.state = stateConnecting
+	c.become(stateConnecting)
 	if s := c.Server(); s.stopping.Load() {
 		if !c.isAwaited() || s.isClosed() {
 			c.finish(ErrServerClosed)

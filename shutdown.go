@@ -179,11 +179,11 @@ func (l *loop) leaveAll() {
 	}
 }
 
-// isAwaited tells whether c, which is not open yet, is to open though the server stops: its client has begun the handshake, or
-// a connection that is still served waits for it.
+// isAwaited tells whether c, which is not open yet, is to open though the server stops: its client has said something, or a
+// connection that is still served waits for it.
 func (c *Conn) isAwaited() bool {
 	if c.flags&dialled == 0 {
-		return c.hasClientHello() || c.speaks()
+		return c.in != nil || c.hasClientHello() || c.speaks()
 	}
 	if _, joined := c.handler.(*pipe); joined {
 		return true

@@ -21,11 +21,12 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/systest"
+	"github.com/switchboard-go/switchboard/internal/testshard"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
 // patience is how long a test waits for what must come. It is never waited out by a test that passes.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // engines are all that Server.Engine can name on this platform.
 func engines() []string { return switchboard.Engines() }
@@ -363,7 +364,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	l.Close()
-	os.Exit(m.Run())
+	os.Exit(testshard.Run(m))
 }
 
 // count is a number that several goroutines count up.

@@ -128,12 +128,12 @@ func (b *benching) run(cmd *cobra.Command, target string) error {
 	if err := b.configure(cmd.Flags(), target); err != nil {
 		return err
 	}
-	page, err := newReport(b.html)
+	page, err := newReport("--html", b.html)
 	if err != nil {
 		return failure{exitFailed, err}
 	}
 	defer page.close()
-	table, err := newReport(b.hdr)
+	table, err := newReport("--hdr", b.hdr)
 	if err != nil {
 		return failure{exitFailed, err}
 	}
@@ -251,14 +251,14 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 		return err
 	}
 	if file, ok := strings.CutPrefix(b.body, "@"); ok {
-		if b.cfg.Body, err = readPayload(file); err != nil {
+		if b.cfg.Body, err = readPayload("--body", file); err != nil {
 			return failure{exitFailed, err}
 		}
 	} else {
 		b.cfg.Body = []byte(b.body)
 	}
 	if b.payload != "" {
-		if b.cfg.Payload, err = readPayload(b.payload); err != nil {
+		if b.cfg.Payload, err = readPayload("--payload", b.payload); err != nil {
 			return failure{exitFailed, err}
 		}
 	}
@@ -315,13 +315,13 @@ func parseSizes(s string) (r bench.Range, err error) {
 	return r, nil
 }
 
-// readPayload reads a message from a file, as long as one may be.
-func readPayload(name string) ([]byte, error) {
+// readPayload reads a message from the file that a flag names. It may have bench.MaxSize bytes.
+func readPayload(flag, name string) ([]byte, error) {
 	in := os.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
 		defer f.Close()
 		in = f
@@ -329,11 +329,11 @@ func readPayload(name string) ([]byte, error) {
 	p, err := io.ReadAll(io.LimitReader(in, bench.MaxSize+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	case len(p) == 0:
-		return nil, fmt.Errorf("%s is empty", in.Name())
+		return nil, fmt.Errorf("%s: %s is empty", flag, in.Name())
 	case len(p) > bench.MaxSize:
-		return nil, fmt.Errorf("%s has more than %d bytes", in.Name(), bench.MaxSize)
+		return nil, fmt.Errorf("%s: %s has more than %d bytes", flag, in.Name(), bench.MaxSize)
 	}
 	return p, nil
 }

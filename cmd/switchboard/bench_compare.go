@@ -96,12 +96,12 @@ func (c *comparing) run(flags *pflag.FlagSet) error {
 	if err := c.configure(flags); err != nil {
 		return err
 	}
-	page, err := newReport(c.html)
+	page, err := newReport("--html", c.html)
 	if err != nil {
 		return failure{exitFailed, err}
 	}
 	defer page.close()
-	picture, err := newReport(c.svg)
+	picture, err := newReport("--svg", c.svg)
 	if err != nil {
 		return failure{exitFailed, err}
 	}

@@ -102,7 +102,7 @@ func (c *clientTLS) load() (config *tls.Config, err error) {
 		return nil, fmt.Errorf("--%s-insecure trusts anybody, and --%[1]s-ca says whom to trust", c.prefix)
 	case c.cert != "":
 		if *own, err = tls.LoadX509KeyPair(c.cert, c.key); err != nil {
-			return nil, failure{exitFailed, fmt.Errorf("%s with %s: %w", c.cert, c.key, err)}
+			return nil, fileFailure(fmt.Errorf("%s with %s: %w", c.cert, c.key, err), c.files())
 		}
 	}
 	config = &tls.Config{
@@ -113,9 +113,15 @@ func (c *clientTLS) load() (config *tls.Config, err error) {
 		},
 	}
 	if c.ca != "" {
-		config.RootCAs, err = readCertificates(c.ca)
+		if config.RootCAs, err = readCertificates(c.ca); err != nil {
+			return nil, fileFailure(err, flagFiles{{"--" + c.prefix + "-ca", []string{c.ca}}})
+		}
 	}
-	return config, err
+	return config, nil
+}
+
+func (c *clientTLS) files() flagFiles {
+	return flagFiles{{"--" + c.prefix + "-cert", []string{c.cert}}, {"--" + c.prefix + "-key", []string{c.key}}}
 }
 
 // hinted says what to do about an error of TLS, where something can be done.
@@ -143,11 +149,11 @@ func (c *clientTLS) hinted(err error) error {
 func readCertificates(file string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, failure{exitFailed, err}
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, failure{exitFailed, fmt.Errorf("%s has no certificate in it (PEM)", file)}
+		return nil, fmt.Errorf("%s has no certificate in it (PEM)", file)
 	}
 	return pool, nil
 }

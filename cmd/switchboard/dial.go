@@ -139,11 +139,8 @@ func (d *dialling) target(args []string) (string, error) {
 
 // check makes sure that the flags which dial and listen have make sense.
 func (d *dialling) check() error {
-	switch {
-	case d.timeout < 0:
-		return errors.New("--timeout cannot be negative (0 is never)")
-	case d.only4 && d.only6:
-		return errors.New("--ipv4 and --ipv6 say the opposite of each other")
+	if d.only4 && d.only6 {
+		return errors.New("--ipv4 and --ipv6 exclude each other")
 	}
 	return nil
 }

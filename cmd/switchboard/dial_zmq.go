@@ -103,9 +103,6 @@ func (z *dialZMQ) parse(target string) (yes bool, err error) {
 
 // run exchanges messages with the peers: standard input's lines to them, theirs to standard output.
 func (z *dialZMQ) run() error {
-	if z.timeout < 0 {
-		return errors.New("--timeout cannot be negative (0 is never)")
-	}
 	o := &zmtp.Options{Identity: z.identity}
 	if z.timeout > 0 {
 		o.Linger = z.timeout

@@ -8,6 +8,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -38,7 +39,12 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
+	out := &output{w: os.Stdout}
+	root.SetOut(out)
 	cmd, err := root.ExecuteC()
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}
@@ -53,6 +59,20 @@ func run(args []string) int {
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s (see %[1]s --help)\n", cmd.CommandPath(), quote.Error(err))
 	return exitUsage
+}
+
+// An output writes to w, and keeps the first error to itself: cobra would print it a second time.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	if o.err == nil {
+		_, o.err = o.w.Write(p)
+	}
+	return len(p), nil
 }
 
 func rootCommand() *cobra.Command {

@@ -123,12 +123,10 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	switch {
 	case s.maxConns < 0:
 		return mode{}, fmt.Errorf("--max-conns %d: it cannot be negative (0 is without limit)", s.maxConns)
-	case s.idleTimeout < 0 || s.keepAlive < 0 || s.grace < 0:
-		return mode{}, errors.New("a time cannot be negative (0 is never, or for --grace at once)")
 	case s.log != "text" && s.log != "json":
 		return mode{}, fmt.Errorf("unknown --log %q: there are text and json", s.log)
 	case s.quiet && s.verbose:
-		return mode{}, errors.New("--quiet and --verbose say the opposite of each other")
+		return mode{}, errors.New("--quiet and --verbose exclude each other")
 	}
 	m, err := modeNamed(s.mode)
 	if err == nil {

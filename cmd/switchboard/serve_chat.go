@@ -50,6 +50,8 @@ Messages are text of at most 2000 bytes. Who sends too many is slowed down, who 
 it, and is told how many. Pages of other hosts cannot connect unless --origin allows them. Put it behind TLS
 (--tls-cert, --tls-self-signed) where the network is not your own.
 
+Browsers and lines have a server each: --max-conns is for each of the two, and --memory-limit is shared.
+
 With --nats the rooms of several servers are one: people of the others are shown as name@server. What could not be passed on,
 because NATS was torn apart meanwhile, is counted and told in the room.`,
 		Example: "  switchboard serve chat\n" +
@@ -74,11 +76,12 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	if err := c.checkLoop(cmd); err != nil {
 		return err
 	}
+	most, needed := c.loop.mostQueued(), c.loop.highWater+chat.LongestMessage
 	switch {
+	case most < needed:
+		return fmt.Errorf("--queue-limit %s: it must hold --high-water and a message of 16k, %s", &most, &needed)
 	case c.history < 0 || c.history > 100_000:
 		return fmt.Errorf("--history %d: 0 to 100000", c.history)
-	case c.age < 0:
-		return errors.New("--history-age cannot be negative (0 is never)")
 	case c.name != "" && c.nats == "":
 		return errors.New("--nats-name needs --nats")
 	case strings.ContainsFunc(c.name, func(r rune) bool { return r <= ' ' || r == '@' || r >= 0x7f }):

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,8 +74,6 @@ func (f *loopFlags) check() error {
 		return fmt.Errorf("--loops %d: 1 to 1024 (0: one for each processor)", f.loops)
 	case !slices.Contains(engines(), f.engine) && f.engine != "uring": // the Server tells what a kernel lacks for that
 		return fmt.Errorf("unknown --engine %q: there are %s", f.engine, strings.Join(engines(), ", "))
-	case f.messageTime < 0 || f.writeTimeout < 0 || f.linger < 0 || f.halfClose < 0 || f.slowCall < 0:
-		return errors.New("a time cannot be negative (0 is never, or for --linger not at all)")
 	case low >= f.highWater:
 		return fmt.Errorf("--low-water %s: it must be less than --high-water, %s", &low, &f.highWater)
 	case limit < f.highWater+f.readBuffer:

@@ -64,6 +64,12 @@ happens. Bytes are dropped in the pieces in which they were read; with --lines a
 }
 
 func (r *relayServing) run(cmd *cobra.Command) error {
+	if most := r.loop.mostQueued(); r.queue < 1<<10 || r.queue > most {
+		return fmt.Errorf("--member-queue %s: 1k to --queue-limit, %s", &r.queue, &most)
+	}
+	if !changed(cmd.Flags(), "ws-message") {
+		r.ws.message = min(r.queue, longestWebSocket)
+	}
 	if err := r.checkLoop(cmd); err != nil {
 		return err
 	}
@@ -75,14 +81,8 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 		return errors.New("--lines is for clients that do not speak WebSocket")
 	case changed(cmd.Flags(), "max-line") && !r.lines:
 		return errors.New("--max-line needs --lines")
-	case r.queue < 1<<10 || r.queue > r.loop.mostQueued():
-		most := r.loop.mostQueued()
-		return fmt.Errorf("--member-queue %s: 1k to --queue-limit, %s", &r.queue, &most)
 	case r.lines && (r.longest < 1 || r.longest > r.queue || r.longest+2 > min(r.loop.inputLimit, r.loop.mostQueued())):
 		return fmt.Errorf("--max-line %s: at most --member-queue, %s, and less than --input-limit and --queue-limit", &r.longest, &r.queue)
-	}
-	if r.ws.scheme != "" && !changed(cmd.Flags(), "ws-message") {
-		r.ws.message = r.queue
 	}
 	if r.ws.scheme != "" && r.ws.message > r.queue {
 		return fmt.Errorf("--ws-message %s: at most --member-queue, %s", &r.ws.message, &r.queue)

@@ -55,8 +55,6 @@ func (f *serverTLS) check() error {
 		return errors.New("--tls-crl needs --tls-client-ca: only clients that show a certificate can be refused for it")
 	case f.handshakes < 1:
 		return fmt.Errorf("--tls-handshakes %d: at least 1", f.handshakes)
-	case f.timeout < 0:
-		return errors.New("--tls-timeout cannot be negative (0 is never)")
 	}
 	return nil
 }
@@ -79,7 +77,7 @@ func (f *serverTLS) config(log *slog.Logger, listen []string) (config *tls.Confi
 		}
 		files, err := certs.Load(log, pairs...)
 		if err != nil {
-			return nil, nil, failure{exitFailed, err}
+			return nil, nil, fileFailure(err, flagFiles{{"--tls-cert", f.certs}, {"--tls-key", f.keys}})
 		}
 		config.GetCertificate = files.GetCertificate
 		about = []any{"tls", strings.Join(f.certs, ",")}
@@ -89,7 +87,7 @@ func (f *serverTLS) config(log *slog.Logger, listen []string) (config *tls.Confi
 	if f.clientCA != "" {
 		clients, err := certs.LoadClients(log, f.clientCA, f.revoked...)
 		if err != nil {
-			return nil, nil, failure{exitFailed, err}
+			return nil, nil, fileFailure(err, flagFiles{{"--tls-client-ca", []string{f.clientCA}}, {"--tls-crl", f.revoked}})
 		}
 		clients.Apply(config)
 	}

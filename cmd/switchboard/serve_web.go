@@ -84,8 +84,6 @@ func (w *webServing) run(cmd *cobra.Command) error {
 		return errors.New("which directory? Give --root DIR")
 	case form != site.Common && form != site.JSON && w.accessLog != "off":
 		return fmt.Errorf("unknown --access-log %q: there are common, json and off", w.accessLog)
-	case w.hsts < 0 || w.headerTimeout < 0 || w.readTimeout < 0 || w.answerTimeout < 0 || w.parkAfter < 0:
-		return errors.New("a time cannot be negative (0 is never)")
 	case w.hsts > 0 && !secured:
 		return errors.New("--hsts needs --tls-cert and --tls-key")
 	case w.maxHeader < 1<<10 || w.maxHeader > 16<<20:
@@ -106,6 +104,7 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	}
 	w.loop.tls.protocols = []string{"http/1.1"}
 	log := w.logger()
+	w.limitPairs(cmd.Flags(), log)
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
 	return w.serveOnLoops(log, guest{
 		name: "web",

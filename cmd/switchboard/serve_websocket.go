@@ -25,6 +25,9 @@ type serverWebSocket struct {
 	set    *pflag.FlagSet
 }
 
+// longestWebSocket is the most that --ws-message may be.
+const longestWebSocket = 512 << 20
+
 // add adds the flags to those of serve.
 func (f *serverWebSocket) add(flags *pflag.FlagSet) {
 	f.message = 1 << 20
@@ -68,9 +71,7 @@ func (f *serverWebSocket) check(s *serving, m mode) (err error) {
 		return err
 	case m.classic != nil:
 		return fmt.Errorf("WebSocket is spoken in the mode loop, and not in %s", m.name)
-	case f.ping < 0:
-		return errors.New("--ws-ping cannot be negative (0 is never)")
-	case f.message < 1 || f.message > 1<<29:
+	case f.message < 1 || f.message > longestWebSocket:
 		return fmt.Errorf("--ws-message %s: 1 to 512M", &f.message)
 	case s.loop.queueLimit != 0 && s.loop.queueLimit < f.needs(s):
 		needs := f.needs(s)

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -168,7 +170,7 @@ func (z *zmqServing) options(log *slog.Logger) (*zmtp.Options, error) {
 	if z.secret != "" {
 		text, err := os.ReadFile(z.secret)
 		if err != nil {
-			return nil, failure{exitFailed, err}
+			return nil, failure{exitFailed, fmt.Errorf("--curve-secret: %w", err)}
 		}
 		key, err := zmtp.ParseKey(strings.TrimSpace(string(text)))
 		if err != nil {
@@ -203,6 +205,19 @@ func tellEvent(log *slog.Logger, e zmtp.Event) {
 	log.Info(e.Kind.String(), list...)
 }
 
+// zmqListenError is listenError for an address as zmqEndpoint reads it.
+func zmqListenError(text string, err error) error {
+	var cause syscall.Errno
+	a, bad := parseAddress(strings.Replace(text, "ipc://", "unix:", 1))
+	if bad != nil || !errors.As(err, &cause) {
+		return err
+	}
+	if a.network == "unix" && cause == syscall.EINVAL { // package net's way to say so
+		cause = syscall.ENAMETOOLONG
+	}
+	return listenError(a, &socket.Error{Op: "bind", Addr: a.name, Err: cause})
+}
+
 // A zmqSide is a socket of a device and where it listens.
 type zmqSide struct {
 	s  *zmtp.Socket
@@ -220,7 +235,7 @@ func (z *zmqServing) socket(c *zmtp.Context, t zmtp.Type, o *zmtp.Options, liste
 		}
 		at, err := side.s.Bind(endpoint)
 		if err != nil {
-			return side, failure{exitFailed, err}
+			return side, failure{exitFailed, zmqListenError(text, err)}
 		}
 		side.at = append(side.at, at)
 	}
