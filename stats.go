@@ -13,6 +13,7 @@ type Stats struct {
 	Accepted int64 // connections taken from listeners, refused ones included
 	Refused  int64 // connections that Server.Accept refused, or whose TLS handshake failed
 	Dialled  int64 // connections that Dial opened
+	Taken    int64 // connections that another process handed over, accepted and dialled
 
 	Handshakes        int64 // TLS handshakes that succeeded
 	HandshakeFailures int64 // TLS handshakes that failed, of dialled connections as well
@@ -58,6 +59,7 @@ func (s *Server) Stats() Stats {
 		sum.Accepted += st.Accepted
 		sum.Refused += st.Refused
 		sum.Dialled += st.Dialled
+		sum.Taken += st.Taken
 		sum.Handshakes += st.Handshakes
 		sum.HandshakeFailures += st.HandshakeFailures
 		sum.BytesIn += st.BytesIn

@@ -36,6 +36,7 @@ type completion struct {
 	spare   []byte          // to read into
 	last    *Line           // that the completion before was for
 	row     int             // bytes that it has got in a row
+	still   bool            // nothing is begun for lines, see Still
 	serial  uint32          // the last one given
 	batch   batch
 	gather  gather
@@ -101,6 +102,10 @@ func (e *completion) Watch(l *Line, want Events) error {
 		l.state.set(serialised)
 	}
 	l.wanted = want
+	if e.still {
+		e.again.Push(l)
+		return nil
+	}
 	if want&Read == 0 {
 		e.cancelInput(l)
 	} else if l.state.input == inputQuiet {
