@@ -209,7 +209,7 @@ func (a *Admin) serveConnections(w http.ResponseWriter, r *http.Request) {
 	}
 	l.Connections, l.Of = a.list(by, n, l.Paused)
 	if q.Get("format") != "json" && strings.Contains(r.Header.Get("Accept"), "text/html") {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		setPage(w)
 		connectionsPage.Execute(w, l)
 		return
 	}

@@ -36,8 +36,14 @@ func hashesOf(element string) (all string) {
 	return all
 }
 
-func servePage(w http.ResponseWriter, _ *http.Request) {
+// setPage adds the header fields of a page.
+func setPage(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", policy)
+}
+
+func servePage(w http.ResponseWriter, _ *http.Request) {
+	setPage(w)
 	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	w.Write(page)
 }
