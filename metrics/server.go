@@ -110,9 +110,9 @@ func (p labelled) loops(st *switchboard.Stats) {
 		l, loop := &st.Loops[i], strconv.Itoa(i)
 		p.gauge("loop_connections", "Connections of a loop now.", l.Active, "loop", loop)
 		p.counter("loop_messages_total", "Messages of a loop.", l.Messages, "loop", loop)
-		if l.Turns != nil {
-			p.w.Seconds("switchboard_loop_busy_seconds_total", "Time that a loop has spent in its turns, and not waiting.",
-				l.Turns.Sum.Seconds(), p.with([]string{"loop", loop})...)
+		if l.Turns != nil || st.Engine == "uring" {
+			p.w.Seconds("switchboard_loop_busy_seconds_total", "Time that a loop has worked and not waited.",
+				l.Busy.Seconds(), p.with([]string{"loop", loop})...)
 		}
 	}
 	p.w.Histogram("switchboard_turn_seconds", "How long turns of the loops took.", st.Turns, p.labels...)

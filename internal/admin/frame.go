@@ -198,11 +198,8 @@ func (f *Frame) add(name string, st *switchboard.Stats) {
 	f.Turns = addBuckets(f.Turns, st.Turns)
 	f.Calls = addBuckets(f.Calls, st.Calls)
 	for i := range st.Loops {
-		l := Loop{Server: name, Conns: st.Loops[i].Active, Messages: st.Loops[i].Messages}
-		if t := st.Loops[i].Turns; t != nil {
-			l.Busy = t.Sum.Seconds()
-		}
-		f.Loops = append(f.Loops, l)
+		l := &st.Loops[i]
+		f.Loops = append(f.Loops, Loop{name, l.Active, l.Messages, l.Busy.Seconds()})
 	}
 }
 

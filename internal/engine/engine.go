@@ -125,6 +125,9 @@ type Engine interface {
 	// Figures returns what the engine has counted.
 	Figures() Figures
 
+	// Processor returns the processor time of the thread that the loop keeps, 0 if it keeps none. Any goroutine may call it.
+	Processor() time.Duration
+
 	// Evacuate is called when the loop's goroutine ends early: the loop goes on on another goroutine. Nothing that has come
 	// is lost.
 	Evacuate()
