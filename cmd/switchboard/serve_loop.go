@@ -28,6 +28,9 @@ type guest struct {
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
 
+	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
+	ended func(c *switchboard.Conn, err error)
+
 	// servers are looked at by the admin page, besides the one that prepare sets up.
 	servers []admin.Server
 
@@ -68,6 +71,9 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	s.ws.apply(server, g.messages)
 	if s.verbose {
 		server.Trace = g.traceTo(log)
+	}
+	if g.ended != nil {
+		server.Trace = alsoEnded(server.Trace, g.ended)
 	}
 	s.figures.ofLoops(server)
 	drained, drain := context.WithCancel(context.Background())

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/textproto"
-	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/accesslog"
 	"github.com/switchboard-go/switchboard/internal/site"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/web"
@@ -24,7 +24,7 @@ type webServing struct {
 	*serving
 	root          string
 	pages         bool
-	accessLog     string
+	access        accessFlags
 	headers       []string
 	hsts          time.Duration
 	maxHeader     size
@@ -56,7 +56,7 @@ begun is answered.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&w.root, "root", "r", "", "`DIR`ectory whose files are served")
 	flags.BoolVar(&w.pages, "pages", false, "show a directory without index.html as a list of its files")
-	flags.StringVar(&w.accessLog, "access-log", "off", "a line for each request on standard output: common, json, off")
+	w.access.addTo(cmd, "request", string(site.Common))
 	flags.StringArrayVar(&w.headers, "header", nil, "`FIELD` of every answer, \"Name: value\", any number of times; it replaces one of the same name")
 	flags.DurationVar(&w.hsts, "hsts", 0, "have browsers come back over TLS alone for so long (0: do not say so)")
 	flags.Var(&w.maxHeader, "max-header", "bytes that the header of a request may have")
@@ -65,8 +65,6 @@ begun is answered.`,
 	flags.DurationVar(&w.answerTimeout, "answer-timeout", 0, "hang up on a client that takes so long for its answer (0: never)")
 	flags.DurationVar(&w.parkAfter, "park-after", 250*time.Millisecond, "an idle connection gives its goroutine back after so long (0: never)")
 	cmd.MarkFlagDirname("root")
-	cmd.RegisterFlagCompletionFunc("access-log",
-		cobra.FixedCompletions([]string{"common", "json", "off"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -77,13 +75,10 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	if !cmd.Flags().Changed("idle-timeout") {
 		w.idleTimeout = 2 * time.Minute
 	}
-	form := site.Form(w.accessLog)
 	secured := len(w.loop.tls.certs) > 0 || w.loop.tls.selfSigned
 	switch {
 	case w.root == "":
 		return errors.New("which directory? Give --root DIR")
-	case form != site.Common && form != site.JSON && w.accessLog != "off":
-		return fmt.Errorf("unknown --access-log %q: there are common, json and off", w.accessLog)
 	case w.hsts < 0 || w.headerTimeout < 0 || w.readTimeout < 0 || w.answerTimeout < 0 || w.parkAfter < 0:
 		return errors.New("a time cannot be negative (0 is never)")
 	case w.hsts > 0 && !secured:
@@ -92,6 +87,9 @@ func (w *webServing) run(cmd *cobra.Command) error {
 		return fmt.Errorf("--max-header %s: 1k to 16M", &w.maxHeader)
 	}
 	fields, err := w.fields()
+	if err == nil {
+		err = w.access.check()
+	}
 	if err != nil {
 		return err
 	}
@@ -101,11 +99,13 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	}
 	defer files.Close()
 	handler := site.Headers(fields, files)
-	if w.accessLog != "off" {
-		handler = site.Log(os.Stdout, form, handler)
-	}
 	w.loop.tls.protocols = []string{"http/1.1"}
 	log := w.logger()
+	if w.access.on() {
+		lines := w.access.open(log)
+		defer lines.Close(accessPatience)
+		handler = site.Log(lines, site.Form(w.access.form), accesslog.Sample(w.access.sample), handler)
+	}
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
 	return w.serveOnLoops(log, guest{
 		name: "web",
