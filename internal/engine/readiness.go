@@ -126,6 +126,8 @@ func (e *readiness) Wake() { e.poller.Wake() }
 
 func (e *readiness) Figures() Figures { return Figures{} }
 
+func (e *readiness) Processor() time.Duration { return 0 }
+
 func (e *readiness) Splices() bool { return true }
 
 // Still has nothing to do: between two waits nothing is under way.
