@@ -237,7 +237,7 @@ func (t *taken) make(l *loop) {
 			addr = a
 		}
 	}
-	c := newConn(l, t.descr, peer)
+	c := newConn(l, t.descr, peer, 0)
 	t.c = c
 	if addr != nil {
 		c.extra().setRemote(addr)
@@ -364,7 +364,7 @@ func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
 		}
 		t.c.handler = t.handler
 		if t.other != nil {
-			t.c.handler = &pipe{to: t.other.c, before: t.handler, asked: -1}
+			t.c.handler = &pipe{to: t.other.c, before: t.handler}
 			t.c.flags |= keepsReading
 		}
 		i := t.c.loop.number
@@ -423,7 +423,7 @@ func (c *Conn) beginTaken() {
 	}
 	l.addConn(c)
 	l.count.Taken++
-	c.state = stateOpen
+	c.become(stateOpen)
 	if t := l.server.trace; t != nil && t.Opened != nil {
 		l.call(c, func() { t.Opened(c) })
 	}
@@ -451,7 +451,7 @@ func (t *taken) drop(err error) {
 		c.out |= closed
 		c.queue.Drop(c.queue.Len())
 		c.mu.Unlock()
-		c.state = stateGone
+		c.become(stateGone)
 		c.marks.Or(stopMark)
 		if c.in != nil {
 			buffer.Put(c.in)

@@ -89,11 +89,10 @@ func (s *Server) moved(sc *switchboard.Conn, st switchboard.HandlerState) (switc
 	defer c.mu.Unlock()
 	c.again, c.begun = true, false
 	c.at = time.Since(epoch)
-	switch d := s.idleTimeout(); {
-	case d > 0:
+	if d := s.idleTimeout(); d > 0 {
 		c.expireAfter(d)
-	case c.timer != nil:
-		c.timer.Stop()
+	} else {
+		c.stopTimer()
 	}
 	return h, nil
 }

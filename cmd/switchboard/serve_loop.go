@@ -6,10 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/handler"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
@@ -34,6 +36,13 @@ type guest struct {
 	messagesMoved func(c *websocket.Conn, from switchboard.HandlerState) (websocket.Handler, error)
 	// takeOver takes over what another process serves, if serve is set. nil: the service cannot be handed over then.
 	takeOver func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
+
+	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
+	ended func(c *switchboard.Conn, err error)
+
+	// servers are looked at by the admin page, besides the one that prepare sets up.
+	servers []admin.Server
+
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
@@ -83,8 +92,24 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
+	if g.ended != nil {
+		server.Trace = alsoEnded(server.Trace, g.ended)
+	}
 	s.figures.ofLoops(server)
-	ctx := s.announce(log, listeners, g.name, about...)
+	drained, drain := context.WithCancel(context.Background())
+	defer drain()
+	serveAdmin := func() (end func(), err error) { return s.admin.serve(log, g, server, drain) }
+	var endAdmin func()
+	if before == nil {
+		if endAdmin, err = serveAdmin(); err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
+	defer context.AfterFunc(drained, cancel)()
 	if before != nil {
 		takeOver := server.Takeover
 		if g.takeOver != nil {
@@ -94,8 +119,11 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 			server.Close()
 			return failure{exitFailed, err}
 		}
+		endAdmin = adminAfter(log, serveAdmin)
 	}
-	err = s.serveUntil(ctx, server, g.serve, listeners, g.serve == nil || g.takeOver != nil)
+	endAdmin = sync.OnceFunc(endAdmin)
+	defer endAdmin()
+	err = s.serveUntil(ctx, server, g.serve, listeners, g.serve == nil || g.takeOver != nil, endAdmin)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}
@@ -106,7 +134,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 // serveUntil serves until ctx is done, a listener fails or another process has taken over, which can come about if the service
 // moves. Then it shuts the server down.
 func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, serve func(*socket.Socket) error,
-	listeners []*socket.Socket, moves bool) error {
+	listeners []*socket.Socket, moves bool, endAdmin func()) error {
 	if serve == nil {
 		serve = server.ServeSocket
 	}
@@ -126,6 +154,7 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 			waiting = false
 		case <-replaced:
 			waiting = false
+			endAdmin() // its address is the new process's
 		case err := <-ended:
 			left--
 			if waiting = server.HandedOver() && errors.Is(err, switchboard.ErrServerClosed); !waiting { // replaced follows

@@ -124,6 +124,10 @@ func (e *readiness) settle(l *Line, events selector.Events) {
 
 func (e *readiness) Wake() { e.poller.Wake() }
 
+func (e *readiness) Figures() Figures { return Figures{} }
+
+func (e *readiness) Processor() time.Duration { return 0 }
+
 func (e *readiness) Splices() bool { return true }
 
 // Still has nothing to do: between two waits nothing is under way.
