@@ -220,6 +220,12 @@ func (h *taking) take(records []handover.Conn, descriptors []int) {
 	}
 }
 
+// takenFlags are those that the wire and a Conn have in common.
+var takenFlags = [...]struct {
+	there handover.Flags
+	here  flags
+}{{handover.InputEnded, inputEnded}, {handover.EndTold, endTold}, {handover.Paused, paused}, {handover.KeepsReading, keepsReading}}
+
 // make makes the connection. Until it is served, writing only fills its queue.
 func (t *taken) make(l *loop) {
 	r := &t.record
@@ -248,10 +254,9 @@ func (t *taken) make(l *loop) {
 		l.server.accepted.Add(1)
 	}
 	c.out |= blocked
-	for flag, f := range map[handover.Flags]flags{handover.InputEnded: inputEnded, handover.EndTold: endTold,
-		handover.Paused: paused, handover.KeepsReading: keepsReading} {
-		if r.Flags&flag != 0 {
-			c.flags |= f
+	for _, f := range takenFlags {
+		if r.Flags&f.there != 0 {
+			c.flags |= f.here
 		}
 	}
 	if r.Flags&handover.OutputEnded != 0 {
