@@ -162,6 +162,7 @@ func TestIdleTimeoutOverTLSBeginsWithTheConnection(t *testing.T) {
 		silent := reach(t, address, net.Dialer{})
 		p := call(t, address)
 		p.hearsEnd("") // with a close_notify
+		p.Close()      // else the server lingers
 		if err := next(t, h.ended); err != switchboard.ErrIdle {
 			t.Errorf("ended with %v", err)
 		}
