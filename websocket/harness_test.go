@@ -16,9 +16,12 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/testshard"
 )
 
-const patience = 20 * time.Second // for what must come, on a machine that is busy with other things
+func TestMain(m *testing.M) { os.Exit(testshard.Run(m)) }
+
+const patience = 60 * time.Second // for what must come, on a machine that is busy with other things
 
 const askLines = "Host: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
 	"Sec-WebSocket-Version: 13\r\n"
