@@ -382,6 +382,31 @@ func TestPipeInAccept(t *testing.T) {
 	})
 }
 
+// Who is joined with a connection that Accept refuses is told of its end, and nothing is left of the two.
+func TestPipeInAcceptThatRefuses(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		target := foreign(t, nil, sendBack)
+		refused := errors.New("refused")
+		back := watch(nil)
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			to, err := c.Dial(context.Background(), target, back)
+			if err != nil {
+				t.Error(err)
+			}
+			switchboard.Pipe(c, to)
+			return nil, refused
+		}
+		p := call(t, start(t, s))
+		p.Write([]byte("not to be passed on"))
+		io.Copy(io.Discard, p)
+		p.Close()
+		if err := next(t, back.ended); err == nil {
+			t.Error("the other ended in order")
+		}
+		eventually(t, "none is left", func() bool { st := s.Stats(); return st.Active == 0 && st.Refused == 1 })
+	})
+}
+
 // Two that splice may be joined again: nothing is lost, and no kernel pipe is left behind.
 func TestPipeAgainWhileItSplices(t *testing.T) {
 	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
