@@ -81,11 +81,11 @@ func (c *Conn) askAdmitter(a Admitter) bool {
 }
 
 // admissions returns how many of the Admitters have admitted c.
-func (c *Conn) admissions() int { return int(c.marks.Load() >> admissionShift) }
+func (c *Conn) admissions() int { return int(c.marks.Load() & admissionsMarks >> admissionShift) }
 
 // admitted goes on with an accepted connection: with TLS, or with Accept.
 func (c *Conn) admitted() {
-	c.state = stateHandshaking
+	c.become(stateHandshaking)
 	if c.flags&secured != 0 {
 		c.schedule()
 		if c.in != nil {

@@ -51,22 +51,34 @@ type Conn struct {
 	todo    todo
 	weight  uint16 // what it holds, in units of its loop's budget
 
-	marks atomic.Uint32 // set by one side, read by any
+	marks atomic.Uint32 // set by one side, read by any; above originShift, the number of its origin
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]
 }
 
-// What Conn.marks holds.
+// What Conn.marks holds: these, why c is not read, how many Admitters have admitted it, and the number of its origin.
 const (
-	stopMark     = 1 << iota // Close or Abort was called: the handler gets no more
-	fullMark                 // the queue reached the high-water mark and is not down at the low one
-	heavyMark                // it is not read, because it holds much while memory is short
-	admittedMark             // Server.Admission has admitted it
+	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark              // the queue reached the high-water mark and is not down at the low one
+	heavyMark             // it is not read, because it holds much while memory is short
+
+	pauseShift      = 3
+	pauseMarks      = 7 << pauseShift
+	admissionShift  = 6
+	mostAdmitters   = 15
+	admissionsMarks = mostAdmitters << admissionShift
+	originShift     = 10
 )
 
-// admissionShift is where in Conn.marks the number of the Admitters begins that have admitted it.
-const admissionShift = 8
+// Why a connection is not read, in Conn.marks; one of them.
+const (
+	notPaused uint32 = iota << pauseShift
+	pausedByHandler
+	pausedByOutput
+	pausedByInput
+	pausedByMemory
+)
 
 func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
 

@@ -87,7 +87,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 	if err := d.parse(); err != nil {
 		return nil, d.failure(err)
 	}
-	c := newConn(l, -1, rawio.Peer{})
+	c := newConn(l, -1, rawio.Peer{}, 0)
 	c.handler = h
 	c.flags |= dialled
 	c.out |= blocked
@@ -98,6 +98,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 		c.secure(config, true)
 	}
 	if !l.adopt(c) {
+		c.never()
 		s.departed()
 		return nil, ErrServerClosed
 	}
@@ -108,7 +109,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 func (c *Conn) beginDial() {
 	d := c.extra().dial
 	c.loop.addConn(c)
-	c.state = stateConnecting
+	c.become(stateConnecting)
 	if c.Server().stopping.Load() {
 		c.finish(ErrServerClosed)
 		return

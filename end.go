@@ -152,7 +152,7 @@ func (c *Conn) depart(e *ending) {
 		c.finish(e.err)
 	case c.state != stateOpen: // it is departing
 	case e.how == failure:
-		c.state = stateResetting
+		c.become(stateResetting)
 		c.stopSplicing()
 		c.dropInput()
 		more := c.extra()
@@ -164,7 +164,7 @@ func (c *Conn) depart(e *ending) {
 	case k.ShutdownWrite(fd) != 0:
 		c.finish(e.err) // the peer is gone already
 	default:
-		c.state = stateLingering
+		c.become(stateLingering)
 		c.stopSplicing()
 		c.dropInput()
 		c.extra().since = c.loop.clock()
@@ -246,7 +246,7 @@ func (c *Conn) finish(err error) {
 	if batched {
 		l.engine.Submit() // its last bytes are for this descriptor, and whether they are taken is to be told
 	}
-	c.state = stateGone
+	c.become(stateGone)
 	c.mu.Lock()
 	lost := c.pendingCipher()
 	t := c.encryption()
@@ -261,6 +261,7 @@ func (c *Conn) finish(err error) {
 	c.out |= closed
 	c.mu.Unlock()
 	c.marks.Or(stopMark)
+	c.setPause(notPaused)
 	c.dropInput()
 	if t != nil {
 		c.leaveHandshake()

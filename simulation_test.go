@@ -219,6 +219,7 @@ func (w *world) build(name string) error {
 	}
 	s.trace = s.Trace
 	w.s = s
+	s.origins.Store(&[]*origin{newOrigin(nil, s.limits.Loops)})
 	for i := range s.limits.Loops {
 		l, err := newLoop(s, i, &s.limits)
 		if err != nil {

@@ -101,7 +101,7 @@ func (c *Conn) StartTLS(config *tls.Config) error {
 		return c.tlsError("starttls", err)
 	}
 	c.secure(config, client)
-	c.state = stateHandshaking
+	c.become(stateHandshaking)
 	c.flags |= upgraded
 	c.flags &^= inputFull
 	c.extra().since = c.loop.clock()

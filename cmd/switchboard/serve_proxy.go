@@ -87,15 +87,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	if p.toTLS.key != "" {
 		certs.WarnExposed(log, p.toTLS.key)
 	}
-	if !cmd.Flags().Changed("max-conns") {
-		p.maxConns = 0
-	}
-	if room := proxy.Room(); p.maxConns <= 0 || p.maxConns > room {
-		if p.maxConns > room {
-			log.Warn("fewer clients than --max-conns: each takes two descriptors (raise the limit with ulimit -n)", "clients", room)
-		}
-		p.maxConns = room
-	}
+	p.limitPairs(cmd.Flags(), log)
 	between, err := proxy.New(targets, balance, log)
 	if err != nil {
 		return failure{exitFailed, err}

@@ -106,6 +106,7 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	}
 	w.loop.tls.protocols = []string{"http/1.1"}
 	log := w.logger()
+	w.limitPairs(cmd.Flags(), log)
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
 	return w.serveOnLoops(log, guest{
 		name: "web",
