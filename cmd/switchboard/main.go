@@ -55,7 +55,10 @@ func run(args []string) int {
 	return exitUsage
 }
 
-func rootCommand() *cobra.Command {
+func rootCommand() *cobra.Command { return rootCommandOf(new(serving)) }
+
+// rootCommandOf is rootCommand with the flags of serve in s.
+func rootCommandOf(s *serving) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "switchboard",
 		Short: "Serve and dial sockets",
@@ -71,7 +74,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.Version = version()
 	root.SetVersionTemplate(versionLine() + "\n")
-	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), versionCommand())
+	root.AddCommand(serveCommand(s), dialCommand(), listenCommand(), benchCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" { // which says nothing of a shell that it does not know

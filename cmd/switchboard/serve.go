@@ -36,10 +36,10 @@ type serving struct {
 	ws          serverWebSocket
 	unix        unixFlags
 	figures     figures
+	config      configFile
 }
 
-func serveCommand() *cobra.Command {
-	var s serving
+func serveCommand(s *serving) *cobra.Command {
 	serve := &cobra.Command{
 		Use:   "serve SERVICE",
 		Short: "Serve on event loops, or in any of the classic architectures",
@@ -49,7 +49,8 @@ func serveCommand() *cobra.Command {
 			"With --tls-cert and --tls-key, or --tls-self-signed, clients speak TLS, in the mode loop.\n\n" +
 			"Sizes are bytes, or with k, M, G units of 1024.\n\n" +
 			"SIGINT and SIGTERM stop accepting and let what is in flight finish; a second one ends at once.\n" +
-			"SIGHUP reads changed certificates at once, SIGUSR1 logs the statistics, and so does the end.\n" +
+			"--config reads them all from a file, and --check looks whether they are good.\n\n" +
+			"SIGHUP reads certificates, lists and targets again, SIGUSR1 logs the statistics, and so does the end.\n" +
 			"Exit codes: 0 after such a shutdown, 1 when the server could not go on, 2 for a wrong call.",
 		Example: "  switchboard serve echo\n" +
 			"  switchboard serve echo --mode select --listen '[::1]:7007' --listen unix:///tmp/echo.sock\n" +
@@ -59,7 +60,16 @@ func serveCommand() *cobra.Command {
 			"  switchboard serve lines --listen :7443 --tls-cert site.pem --tls-key site.key --tls-client-ca clients.pem\n" +
 			"  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082",
 		Args: noArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.HasSubCommands() {
+				return s.config.read(cmd)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.config.path != "" {
+				return s.config.run(cmd)
+			}
 			var names []string
 			for _, what := range cmd.Commands() {
 				names = append(names, what.Name())
@@ -80,8 +90,8 @@ func serveCommand() *cobra.Command {
 			RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveService(cmd, what) },
 		})
 	}
-	serve.AddCommand(linesCommand(&s), relayCommand(&s), proxyCommand(&s), webCommand(&s), chatCommand(&s))
-	serve.AddCommand(zmqCommands(&s)...)
+	serve.AddCommand(linesCommand(s), relayCommand(s), proxyCommand(s), webCommand(s), chatCommand(s))
+	serve.AddCommand(zmqCommands(s)...)
 	return serve
 }
 
@@ -104,6 +114,7 @@ func (s *serving) addFlags(flags *pflag.FlagSet) {
 	s.loop.add(flags)
 	s.ws.add(flags)
 	s.unix.add(flags)
+	s.config.add(flags)
 }
 
 // serveService serves one of the services that every mode has.
@@ -130,6 +141,7 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	case s.quiet && s.verbose:
 		return mode{}, errors.New("--quiet and --verbose say the opposite of each other")
 	}
+	s.loop.access.mayChange = s.config.path != ""
 	m, err := modeNamed(s.mode)
 	if err == nil {
 		err = s.ws.check(s, m)
@@ -193,6 +205,9 @@ func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service
 }
 
 func (s *serving) logger() *slog.Logger {
+	if s.config.instead != nil {
+		return slog.New(slog.DiscardHandler)
+	}
 	var h slog.Handler = slog.NewTextHandler(s.standardError(), nil)
 	if s.log == "json" {
 		h = slog.NewJSONHandler(quote.JSON(os.Stderr), &slog.HandlerOptions{ReplaceAttr: durationsWithUnits})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/handler"
+	"github.com/switchboard-go/switchboard/internal/proxy"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
@@ -27,6 +28,10 @@ type guest struct {
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
 
+	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
+	targets []proxy.Target
+	reload  func(fresh guest) error
+
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
@@ -42,6 +47,9 @@ func onLoops(what service.Service) guest {
 
 // serveOnLoops serves on event loops until a signal.
 func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+	if only, err := s.onlyChecks(g); only {
+		return err
+	}
 	secure, about, err := s.loop.tls.config(log, s.listen)
 	if err != nil {
 		return err
@@ -66,6 +74,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		server.Trace = g.traceTo(log)
 	}
 	s.figures.ofLoops(server)
+	s.figures.reload = s.reloader(log, g, s.figures.reload)
 	err = s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners)
 	s.figures.summarise(log)
 	if err != nil {

@@ -22,7 +22,7 @@ func (f *figures) heedSignals(log *slog.Logger) {
 			case s == syscall.SIGUSR1:
 				f.tell(log, "statistics")
 			case f.reload != nil:
-				log.Info("reading certificates again", "signal", s.String())
+				log.Info("reading what changed", "signal", s.String())
 				f.reload()
 			default:
 				log.Info("nothing to read again", "signal", s.String())
