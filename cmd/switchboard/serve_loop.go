@@ -30,6 +30,7 @@ type guest struct {
 
 	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
 	targets []proxy.Target
+	balance string
 	reload  func(fresh guest) error
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
