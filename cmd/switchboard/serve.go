@@ -97,7 +97,7 @@ func serveCommand(s *serving) *cobra.Command {
 
 func (s *serving) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&s.listen, "listen", "l", []string{"127.0.0.1:7007"},
-		"`ADDRESS` to listen on; may be repeated: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER, "+
+		"`ADDRESS` to listen on; may be repeated: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER, systemd:NAME, "+
 			"ws://HOST:PORT for WebSocket, wss://HOST:PORT for WebSocket over TLS")
 	flags.StringVarP(&s.mode, "mode", "m", modes()[0].name, "architecture of the server: "+strings.Join(modeNames(), ", "))
 	flags.IntVar(&s.maxConns, "max-conns", 0, "limit of clients at the same time; others wait in the backlog (0: no limit; default in mode loop: "+
@@ -178,6 +178,9 @@ func (s *serving) listenAll() (listeners []*socket.Socket, err error) {
 		}
 		addresses = append(addresses, a)
 	}
+	if addresses, err = s.expand(addresses); err != nil {
+		return nil, failure{exitFailed, err}
+	}
 	for _, a := range addresses {
 		l, err := s.unix.listen(a)
 		if err != nil {
@@ -219,6 +222,7 @@ func (s *serving) logger() *slog.Logger {
 // untilTold returns a context that is done at the first SIGINT or SIGTERM. The second one ends the process.
 func (s *serving) untilTold(log *slog.Logger) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
+	s.manage(log)
 	s.figures.heedSignals(log)
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to end
 	signals := make(chan os.Signal, 2)
@@ -228,6 +232,7 @@ func (s *serving) untilTold(log *slog.Logger) context.Context {
 		if !s.worker {
 			log.Info("shutting down", "signal", first.String(), "grace", s.grace)
 		}
+		s.figures.manager.Tell("STOPPING=1")
 		cancel()
 		if second, ok := (<-signals).(syscall.Signal); ok {
 			os.Exit(128 + int(second))

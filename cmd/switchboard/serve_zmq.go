@@ -88,7 +88,7 @@ func zmqEndpoint(text string) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case a.network == "fd":
+	case a.network == "fd" || a.network == "systemd":
 		return "", fmt.Errorf("address %q: ZeroMQ takes no open descriptor here", text)
 	case a.network == "unix":
 		return "ipc://" + a.name, nil

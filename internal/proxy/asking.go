@@ -39,8 +39,12 @@ func (a *asking) Data(c *switchboard.Conn, p []byte) (int, error) {
 	return 0, nil // the target gets it all
 }
 
-// Leaving implements switchboard.Leaver, as a line does.
-func (a *asking) Leaving(c *switchboard.Conn) { (*line)(a).Leaving(c) }
+// Leaving implements switchboard.Leaver: a client that has begun to ask is served still.
+func (a *asking) Leaving(c *switchboard.Conn) {
+	if c.Buffered() == 0 {
+		c.Close()
+	}
+}
 
 // Closed implements switchboard.Handler.
 func (a *asking) Closed(c *switchboard.Conn, err error) { (*line)(a).Closed(c, err) }
