@@ -29,7 +29,8 @@ type figures struct {
 	await  func()        // waits until every loop has had a turn; nil: there are no loops
 	status *statusLine   // nil unless standard error is a terminal
 
-	manager *systemd.Manager // nil: nobody wants to know
+	collector *collector       // nil: it is not ours to set
+	manager   *systemd.Manager // nil: nobody wants to know
 }
 
 // ofLoops has the figures be those of event loops.
@@ -110,7 +111,7 @@ func (f *figures) tell(log *slog.Logger, what string) {
 	if f.list == nil {
 		return
 	}
-	log.Info(what, append(f.list(), "lasted", time.Since(f.began).Round(time.Millisecond))...)
+	log.Info(what, append(append(f.list(), f.collector.figures()...), "lasted", time.Since(f.began).Round(time.Millisecond))...)
 }
 
 // summarise logs the figures for the last time.

@@ -69,6 +69,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
+	s.collect(log)
 	g.prepare(server)
 	s.ws.apply(server, g.messages)
 	if s.verbose {
