@@ -26,6 +26,9 @@ var unexplained = map[string][]string{
 	"room":          {"Stream", "WebSocket"},
 	"room/natsroom": {"New"},
 	"zmtp":          {"NewSocket", "ParseKey"},
+	"metrics":       {"Process", "ReadProcess", "Server"},
+	"proxyproto":    {"For"},
+	"access":        {"Merge", "ReadList"},
 }
 
 // beginnings are types that programs begin with and that no function makes.
