@@ -51,17 +51,34 @@ type Conn struct {
 	todo    todo
 	weight  uint16 // what it holds, in units of its loop's budget
 
-	marks atomic.Uint32 // set by one side, read by any
+	marks atomic.Uint32 // set by one side, read by any; above originShift, the number of its origin
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]
 }
 
-// What Conn.marks holds.
+// What Conn.marks holds: these, why c is not read, how many Admitters have admitted it, and the number of its origin.
 const (
-	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
-	fullMark              // the queue reached the high-water mark and is not down at the low one
-	heavyMark             // it is not read, because it holds much while memory is short
+	stopMark   = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark               // the queue reached the high-water mark and is not down at the low one
+	heavyMark              // it is not read, because it holds much while memory is short
+	movingMark             // it is being handed over to another process
+
+	pauseShift      = 4
+	pauseMarks      = 7 << pauseShift
+	admissionShift  = 7
+	mostAdmitters   = 15
+	admissionsMarks = mostAdmitters << admissionShift
+	originShift     = 11
+)
+
+// Why a connection is not read, in Conn.marks; one of them.
+const (
+	notPaused uint32 = iota << pauseShift
+	pausedByHandler
+	pausedByOutput
+	pausedByInput
+	pausedByMemory
 )
 
 func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
@@ -103,8 +120,9 @@ func (more *extra) setRemote(a net.Addr) { more.remote.Store(&a) }
 // A state is a part of a connection's life, as the loop sees it.
 //
 //	state         meaning                                       goes to
-//	new           accepted or dialled, not yet on its loop      connecting, handshaking, open, gone
+//	new           accepted or dialled, not yet on its loop      connecting, admitting, handshaking, open, gone
 //	connecting    dialled, not yet there                        handshaking, open: connected. gone: giveUp
+//	admitting     accepted: what the Admitter wants is awaited  handshaking, open: admitted. gone: deny
 //	handshaking   TLS is, or Accept is asked: its handler, if   open: opened, handshakeDone. gone: failHandshake, reject
 //	              it has one, hears nothing
 //	open          its handler serves it                         handshaking: StartTLS. lingering, resetting, gone: depart
@@ -118,6 +136,7 @@ type state uint8
 const (
 	stateNew state = iota
 	stateConnecting
+	stateAdmitting
 	stateHandshaking
 	stateOpen
 	stateLingering

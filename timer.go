@@ -143,6 +143,8 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 	switch c.state {
 	case stateConnecting:
 		first(c.extra().since, lim.DialTimeout, (*Conn).dialTooLong)
+	case stateAdmitting:
+		first(c.born, lim.HandshakeTimeout, (*Conn).admissionTooLong)
 	case stateHandshaking:
 		first(c.awaited(), lim.HandshakeTimeout, (*Conn).handshakeTooLong)
 	case stateLingering:

@@ -188,27 +188,27 @@ func sendBack(c net.Conn) {
 func TestHandlerThatBlocksIsNamedInAWarning(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 		log := logTo(s)
-		named := func() bool {
-			return strings.Contains(log(), "scenarios.sleeper") && strings.Contains(log(), "level=WARN")
-		}
 		s.SlowCall = 20 * time.Millisecond
-		s.Accept = everyone(sleeper{until: named})
+		named := make(sleeper)
+		wake := sync.OnceFunc(func() { close(named) })
+		defer wake()
+		s.Accept = everyone(named)
 		p := call(t, start(t, s))
 		p.says("x")
+		eventually(t, "the handler is named", func() bool {
+			return strings.Contains(log(), "scenarios.sleeper") && strings.Contains(log(), "level=WARN")
+		})
+		wake()
 		p.hears("x")
-		if !named() {
-			t.Errorf("the log says only %q", log())
-		}
+		eventually(t, "it is counted", func() bool { return s.Stats().Slow >= 1 })
 	})
 }
 
-// A sleeper holds its loop until something has happened.
-type sleeper struct{ until func() bool }
+// A sleeper waits until the channel is closed.
+type sleeper chan struct{}
 
-func (h sleeper) Data(c *switchboard.Conn, p []byte) (int, error) {
-	for began := time.Now(); !h.until() && time.Since(began) < patience/2; {
-		time.Sleep(time.Millisecond)
-	}
+func (s sleeper) Data(c *switchboard.Conn, p []byte) (int, error) {
+	<-s
 	return c.Write(p)
 }
 func (sleeper) Closed(*switchboard.Conn, error) {}

@@ -11,11 +11,12 @@ import (
 
 // schemes are what an address may begin with, of each command that takes one.
 var schemes = map[string][]string{
+	"top":     {"http://", "https://", "unix:"},
 	"dial":    {"tls://", "udp://", "ws://", "wss://", "zmq+sub://", "unix:"},
 	"listen":  {"udp://", "unix:", "fd://"},
 	"bench":   {"http://", "https://", "tls://", "ws://", "wss://", "unix:"},
 	"--to":    {"tls://", "unix:"},
-	"--other": {"unix:", "ws://", "wss://", "fd://"}, // of what serve listens on
+	"--other": {"unix:", "ws://", "wss://", "fd://", "systemd:"}, // of what serve listens on
 }
 
 // completeAddresses completes the address of a command: how it may begin, this host, and the files behind unix: or in a path.

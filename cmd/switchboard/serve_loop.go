@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/handler"
+	"github.com/switchboard-go/switchboard/internal/proxy"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
@@ -27,6 +29,17 @@ type guest struct {
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
 
+	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
+	ended func(c *switchboard.Conn, err error)
+
+	// servers are looked at by the admin page, besides the one that prepare sets up.
+	servers []admin.Server
+
+	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
+	targets []proxy.Target
+	balance string
+	reload  func(fresh guest) error
+
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
@@ -42,6 +55,9 @@ func onLoops(what service.Service) guest {
 
 // serveOnLoops serves on event loops until a signal.
 func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+	if only, err := s.onlyChecks(g); only {
+		return err
+	}
 	secure, about, err := s.loop.tls.config(log, s.listen)
 	if err != nil {
 		return err
@@ -60,13 +76,30 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
+	s.collect(log)
 	g.prepare(server)
 	s.ws.apply(server, g.messages)
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
+	if g.ended != nil {
+		server.Trace = alsoEnded(server.Trace, g.ended)
+	}
 	s.figures.ofLoops(server)
-	err = s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners)
+	drained, drain := context.WithCancel(context.Background())
+	defer drain()
+	endAdmin, err := s.admin.serve(log, g, server, drain)
+	if err != nil {
+		for _, l := range listeners {
+			l.Close()
+		}
+		return err
+	}
+	defer endAdmin()
+	s.figures.reload = s.reloader(log, g, s.figures.reload)
+	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
+	defer context.AfterFunc(drained, cancel)()
+	err = s.serveUntil(ctx, server, g.serve, listeners)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}

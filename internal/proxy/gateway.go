@@ -60,7 +60,7 @@ func (g gateway) Drained(c *websocket.Conn) {
 }
 
 // Leaving implements websocket.Leaver, as a line's client does.
-func (g gateway) Leaving(c *websocket.Conn) { lineOf(c).Leaving(c.Conn()) }
+func (gateway) Leaving(*websocket.Conn) {}
 
 // Closed implements websocket.Handler.
 func (g gateway) Closed(c *websocket.Conn, err error) {
@@ -114,7 +114,7 @@ func (b *plain) Leaving(*switchboard.Conn) {}
 // Closed implements switchboard.Handler.
 func (b *plain) Closed(_ *switchboard.Conn, err error) {
 	b.back = nil
-	b.target.active.Add(-1)
+	b.target.left()
 	if err == nil {
 		b.socket.Close(websocket.CodeNormal, "")
 	} else {
