@@ -69,7 +69,7 @@ func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
 			err = fmt.Errorf("address %q: tls:// takes HOST:PORT", text)
 		}
 		if err != nil {
-			return nil, inTermsOf(c.command, c.schemes, err)
+			return nil, inFull(inTermsOf(c.command, c.schemes, err), text, rest)
 		}
 		if !secure {
 			callees = append(callees, callee{address: to})

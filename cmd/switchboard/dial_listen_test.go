@@ -233,7 +233,7 @@ func TestNetcatsReflexes(t *testing.T) {
 		{[]string{"-l", "-6", "127.0.0.1:0"}, 2, "", "want an address of theirs"},
 		{[]string{"-l", "-w", "0.1", "127.0.0.1:0"}, exitTimeout, "", "nobody connected within 100ms"},
 		{[]string{"gopher://" + where}, 2, "", "dial takes HOST:PORT, tls://, udp://"},
-		{[]string{host, port, "more"}, 2, "", "but got 3"},
+		{[]string{host, port, "more"}, 2, "", "not 3 arguments"},
 		{[]string{"-w", "soon", where}, 2, "", "try 5, 300ms or 1m30s"},
 	} {
 		out, complaint, code := once(t, "one\ntwo\r\nthree", append([]string{"dial"}, c.args...)...)

@@ -94,6 +94,7 @@ func rootCommand() *cobra.Command {
 	root.Version = version()
 	root.SetVersionTemplate(versionLine() + "\n")
 	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), versionCommand())
+	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" { // which says nothing of a shell that it does not know
@@ -113,14 +114,14 @@ func plainNumber(err error) error {
 	if !errors.As(err, &n) {
 		return err
 	}
-	why := "it is no number"
+	why := "it is not a number"
 	switch {
 	case n.Func == "ParseBool":
 		why = "it is neither true nor false"
 	case errors.Is(n.Err, strconv.ErrRange):
 		why = "it is out of range"
 	case n.Func != "ParseFloat":
-		why = "it is no whole number"
+		why = "it is not a whole number"
 	}
 	return errors.New(strings.Replace(err.Error(), n.Error(), why, 1))
 }
@@ -131,7 +132,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if !cmd.HasAvailableSubCommands() {
-		return fmt.Errorf("takes no argument, but got %q", args[0])
+		return fmt.Errorf("takes no arguments, but got %q", args[0])
 	}
 	err := fmt.Errorf("there is no %q", args[0])
 	cmd.SuggestionsMinimumDistance = 2

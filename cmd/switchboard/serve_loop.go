@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,7 @@ type guest struct {
 	// check tells why the service cannot be served there. nil: it can.
 	check func(listeners []*socket.Socket) error
 
-	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
+	// messages serves WebSockets, if they are what the service is asked for. nil: the service does not speak WebSocket.
 	messages websocket.Handler
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
@@ -42,6 +43,9 @@ func onLoops(what service.Service) guest {
 
 // serveOnLoops serves on event loops until a signal.
 func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+	if g.messages == nil && s.ws.scheme != "" {
+		return fmt.Errorf("%s does not speak WebSocket at --listen %s", g.name, s.listen[0])
+	}
 	secure, about, err := s.loop.tls.config(log, s.listen)
 	if err != nil {
 		return err
