@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,11 @@ func run(args []string) int {
 	}
 	var f failure
 	if errors.As(err, &f) {
-		fmt.Fprintf(os.Stderr, "switchboard: %s\n", quote.Error(f.error))
+		text := quote.Error(f.error)
+		if errors.Is(err, syscall.EMFILE) && !strings.Contains(text, "ulimit -n") {
+			text += " (raise the limit of this process: ulimit -n)"
+		}
+		fmt.Fprintf(os.Stderr, "switchboard: %s\n", text)
 		return f.code
 	}
 	if p := (*fs.PathError)(nil); errors.As(err, &p) && p.Op == "write" { // a full disk is no wrong call
