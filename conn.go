@@ -93,7 +93,7 @@ func connOfTimer(t *wheel.Timer) *Conn {
 // extra is what few connections have, made when the first of it is needed.
 type extra struct {
 	remote  atomic.Pointer[net.Addr] // of a dialled connection
-	untaken int                      // bytes that the kernel held for the peer when that was last looked at
+	untaken int                      // bytes that the kernel held for the peer when that was last looked at; guarded by Conn.mu
 	dial    *dialing                 // nil once connected
 	current target                   // that dial is connecting to
 	target  *Conn                    // of DialPipe, until it is joined with c
@@ -107,10 +107,11 @@ type extra struct {
 	looks   int32                      // how often it was looked for input before a timeout
 	kept    int64                      // of CountMemory
 
-	begun int64 // the tick after that at which a message began which is not complete, 0 if there is none or it may take any time
-	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
-	heard int64 // the tick of the last input after it failed, or of the failure
-	pause int64 // ticks until it is looked again whether the peer has acknowledged all
+	begun int64        // the tick after that at which a message began which is not complete, 0 if there is none or it may take any time
+	since int64        // the tick since which it waits: to connect, for the peer to take output, for the peer's end
+	taken atomic.Int64 // the tick at which a timeout, which may be that of a Pipe's other side, saw that the peer had taken output
+	heard int64        // the tick of the last input after it failed, or of the failure
+	pause int64        // ticks until it is looked again whether the peer has acknowledged all
 }
 
 func (more *extra) setRemote(a net.Addr) { more.remote.Store(&a) }
