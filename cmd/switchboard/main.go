@@ -98,7 +98,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.Version = version()
 	root.SetVersionTemplate(versionLine() + "\n")
-	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), versionCommand())
+	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), topCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
