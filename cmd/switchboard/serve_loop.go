@@ -32,7 +32,7 @@ type guest struct {
 	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
 	ended func(c *switchboard.Conn, err error)
 
-	// servers are looked at by the admin page, besides the one that prepare sets up.
+	// servers are in the admin page and in the statistics, besides the one that prepare sets up.
 	servers []admin.Server
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
@@ -79,7 +79,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if g.ended != nil {
 		server.Trace = alsoEnded(server.Trace, g.ended)
 	}
-	s.figures.ofLoops(server)
+	s.figures.ofLoops(server, g.servers...)
 	drained, drain := context.WithCancel(context.Background())
 	defer drain()
 	endAdmin, err := s.admin.serve(log, g, server, drain)
