@@ -12,6 +12,7 @@ import (
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/handler"
+	"github.com/switchboard-go/switchboard/internal/proxy"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
@@ -35,6 +36,11 @@ type guest struct {
 	// servers are in the admin page and in the statistics, besides the one that prepare sets up.
 	servers []admin.Server
 
+	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
+	targets []proxy.Target
+	balance string
+	reload  func(fresh guest) error
+
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
@@ -52,6 +58,9 @@ func onLoops(what service.Service) guest {
 func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if g.messages == nil && s.ws.scheme != "" {
 		return fmt.Errorf("%s does not speak WebSocket at --listen %s", g.name, s.listen[0])
+	}
+	if only, err := s.onlyChecks(g); only {
+		return err
 	}
 	secure, about, err := s.loop.tls.config(log, s.listen)
 	if err != nil {
@@ -71,6 +80,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
+	s.collect(log)
 	g.prepare(server)
 	s.ws.apply(server, g.messages)
 	if s.verbose {
@@ -90,6 +100,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		return err
 	}
 	defer endAdmin()
+	s.figures.reload = s.reloader(log, g, s.figures.reload)
 	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
 	defer context.AfterFunc(drained, cancel)()
 	err = s.serveUntil(ctx, server, g.serve, listeners)
