@@ -129,7 +129,7 @@ func (d *dialling) target(args []string) (string, error) {
 			scheme += "://"
 		}
 		if _, err := netip.ParseAddr(host); err != nil && strings.ContainsAny(host, ":/") {
-			return "", fmt.Errorf("takes one address, or HOST PORT, but got %q and %q", args[0], args[1])
+			return "", fmt.Errorf("needs one address, or HOST PORT, not %q and %q", args[0], args[1])
 		}
 		target = scheme + net.JoinHostPort(host, args[1])
 	}

@@ -201,7 +201,7 @@ func TestExamplesAreCalls(t *testing.T) {
 			return
 		}
 		script := "switchboard() { for a; do printf '%s\\n' \"$a\"; done; echo --; }\n" +
-			strings.NewReplacer("<file", "", "<config", "", ">result.json", "", ">received", "").Replace(cmd.Example)
+			strings.NewReplacer(" &\n", "\n", "<file", "", "<config", "", ">result.json", "", ">received", "").Replace(cmd.Example)
 		out := string(peer(t, nil, "sh", "-c", "cd /; for other in date seq nc curl; do eval \"$other() { :; }\"; done\n"+script))
 		for call := range strings.SplitSeq(out, "--\n") {
 			if call == "" {
