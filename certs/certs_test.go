@@ -184,6 +184,24 @@ func TestLoadWantsEveryPairGood(t *testing.T) {
 	}
 }
 
+func TestAnEncryptedKeyIsExplained(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:secret", "-keyout", key, "-out", cert, "-subj", "/CN=localhost").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, err := Load(nil, Pair{Cert: cert, Key: key}); err == nil || !strings.Contains(err.Error(), "the key is encrypted: openssl pkey -in "+key) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestManyHandshakesWhileFilesChange(t *testing.T) {
 	p := pairIn(t.TempDir(), "one")
 	write(t, p, "one.example")
