@@ -74,7 +74,7 @@ func (a *attack) open(ctx context.Context) (io.ReadWriter, *net.TCPConn) {
 		}
 		conn = over
 	}
-	if _, err := io.WriteString(conn, a.service.opening); err != nil {
+	if _, err := io.WriteString(conn, numbered(a.service.opening)); err != nil {
 		raw.Close()
 		return nil, nil
 	}
