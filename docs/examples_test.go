@@ -16,7 +16,7 @@ var public = []string{".", "socket", "selector", "frame", "certs", "web", "webso
 
 // unexplained are functions that a program does not begin with: their one line says all.
 var unexplained = map[string][]string{
-	".": {"Engines"},
+	".": {"Engines", "HistogramBound"},
 	"socket": {"ControlLen", "ControlSpace", "FromFD", "FromListener", "GetFQDN", "GetHostByAddr", "GetHostByName", "GetHostName", "GetNameInfo",
 		"GetProtoByName", "GetServByName", "GetServByPort", "Htonl", "Htons", "IfIndexToName", "IfNameIndex", "IfNameToIndex", "InetAddr", "InetAton",
 		"InetNtoa", "InetNtop", "InetPton", "NetlinkAddr", "Ntohl", "Ntohs", "PacketAddr", "UnixAddr", "VsockAddr"},

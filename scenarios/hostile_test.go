@@ -179,6 +179,12 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
+// sendBack echoes until the end of input. It hides the connection's type from io.Copy, which would splice: package net keeps
+// the kernel's pipes until the collector runs, and a test that counts descriptors would wait for that.
+func sendBack(c net.Conn) {
+	io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
+}
+
 func TestHandlerThatBlocksIsNamedInAWarning(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 		log := logTo(s)

@@ -356,7 +356,7 @@ func TestPipeInAccept(t *testing.T) {
 					return
 				}
 				go func() {
-					io.Copy(c, c)
+					sendBack(c)
 					c.Close()
 				}()
 			}

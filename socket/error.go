@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -79,6 +80,8 @@ func (e *Error) Hint() string {
 		}
 	case syscall.EACCES:
 		switch {
+		case e.Op == "bind" && a.Family() != AF_UNIX && runtime.GOOS == "windows":
+			return "another socket has this port to itself, or Windows has reserved it: choose another"
 		case e.Op == "bind" && a.Port() > 0 && a.Port() < 1024:
 			return "ports below 1024 need root" + lowPortCapability
 		case e.Op == "bind" && a.Family() == AF_UNIX:

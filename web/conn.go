@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
@@ -52,14 +53,11 @@ type Conn interface {
 // Only http.Server's goroutine leaves serving, idling and parking, apart from gone, which the loop may enter at any time.
 type conn struct {
 	sc   *switchboard.Conn
-	from *listener
-	ctx  context.Context // of ConnContext; nil without that hook
-
-	before, after *conn // in Server.conns, under Server.mu
+	from *endpoint
+	more atomic.Pointer[extra]
 
 	mu    sync.Mutex
-	s     *session // nil while it is parked
-	timer *switchboard.Timer
+	s     *session      // nil while it is parked
 	at    time.Duration // since epoch, when it was parked, or, if one has begun, when its request began
 	scan  headerScan    // of that request, while it is parked
 	state state
@@ -69,6 +67,12 @@ type conn struct {
 	late  bool // the time for its request is over
 	left  bool // Leaving was told; the loop's
 	given bool // Loop was called
+}
+
+// An extra is what a connection has only if its server has hooks or timeouts.
+type extra struct {
+	ctx   context.Context    // of ConnContext
+	timer *switchboard.Timer // of the request that is awaited or has begun; the loop's
 }
 
 type state uint8
@@ -118,7 +122,7 @@ func (c *conn) shown() net.Conn {
 
 // accept is the switchboard.Server's Accept.
 func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
-	from := s.listenerOf(sc.LocalAddr())
+	from := s.endpointOf(sc.LocalAddr())
 	if s.refuses.Load() || from == nil {
 		return nil, http.ErrServerClosed
 	}
@@ -129,7 +133,7 @@ func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 		c.expireAfter(d)
 	}
 	s.mu.Lock()
-	s.conns.add(c)
+	s.open++
 	s.mu.Unlock()
 	if s.next.state != nil || s.next.context != nil {
 		c.from.tell(c.shown(), accepted)
@@ -137,19 +141,28 @@ func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 	return lines{s}, nil
 }
 
-// forget takes c out of the books of s.
-func (s *Server) forget(c *conn) {
+// forget is told, once for each connection, that it is no longer one of s.
+func (s *Server) forget() {
 	s.mu.Lock()
-	was := s.conns.remove(c)
-	last := s.conns.first == nil
+	s.open--
+	last := s.open == 0
 	s.mu.Unlock()
-	if was && last {
+	if last {
 		s.dismiss()
 	}
 }
 
+// extra may be called from any goroutine.
+func (c *conn) extra() *extra {
+	if more := c.more.Load(); more != nil {
+		return more
+	}
+	c.more.CompareAndSwap(nil, new(extra))
+	return c.more.Load()
+}
+
 // LocalAddr implements net.Conn.
-func (c *conn) LocalAddr() net.Addr { return c.sc.LocalAddr() }
+func (c *conn) LocalAddr() net.Addr { return c.from.local }
 
 // RemoteAddr implements net.Conn.
 func (c *conn) RemoteAddr() net.Addr { return c.sc.RemoteAddr() }

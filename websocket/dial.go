@@ -196,7 +196,7 @@ func (d *Dialer) request(k *asking) ([]byte, error) {
 	if len(d.settings.Subprotocols) > 0 {
 		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", strings.Join(d.settings.Subprotocols, ", "))
 	}
-	if _, streams := k.c.handler.(Receiver); !streams && d.settings.Deflate != nil {
+	if d.settings.Deflate != nil {
 		k.offer = offer(d.settings.Deflate)
 		fmt.Fprintf(&b, "Sec-WebSocket-Extensions: %s; client_max_window_bits\r\n", k.offer.appendTo(nil))
 	}

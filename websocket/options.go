@@ -50,8 +50,7 @@ type Options struct {
 	// MaxHandshake limits the request or answer of the opening handshake, in bytes. Zero means 16 KiB.
 	MaxHandshake int
 
-	// Deflate compresses messages if the peer supports it. Nil means no compression. Connections of a Receiver are
-	// not compressed, because only whole messages can be decompressed.
+	// Deflate compresses messages if the peer supports it. Nil means no compression.
 	Deflate *Deflate
 }
 

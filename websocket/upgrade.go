@@ -177,7 +177,6 @@ func (c *Conn) begin(r *request, h Handler, fields string) error {
 	c.subprotocol = int8(r.subprotocol)
 	if _, ok := h.(Receiver); ok {
 		c.flags |= streams
-		r.deflate = agreement{}
 	}
 	b := buffer.Get(512)
 	b.B = append(b.B, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)

@@ -78,11 +78,13 @@ func (o *output) Write(p []byte) (int, error) {
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "switchboard",
-		Short: "Serve and dial sockets",
-		Long: "Switchboard serves and dials stream sockets: TCP over IPv4 and IPv6, with TLS or without, and Unix sockets.\n\n" +
-			"It has every architecture that socket servers are taught with, behind the same services.",
-		Example: "  switchboard serve echo --mode epoll\n" +
-			"  printf hello | switchboard dial 127.0.0.1:7007",
+		Short: "Serve, dial and measure sockets",
+		Long: "Switchboard serves, dials and measures sockets: TCP over IPv4 and IPv6, with or without TLS, WebSocket, UDP, Unix\n" +
+			"sockets and ZeroMQ.\n\n" +
+			"Start with one of the examples. Every command has its own help.",
+		Example: "  switchboard serve echo\n" +
+			"  printf hello | switchboard dial 127.0.0.1:7007\n" +
+			"  switchboard bench 127.0.0.1:7007",
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,

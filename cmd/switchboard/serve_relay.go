@@ -43,22 +43,22 @@ func relayCommand(s *serving) *cobra.Command {
 	r := &relayServing{serving: s, longest: 64 << 10, queue: 64 << 10}
 	cmd := &cobra.Command{
 		Use:   "relay",
-		Short: "Pass what each client says to all the others",
-		Long: `Pass what each client says to all the others: messages over WebSocket, else bytes, or whole lines with --lines.
+		Short: "Send what each client sends to all other clients",
+		Long: `Send what each client sends to all other clients: messages over WebSocket, otherwise bytes, or whole lines with --lines.
 
-All clients get everything in the same order. For a client that reads too slowly --member-queue bytes wait; then --slow says what
-happens. Bytes are dropped in the pieces in which they were read; with --lines a client is told how many lines it has missed.
---verbose tells of every client what was dropped.`,
+All clients get everything in the same order. For a client that reads slowly, up to --member-queue bytes wait. Then --slow decides.
+Bytes are dropped in the pieces in which they were read. With --lines a client gets a notice of how many lines it missed. --verbose
+logs what was dropped for each client.`,
 		Example: "  switchboard serve relay --listen ws://127.0.0.1:8080\n" +
 			"  switchboard serve relay --lines --slow disconnect",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&r.lines, "lines", false, "pass on whole lines")
-	flags.Var(&r.longest, "max-line", "bytes that a line may have, without its end")
-	flags.StringVar(&r.slow, "slow", room.DropOldest.String(), "what a client that reads too slowly gets: drop-oldest, drop-newest, disconnect")
-	flags.Var(&r.queue, "member-queue", "bytes that may wait for a client; each message counts 64 more")
+	flags.BoolVar(&r.lines, "lines", false, "relay whole lines")
+	flags.Var(&r.longest, "max-line", "limit of a line, without its end")
+	flags.StringVar(&r.slow, "slow", room.DropOldest.String(), "what to do if --member-queue is full: drop-oldest, drop-newest, disconnect")
+	flags.Var(&r.queue, "member-queue", "limit of the bytes that wait for a client; each message counts 64 more")
 	cmd.RegisterFlagCompletionFunc("slow", cobra.FixedCompletions([]string{"drop-oldest", "drop-newest", "disconnect"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
