@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +124,49 @@ func abuse(t *testing.T, service abused, engine string, secure bool) {
 			took[len(took)/2].Round(time.Microsecond), took[len(took)*99/100].Round(time.Microsecond), took[len(took)-1].Round(time.Microsecond), peak>>20)
 	}
 	until(t, "all hostile clients are gone", func() bool { return descriptors(t, s) < 60 })
+}
+
+// The same clients, which read nothing of what they ask for, cost a server with a memory limit a fraction of what they cost one
+// without.
+func TestTheMemoryLimitIsWhatBoundsAServer(t *testing.T) {
+	for _, engine := range []string{"uring", "epoll"} {
+		if !slices.Contains(engines(), engine) {
+			continue
+		}
+		t.Run(engine, func(t *testing.T) {
+			const clients, least, most = 120, 100 << 20, 72 << 20
+			without := serve(t, "echo", "--engine", engine, "--grace=100ms", "--memory-limit=0", "--high-water=1M", "--queue-limit=4M")
+			ended := neverRead(t, without, clients)
+			until(t, "they cost 100 MiB", func() bool { return peakMemory(t, without.cmd.Process.Pid) >= least })
+			if n := ended.Load(); n > 0 {
+				t.Errorf("without a limit %d were reset", n)
+			}
+			without.stop()
+			with := serve(t, "echo", "--engine", engine, "--grace=100ms", "--memory-limit=16M", "--high-water=1M", "--queue-limit=4M")
+			ended = neverRead(t, with, clients)
+			until(t, "most are reset", func() bool { return ended.Load() > clients/2 })
+			if peak := peakMemory(t, with.cmd.Process.Pid); peak > most {
+				t.Errorf("with the limit they cost %d MiB", peak>>20)
+			} else {
+				t.Logf("with the limit they cost %d MiB", peak>>20)
+			}
+		})
+	}
+}
+
+// neverRead connects clients which send without an end and read nothing, until the test is over, and counts those that are reset.
+func neverRead(t *testing.T, s *server, clients int) (ended *atomic.Int64) {
+	t.Helper()
+	ended = new(atomic.Int64)
+	for range clients {
+		conn := client(t, s)
+		conn.SetReadBuffer(4 << 10)
+		go func() {
+			endless(conn, strings.Repeat("x", 64<<10))
+			ended.Add(1)
+		}()
+	}
+	return ended
 }
 
 // goodClient connects one that means well.
