@@ -134,6 +134,7 @@ func TestTheMemoryLimitIsWhatBoundsAServer(t *testing.T) {
 			continue
 		}
 		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
 			const clients, least, most = 120, 100 << 20, 72 << 20
 			without := serve(t, "echo", "--engine", engine, "--grace=100ms", "--memory-limit=0", "--high-water=1M", "--queue-limit=4M")
 			ended := neverRead(t, without, clients)
