@@ -220,7 +220,7 @@ func abusedServices(t *testing.T) []abused {
 		{name: "ws relay", args: []string{"relay"}, some: true, opening: upgrade, request: masked(0x82, 32<<10, long),
 			partial: masked(0x02, 60_000, ""), giant: masked(0x82, 1<<62, long), control: masked(0x89, 4, "ping"),
 			good: passesOn(upgrade, "", func(text string) string { return masked(0x81, uint64(len(text)), text) })},
-		{name: "chat lines", args: []string{"chat", "--lines=127.0.0.1:0"}, some: true, at: "lines are welcome at ",
+		{name: "chat lines", args: []string{"chat", "--lines=127.0.0.1:0"}, some: true, at: "accepting lines on ",
 			request: "hello\n/who\n/rooms\n/join another\n", partial: "hello", giant: long, control: "/help\n",
 			good: passesOn("", "", func(text string) string { return text + "\n" })},
 		{name: "chat", args: []string{"chat", "--lines="}, some: true, opening: chatUpgrade + entering,
