@@ -22,21 +22,26 @@ type listener struct {
 	server *Server
 	loop   *loop
 	number uint32 // in the order of their beginning
+	origin uint32 // its number, see Server.origins
 	addr   net.Addr
 	tls    *tls.Config  // nil: its connections speak no TLS
 	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of
 	failed chan error   // why serve returns
+	handed bool         // another process has it: of serve's goroutine
 
 	// The loop's.
 	burst      int
 	optionless int // connections still to come that lack its options
 	closed     bool
 	waits      bool          // accepting is paused until connections go or the timer fires
+	held       bool          // or until a handover has failed
 	short      bool          // the log knows that descriptors are out
 	told       time.Duration // when it last said so
 	again      *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
+	full   atomic.Bool // accepting is paused until connections go
+	spent  atomic.Bool // the last connection that waited could not be accepted for want of a descriptor
 }
 
 // listenerOf returns the listener that ln is the engine's part of.
@@ -79,6 +84,14 @@ func copyOf(l net.Listener) (*listener, error) {
 
 // serve accepts until end is called. The descriptor is its caller's again when it returns.
 func (s *Server) serve(ln *listener) error {
+	if err := s.begin(ln); err != nil {
+		return err
+	}
+	return s.await(ln)
+}
+
+// begin begins to accept.
+func (s *Server) begin(ln *listener) error {
 	if s.Accept == nil && s.Handler == nil {
 		return errors.New("switchboard: Server.Handler and Server.Accept are nil: set one to serve connections")
 	}
@@ -101,23 +114,35 @@ func (s *Server) serve(ln *listener) error {
 	running := s.state == serverRunning
 	if running {
 		s.listeners[ln] = struct{}{}
+		ln.origin = s.originOf(ln)
 	}
 	s.mu.Unlock()
 	if !running {
 		return ErrServerClosed
 	}
-	defer s.removeListener(ln)
 	if s.Listening != nil {
 		s.Listening(ln.addr)
 	}
 	if !ln.loop.give(task{f: ln.resume}) {
+		s.removeListener(ln)
 		return ErrServerClosed
 	}
-	err = <-ln.failed
+	return nil
+}
+
+// await waits until end is called.
+func (s *Server) await(ln *listener) error {
+	defer s.removeListener(ln)
+	err := <-ln.failed
+	if err == ErrMoved { // its loop has stopped it
+		ln.handed = true
+		return ErrServerClosed
+	}
 	stopped := make(chan struct{})
 	stop := func() {
+		ln.handed = ln.closed // and only then what ended it came
 		ln.stop()
-		if err == ErrServerClosed {
+		if err == ErrServerClosed && !ln.handed {
 			ln.acceptBacklog()
 		}
 		close(stopped)
@@ -150,6 +175,9 @@ func (ln *listener) end(err error) {
 
 // stop accepts no more. It runs on the loop.
 func (ln *listener) stop() {
+	if ln.closed { // it was handed over
+		return
+	}
 	if !ln.waits {
 		ln.loop.engine.Unlisten(&ln.line)
 	} else {
@@ -162,11 +190,12 @@ func (ln *listener) stop() {
 // resume begins to accept, or begins again. It runs on the loop.
 func (ln *listener) resume() {
 	ln.wanted.Store(false)
-	if ln.closed {
+	if ln.closed || ln.held {
 		return
 	}
 	if ln.waits {
 		ln.waits = false
+		ln.full.Store(false)
 		ln.server.paused.Add(-1)
 	}
 	ln.watch()
@@ -176,10 +205,27 @@ func (ln *listener) resume() {
 	}
 }
 
+// hold stops accepting until release. It runs on the loop.
+func (ln *listener) hold() {
+	if ln.held = true; !ln.waits && !ln.closed {
+		ln.loop.engine.Unlisten(&ln.line)
+		ln.waits = true
+		ln.server.paused.Add(1)
+	}
+	ln.again.stop()
+}
+
+// release begins to accept again. It runs on the loop.
+func (ln *listener) release() {
+	ln.held = false
+	ln.resume()
+}
+
 // pause stops accepting until a connection goes, or for the time given if that is not 0.
 func (ln *listener) pause(d time.Duration) {
 	ln.loop.engine.Unlisten(&ln.line)
 	ln.waits = true
+	ln.full.Store(d == 0)
 	ln.server.paused.Add(1)
 	ln.loop.count.AcceptPauses++
 	if d > 0 {
@@ -238,6 +284,7 @@ func (ln *listener) acceptReady() {
 		}
 		if rawio.WouldBlock(errno) {
 			ln.burst = max(ln.burst/2, 1)
+			ln.unspent()
 			return
 		}
 		if !ln.accepted(fd, peer, errno) {
@@ -268,17 +315,26 @@ func (s *Server) unclaim() {
 	}
 }
 
+// unspent notes that no connection waits for a descriptor.
+func (ln *listener) unspent() {
+	if ln.spent.Load() {
+		ln.spent.Store(false)
+	}
+}
+
 // accepted takes what accept(2) gave, in a place that was claimed, and tells whether to go on accepting now.
 func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool {
 	s := ln.server
 	switch {
 	case errno == 0:
+		ln.unspent()
 	case rawio.NoDescriptors(errno):
 		if !ln.short && (ln.told == 0 || ln.loop.kernel.Now()-ln.told >= tellAgain) {
 			ln.short, ln.told = true, ln.loop.kernel.Now()
 			s.logger().Error("accepting pauses: "+errno.Error()+" (raise the limit with ulimit -n, or set MaxConns below it)",
 				"address", ln.addr, "active", s.active.Load())
 		}
+		ln.spent.Store(true)
 		s.giveUpSplicing(ln.loop.kernel.Now())
 		ln.pause(retry)
 		return false
@@ -314,7 +370,8 @@ func (ln *listener) admit(fd int, peer rawio.Peer) *Conn {
 		ln.loop.setOptions(fd)
 	}
 	ln.loop.count.Accepted++
-	c := newConn(ln.server.quietest(ln.loop), fd, peer)
+	ln.loop.counts(ln.origin).accepted.Add(1)
+	c := newConn(ln.server.quietest(ln.loop), fd, peer, ln.origin)
 	if ln.tls != nil {
 		c.flags |= secured
 		if ln.tls != ln.server.TLSConfig {
@@ -327,6 +384,7 @@ func (ln *listener) admit(fd int, peer rawio.Peer) *Conn {
 // hand gives a new connection to its loop.
 func (ln *listener) hand(c *Conn) {
 	if !c.loop.adopt(c) {
+		c.never()
 		ln.loop.kernel.Close(int(c.line.FD))
 		ln.server.unclaim()
 		ln.server.departed()

@@ -152,7 +152,7 @@ func (c *Conn) depart(e *ending) {
 		c.finish(e.err)
 	case c.state != stateOpen: // it is departing
 	case e.how == failure:
-		c.state = stateResetting
+		c.become(stateResetting)
 		c.stopSplicing()
 		c.dropInput()
 		more := c.extra()
@@ -164,7 +164,7 @@ func (c *Conn) depart(e *ending) {
 	case k.ShutdownWrite(fd) != 0:
 		c.finish(e.err) // the peer is gone already
 	default:
-		c.state = stateLingering
+		c.become(stateLingering)
 		c.stopSplicing()
 		c.dropInput()
 		c.extra().since = c.loop.clock()
@@ -210,6 +210,8 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 	switch c.state {
 	case stateLingering, stateResetting: // everything was sent and ended: how the peer goes does not matter
 		c.finish(c.endedFor())
+	case stateAdmitting:
+		c.deny(callError(call, c.RemoteAddr(), errno))
 	case stateHandshaking:
 		c.failHandshake(os.NewSyscallError(call, rawio.Error(errno)))
 	default:
@@ -244,7 +246,7 @@ func (c *Conn) finish(err error) {
 	if batched {
 		l.engine.Submit() // its last bytes are for this descriptor, and whether they are taken is to be told
 	}
-	c.state = stateGone
+	c.become(stateGone)
 	c.mu.Lock()
 	lost := c.pendingCipher()
 	t := c.encryption()
@@ -259,6 +261,7 @@ func (c *Conn) finish(err error) {
 	c.out |= closed
 	c.mu.Unlock()
 	c.marks.Or(stopMark)
+	c.setPause(notPaused)
 	c.dropInput()
 	if t != nil {
 		c.leaveHandshake()
@@ -282,6 +285,7 @@ func (c *Conn) finish(err error) {
 // tellClosed tells the handler, and who else wants to know, that c is gone.
 func (c *Conn) tellClosed(err error) {
 	l := c.loop
+	c.tellEnded()
 	if log := l.server.logger(); err != nil && log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("a connection failed", "remote", c.RemoteAddr(), "error", err)
 	}
@@ -313,6 +317,7 @@ type Ends struct {
 	Aborted   int64 // Abort, or Server.Close
 	Memory    int64 // ErrMemory
 	Piped     int64 // the other connection of a Pipe failed
+	Moved     int64 // ErrMoved
 	Failed    int64 // all other errors: of handlers, of TLS, of dialling
 	Truncated int64 // those of all above that lost bytes which Write had taken (ErrUnsent)
 }
@@ -339,6 +344,8 @@ func (e *Ends) add(err error) {
 		e.Invalid++
 	case is(ErrMemory):
 		e.Memory++
+	case is(ErrMoved):
+		e.Moved++
 	case is(ErrAborted), is(ErrServerClosed):
 		e.Aborted++
 	default:
@@ -360,6 +367,7 @@ func (e *Ends) sum(o *Ends) {
 	e.Aborted += o.Aborted
 	e.Memory += o.Memory
 	e.Piped += o.Piped
+	e.Moved += o.Moved
 	e.Failed += o.Failed
 	e.Truncated += o.Truncated
 }

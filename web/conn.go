@@ -10,26 +10,29 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
 )
 
-// A Conn is what http.Hijacker.Hijack returns for a connection of a Server, and what its hooks are given.
+// A Conn is a connection of a Server, as http.Hijacker.Hijack returns it and the hooks of http.Server receive it.
 type Conn interface {
 	net.Conn
 	io.ReaderFrom
 
-	// CloseWrite ends the output, as (*net.TCPConn).CloseWrite does. Reading goes on.
+	// CloseWrite ends the output, as (*net.TCPConn).CloseWrite does. Reading continues.
 	CloseWrite() error
 
-	// Loop ends the use of a hijacked connection as a net.Conn: it goes back to its loop, where begin returns the
-	// switchboard.Handler that serves it from then on. begin runs on the loop; an error of it ends the connection. ahead
-	// is what was read of the connection and not used: what the bufio.Reader of Hijack holds. It is offered to the
-	// handler first, then what was received and not read. What was written is sent first.
+	// Loop gives a hijacked connection back to its loop. begin runs on the loop and returns the switchboard.Handler
+	// that serves the connection from then on; an error of begin ends the connection. After Loop the net.Conn is not
+	// usable.
 	//
-	// Loop returns an error if the connection was not hijacked, was closed, or was given back before. No Read or Write
-	// may be under way.
+	// ahead is the bytes that were read but not used: those in the bufio.Reader of Hijack. The handler receives them
+	// first, then all that was received and not read. Bytes that were written before are sent first.
+	//
+	// Loop returns an error if the connection was not hijacked, is closed, or was given back before. No Read or Write
+	// may be in progress.
 	Loop(ahead []byte, begin func(c *switchboard.Conn) (switchboard.Handler, error)) error
 }
 
@@ -50,14 +53,11 @@ type Conn interface {
 // Only http.Server's goroutine leaves serving, idling and parking, apart from gone, which the loop may enter at any time.
 type conn struct {
 	sc   *switchboard.Conn
-	from *listener
-	ctx  context.Context // of ConnContext; nil without that hook
-
-	before, after *conn // in Server.conns, under Server.mu
+	from *endpoint
+	more atomic.Pointer[extra]
 
 	mu    sync.Mutex
-	s     *session // nil while it is parked
-	timer *switchboard.Timer
+	s     *session      // nil while it is parked
 	at    time.Duration // since epoch, when it was parked, or, if one has begun, when its request began
 	scan  headerScan    // of that request, while it is parked
 	state state
@@ -67,6 +67,12 @@ type conn struct {
 	late  bool // the time for its request is over
 	left  bool // Leaving was told; the loop's
 	given bool // Loop was called
+}
+
+// An extra is what a connection has only if its server has hooks or timeouts.
+type extra struct {
+	ctx   context.Context    // of ConnContext
+	timer *switchboard.Timer // of the request that is awaited or has begun; the loop's
 }
 
 type state uint8
@@ -116,7 +122,7 @@ func (c *conn) shown() net.Conn {
 
 // accept is the switchboard.Server's Accept.
 func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
-	from := s.listenerOf(sc.LocalAddr())
+	from := s.endpointOf(sc.LocalAddr())
 	if s.refuses.Load() || from == nil {
 		return nil, http.ErrServerClosed
 	}
@@ -127,7 +133,7 @@ func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 		c.expireAfter(d)
 	}
 	s.mu.Lock()
-	s.conns.add(c)
+	s.open++
 	s.mu.Unlock()
 	if s.next.state != nil || s.next.context != nil {
 		c.from.tell(c.shown(), accepted)
@@ -135,19 +141,28 @@ func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 	return lines{s}, nil
 }
 
-// forget takes c out of the books of s.
-func (s *Server) forget(c *conn) {
+// forget is told, once for each connection, that it is no longer one of s.
+func (s *Server) forget() {
 	s.mu.Lock()
-	was := s.conns.remove(c)
-	last := s.conns.first == nil
+	s.open--
+	last := s.open == 0
 	s.mu.Unlock()
-	if was && last {
+	if last {
 		s.dismiss()
 	}
 }
 
+// extra may be called from any goroutine.
+func (c *conn) extra() *extra {
+	if more := c.more.Load(); more != nil {
+		return more
+	}
+	c.more.CompareAndSwap(nil, new(extra))
+	return c.more.Load()
+}
+
 // LocalAddr implements net.Conn.
-func (c *conn) LocalAddr() net.Addr { return c.sc.LocalAddr() }
+func (c *conn) LocalAddr() net.Addr { return c.from.local }
 
 // RemoteAddr implements net.Conn.
 func (c *conn) RemoteAddr() net.Addr { return c.sc.RemoteAddr() }

@@ -32,8 +32,8 @@ func (s *Server) baseContext(l net.Listener) context.Context {
 
 func (s *Server) connContext(ctx context.Context, conn net.Conn) context.Context {
 	if c := s.own(conn); c != nil {
-		if c.ctx != nil {
-			return c.ctx
+		if more := c.more.Load(); more != nil && more.ctx != nil {
+			return more.ctx
 		}
 		return ctx
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 )
 
@@ -16,6 +17,8 @@ type listener struct {
 	ctx     context.Context // what ConnContext is given
 	ended   bool            // it brings no more connections, under Server.mu
 
+	endpoints map[netip.AddrPort]*endpoint // under Server.mu; zero is a Unix socket's
+
 	mu      sync.Mutex
 	wake    sync.Cond
 	events  []event
@@ -23,6 +26,16 @@ type listener struct {
 	closed  bool
 	running bool // a goroutine takes the events that come after Close
 }
+
+// An endpoint is a listener and the local address of the connections that came to it there. net/http asks for that address
+// each time that it serves a connection.
+type endpoint struct {
+	*listener
+	local net.Addr
+}
+
+// maxEndpoints is how many endpoints a listener remembers; one beyond them belongs to its connection alone.
+const maxEndpoints = 256
 
 // An event is something for http.Server or its hooks.
 type event struct {
@@ -95,7 +108,7 @@ func (ln *listener) hook(e event) {
 			if ctx == nil {
 				panic("web: http.Server.ConnContext returned nil")
 			}
-			connOf(e.conn).ctx = ctx
+			connOf(e.conn).extra().ctx = ctx
 		}
 		if s.next.state != nil {
 			s.next.state(e.conn, http.StateNew)
@@ -176,10 +189,33 @@ func (s *Server) shutDown() {
 	})
 }
 
-// listenerOf returns the listener that brought a connection to the local address addr, nil if it is gone.
-func (s *Server) listenerOf(addr net.Addr) *listener {
+// endpointOf returns the endpoint of a connection to the local address addr, nil if its listener is gone.
+func (s *Server) endpointOf(addr net.Addr) *endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ln := s.listenerOf(addr)
+	switch {
+	case ln == nil:
+		return nil
+	case addr == nil: // it has ended
+		return &endpoint{listener: ln}
+	}
+	var port netip.AddrPort
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		port = tcp.AddrPort()
+	}
+	at := ln.endpoints[port]
+	if at == nil {
+		at = &endpoint{ln, addr}
+		if len(ln.endpoints) < maxEndpoints {
+			ln.endpoints[port] = at
+		}
+	}
+	return at
+}
+
+// listenerOf returns the listener that brought a connection to addr. mu is held.
+func (s *Server) listenerOf(addr net.Addr) *listener {
 	if len(s.listeners) == 0 {
 		return nil
 	}

@@ -40,8 +40,8 @@ func (c *conn) handOver(begin func(*switchboard.Conn) (switchboard.Handler, erro
 		sc.Abort()
 		return
 	}
-	c.from.server.forget(c)
-	c.from.server.quiet.ended(c.from.server.FreeMemory)
+	c.from.server.forget()
+	c.from.server.sessionEnded()
 	sc.SetHandler(h)
 	if s.paused {
 		sc.Resume()

@@ -1,35 +1,45 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"runtime"
 	"testing"
 	"time"
 )
 
-// What a collection costs is the whole program's, so only a program that asks for it has one.
-func TestMemoryIsFreedOnlyOnDemand(t *testing.T) {
-	for _, frees := range []bool{false, true} {
+// What a collection costs is the whole program's: a program with a large heap has one only if it asks for it.
+func TestMemoryIsFreedWhileItCostsLittle(t *testing.T) {
+	for _, c := range []struct{ large, asks, frees bool }{
+		{large: false, asks: false, frees: true},
+		{large: true, asks: true, frees: true},
+		{large: true, asks: false, frees: false},
+	} {
 		for _, s := range servers() {
 			if s.loops == nil || s.park < 0 {
 				continue
 			}
-			t.Run(s.name+map[bool]string{true: "-frees"}[frees], func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s-large=%v-asks=%v", s.name, c.large, c.asks), func(t *testing.T) {
 				leavesNothing(t)
-				s.frees = frees
+				var others []byte
+				if c.large {
+					others = make([]byte, 128<<20)
+				}
+				s.frees = c.asks
 				address := s.start(t, &http.Server{Handler: http.HandlerFunc(hello)})
 				before := forcedCollections()
 				for range 150 {
 					dial(t, address).asks(get("/"), "hello")
 				}
-				if frees {
+				if c.frees {
 					eventually(t, "memory was freed", func() bool { return forcedCollections() > before })
-					return
+				} else {
+					time.Sleep(time.Second) // in which nothing may happen
+					if n := forcedCollections(); n != before {
+						t.Errorf("%d collections that nobody asked for", n-before)
+					}
 				}
-				time.Sleep(time.Second) // in which nothing may happen
-				if n := forcedCollections(); n != before {
-					t.Errorf("%d collections that nobody asked for", n-before)
-				}
+				runtime.KeepAlive(others)
 			})
 		}
 	}

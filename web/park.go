@@ -95,7 +95,7 @@ func (l lines) Closed(sc *switchboard.Conn, err error) {
 		c.depart()
 	}
 	c.mu.Unlock()
-	l.server.forget(c)
+	l.server.forget()
 }
 
 // hangUp closes a connection that net/http does not know. mu is held.
@@ -136,8 +136,8 @@ func (c *conn) gather(p []byte) int {
 		c.begin()
 		if d := server.headerTimeout(); d > 0 {
 			c.expireAfter(d)
-		} else if c.timer != nil {
-			c.timer.Stop()
+		} else {
+			c.stopTimer()
 		}
 	}
 	return skipped
@@ -178,9 +178,7 @@ func (c *conn) wakeUp(p []byte, size int) {
 	} else {
 		c.begin()
 	}
-	if c.timer != nil {
-		c.timer.Stop()
-	}
+	c.stopTimer()
 	c.s, c.state, c.begun, c.late, c.scan = s, serving, false, false, headerScan{}
 	server.quiet.begun()
 	c.from.tell(c.shown(), woken)
@@ -188,10 +186,16 @@ func (c *conn) wakeUp(p []byte, size int) {
 
 // expireAfter ends the time of the request that is awaited, or has begun, in d. It runs on the loop.
 func (c *conn) expireAfter(d time.Duration) {
-	if c.timer == nil {
-		c.timer = c.sc.After(d, c.expire)
+	if more := c.extra(); more.timer == nil {
+		more.timer = c.sc.After(d, c.expire)
 	} else {
-		c.timer.Reset(d)
+		more.timer.Reset(d)
+	}
+}
+
+func (c *conn) stopTimer() {
+	if more := c.more.Load(); more != nil && more.timer != nil {
+		more.timer.Stop()
 	}
 }
 
@@ -267,7 +271,7 @@ func (c *conn) endSession() {
 	s := c.s
 	c.s = nil
 	s.release()
-	c.from.server.quiet.ended(c.from.server.FreeMemory)
+	c.from.server.sessionEnded()
 }
 
 // settle parks the connection on its loop, which has something to do for it.
@@ -297,17 +301,23 @@ func (c *conn) settle() {
 // closeIdle closes the connections that are parked and have not begun a request: http.Server has closed those that it
 // knows to be idle.
 func (s *Server) closeIdle() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := s.conns.first; c != nil; c = c.after {
-		c.mu.Lock()
-		switch {
-		case (c.state == parked || c.state == returning) && c.scan.searched == 0:
-			c.hangUp()
-		case c.state == parking: // http.Server may know it no more
-			c.s.closes++
-		}
-		c.mu.Unlock()
+	for sc := range s.Loops.Conns() {
+		sc.Do(func() {
+			if c, ok := sc.Value().(*conn); ok && c.from.server == s {
+				c.closeIdle()
+			}
+		})
+	}
+}
+
+func (c *conn) closeIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case (c.state == parked || c.state == returning) && c.scan.searched == 0:
+		c.hangUp()
+	case c.state == parking: // http.Server may know it no more
+		c.s.closes++
 	}
 }
 

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync/atomic"
 	"time"
 )
@@ -26,6 +28,10 @@ const (
 
 	// collectShare is the part of the time that collections may take.
 	collectShare = 100
+
+	// A heap of smallHeap bytes, and heapPerConn for each connection, is collected unasked.
+	smallHeap   = 64 << 20
+	heapPerConn = 4 << 10
 )
 
 func (q *quiet) begun() {
@@ -33,15 +39,17 @@ func (q *quiet) begun() {
 	q.sessions.Add(1)
 }
 
-func (q *quiet) ended(frees bool) {
-	left := q.sessions.Add(-1)
-	if frees && q.ends.Add(1) >= manySessions && left == 0 {
-		q.watch()
+// sessionEnded is told of every session that quiet.begun was told of.
+func (s *Server) sessionEnded() {
+	left := s.quiet.sessions.Add(-1)
+	if s.quiet.ends.Add(1) >= manySessions && left == 0 {
+		s.watchQuiet()
 	}
 }
 
-// watch gives memory back if no session begins for a while.
-func (q *quiet) watch() {
+// watchQuiet gives memory back if no session begins for a while.
+func (s *Server) watchQuiet() {
+	q := &s.quiet
 	if int64(time.Since(epoch)) < q.next.Load() || !q.watched.CompareAndSwap(false, true) {
 		return
 	}
@@ -51,8 +59,8 @@ func (q *quiet) watch() {
 		switch {
 		case q.sessions.Load() > 0: // the last of them has it watched again
 		case q.begins.Load() != begins:
-			q.watch()
-		default:
+			s.watchQuiet()
+		case s.mayCollect():
 			q.ends.Store(0)
 			begun := time.Since(epoch)
 			runtime.GC() // what lies in pools outlives one collection
@@ -61,4 +69,17 @@ func (q *quiet) watch() {
 			q.next.Store(int64(now + collectShare*(now-begun)))
 		}
 	})
+}
+
+// mayCollect tells whether the program wants a collection, or one costs it little.
+func (s *Server) mayCollect() bool {
+	if s.FreeMemory {
+		return true
+	}
+	s.mu.Lock()
+	open := s.open
+	s.mu.Unlock()
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/gogc:percent"}}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64() <= smallHeap+uint64(open)*heapPerConn && samples[1].Value.Uint64() != math.MaxUint64
 }

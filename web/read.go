@@ -70,12 +70,12 @@ func (c *conn) Read(p []byte) (int, error) {
 // readNext is Read when net/http has answered everything and waits for the next request. mu is held.
 func (c *conn) readNext(s *session, p []byte) (int, error) {
 	server := c.from.server
-	server.startProbe(c.from)
+	server.startProbe(c.from.listener)
 	s.scan = headerScan{}
 	s.parkDue.Store(false)
-	due := false // the timer is set
+	due := false // it is decided when
 	defer func() {
-		if due {
+		if due && s.parkTimer != nil {
 			s.parkTimer.Stop()
 		}
 	}()
@@ -110,6 +110,10 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 			due = true
 			wait := server.parkAfter
 			if !c.quick && (server.needless.Load() == 0 || server.quiet.sessions.Load() > crowd) {
+				if c.again {
+					s.parkDue.Store(true)
+					continue
+				}
 				wait /= early
 			}
 			if s.parkTimer == nil {
@@ -137,8 +141,8 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 }
 
 const (
-	// early is the part of Server.ParkAfter that a connection waits whose requests have not followed each other within
-	// ParkAfter so far. One that is busy is parked needlessly once at most.
+	// early is the part of Server.ParkAfter that a connection waits after its first request. If its requests do not follow
+	// each other within ParkAfter, it does not wait at all: one that is busy after that is parked needlessly once.
 	early = 50
 
 	// crowd is how many connections may have goroutines while such connections wait the whole ParkAfter, as they do when

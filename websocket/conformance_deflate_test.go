@@ -134,12 +134,14 @@ func TestConformanceOfCompression(t *testing.T) {
 	engines(t, func(t *testing.T, engine string) {
 		for name, d := range choices {
 			options := Options{Deflate: d}
-			address := serve(t, &Upgrader{Handler: echo, Options: options}, &switchboard.Server{Engine: engine})
-			for i, offer := range offers {
-				t.Run(fmt.Sprintf("server %s, 13.%d", name, i+1), func(t *testing.T) {
-					x := asClient(t, address, offer)
-					x.compressedEchoes(t, agreedBy(t, x.ext, true))
-				})
+			for form, h := range map[string]Handler{"messages": echo, "parts": &partsEcho{}} {
+				address := serve(t, &Upgrader{Handler: h, Options: options}, &switchboard.Server{Engine: engine})
+				for i, offer := range offers {
+					t.Run(fmt.Sprintf("server %s, %s, 13.%d", name, form, i+1), func(t *testing.T) {
+						x := asClient(t, address, offer)
+						x.compressedEchoes(t, agreedBy(t, x.ext, true))
+					})
+				}
 			}
 			s := &switchboard.Server{Engine: engine, Logger: quiet}
 			t.Cleanup(func() { s.Close() })

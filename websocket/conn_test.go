@@ -474,27 +474,37 @@ func TestAReceiverTakesMessagesLongerThanAnyLimit(t *testing.T) {
 		w := &receiver{newWitness(nil)}
 		u := &Upgrader{Handler: w, Options: Options{MaxMessage: 1000, Deflate: &Deflate{}}}
 		r := dialRaw(t, serve(t, u, &switchboard.Server{Engine: engine}), "Sec-WebSocket-Extensions: permessage-deflate\r\n")
-		if r.head.Header.Get("Sec-WebSocket-Extensions") != "" {
-			t.Error("it agreed on compression")
+		if r.head.Header.Get("Sec-WebSocket-Extensions") == "" {
+			t.Error("it did not agree on compression")
 		}
 		const size = 8 << 20
+		said := strings.Repeat("0123456789abcdef", size/16)
+		small := deflation{level: 9, bits: maxWindowBits}.compress([]byte("begin"+said), nil).B // about 1 to 1000
 		go func() {
 			r.conn.Write(frame(0x02, true, "begin"))
-			r.conn.Write(frame(0x80, true, strings.Repeat("0123456789abcdef", size/16)))
+			r.conn.Write(frame(0x80, true, said))
+			r.conn.Write(frame(0x42, true, string(small[:100])))
+			r.conn.Write(frame(0x89, true, "between"))
+			r.conn.Write(frame(0x80, true, string(small[100:])))
 		}()
-		got := 0
-		for {
-			h, p, err := r.frame()
-			if err != nil {
-				t.Fatal(err)
+		for _, form := range []string{"as it is", "compressed"} {
+			var got strings.Builder
+			for {
+				h, p, err := r.frame()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if h.op == opPong {
+					continue
+				}
+				got.WriteString(p)
+				if h.fin {
+					break
+				}
 			}
-			got += len(p)
-			if h.fin {
-				break
+			if got.String() != "begin"+said {
+				t.Errorf("%s: %d bytes came back, want %d", form, got.Len(), size+5)
 			}
-		}
-		if got != size+5 {
-			t.Errorf("%d bytes came back, want %d", got, size+5)
 		}
 	})
 }

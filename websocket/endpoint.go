@@ -3,6 +3,7 @@ package websocket
 import (
 	"errors"
 	"io"
+	"unsafe"
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/buffer"
@@ -51,6 +52,10 @@ func (c *Conn) frame(p []byte) (int, error) {
 	case found.op.isControl():
 		return n, c.control(found)
 	}
+	if found.compressed && c.has(streams) {
+		left, err := c.inflateParts(found)
+		return n - left, err
+	}
 	return n, c.message(found)
 }
 
@@ -60,7 +65,11 @@ func (c *Conn) count() {
 		return
 	}
 	held := 0
-	if in := c.more.in; in != nil && in.buf != nil {
+	switch in := c.more.in; {
+	case in == nil:
+	case in.inflater != nil:
+		held = int(unsafe.Sizeof(pieceInflater{}))
+	case in.buf != nil:
 		held = cap(in.buf.B)
 	}
 	if held != c.more.counted {
@@ -101,15 +110,88 @@ func (c *Conn) message(found part) (err error) {
 	if inflated != nil {
 		buffer.Put(inflated)
 	}
-	if found.last && c.more != nil {
-		release(&c.more.in)
-		c.count()
-		c.tidy()
+	if found.last {
+		c.messageEnded()
 	}
 	if err != nil {
 		return c.give(err)
 	}
 	return nil
+}
+
+// messageEnded lets go what there was for a message that did not come at once.
+func (c *Conn) messageEnded() {
+	if c.more != nil {
+		release(&c.more.in)
+		c.count()
+		c.tidy()
+	}
+}
+
+// inflateParts passes on what a part of a compressed message inflates to. It returns how many bytes of the part are left for
+// later, because the handler has paused, or the queue is full.
+func (c *Conn) inflateParts(found part) (left int, err error) {
+	in, p, atTail := c.more.in, found.payload, false
+	if in.inflater == nil {
+		in.inflater = pieceInflaters.Get().(*pieceInflater)
+		in.inflater.begin(c.peersContext())
+		c.count()
+	}
+	for c.sending.Load()&sendClosed == 0 { // after that the handler is told no more
+		used, piece, err := in.inflater.next(p)
+		p = p[used:]
+		more := len(p) > 0 || !in.inflater.room()
+		ended := atTail && !more
+		switch {
+		case err != nil:
+		case ended && !in.inflater.complete():
+			err = errNotDeflate
+		case found.op == opText && (!in.text.add(piece) || ended && !in.text.complete()):
+			err = errNotUTF8
+		}
+		if err != nil {
+			return 0, c.fail(err)
+		}
+		if len(piece) > 0 || ended {
+			if err := c.handler.(Receiver).Part(c, Kind(found.op), piece, ended); err != nil {
+				return 0, c.give(err)
+			}
+		}
+		switch {
+		case ended:
+			c.rememberReceived(in.inflater)
+			c.messageEnded()
+			return 0, nil
+		case len(p) > 0 && !atTail && (c.has(paused) || c.conn.Full()):
+			in.giveBack(p)
+			return len(p), nil
+		case more:
+		case found.last:
+			p, atTail = deflateTail[:4], true
+		default:
+			return 0, nil
+		}
+	}
+	if found.last {
+		c.messageEnded()
+	}
+	return 0, nil
+}
+
+// peersContext returns what the peer's next message may refer to.
+func (c *Conn) peersContext() []byte {
+	if c.deflates&deflateContexts == 0 {
+		return nil
+	}
+	return c.more.contexts.received
+}
+
+// rememberReceived keeps the end of what z has inflated, if the peer's next message may refer to it.
+func (c *Conn) rememberReceived(z *pieceInflater) {
+	if c.deflates&deflateContexts != 0 && c.more.contexts.keepReceived > 0 {
+		ctx := c.more.contexts
+		ctx.received = append(ctx.received[:0], z.history(ctx.keepReceived)...)
+	}
 }
 
 // inflate inflates a message, which is remembered if the next one may refer to it.
@@ -182,7 +264,11 @@ func (e *endpoint) Leaving(*switchboard.Conn) {
 		h.Leaving(c)
 		return
 	}
-	c.Close(CodeGoingAway, "")
+	if c.conn.Server().HandedOver() {
+		c.Close(CodeRestart, "") // another process is here already
+	} else {
+		c.Close(CodeGoingAway, "")
+	}
 }
 
 // Closed implements switchboard.Handler.

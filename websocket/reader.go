@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync"
 	"unicode/utf8"
 
@@ -30,6 +31,7 @@ type incoming struct {
 	size       int64          // bytes of the message in all frames that have begun
 	buf        *buffer.Buffer // what has come, if it is gathered
 	text       utf8Checker
+	inflater   *pieceInflater // of a compressed message that is passed on as it comes; nil before its first byte
 }
 
 // A part is what a reader has found: a control frame, a message or, if it streams, a piece of one.
@@ -87,7 +89,7 @@ func next(in **incoming, p []byte, r *rules) (n int, found part, err error) {
 	if err := r.checkSize(m, h); err != nil {
 		return 0, part{}, err
 	}
-	if m == nil && h.fin && uint64(len(p)-size) >= h.length { // the whole message lies in p
+	if m == nil && h.fin && uint64(len(p)-size) >= h.length && !(r.streams && h.compressed) { // the whole message lies in p
 		end := size + int(h.length)
 		body := p[size:end]
 		if h.masked {
@@ -168,7 +170,7 @@ func (m *incoming) resume(p []byte, r *rules) (n int, found part, err error) {
 		}
 		first := !m.passed
 		m.passed = true
-		return n, part{op: m.op, first: first, last: last, payload: body}, nil
+		return n, part{op: m.op, first: first, last: last, compressed: m.compressed, payload: body}, nil
 	}
 	if !last || m.buf != nil {
 		m.gather(body, r)
@@ -178,6 +180,15 @@ func (m *incoming) resume(p []byte, r *rules) (n int, found part, err error) {
 		body = m.buf.B
 	}
 	return n, part{op: m.op, first: true, last: true, compressed: m.compressed, payload: body}, nil
+}
+
+// giveBack has p come again: the end of a part that could not be dealt with yet.
+func (m *incoming) giveBack(p []byte) {
+	m.left += uint64(len(p))
+	if m.masked {
+		m.key = bits.RotateLeft32(m.key, 8*(len(p)%4))
+		mask(p, m.key)
+	}
 }
 
 // gather keeps p. The buffer grows in steps that what has come justifies: what a header only announces takes no memory.
@@ -207,6 +218,9 @@ func release(in **incoming) {
 	*in = nil
 	if m.buf != nil {
 		buffer.Put(m.buf)
+	}
+	if m.inflater != nil {
+		pieceInflaters.Put(m.inflater)
 	}
 	*m = incoming{}
 	incomings.Put(m)

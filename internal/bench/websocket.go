@@ -32,11 +32,8 @@ func (k *client) dialWebSocket() error {
 	if r.cfg.TLS != nil {
 		scheme = "wss://"
 	}
-	h := websocket.Handler((*messages)(k))
-	if r.cfg.WebSocket.Options.Deflate == nil {
-		h = parts{(*messages)(k)}
-	}
-	_, err := r.dialer.Dial(r.ctx, scheme+strings.ReplaceAll(r.address, "%", "%25")+r.cfg.WebSocket.Path, h)
+	to := scheme + strings.ReplaceAll(r.address, "%", "%25") + r.cfg.WebSocket.Path
+	_, err := r.dialer.Dial(r.ctx, to, parts{(*messages)(k)})
 	return err
 }
 

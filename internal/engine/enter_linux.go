@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/switchboard-go/switchboard/internal/uring"
 )
 
@@ -95,6 +97,7 @@ func (e *completion) begin() error {
 		}
 	}
 	runtime.LockOSThread()
+	e.thread.Store(int32(unix.Gettid()))
 	if err := e.ring.Enable(); err != nil {
 		runtime.UnlockOSThread()
 		return err
@@ -135,12 +138,14 @@ func (e *completion) enter(how, n int, d time.Duration) error {
 		e.load()
 		before, had := e.pending(), e.done.Len()
 		err := e.call(how, n, d)
+		e.figures.Enters++
 		e.collect()
 		if e.pending() == 0 {
 			if !e.ring.Overflowing() { // what follows must know of every send that failed
 				e.batch.over = len(e.batch.parts)
 				return err
 			}
+			e.figures.Overflows++
 			if err != nil {
 				return err
 			}
@@ -156,6 +161,7 @@ func (e *completion) enter(how, n int, d time.Duration) error {
 // collect takes what is complete out of the queue.
 func (e *completion) collect() {
 	e.fresh = e.ring.Collect(e.fresh[:0])
+	e.figures.Completions += int64(len(e.fresh))
 	for _, cqe := range e.fresh {
 		switch kind := cqe.UserData >> kindShift; kind {
 		case kindSend:
