@@ -271,7 +271,7 @@ func TestTenThousandWaitWithoutThreads(t *testing.T) {
 		}
 	}
 	done.Wait()
-	if received.Load() != goroutines {
+	if int(received.Load()) != goroutines {
 		t.Error(received.Load(), "received their byte")
 	}
 }

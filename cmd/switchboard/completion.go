@@ -11,6 +11,7 @@ import (
 
 // schemes are what an address may begin with, of each command that takes one.
 var schemes = map[string][]string{
+	"top":     {"http://", "https://", "unix:"},
 	"dial":    {"tls://", "udp://", "ws://", "wss://", "zmq+sub://", "unix:"},
 	"listen":  {"udp://", "unix:", "fd://"},
 	"bench":   {"http://", "https://", "tls://", "ws://", "wss://", "unix:"},

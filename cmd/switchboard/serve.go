@@ -35,6 +35,7 @@ type serving struct {
 	loop        loopFlags
 	ws          serverWebSocket
 	unix        unixFlags
+	admin       adminFlags
 	figures     figures
 	config      configFile
 }
@@ -114,6 +115,7 @@ func (s *serving) addFlags(flags *pflag.FlagSet) {
 	s.loop.add(flags)
 	s.ws.add(flags)
 	s.unix.add(flags)
+	s.admin.add(flags)
 	s.config.add(flags)
 }
 
@@ -147,6 +149,9 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	if err == nil {
 		err = s.unix.check(s.listen)
 	}
+	if err == nil {
+		err = s.admin.check(m)
+	}
 	if err != nil {
 		return mode{}, err
 	}
@@ -154,7 +159,7 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 		return m, s.loop.refuse(flags, m.name)
 	}
 	if !flags.Changed("max-conns") {
-		s.maxConns = roomFor(s.listen)
+		s.maxConns = s.admin.leave(roomFor(s.listen))
 	}
 	return m, s.loop.check()
 }
@@ -209,9 +214,9 @@ func (s *serving) logger() *slog.Logger {
 	if s.config.instead != nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	var h slog.Handler = slog.NewTextHandler(s.standardError(), nil)
+	var h slog.Handler = slog.NewTextHandler(s.standardError(), &slog.HandlerOptions{Level: &s.admin.level})
 	if s.log == "json" {
-		h = slog.NewJSONHandler(quote.JSON(os.Stderr), &slog.HandlerOptions{ReplaceAttr: durationsWithUnits})
+		h = slog.NewJSONHandler(quote.JSON(os.Stderr), &slog.HandlerOptions{Level: &s.admin.level, ReplaceAttr: durationsWithUnits})
 	}
 	if s.worker {
 		return slog.New(h).With("worker", os.Getpid())

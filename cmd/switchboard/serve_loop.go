@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/handler"
 	"github.com/switchboard-go/switchboard/internal/proxy"
 	"github.com/switchboard-go/switchboard/internal/service"
@@ -32,6 +33,12 @@ type guest struct {
 	targets []proxy.Target
 	balance string
 	reload  func(fresh guest) error
+
+	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
+	ended func(c *switchboard.Conn, err error)
+
+	// servers are looked at by the admin page, besides the one that prepare sets up.
+	servers []admin.Server
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
@@ -75,9 +82,24 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
+	if g.ended != nil {
+		server.Trace = alsoEnded(server.Trace, g.ended)
+	}
 	s.figures.ofLoops(server)
 	s.figures.reload = s.reloader(log, g, s.figures.reload)
-	err = s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners)
+	drained, drain := context.WithCancel(context.Background())
+	defer drain()
+	endAdmin, err := s.admin.serve(log, g, server, drain)
+	if err != nil {
+		for _, l := range listeners {
+			l.Close()
+		}
+		return err
+	}
+	defer endAdmin()
+	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
+	defer context.AfterFunc(drained, cancel)()
+	err = s.serveUntil(ctx, server, g.serve, listeners)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}

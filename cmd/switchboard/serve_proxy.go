@@ -22,6 +22,7 @@ type proxying struct {
 	connectTimeout time.Duration
 	announce       string
 	toTLS          clientTLS
+	access         accessLogFlags
 }
 
 func proxyCommand(s *serving) *cobra.Command {
@@ -65,6 +66,7 @@ A client needs two descriptors, so the number of clients is at most half the lim
 	flags.StringVar(&p.announce, "to-proxy-protocol", "", "send targets the header of the PROXY protocol: v1 or v2")
 	p.toTLS.addTo(cmd, "to-tls")
 	cmd.RegisterFlagCompletionFunc("to-proxy-protocol", cobra.FixedCompletions([]string{"v1", "v2"}, cobra.ShellCompDirectiveNoFileComp))
+	p.access.addTo(cmd, "connection", "text")
 	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -94,6 +96,9 @@ func (p *proxying) targets() (callees []callee, targets []proxy.Target, err erro
 
 func (p *proxying) run(cmd *cobra.Command) error {
 	if err := p.checkLoop(cmd); err != nil {
+		return err
+	}
+	if err := p.access.check(); err != nil {
 		return err
 	}
 	balance, err := proxy.ParseBalance(p.balance)
@@ -127,6 +132,12 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	defer between.Close()
 	between.Places = p.maxConns
 	between.Announce(announce)
+	ends := func(*switchboard.Conn, error) {}
+	if p.access.on() {
+		lines := p.access.open(log)
+		defer lines.Close(accessPatience)
+		ends = p.access.connections(lines, between.Target)
+	}
 	return p.serveOnLoops(log, guest{
 		name:    "proxy",
 		targets: targets,
@@ -144,6 +155,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 			server.DialTimeout = p.connectTimeout
 		},
 		messages: between.Gateway(),
+		ended:    ends,
 		about: func(c *switchboard.Conn) ([]any, bool) {
 			target, isClient := between.Target(c)
 			return []any{"target", target}, isClient
