@@ -22,11 +22,15 @@ type collector struct {
 	samples []metrics.Sample
 	last    time.Time
 	total   uint64 // allocated until then
+	calm    int    // steps in a row that would have set it lower
 	swept   uint64 // what the heap had when it was last collected for being too large
 }
 
 const (
 	collectEvery = 500 * time.Millisecond // how often the rate is looked at
+
+	// calmSteps is how many times in a row the rate must be lower before that counts: floods come in waves.
+	calmSteps = 20
 
 	leastPercent, mostPercent = 20, 100
 
@@ -82,11 +86,15 @@ func (c *collector) read(now time.Time) (rate float64, live, heap uint64) {
 // step looks at the rate, and sets what follows from it.
 func (c *collector) step(now time.Time) {
 	rate, live, heap := c.read(now)
-	percent := percentFor(rate, live)
-	if percent != c.percent.Load() {
+	percent, before := percentFor(rate, live), c.percent.Load()
+	if c.calm++; percent >= before {
+		c.calm = 0
+	}
+	if percent > before || c.calm >= calmSteps {
 		c.percent.Store(percent)
 		debug.SetGCPercent(int(percent))
 	}
+	percent = c.percent.Load()
 	// With so little allocated it would be long before Go collects again what a flood has left, and only then does it give back
 	// what exceeds the new goal. That takes a while: it is done once for each growth.
 	room := live * leastPercent / 100

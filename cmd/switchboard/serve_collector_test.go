@@ -44,6 +44,9 @@ func TestWhatAFloodLeavesIsCollected(t *testing.T) {
 		return live, heap
 	}
 	until(t, "what lives is known", func() bool { live, _ := step(); return live >= 64<<20 })
+	for range calmSteps {
+		step()
+	}
 	for range 1000 {
 		_ = fmt.Sprint(make([]byte, 10))
 	}
