@@ -29,16 +29,16 @@ type guest struct {
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
 
-	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
-	targets []proxy.Target
-	balance string
-	reload  func(fresh guest) error
-
 	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
 	ended func(c *switchboard.Conn, err error)
 
 	// servers are looked at by the admin page, besides the one that prepare sets up.
 	servers []admin.Server
+
+	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
+	targets []proxy.Target
+	balance string
+	reload  func(fresh guest) error
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
@@ -86,7 +86,6 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		server.Trace = alsoEnded(server.Trace, g.ended)
 	}
 	s.figures.ofLoops(server)
-	s.figures.reload = s.reloader(log, g, s.figures.reload)
 	drained, drain := context.WithCancel(context.Background())
 	defer drain()
 	endAdmin, err := s.admin.serve(log, g, server, drain)
@@ -97,6 +96,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		return err
 	}
 	defer endAdmin()
+	s.figures.reload = s.reloader(log, g, s.figures.reload)
 	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
 	defer context.AfterFunc(drained, cancel)()
 	err = s.serveUntil(ctx, server, g.serve, listeners)
