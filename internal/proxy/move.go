@@ -29,6 +29,11 @@ func (ln *line) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
 }
 
 // Move implements switchboard.Mover.
+func (a *asking) Move(c *switchboard.Conn) (switchboard.HandlerState, error) {
+	return (*line)(a).Move(c)
+}
+
+// Move implements switchboard.Mover.
 func (b *backend) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
 	return (*line)(b).state(targetKind)
 }
@@ -80,10 +85,12 @@ func (p *Proxy) Moved(c *switchboard.Conn, from switchboard.HandlerState) (switc
 
 // named returns the target of an address; one of its own if there is none, for a line that another process has begun.
 func (p *pool) named(address string) *target {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, t := range p.all {
 		if t.Address == address {
 			return t
 		}
 	}
-	return &target{Target: Target{Address: address}}
+	return &target{Target: Target{Address: address}, pool: p}
 }
