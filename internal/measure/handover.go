@@ -19,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -63,7 +62,9 @@ type handoverLoad struct {
 func (m *handoverLoad) end() {
 	m.over.Store(true)
 	for _, s := range m.servers {
-		syscall.Kill(s.pid, syscall.SIGKILL)
+		if p, err := os.FindProcess(s.pid); err == nil { // not the one that was started, after a restart
+			p.Kill()
+		}
 		s.cmd.Wait()
 	}
 }
@@ -360,7 +361,7 @@ func (s *restarted) await(what string) (handedOver, error) {
 // restart restarts the server, and returns when the handover is over.
 func (s *restarted) restart() (handedOver, error) {
 	s.peak = max(s.peak, peakOf(s.pid))
-	if err := syscall.Kill(s.pid, syscall.SIGUSR2); err != nil {
+	if err := askToRestart(s.pid); err != nil {
 		return handedOver{}, err
 	}
 	h, err := s.await("handed over")

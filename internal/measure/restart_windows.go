@@ -1,0 +1,5 @@
+package main
+
+import "errors"
+
+func askToRestart(int) error { return errors.ErrUnsupported }
