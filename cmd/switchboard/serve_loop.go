@@ -78,7 +78,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	s.figures.ofLoops(server)
 	drained, drain := context.WithCancel(context.Background())
 	defer drain()
-	endAdmin, err := s.admin.serve(log, g, server, drain)
+	endAdmin, err := s.admin.serve(log, g, server, drain, false)
 	if err != nil {
 		for _, l := range listeners {
 			l.Close()

@@ -55,7 +55,7 @@ A client needs two descriptors, so the number of clients is at most half the lim
 		"how to choose a target: round-robin (each in turn) or least-conn (the one with the fewest connections)")
 	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "time after which the next target is tried")
 	p.toTLS.addTo(cmd, "to-tls")
-	p.access.addTo(cmd, "connection", "text")
+	p.access.addTo(cmd, "connections", "text")
 	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
