@@ -20,7 +20,7 @@ type proxying struct {
 	balance        string
 	connectTimeout time.Duration
 	toTLS          clientTLS
-	access         accessFlags
+	access         accessLogFlags
 }
 
 func proxyCommand(s *serving) *cobra.Command {

@@ -24,7 +24,7 @@ type webServing struct {
 	*serving
 	root          string
 	pages         bool
-	access        accessFlags
+	access        accessLogFlags
 	headers       []string
 	hsts          time.Duration
 	maxHeader     size

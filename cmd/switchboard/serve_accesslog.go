@@ -17,8 +17,8 @@ import (
 	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
-// accessFlags ask for an access log on standard output.
-type accessFlags struct {
+// accessLogFlags ask for an access log on standard output.
+type accessLogFlags struct {
 	form   string // text, json, off
 	sample int
 
@@ -29,7 +29,7 @@ type accessFlags struct {
 const accessPatience = time.Second
 
 // addTo adds the flags to a command whose access log has a line for each of what.
-func (f *accessFlags) addTo(cmd *cobra.Command, what, text string) {
+func (f *accessLogFlags) addTo(cmd *cobra.Command, what, text string) {
 	f.text = text
 	forms := []string{text, "json", "off"}
 	flags := cmd.Flags()
@@ -38,9 +38,9 @@ func (f *accessFlags) addTo(cmd *cobra.Command, what, text string) {
 	cmd.RegisterFlagCompletionFunc("access-log", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
 }
 
-func (f *accessFlags) on() bool { return f.form != "off" }
+func (f *accessLogFlags) on() bool { return f.form != "off" }
 
-func (f *accessFlags) check() error {
+func (f *accessLogFlags) check() error {
 	switch {
 	case f.form != f.text && f.form != "json" && f.on():
 		return fmt.Errorf("unknown --access-log %q: there are %s, json and off", f.form, f.text)
@@ -53,7 +53,7 @@ func (f *accessFlags) check() error {
 }
 
 // open begins to write the access log.
-func (f *accessFlags) open(log *slog.Logger) *accesslog.Writer {
+func (f *accessLogFlags) open(log *slog.Logger) *accesslog.Writer {
 	return accesslog.New(os.Stdout, func(lost int, err error) {
 		if err == nil {
 			err = errors.New("nobody reads it fast enough")
@@ -64,7 +64,7 @@ func (f *accessFlags) open(log *slog.Logger) *accesslog.Writer {
 
 // connections returns what writes a line for a connection that has ended. target tells whom it was joined with, and whether it is
 // a client.
-func (f *accessFlags) connections(out io.Writer, target func(*switchboard.Conn) (string, bool)) func(*switchboard.Conn, error) {
+func (f *accessLogFlags) connections(out io.Writer, target func(*switchboard.Conn) (string, bool)) func(*switchboard.Conn, error) {
 	sample := accesslog.Sample(f.sample)
 	return func(c *switchboard.Conn, err error) {
 		joined, isClient := target(c)
