@@ -218,9 +218,9 @@ func TestAZoneIsNoPartOfTheHost(t *testing.T) {
 	}()
 	_, port := split(t, l.Addr().String())
 	for _, args := range [][]string{
-		{"bench", "-q", "-n", "1", "-c", "1", "http://[::1%25"+zone+"]:" + port + "/"},
-		{"bench", "-q", "-n", "1", "-c", "1", "ws://[::1%25"+zone+"]:" + port + "/"},
-		{"dial", "ws://[::1%25"+zone+"]:" + port + "/"},
+		{"bench", "-q", "-n", "1", "-c", "1", "http://[::1%25" + zone + "]:" + port + "/"},
+		{"bench", "-q", "-n", "1", "-c", "1", "ws://[::1%25" + zone + "]:" + port + "/"},
+		{"dial", "ws://[::1%25" + zone + "]:" + port + "/"},
 	} {
 		_, complaint, _ := once(t, "", args...)
 		select {

@@ -16,7 +16,7 @@ var schemes = map[string][]string{
 	"listen":  {"udp://", "unix:", "fd://"},
 	"bench":   {"http://", "https://", "tls://", "ws://", "wss://", "unix:"},
 	"--to":    {"tls://", "unix:"},
-	"--other": {"unix:", "ws://", "wss://", "fd://"}, // of what serve listens on
+	"--other": {"unix:", "ws://", "wss://", "fd://", "systemd:"}, // of what serve listens on
 }
 
 // completeAddresses completes the address of a command: how it may begin, this host, and the files behind unix: or in a path.

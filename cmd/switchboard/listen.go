@@ -12,6 +12,16 @@ import (
 
 // listen makes the socket that a server accepts from, or takes over the one that this process was started with.
 func listen(a address) (*socket.Socket, error) {
+	if a.network == "systemd" {
+		passed, err := passedSockets(a)
+		if err == nil && len(passed) != 1 {
+			err = fmt.Errorf("listen %s: %d sockets have that name, and one is expected", a, len(passed))
+		}
+		if err != nil {
+			return nil, err
+		}
+		a = passed[0]
+	}
 	if a.network != "fd" {
 		l, err := socket.CreateServer(a.name, nil)
 		if err != nil {

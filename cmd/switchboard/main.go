@@ -75,7 +75,10 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func rootCommand() *cobra.Command {
+func rootCommand() *cobra.Command { return rootCommandOf(new(serving)) }
+
+// rootCommandOf is rootCommand with the flags of serve in s.
+func rootCommandOf(s *serving) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "switchboard",
 		Short: "Serve, dial and measure sockets",
@@ -93,7 +96,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.Version = version()
 	root.SetVersionTemplate(versionLine() + "\n")
-	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), topCommand(), versionCommand())
+	root.AddCommand(serveCommand(s), dialCommand(), listenCommand(), benchCommand(), topCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" { // which says nothing of a shell that it does not know

@@ -97,6 +97,9 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		}
 		c.name = host
 	}
+	if only, err := c.onlyChecks(guest{name: "chat"}); only {
+		return err
+	}
 	log := c.logger()
 	config := chat.Config{
 		History: room.History{Messages: c.history, Bytes: max(1, c.history*(chat.LongestText+200)), Age: c.age},

@@ -13,6 +13,7 @@ import (
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/bench/report"
 	"github.com/switchboard-go/switchboard/internal/classic"
+	"github.com/switchboard-go/switchboard/internal/systemd"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -25,7 +26,11 @@ type figures struct {
 	list   func() []any  // for the log; nil: nothing is served yet
 	line   func() string // for the terminal; nil: none
 	reload func()        // reads again what can be; nil: there is nothing
+	await  func()        // waits until every loop has had a turn; nil: there are no loops
 	status *statusLine   // nil unless standard error is a terminal
+
+	collector *collector       // nil: it is not ours to set
+	manager   *systemd.Manager // nil: nobody wants to know
 }
 
 // ofLoops has the figures be those of event loops.
@@ -52,6 +57,7 @@ func (f *figures) ofLoops(server *switchboard.Server) {
 			report.Size(float64(st.BytesIn)), report.Size(float64(st.BytesOut)))
 	}
 	f.reload = reloading(server.TLSConfig)
+	f.await = func() { awaitTurns(server) }
 }
 
 // ofClassic has the figures be those of a classic server.
@@ -105,7 +111,7 @@ func (f *figures) tell(log *slog.Logger, what string) {
 	if f.list == nil {
 		return
 	}
-	log.Info(what, append(f.list(), "lasted", time.Since(f.began).Round(time.Millisecond))...)
+	log.Info(what, append(append(f.list(), f.collector.figures()...), "lasted", time.Since(f.began).Round(time.Millisecond))...)
 }
 
 // summarise logs the figures for the last time.

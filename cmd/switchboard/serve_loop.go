@@ -11,6 +11,7 @@ import (
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/handler"
+	"github.com/switchboard-go/switchboard/internal/proxy"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
@@ -34,6 +35,11 @@ type guest struct {
 	// servers are looked at by the admin page, besides the one that prepare sets up.
 	servers []admin.Server
 
+	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
+	targets []proxy.Target
+	balance string
+	reload  func(fresh guest) error
+
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
@@ -49,6 +55,9 @@ func onLoops(what service.Service) guest {
 
 // serveOnLoops serves on event loops until a signal.
 func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+	if only, err := s.onlyChecks(g); only {
+		return err
+	}
 	secure, about, err := s.loop.tls.config(log, s.listen)
 	if err != nil {
 		return err
@@ -67,6 +76,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
+	s.collect(log)
 	g.prepare(server)
 	s.ws.apply(server, g.messages)
 	if s.verbose {
@@ -86,6 +96,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		return err
 	}
 	defer endAdmin()
+	s.figures.reload = s.reloader(log, g, s.figures.reload)
 	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
 	defer context.AfterFunc(drained, cancel)()
 	err = s.serveUntil(ctx, server, g.serve, listeners)
