@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -47,6 +48,33 @@ func (s *Server) originOf(ln *listener) uint32 {
 	}
 	all[at].listener = ln
 	return uint32(at)
+}
+
+// originAt returns the number of the origin whose listener accepts at a local address, for a connection that another process has
+// accepted there; 0 if there is none.
+func (s *Server) originAt(local net.Addr) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	port := func(a net.Addr) (n int, any bool) {
+		if tcp, ok := a.(*net.TCPAddr); ok {
+			return tcp.Port, tcp.IP.IsUnspecified()
+		}
+		return 0, false
+	}
+	at, wild := uint32(0), uint32(0)
+	for i, o := range *s.origins.Load() {
+		if _, open := s.listeners[o.listener]; !open {
+			continue
+		}
+		n, any := port(o.addr)
+		switch here, _ := port(local); {
+		case o.addr.Network() == local.Network() && o.addr.String() == local.String():
+			at = uint32(i)
+		case any && n == here:
+			wild = uint32(i)
+		}
+	}
+	return cmp.Or(at, wild)
 }
 
 // counts returns where l counts the connections of the origin with this number.

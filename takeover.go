@@ -243,7 +243,11 @@ func (t *taken) make(l *loop) {
 			addr = a
 		}
 	}
-	c := newConn(l, t.descr, peer, 0)
+	origin := uint32(0)
+	if r.Flags&handover.Dialled == 0 && t.descr >= 0 {
+		origin = l.server.originAt(netAddr(l.kernel.LocalName(t.descr)))
+	}
+	c := newConn(l, t.descr, peer, origin)
 	t.c = c
 	if addr != nil {
 		c.extra().setRemote(addr)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/switchboard-go/switchboard"
 )
 
 // asks asks the admin page of a server for something, and returns the status and the answer.
@@ -305,9 +308,10 @@ func TestReadinessEndsWithDescriptors(t *testing.T) {
 		serveArgs([]string{"echo", "--admin=127.0.0.1:0", "--max-conns=0"})...)...)
 	s := start(t, cmd)
 	at := adminURL(s)
-	if status, body := get(t, at+"readyz"); status != 200 { // over a connection that stays open
-		t.Fatalf("%d %s", status, body)
-	}
+	until(t, "it is ready", func() bool { // asked over a connection that stays open
+		status, _ := get(t, at+"readyz")
+		return status == 200
+	})
 	var conns []net.Conn
 	for range 64 {
 		conn, err := net.Dial("tcp", s.addrs[0])
@@ -390,4 +394,36 @@ func TestTopKeepsATerminalCurrent(t *testing.T) {
 	sees(`discard at unix:.* ready`)
 	run("send-keys", "C-c")
 	sees(`ended with 0`)
+}
+
+// A process that takes over from another one gets the address of the page when that one has let go of it.
+func TestTheAdminPageOfASuccessorWaitsForItsAddress(t *testing.T) {
+	before, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer before.Close()
+	f := &adminFlags{address: before.Addr().String()}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	if _, err := f.serve(log, guest{name: "echo"}, &switchboard.Server{}, func() {}, false); err == nil {
+		t.Fatal("two pages have one address")
+	}
+	end, err := f.serve(log, guest{name: "echo"}, &switchboard.Server{}, func() {}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.Close()
+	until(t, "the page is there", func() bool {
+		answer, err := http.Get("http://" + f.address + "/healthz")
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		return answer.StatusCode == 200
+	})
+	end()
+	end()
+	if _, err := http.Get("http://" + f.address + "/healthz"); err == nil {
+		t.Error("the page is there after its end")
+	}
 }

@@ -33,8 +33,8 @@ func (f *accessLogFlags) addTo(cmd *cobra.Command, what, text string) {
 	f.text = text
 	forms := []string{text, "json", "off"}
 	flags := cmd.Flags()
-	flags.StringVar(&f.form, "access-log", "off", fmt.Sprintf("a line for each %s on standard output: %s, json, off", what, text))
-	flags.IntVar(&f.sample, "access-sample", 1, fmt.Sprintf("a line for one %s in so many, and for each that failed", what))
+	flags.StringVar(&f.form, "access-log", "off", fmt.Sprintf("log %s to standard output: %s, json, off", what, text))
+	flags.IntVar(&f.sample, "access-sample", 1, fmt.Sprintf("log one of this many %s, and all that failed", what))
 	cmd.RegisterFlagCompletionFunc("access-log", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -78,8 +78,11 @@ func (f *accessLogFlags) connections(out io.Writer, target func(*switchboard.Con
 			}
 			every = 1
 		}
-		line := connectionLine{Time: time.Now().Add(-c.Age()), Peer: c.RemoteAddr().String(), Listener: c.Origin().String(), Target: joined,
+		line := connectionLine{Time: time.Now().Add(-c.Age()), Peer: c.RemoteAddr().String(), Target: joined,
 			Received: c.Received(), Sent: c.Sent(), Seconds: c.Age().Seconds(), Connections: every}
+		if at := c.Origin(); at != nil {
+			line.Listener = at.String()
+		}
 		if err != nil {
 			line.Error = quote.Error(err)
 		}
@@ -91,8 +94,8 @@ func (f *accessLogFlags) connections(out io.Writer, target func(*switchboard.Con
 type connectionLine struct {
 	Time        time.Time `json:"time"` // when it began
 	Peer        string    `json:"peer"`
-	Listener    string    `json:"listener"`
-	Target      string    `json:"target,omitempty"` // empty: none has answered
+	Listener    string    `json:"listener,omitempty"` // empty: another process has accepted it
+	Target      string    `json:"target,omitempty"`   // empty: none has answered
 	Received    int64     `json:"received"`
 	Sent        int64     `json:"sent"`
 	Seconds     float64   `json:"seconds"`

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -43,9 +44,9 @@ const (
 
 func (f *adminFlags) add(flags *pflag.FlagSet) {
 	f.set = pflag.NewFlagSet("admin", pflag.ContinueOnError)
-	f.set.StringVar(&f.address, "admin", "", "`ADDRESS` of a page that shows what goes on, with metrics, health, profiles: HOST:PORT or unix:PATH")
-	f.set.StringVar(&f.token, "admin-token", "", "`FILE` with the token that its clients must send; needed where others than this host reach it")
-	f.set.BoolVar(&f.write, "admin-write", false, "the page may close connections, drain and change the level of the log")
+	f.set.StringVar(&f.address, "admin", "", "`ADDRESS` of an admin page with figures, metrics, health and profiles: HOST:PORT or unix:PATH")
+	f.set.StringVar(&f.token, "admin-token", "", "`FILE` with the token that clients of the admin page must send; required unless --admin is a loopback address or unix:PATH")
+	f.set.BoolVar(&f.write, "admin-write", false, "let the admin page close connections, drain the server and change the log level")
 	flags.AddFlagSet(f.set)
 }
 
@@ -104,8 +105,9 @@ func (f *adminFlags) readToken(log *slog.Logger) (string, error) {
 }
 
 // serve begins to serve the page of a guest's server, if there is to be one. drain begins the shutdown of what it shows. end ends
-// the page.
-func (f *adminFlags) serve(log *slog.Logger, g guest, server *switchboard.Server, drain func()) (end func(), err error) {
+// the page, and may be called again. succeeds says that another process, which this one takes over from, may hold the address
+// for a while: it is waited for.
+func (f *adminFlags) serve(log *slog.Logger, g guest, server *switchboard.Server, drain func(), succeeds bool) (end func(), err error) {
 	if f.address == "" {
 		return func() {}, nil
 	}
@@ -118,6 +120,9 @@ func (f *adminFlags) serve(log *slog.Logger, g guest, server *switchboard.Server
 		return nil, err
 	}
 	l, err := listen(at)
+	if succeeds && errors.Is(err, syscall.EADDRINUSE) {
+		return f.serveLater(log, g, server, drain), nil
+	}
 	if err != nil {
 		return nil, failure{exitFailed, fmt.Errorf("--admin: %w", err)}
 	}
@@ -150,6 +155,39 @@ func (f *adminFlags) serve(log *slog.Logger, g guest, server *switchboard.Server
 		loops.Shutdown(ctx)
 		<-served
 	}, nil
+}
+
+// serveLater is serve as soon as the address is free.
+func (f *adminFlags) serveLater(log *slog.Logger, g guest, server *switchboard.Server, drain func()) (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			end, err := f.serve(log, g, server, drain, false)
+			if errors.Is(err, syscall.EADDRINUSE) {
+				continue
+			}
+			if err != nil {
+				log.Error("there is no admin page", "error", err)
+				return
+			}
+			<-ctx.Done()
+			end()
+			return
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // checkReach makes sure that nobody but this host reaches the page without a token.

@@ -112,16 +112,15 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	s.figures.ofLoops(server, g.servers...)
 	drained, drain := context.WithCancel(context.Background())
 	defer drain()
-	serveAdmin := func() (end func(), err error) { return s.admin.serve(log, g, server, drain) }
-	var endAdmin func()
-	if before == nil {
-		if endAdmin, err = serveAdmin(); err != nil {
-			for _, l := range listeners {
-				l.Close()
-			}
-			return err
+	endAdmin, err := s.admin.serve(log, g, server, drain, before != nil)
+	if err != nil {
+		for _, l := range listeners {
+			l.Close()
 		}
+		return err
 	}
+	endAdmin = sync.OnceFunc(endAdmin)
+	defer endAdmin()
 	s.figures.reload = s.reloader(log, g, s.figures.reload)
 	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
 	defer context.AfterFunc(drained, cancel)()
@@ -134,10 +133,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 			server.Close()
 			return failure{exitFailed, err}
 		}
-		endAdmin = adminAfter(log, serveAdmin)
 	}
-	endAdmin = sync.OnceFunc(endAdmin)
-	defer endAdmin()
 	err = s.serveUntil(ctx, server, g.serve, listeners, g.serve == nil || g.takeOver != nil, endAdmin)
 	s.figures.summarise(log)
 	if err != nil {

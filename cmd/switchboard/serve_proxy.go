@@ -65,7 +65,7 @@ A client needs two descriptors, so the number of clients is at most half the lim
 	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "time after which the next target is tried")
 	flags.StringVar(&p.announce, "to-proxy-protocol", "", "send targets the header of the PROXY protocol: v1 or v2")
 	p.toTLS.addTo(cmd, "to-tls")
-	p.access.addTo(cmd, "connection", "text")
+	p.access.addTo(cmd, "connections", "text")
 	cmd.RegisterFlagCompletionFunc("to-proxy-protocol", cobra.FixedCompletions([]string{"v1", "v2"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd

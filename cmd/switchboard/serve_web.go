@@ -56,7 +56,7 @@ answered.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&w.root, "root", "r", "", "`DIR`ectory to serve")
 	flags.BoolVar(&w.pages, "pages", false, "list the files of a directory without index.html")
-	w.access.addTo(cmd, "request", string(site.Common))
+	w.access.addTo(cmd, "requests", string(site.Common))
 	flags.StringArrayVar(&w.headers, "header", nil, "`FIELD` for every answer, \"Name: value\", in place of one with the same name; may be repeated")
 	flags.DurationVar(&w.hsts, "hsts", 0, "tell browsers to use only HTTPS for this long (Strict-Transport-Security; 0: do not)")
 	flags.Var(&w.maxHeader, "max-header", "limit of the header of a request")

@@ -48,8 +48,8 @@ each second.`,
 		ValidArgsFunction: completeAddresses,
 		RunE:              func(_ *cobra.Command, args []string) error { return t.run(args[0]) },
 	}
-	cmd.Flags().StringVar(&t.token, "token", "", "`FILE` with the token that the page asks for (--admin-token of serve)")
-	cmd.Flags().IntVarP(&t.n, "count", "n", 0, "end after so many seconds (0: never)")
+	cmd.Flags().StringVar(&t.token, "token", "", "`FILE` with the token of the admin page (--admin-token of serve)")
+	cmd.Flags().IntVarP(&t.n, "count", "n", 0, "exit after this many seconds (0: never)")
 	return cmd
 }
 

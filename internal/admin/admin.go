@@ -20,9 +20,6 @@ type Config struct {
 	// Service is the name that the page shows.
 	Service string
 
-	// Sources are more figures for /metrics.
-	Sources []metrics.Source
-
 	// Token must come with every request, but for those to /healthz and /readyz. Without one, requests must name the host by
 	// its IP address or as localhost, so that no page of the web can reach it by a name of its own (DNS rebinding).
 	Token string
@@ -108,5 +105,5 @@ func (a *Admin) sources() []metrics.Source {
 			all = append(all, metrics.Server(s.Server, "server", s.Name))
 		}
 	}
-	return append(append(all, a.config.Sources...), metrics.Process)
+	return append(all, metrics.Process)
 }

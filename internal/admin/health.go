@@ -93,9 +93,9 @@ func (a *Admin) serveReadiness(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, "ready\n")
 }
 
-// unready tells why new connections are not welcome, "" if they are.
+// unready tells why new connections are not welcome, "" if they are. A server that has not begun to accept is ready: its
+// listeners listen, and who connects waits for it.
 func (a *Admin) unready() string {
-	listens := false
 	for _, s := range a.config.Servers {
 		st := s.Stats()
 		if st.Leaving {
@@ -105,14 +105,10 @@ func (a *Admin) unready() string {
 			if o.Short {
 				return "no descriptors left: a connection waits at " + cmp.Or(o.Addr.String(), "a socket")
 			}
-			listens = listens || o.Accepting
 		}
 	}
 	if p := metrics.ReadProcess(); p.Descriptors > 0 && p.MaxDescriptors > 0 && p.Descriptors >= p.MaxDescriptors {
 		return fmt.Sprintf("no descriptors left: %d of %d are open", p.Descriptors, p.MaxDescriptors)
-	}
-	if !listens {
-		return "not listening"
 	}
 	return ""
 }
