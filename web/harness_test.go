@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for what must come. It is never waited out by a test that passes.
-const patience = 60 * time.Second
+const patience = time.Minute
 
 // A server is one of those that a promise must hold for.
 type server struct {

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync/atomic"
@@ -23,10 +22,15 @@ type collector struct {
 	samples []metrics.Sample
 	last    time.Time
 	total   uint64 // allocated until then
+	calm    int    // steps in a row that would have set it lower
+	swept   uint64 // what the heap had when it was last collected for being too large
 }
 
 const (
 	collectEvery = 500 * time.Millisecond // how often the rate is looked at
+
+	// calmSteps is how many times in a row the rate must be lower before that counts: floods come in waves.
+	calmSteps = 20
 
 	leastPercent, mostPercent = 20, 100
 
@@ -43,7 +47,7 @@ func newCollector() *collector {
 		return nil
 	}
 	c := &collector{samples: []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
-		{Name: "/memory/classes/heap/objects:bytes"}}}
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}}
 	c.percent.Store(mostPercent)
 	c.read(time.Now())
 	return c
@@ -64,28 +68,42 @@ func (c *collector) figures() []any {
 	return []any{"gogc", c.percent.Load()}
 }
 
-// read returns how many bytes were allocated per second since it was last called, how many live, and how many there are, those that
-// live no more included.
-func (c *collector) read(now time.Time) (rate float64, live, all uint64) {
+// read returns how many bytes were allocated per second since it was last called, how many live, and how many the heap has of the
+// system.
+func (c *collector) read(now time.Time) (rate float64, live, heap uint64) {
 	metrics.Read(c.samples)
 	total := c.samples[0].Value.Uint64()
 	if d := now.Sub(c.last).Seconds(); d > 0 {
 		rate = float64(total-c.total) / d
 	}
 	c.total, c.last = total, now
-	return rate, c.samples[1].Value.Uint64(), c.samples[2].Value.Uint64()
+	for _, part := range c.samples[2:] {
+		heap += part.Value.Uint64()
+	}
+	return rate, c.samples[1].Value.Uint64(), heap
 }
 
 // step looks at the rate, and sets what follows from it.
 func (c *collector) step(now time.Time) {
-	rate, live, all := c.read(now)
-	percent := percentFor(rate, live)
-	if percent != c.percent.Load() {
+	rate, live, heap := c.read(now)
+	percent, before := percentFor(rate, live), c.percent.Load()
+	if c.calm++; percent >= before {
+		c.calm = 0
+	}
+	if percent > before || c.calm >= calmSteps {
 		c.percent.Store(percent)
 		debug.SetGCPercent(int(percent))
 	}
-	if room := float64(live) * float64(percent) / 100; live >= smallHeap && percent == leastPercent && float64(all) > float64(live)+2*room {
-		runtime.GC() // what a flood has left: with so little allocated it would be long before Go looks again
+	percent = c.percent.Load()
+	// With so little allocated it would be long before Go collects again what a flood has left, and only then does it give back
+	// what exceeds the new goal. That takes a while: it is done once for each growth.
+	room := live * leastPercent / 100
+	switch {
+	case percent > leastPercent || live < smallHeap || heap <= live+2*room:
+		c.swept = 0
+	case heap > c.swept+room:
+		debug.FreeOSMemory()
+		_, _, c.swept = c.read(now)
 	}
 }
 

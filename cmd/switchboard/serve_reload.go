@@ -24,8 +24,8 @@ func (s *serving) onlyChecks(g guest) (bool, error) {
 	return true, err
 }
 
-// again returns what the command line and the file ask for by now, checked.
-func again() (fresh *serving, g guest, err error) {
+// askAgain returns what the command line and the file ask for by now, checked.
+func askAgain() (fresh *serving, g guest, err error) {
 	fresh = &serving{}
 	fresh.config.instead = func(made guest) error {
 		g = made
@@ -51,7 +51,7 @@ func (s *serving) reloader(log *slog.Logger, g guest, certificates func()) func(
 		if certificates != nil {
 			certificates()
 		}
-		fresh, now, err := again()
+		fresh, now, err := askAgain()
 		if err == nil && g.reload != nil {
 			err = g.reload(now)
 		}
