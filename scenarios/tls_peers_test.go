@@ -94,11 +94,17 @@ func (c *conversation) says(s string) {
 // hearsLine waits for a line; what comes before it does not matter.
 func (c *conversation) hearsLine(want string) {
 	c.t.Helper()
+	c.hearsBeginning(want, true)
+}
+
+// hearsBeginning waits for a line that begins so, and returns the rest of it.
+func (c *conversation) hearsBeginning(want string, whole bool) (rest string) {
+	c.t.Helper()
 	for limit := time.After(patience); ; {
 		select {
 		case line, ok := <-c.lines:
-			if line == want {
-				return
+			if rest, ok := strings.CutPrefix(line, want); ok && (rest == "" || !whole) {
+				return rest
 			}
 			if !ok {
 				c.t.Fatalf("it ended and never said %q", want)
@@ -197,17 +203,16 @@ func TestCurlIsServedByReadRequestOverTLS(t *testing.T) {
 func TestDialTLSReachesOpenssl(t *testing.T) {
 	onEveryVersion(t, func(t *testing.T, s *switchboard.Server, client *tls.Config) {
 		cert, key := pemFiles(t, ours())
-		port := freePort(t)
 		version := map[uint16]string{tls.VersionTLS12: "-tls1_2", tls.VersionTLS13: "-tls1_3"}[client.MaxVersion]
-		server := talk(t, "openssl", "s_server", "-accept", "127.0.0.1:"+port, "-cert", cert, "-key", key, "-rev", version)
-		server.hearsLine("ACCEPT")
+		server := talk(t, "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", cert, "-key", key, "-rev", version)
+		address := server.hearsBeginning("ACCEPT ", false)
 		heard := make(chan string, 10)
 		h := &greeter{watched: watch(func(c *switchboard.Conn, p []byte) (int, error) {
 			heard <- string(p)
 			return len(p), nil
 		}), greeting: "stressed\n"}
 		dialling(t, s)
-		if _, err := s.DialTLS(context.Background(), "127.0.0.1:"+port, client, h); err != nil {
+		if _, err := s.DialTLS(context.Background(), address, client, h); err != nil {
 			t.Fatal(err)
 		}
 		if got := next(t, heard); got != "desserts\n" {
@@ -225,11 +230,4 @@ type greeter struct {
 func (h *greeter) Opened(c *switchboard.Conn) error {
 	_, err := c.Write([]byte(h.greeting))
 	return err
-}
-
-func freePort(t testing.TB) string {
-	l := listen(t)
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
