@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen. It is far more than a working command needs.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // The test binary is the command when a test starts it, and so are the workers that it starts then.
 const asCommand = "SWITCHBOARD_TEST_AS_COMMAND"

@@ -143,8 +143,10 @@ func TestAServerOutlivesTheReaderOfItsLog(t *testing.T) {
 		}
 		defer cmd.Process.Kill()
 		var first struct{ Msg string }
-		if err := json.NewDecoder(log).Decode(&first); err != nil {
-			t.Fatal(err)
+		for lines := json.NewDecoder(log); !strings.HasPrefix(first.Msg, "listening on "); {
+			if err := lines.Decode(&first); err != nil {
+				t.Fatal(err)
+			}
 		}
 		log.Close()
 		for range 3 {
