@@ -33,7 +33,7 @@ func parseAddress(s string) (address, error) {
 		a.name, err = checkPath(a.name)
 	case "fd":
 		if n, bad := strconv.ParseUint(a.name, 10, 31); bad != nil {
-			err = fmt.Errorf("%q is no descriptor number (try fd://3)", a.name)
+			err = fmt.Errorf("%q is not a descriptor number (try fd://3)", a.name)
 		} else {
 			a.name = strconv.FormatUint(n, 10)
 		}
@@ -96,6 +96,17 @@ func inTermsOf(command, schemes string, err error) error {
 	return fmt.Errorf("%sunknown scheme %q (%s takes %s)", text, string(unknown), command, schemes)
 }
 
+// inFull has an error about the rest of an address, behind its scheme, name the whole of it and propose one with the scheme.
+func inFull(err error, whole, rest string) error {
+	scheme, found := strings.CutSuffix(whole, rest)
+	text := err.Error()
+	after, ours := strings.CutPrefix(text, fmt.Sprintf("address %q: ", rest))
+	if !found || !ours || scheme == "" {
+		return err
+	}
+	return fmt.Errorf("address %q: %s", whole, strings.Replace(after, "(try ", "(try "+scheme, 1))
+}
+
 func splitScheme(s string) (address, error) {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(scheme, "/.@:[") {
 		switch scheme {
@@ -154,7 +165,7 @@ func checkHostPort(s string) (string, error) {
 		return "", fmt.Errorf("the host is missing (try 127.0.0.1:%s, or :%[1]s for every interface)", s)
 	}
 	if strings.Trim(s, "0123456789") == "" {
-		return "", fmt.Errorf("%q is no port (0 to 65535)", s)
+		return "", fmt.Errorf("%q is not a port (0 to 65535)", s)
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -170,7 +181,7 @@ func checkHostPort(s string) (string, error) {
 		if n, err := net.LookupPort("tcp", port); err == nil && port != "" {
 			return net.JoinHostPort(host, strconv.Itoa(n)), nil
 		}
-		return "", fmt.Errorf("%q is no port (0 to 65535)", port)
+		return "", fmt.Errorf("%q is not a port (0 to 65535)", port)
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 }

@@ -50,7 +50,7 @@ func listenError(a address, err error) error {
 	hint := why.Hint()
 	if host, port, _ := net.SplitHostPort(a.name); errors.Is(err, syscall.EACCES) && a.network == "tcp" {
 		n, _ := strconv.Atoi(port)
-		hint += "; try --listen " + net.JoinHostPort(host, strconv.Itoa(8000+n))
+		hint += "; try " + net.JoinHostPort(host, strconv.Itoa(8000+n))
 	}
 	if hint == "" {
 		return fmt.Errorf("listen %s: %w", a, why.Err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/bench/report"
 	"github.com/switchboard-go/switchboard/internal/classic"
 	"github.com/switchboard-go/switchboard/internal/systemd"
@@ -33,11 +34,25 @@ type figures struct {
 	manager   *systemd.Manager // nil: nobody wants to know
 }
 
-// ofLoops has the figures be those of event loops.
-func (f *figures) ofLoops(server *switchboard.Server) {
+// ofLoops has the figures be those of event loops: of a server, and of others that serve with it.
+func (f *figures) ofLoops(server *switchboard.Server, others ...admin.Server) {
 	f.began = time.Now()
-	f.list = func() []any {
+	all := func() switchboard.Stats {
 		st := server.Stats()
+		for _, o := range others {
+			more := o.Server.Stats()
+			st.Active += more.Active
+			st.Accepted += more.Accepted
+			st.Refused += more.Refused
+			st.Dialled += more.Dialled
+			st.Handshakes += more.Handshakes
+			st.BytesIn += more.BytesIn
+			st.BytesOut += more.BytesOut
+		}
+		return st
+	}
+	f.list = func() []any {
+		st := all()
 		list := []any{"clients", st.Active, "connections", st.Accepted, "refused", st.Refused}
 		if st.Dialled > 0 {
 			list = append(list, "dialled", st.Dialled)
@@ -52,7 +67,7 @@ func (f *figures) ofLoops(server *switchboard.Server) {
 		return append(list, "engine", st.Engine)
 	}
 	f.line = func() string {
-		st := server.Stats()
+		st := all()
 		return fmt.Sprintf("%s clients, %s connections, %s received, %s sent", report.Count(st.Active), report.Count(st.Accepted),
 			report.Size(float64(st.BytesIn)), report.Size(float64(st.BytesOut)))
 	}

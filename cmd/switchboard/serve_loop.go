@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -26,13 +27,13 @@ type guest struct {
 	// check tells why the service cannot be served there. nil: it can.
 	check func(listeners []*socket.Socket) error
 
-	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
+	// messages serves WebSockets, if they are what the service is asked for. nil: the service does not speak WebSocket.
 	messages websocket.Handler
 
 	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
 	ended func(c *switchboard.Conn, err error)
 
-	// servers are looked at by the admin page, besides the one that prepare sets up.
+	// servers are in the admin page and in the statistics, besides the one that prepare sets up.
 	servers []admin.Server
 
 	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
@@ -55,6 +56,9 @@ func onLoops(what service.Service) guest {
 
 // serveOnLoops serves on event loops until a signal.
 func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+	if g.messages == nil && s.ws.scheme != "" {
+		return fmt.Errorf("%s does not speak WebSocket at --listen %s", g.name, s.listen[0])
+	}
 	if only, err := s.onlyChecks(g); only {
 		return err
 	}
@@ -85,7 +89,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if g.ended != nil {
 		server.Trace = alsoEnded(server.Trace, g.ended)
 	}
-	s.figures.ofLoops(server)
+	s.figures.ofLoops(server, g.servers...)
 	drained, drain := context.WithCancel(context.Background())
 	defer drain()
 	endAdmin, err := s.admin.serve(log, g, server, drain)

@@ -109,6 +109,9 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 			return fmt.Errorf("--%s is not for %s", name, z.device.name)
 		}
 	}
+	if z.ws.scheme != "" {
+		return fmt.Errorf("%s does not speak WebSocket at --listen %s", z.device.name, z.listen[0])
+	}
 	if z.highWater <= 0 {
 		return fmt.Errorf("--high-water-messages %d: must be more than 0", z.highWater)
 	}
