@@ -20,6 +20,7 @@ type proxying struct {
 	balance        string
 	connectTimeout time.Duration
 	toTLS          clientTLS
+	toWS           targetWebSocket
 }
 
 func proxyCommand(s *serving) *cobra.Command {
@@ -38,23 +39,26 @@ With --tls-cert or --tls-self-signed the clients speak TLS, and the targets need
 proxy speaks TLS whatever the clients do; its certificate is verified, and the flags --to-tls-… say how.
 
 With --listen ws://HOST:PORT the clients speak WebSocket and the targets do not: what is in a client's messages goes to the
-target as it is, and what the target says comes in binary messages. The end of one closes the other.
+target as it is, and what the target says comes in binary messages. The end of one closes the other. With
+--to ws://HOST:PORT/PATH it is the other way round.
 
 A client costs two descriptors, so there are never more clients than half the limit (ulimit -n).`,
 		Example: "  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082 --balance least-conn\n" +
 			"  switchboard serve proxy --listen unix:/tmp/db.sock --to db.example.org:5432 --idle-timeout 1h\n" +
 			"  switchboard serve proxy --listen :443 --tls-cert site.pem --tls-key site.key --to 127.0.0.1:8080\n" +
-			"  switchboard serve proxy --to tls://db.internal:5433 --to-tls-ca internal-ca.pem",
+			"  switchboard serve proxy --to tls://db.internal:5433 --to-tls-ca internal-ca.pem\n" +
+			"  switchboard serve proxy --listen :1883 --to wss://broker.example.org/mqtt --to-ws-subprotocol mqtt",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&p.to, "to", "t", nil,
-		"`ADDRESS` of a target, any number of times: HOST:PORT, tls://HOST:PORT, unix:PATH, unix:@NAME")
+		"`ADDRESS` of a target, any number of times: HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:PATH, unix:@NAME")
 	flags.StringVarP(&p.balance, "balance", "b", string(proxy.RoundRobin),
 		"which target is next: round-robin (each in turn) or least-conn (the one with the fewest connections)")
 	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "try the next target when one does not answer for so long")
 	p.toTLS.addTo(cmd, "to-tls")
+	p.toWS.addTo(cmd)
 	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -72,13 +76,13 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	case len(p.to) == 0:
 		return errors.New("to which target? Give --to ADDRESS, once or more")
 	}
-	callees, err := p.toTLS.parse(p.to...)
-	if err != nil {
+	targets, callees, err := p.toWS.targets(p.to, &p.toTLS, p.connectTimeout)
+	switch {
+	case err != nil:
 		return fmt.Errorf("--to: %w", err)
-	}
-	var targets []proxy.Target
-	for _, to := range callees {
-		targets = append(targets, proxy.Target{Address: to.name, TLS: to.tls})
+	case len(p.toWS.dialers) > 0 && p.ws.scheme != "":
+		return errors.New("--to ws://… is for clients that do not speak WebSocket: for those that do, give --to HOST:PORT or tls://HOST:PORT, " +
+			"and --listen without ws://, so that all is passed on as it is")
 	}
 	log := p.logger()
 	if p.toTLS.insecure {
@@ -108,6 +112,9 @@ func (p *proxying) run(cmd *cobra.Command) error {
 		prepare: func(server *switchboard.Server) {
 			server.Accept = between.Accept
 			server.DialTimeout = p.connectTimeout
+			for _, dialer := range p.toWS.dialers {
+				dialer.Server = server
+			}
 		},
 		messages: between.Gateway(),
 		about: func(c *switchboard.Conn) ([]any, bool) {

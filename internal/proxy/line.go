@@ -21,6 +21,7 @@ type line struct {
 	socket *websocket.Conn   // the client's, if it speaks WebSocket
 	target *target           // that is connected, or connecting
 	back   *switchboard.Conn // to target, with a socket only
+	far    *websocket.Conn   // to target, if that speaks WebSocket
 	tried  []*target         // that did not answer
 
 	connecting, joined bool
@@ -42,7 +43,9 @@ func (ln *line) dial() error {
 			return fmt.Errorf("no target answers: %s", ln.proxy.targets)
 		}
 		var err error
-		if ln.socket != nil {
+		if t.URL != "" {
+			ln.far, err = t.Dialer.DialFrom(context.Background(), ln.client, t.URL, (*bridge)(ln))
+		} else if ln.socket != nil {
 			ln.back, err = t.dial(ln.client, (*backend)(ln))
 		} else {
 			err = ln.client.DialPipe(context.Background(), t.Address, t.TLS, (*backend)(ln))
@@ -99,6 +102,9 @@ func (ln *line) Leaving(*switchboard.Conn) {
 func (ln *line) Closed(*switchboard.Conn, error) {
 	ln.gone = true
 	ln.proxy.lines.remove(ln)
+	if ln.far != nil {
+		ln.far.Abort()
+	}
 }
 
 // A backend is the line as the handler of the connection to its target.
@@ -107,16 +113,24 @@ type backend line
 // Opened implements switchboard.Opener: the target answers. DialPipe joins the two connections, or the gateway does.
 func (b *backend) Opened(back *switchboard.Conn) error {
 	ln := (*line)(b)
-	ln.proxy.targets.answered(ln.target)
-	if ln.gone {
+	if !ln.answered(back) {
 		return switchboard.ErrAborted
 	}
-	ln.joined, ln.connecting, ln.tried = true, false, nil
-	ln.proxy.lines.join(ln, back)
 	if ln.socket != nil {
 		gateway{ln.proxy}.open(ln, back)
 	}
 	return nil
+}
+
+// answered takes note that the target answers. It returns false if the client is gone.
+func (ln *line) answered(back *switchboard.Conn) bool {
+	ln.proxy.targets.answered(ln.target)
+	if ln.gone {
+		return false
+	}
+	ln.joined, ln.connecting, ln.tried = true, false, nil
+	ln.proxy.lines.join(ln, back)
+	return true
 }
 
 // Data implements switchboard.Handler. The two are joined before there is any.
@@ -126,9 +140,11 @@ func (b *backend) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
 func (b *backend) Leaving(*switchboard.Conn) {}
 
 // Closed implements switchboard.Handler.
-func (b *backend) Closed(_ *switchboard.Conn, err error) {
-	ln := (*line)(b)
-	ln.back, ln.connecting = nil, false
+func (b *backend) Closed(_ *switchboard.Conn, err error) { (*line)(b).ended(err) }
+
+// ended takes note that the connection to the target has ended, or that there is none.
+func (ln *line) ended(err error) {
+	ln.back, ln.far, ln.connecting = nil, nil, false
 	switch {
 	case ln.joined || ln.gone:
 		ln.target.active.Add(-1)
