@@ -22,6 +22,7 @@ type listener struct {
 	server *Server
 	loop   *loop
 	number uint32 // in the order of their beginning
+	origin uint32 // its number, see Server.origins
 	addr   net.Addr
 	tls    *tls.Config  // nil: its connections speak no TLS
 	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of
@@ -37,6 +38,8 @@ type listener struct {
 	again      *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
+	full   atomic.Bool // accepting is paused until connections go
+	spent  atomic.Bool // the last connection that waited could not be accepted for want of a descriptor
 }
 
 // listenerOf returns the listener that ln is the engine's part of.
@@ -101,6 +104,7 @@ func (s *Server) serve(ln *listener) error {
 	running := s.state == serverRunning
 	if running {
 		s.listeners[ln] = struct{}{}
+		ln.origin = s.originOf(ln)
 	}
 	s.mu.Unlock()
 	if !running {
@@ -167,6 +171,7 @@ func (ln *listener) resume() {
 	}
 	if ln.waits {
 		ln.waits = false
+		ln.full.Store(false)
 		ln.server.paused.Add(-1)
 	}
 	ln.watch()
@@ -180,6 +185,7 @@ func (ln *listener) resume() {
 func (ln *listener) pause(d time.Duration) {
 	ln.loop.engine.Unlisten(&ln.line)
 	ln.waits = true
+	ln.full.Store(d == 0)
 	ln.server.paused.Add(1)
 	ln.loop.count.AcceptPauses++
 	if d > 0 {
@@ -238,6 +244,7 @@ func (ln *listener) acceptReady() {
 		}
 		if rawio.WouldBlock(errno) {
 			ln.burst = max(ln.burst/2, 1)
+			ln.unspent()
 			return
 		}
 		if !ln.accepted(fd, peer, errno) {
@@ -268,17 +275,26 @@ func (s *Server) unclaim() {
 	}
 }
 
+// unspent notes that no connection waits for a descriptor.
+func (ln *listener) unspent() {
+	if ln.spent.Load() {
+		ln.spent.Store(false)
+	}
+}
+
 // accepted takes what accept(2) gave, in a place that was claimed, and tells whether to go on accepting now.
 func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool {
 	s := ln.server
 	switch {
 	case errno == 0:
+		ln.unspent()
 	case rawio.NoDescriptors(errno):
 		if !ln.short && (ln.told == 0 || ln.loop.kernel.Now()-ln.told >= tellAgain) {
 			ln.short, ln.told = true, ln.loop.kernel.Now()
 			s.logger().Error("accepting pauses: "+errno.Error()+" (raise the limit with ulimit -n, or set MaxConns below it)",
 				"address", ln.addr, "active", s.active.Load())
 		}
+		ln.spent.Store(true)
 		s.giveUpSplicing(ln.loop.kernel.Now())
 		ln.pause(retry)
 		return false
@@ -314,7 +330,8 @@ func (ln *listener) admit(fd int, peer rawio.Peer) *Conn {
 		ln.loop.setOptions(fd)
 	}
 	ln.loop.count.Accepted++
-	c := newConn(ln.server.quietest(ln.loop), fd, peer)
+	ln.loop.counts(ln.origin).accepted.Add(1)
+	c := newConn(ln.server.quietest(ln.loop), fd, peer, ln.origin)
 	if ln.tls != nil {
 		c.flags |= secured
 		if ln.tls != ln.server.TLSConfig {
@@ -327,6 +344,7 @@ func (ln *listener) admit(fd int, peer rawio.Peer) *Conn {
 // hand gives a new connection to its loop.
 func (ln *listener) hand(c *Conn) {
 	if !c.loop.adopt(c) {
+		c.never()
 		ln.loop.kernel.Close(int(c.line.FD))
 		ln.server.unclaim()
 		ln.server.departed()

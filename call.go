@@ -12,6 +12,9 @@ import (
 // runtime.Goexit, which nothing can stop, the goroutine's frames are left and the loop goes on on another one; c ends then too.
 func (l *loop) call(c *Conn, f func()) (ok bool) {
 	before := l.current.Swap(c)
+	if l.times != nil && before == nil && l.times.due() {
+		defer l.times.called(l.kernel, l.kernel.Now())
+	}
 	defer func() {
 		if !ok {
 			c.handlerPanicked(recover())

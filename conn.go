@@ -51,17 +51,33 @@ type Conn struct {
 	todo    todo
 	weight  uint16 // what it holds, in units of its loop's budget
 
-	marks atomic.Uint32 // set by one side, read by any
+	marks atomic.Uint32 // set by one side, read by any; above originShift, the number of its origin
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]
 }
 
-// What Conn.marks holds.
+// What Conn.marks holds: these, why c is not read, how many Admitters have admitted it, and the number of its origin.
 const (
 	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
 	fullMark              // the queue reached the high-water mark and is not down at the low one
 	heavyMark             // it is not read, because it holds much while memory is short
+
+	pauseShift      = 3
+	pauseMarks      = 7 << pauseShift
+	admissionShift  = 6
+	mostAdmitters   = 15
+	admissionsMarks = mostAdmitters << admissionShift
+	originShift     = 10
+)
+
+// Why a connection is not read, in Conn.marks; one of them.
+const (
+	notPaused uint32 = iota << pauseShift
+	pausedByHandler
+	pausedByOutput
+	pausedByInput
+	pausedByMemory
 )
 
 func (c *Conn) marked(mark uint32) bool { return c.marks.Load()&mark != 0 }
@@ -77,7 +93,7 @@ func connOfTimer(t *wheel.Timer) *Conn {
 // extra is what few connections have, made when the first of it is needed.
 type extra struct {
 	remote  atomic.Pointer[net.Addr] // of a dialled connection
-	untaken int                      // bytes that the kernel held for the peer when that was last looked at
+	untaken int                      // bytes that the kernel held for the peer when that was last looked at; guarded by Conn.mu
 	dial    *dialing                 // nil once connected
 	current target                   // that dial is connecting to
 	target  *Conn                    // of DialPipe, until it is joined with c
@@ -91,10 +107,11 @@ type extra struct {
 	looks   int32                      // how often it was looked for input before a timeout
 	kept    int64                      // of CountMemory
 
-	begun int64 // the tick after that at which a message began which is not complete, 0 if there is none or it may take any time
-	since int64 // the tick since which it waits: to connect, for the peer to take output, for the peer's end
-	heard int64 // the tick of the last input after it failed, or of the failure
-	pause int64 // ticks until it is looked again whether the peer has acknowledged all
+	begun int64        // the tick after that at which a message began which is not complete, 0 if there is none or it may take any time
+	since int64        // the tick since which it waits: to connect, for the peer to take output, for the peer's end
+	taken atomic.Int64 // the tick at which a timeout, which may be that of a Pipe's other side, saw that the peer had taken output
+	heard int64        // the tick of the last input after it failed, or of the failure
+	pause int64        // ticks until it is looked again whether the peer has acknowledged all
 }
 
 func (more *extra) setRemote(a net.Addr) { more.remote.Store(&a) }
@@ -102,8 +119,9 @@ func (more *extra) setRemote(a net.Addr) { more.remote.Store(&a) }
 // A state is a part of a connection's life, as the loop sees it.
 //
 //	state         meaning                                       goes to
-//	new           accepted or dialled, not yet on its loop      connecting, handshaking, open, gone
+//	new           accepted or dialled, not yet on its loop      connecting, admitting, handshaking, open, gone
 //	connecting    dialled, not yet there                        handshaking, open: connected. gone: giveUp
+//	admitting     accepted: what the Admitter wants is awaited  handshaking, open: admitted. gone: deny
 //	handshaking   TLS is, or Accept is asked: its handler, if   open: opened, handshakeDone. gone: failHandshake, reject
 //	              it has one, hears nothing
 //	open          its handler serves it                         handshaking: StartTLS. lingering, resetting, gone: depart
@@ -117,6 +135,7 @@ type state uint8
 const (
 	stateNew state = iota
 	stateConnecting
+	stateAdmitting
 	stateHandshaking
 	stateOpen
 	stateLingering

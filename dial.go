@@ -21,6 +21,7 @@ type dialing struct {
 	ctx     context.Context
 	address string
 	known   bool          // it needs nobody to resolve it
+	serves  bool          // it is for a connection that is served, by Conn.Dial
 	left    []target      // addresses not yet tried
 	selves  int           // times that a socket was connected to itself
 	short   syscall.Errno // what this system is short of, while that is waited for
@@ -60,34 +61,36 @@ func (s *Server) Dial(ctx context.Context, address string, h Handler) (*Conn, er
 	if _, err := s.run(); err != nil {
 		return nil, err
 	}
-	return s.dial(ctx, s.quietest(nil), address, nil, h)
+	return s.quietest(nil).dial(ctx, address, nil, h, nil)
 }
 
-// Dial is Server.Dial on the loop of c, so that the handlers of the two connections never run at the same time. Any
-// goroutine may call it.
+// Dial is Server.Dial on the loop of c, so that the handlers of the two connections never run at the same time. It still
+// connects while Shutdown waits for c, and Shutdown then waits for the new connection too. Any goroutine may call it.
 func (c *Conn) Dial(ctx context.Context, address string, h Handler) (*Conn, error) {
-	return c.Server().dial(ctx, c.loop, address, nil, h)
+	return c.loop.dial(ctx, address, nil, h, c)
 }
 
-// dial is Dial on one loop, over TLS unless config is nil.
-func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.Config, h Handler) (*Conn, error) {
+// dial is Dial on l, over TLS unless config is nil, for a connection that is served unless that is nil.
+func (l *loop) dial(ctx context.Context, address string, config *tls.Config, h Handler, served *Conn) (*Conn, error) {
+	s := l.server
 	if h == nil {
 		return nil, errors.New("switchboard: dial: no handler")
 	}
 	if err := l.limits.check(h); err != nil {
 		return nil, err
 	}
-	if s.stopping.Load() {
+	serves := served != nil && !served.marked(stopMark)
+	if s.stopping.Load() && !serves {
 		return nil, ErrServerClosed
 	}
-	d := &dialing{ctx: ctx, address: address}
+	d := &dialing{ctx: ctx, address: address, serves: serves}
 	if err := ctx.Err(); err != nil {
 		return nil, d.failure(err)
 	}
 	if err := d.parse(); err != nil {
 		return nil, d.failure(err)
 	}
-	c := newConn(l, -1, rawio.Peer{})
+	c := newConn(l, -1, rawio.Peer{}, 0)
 	c.handler = h
 	c.flags |= dialled
 	c.out |= blocked
@@ -98,6 +101,7 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 		c.secure(config, true)
 	}
 	if !l.adopt(c) {
+		c.never()
 		s.departed()
 		return nil, ErrServerClosed
 	}
@@ -108,10 +112,13 @@ func (s *Server) dial(ctx context.Context, l *loop, address string, config *tls.
 func (c *Conn) beginDial() {
 	d := c.extra().dial
 	c.loop.addConn(c)
-	c.state = stateConnecting
-	if c.Server().stopping.Load() {
-		c.finish(ErrServerClosed)
-		return
+	c.become(stateConnecting)
+	if s := c.Server(); s.stopping.Load() {
+		if !c.isAwaited() || s.isClosed() {
+			c.finish(ErrServerClosed)
+			return
+		}
+		c.flags |= leaving
 	}
 	if d.adopted {
 		c.watch(engine.Write)

@@ -16,7 +16,8 @@ import (
 // has ended. A Closed without an Opened means that the target was not reached. Then h decides about c, which is still
 // paused: it can call DialPipe with another target, write an answer and close c, or abort it.
 //
-// If c ends first, the connection to the target is aborted. Another DialPipe aborts it as well.
+// If c ends first, the connection to the target is aborted. Another DialPipe aborts it as well. Server.Shutdown lets DialPipe
+// go on, and waits for both connections until their peers end them.
 //
 // DialPipe belongs to c's loop. Accept may call it, and may return a nil Handler then:
 //

@@ -152,7 +152,7 @@ func (c *Conn) depart(e *ending) {
 		c.finish(e.err)
 	case c.state != stateOpen: // it is departing
 	case e.how == failure:
-		c.state = stateResetting
+		c.become(stateResetting)
 		c.stopSplicing()
 		c.dropInput()
 		more := c.extra()
@@ -164,7 +164,7 @@ func (c *Conn) depart(e *ending) {
 	case k.ShutdownWrite(fd) != 0:
 		c.finish(e.err) // the peer is gone already
 	default:
-		c.state = stateLingering
+		c.become(stateLingering)
 		c.stopSplicing()
 		c.dropInput()
 		c.extra().since = c.loop.clock()
@@ -210,6 +210,8 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 	switch c.state {
 	case stateLingering, stateResetting: // everything was sent and ended: how the peer goes does not matter
 		c.finish(c.endedFor())
+	case stateAdmitting:
+		c.deny(callError(call, c.RemoteAddr(), errno))
 	case stateHandshaking:
 		c.failHandshake(os.NewSyscallError(call, rawio.Error(errno)))
 	default:
@@ -244,7 +246,7 @@ func (c *Conn) finish(err error) {
 	if batched {
 		l.engine.Submit() // its last bytes are for this descriptor, and whether they are taken is to be told
 	}
-	c.state = stateGone
+	c.become(stateGone)
 	c.mu.Lock()
 	lost := c.pendingCipher()
 	t := c.encryption()
@@ -259,6 +261,7 @@ func (c *Conn) finish(err error) {
 	c.out |= closed
 	c.mu.Unlock()
 	c.marks.Or(stopMark)
+	c.setPause(notPaused)
 	c.dropInput()
 	if t != nil {
 		c.leaveHandshake()
@@ -282,6 +285,7 @@ func (c *Conn) finish(err error) {
 // tellClosed tells the handler, and who else wants to know, that c is gone.
 func (c *Conn) tellClosed(err error) {
 	l := c.loop
+	c.tellEnded()
 	if log := l.server.logger(); err != nil && log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("a connection failed", "remote", c.RemoteAddr(), "error", err)
 	}

@@ -123,7 +123,7 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 			return engine.Hangup
 		}
 		return engine.Read
-	case c.state == stateHandshaking: // however much is queued for after it
+	case c.state == stateAdmitting || c.state == stateHandshaking: // however much is queued for after it
 		if c.flags&(inputFull|inputEnded) == 0 {
 			ev = engine.Read
 		}
@@ -142,12 +142,44 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 
 // watch tells the engine what c waits for.
 func (c *Conn) watch(want engine.Events) {
-	if c.line.Watches(engine.Read) && want&engine.Read == 0 {
-		c.loop.count.Pauses++
+	if reads := want&engine.Read != 0; reads != c.line.Watches(engine.Read) {
+		c.notePause(reads)
 	}
 	if err := c.loop.engine.Watch(&c.line, want); err != nil {
 		c.breakDown(err)
 	}
+}
+
+// notePause counts that c is no longer read, or read again, and why.
+func (c *Conn) notePause(reads bool) {
+	why := notPaused
+	if !reads {
+		c.loop.count.Pauses++
+		switch {
+		case c.flags&inputEnded != 0 || c.marked(stopMark) || c.state == stateConnecting: // there is nothing to read, or nobody for it
+		case c.flags&paused != 0:
+			why = pausedByHandler
+		case c.flags&inputFull != 0:
+			why = pausedByInput
+		case c.marked(heavyMark):
+			why = pausedByMemory
+		default:
+			why = pausedByOutput
+		}
+	}
+	c.setPause(why)
+}
+
+// setPause counts c with those that are not read for this reason.
+func (c *Conn) setPause(why uint32) {
+	was := c.marks.Load() & pauseMarks
+	if was == why {
+		return
+	}
+	c.loop.count.Paused.add(was, -1)
+	c.loop.count.Paused.add(why, 1)
+	c.marks.And(^uint32(pauseMarks))
+	c.marks.Or(why)
 }
 
 // Writable implements engine.Owner: there is room for output again, or connecting has ended.

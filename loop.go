@@ -37,6 +37,7 @@ type loop struct {
 	deadlines  wheel.Wheel  // of connections
 	timers     wheel.Wheel  // of After, and of listeners
 	handshakes handshakes
+	times      *times // nil: nothing is measured
 	budget     budget
 	count      Stats
 	yield      bool          // goroutines were set going, which may need the loop's processor
@@ -82,6 +83,9 @@ func newLoop(s *Server, number int, lim *limits) (*loop, error) {
 	}
 	l.start = l.kernel.Now()
 	l.budget = newBudget(l)
+	if lim.SampleCalls > 0 {
+		l.times = newTimes(lim.SampleCalls)
+	}
 	var err error
 	l.engine, l.why, err = engine.New(l.kernel, l, engine.Config{ReadBuffer: lim.ReadBuffer, Lines: &l.conns}, lim.Engine)
 	l.handshakes.most, l.handshakes.best = lim.Handshakes, max(1, runtime.GOMAXPROCS(0)/lim.Loops)
@@ -246,6 +250,7 @@ func (l *loop) advance() {
 // publish has Stats show what l has counted. mu is held.
 func (l *loop) publish() {
 	l.count.Memory = l.budget.held
+	l.count.Ring = l.engine.Figures()
 	l.shown = l.count
 	l.shown.Waiting = int64(len(l.given))
 }
@@ -285,6 +290,9 @@ func (l *loop) left() bool {
 // after so much time anyhow: a loop that always finds something to do would keep them, and the program's timers, waiting for
 // the ten milliseconds after which the scheduler interrupts it.
 func (l *loop) Rest(after time.Duration) {
+	if l.times != nil {
+		l.times.turn(l.elapsed())
+	}
 	if l.yield || l.tick >= l.yielded+int64(after/time.Millisecond) {
 		l.yield, l.yielded = false, l.tick
 		runtime.Gosched()
@@ -296,7 +304,11 @@ func (l *loop) Woken() {
 	l.turns.Add(1)
 	l.asleep.Store(false)
 	l.server.watch.woken()
-	l.tick = l.clock()
+	now := l.elapsed()
+	l.tick = int64(now / time.Millisecond)
+	if l.times != nil {
+		l.times.woken = now
+	}
 }
 
 // Acceptable implements engine.Owner.

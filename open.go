@@ -51,7 +51,7 @@ func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler)
 	if remote.Network() == "tcp" {
 		l.setOptions(fd)
 	}
-	c := newConn(l, fd, rawio.Peer{})
+	c := newConn(l, fd, rawio.Peer{}, 0)
 	c.handler = h
 	c.flags |= dialled
 	c.out |= blocked
@@ -64,6 +64,7 @@ func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler)
 		c.secure(config, true)
 	}
 	if !l.adopt(c) {
+		c.never()
 		l.kernel.Close(fd)
 		s.departed()
 		return nil, ErrServerClosed
@@ -92,9 +93,12 @@ func copyOfConn(nc net.Conn) (fd int, err error) {
 	return fd, nil
 }
 
-func newConn(l *loop, fd int, peer rawio.Peer) *Conn {
+// newConn makes a connection of l, which came from the origin with this number: 0 is Dial.
+func newConn(l *loop, fd int, peer rawio.Peer, origin uint32) *Conn {
 	c := &Conn{loop: l, line: engine.Line{FD: int32(fd)}, peer: peer, born: l.clock()}
 	c.active.Store(c.born)
+	c.marks.Store(origin << originShift)
+	c.counts().states[stateNew].Add(1)
 	l.active.Add(1)
 	l.server.active.Add(1)
 	return c
@@ -108,11 +112,11 @@ func (c *Conn) open() {
 		c.finish(ErrServerClosed)
 		return
 	}
-	c.state = stateHandshaking
-	if c.flags&secured != 0 {
-		c.schedule()
+	if len(l.server.Admission) > 0 {
+		c.become(stateAdmitting)
+		c.askAdmission()
 	} else {
-		c.askAccept()
+		c.admitted()
 	}
 	c.flush()
 }
@@ -173,7 +177,7 @@ func (s *Server) handlerFor(c *Conn, h Handler) (Handler, error) {
 // opened has c served by its handler from here on.
 func (c *Conn) opened() {
 	l := c.loop
-	c.state = stateOpen
+	c.become(stateOpen)
 	c.touch()
 	if t := l.server.trace; t != nil && t.Opened != nil {
 		l.call(c, func() { t.Opened(c) })
@@ -192,6 +196,7 @@ func (c *Conn) opened() {
 func (c *Conn) refused(err error) {
 	l := c.loop
 	l.count.Refused++
+	c.counts().refused.Add(1)
 	if t := l.server.trace; t != nil && t.Refused != nil {
 		l.call(c, func() { t.Refused(c, err) })
 	}
@@ -209,7 +214,7 @@ func (c *Conn) reject(err error) {
 		c.finish(err)
 		return
 	}
-	c.state = stateOpen // it ends as any other
+	c.become(stateOpen) // it ends as any other
 	c.schedule()
 }
 
@@ -245,7 +250,7 @@ func (c *Conn) connected(errno syscall.Errno) {
 	c.out &^= blocked
 	c.mu.Unlock()
 	if c.encryption() != nil {
-		c.state = stateHandshaking
+		c.become(stateHandshaking)
 		c.schedule()
 		c.queueHandshake()
 	} else {

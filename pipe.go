@@ -15,6 +15,9 @@ var ErrPiped = errors.New("switchboard: the connection it was joined with has fa
 // different loops; on the same loop, as after Conn.Dial, no byte moves between goroutines. b may still be connecting, and
 // both may be paused. If one has ended already, the other ends with ErrPiped.
 //
+// Server.Shutdown waits until the peers end the two connections. A program that knows better when they may go, gives one of
+// them a handler that is a Leaver.
+//
 // Pipe belongs to the loop of a. Server.Accept may call it for the connection that it is given.
 func Pipe(a, b *Conn) {
 	a.checkLoop("Pipe")
@@ -46,7 +49,7 @@ func pipeTo(from, to *Conn) {
 	if p, ok := before.(*pipe); ok { // of another Pipe
 		before = p.before
 	}
-	from.setHandler(&pipe{to: to, before: before, asked: -1})
+	from.setHandler(&pipe{to: to, before: before})
 	from.flags |= keepsReading // its input fills the other's queue, not its own
 	from.flags &^= paused      // from here on that is for the Pipe to say
 }
@@ -56,10 +59,6 @@ type pipe struct {
 	to     *Conn
 	before Handler
 	fast   int // reads in a row that filled the loop's buffer
-
-	// asked is what the connection had received and sent when it last asked the other one, of another loop, whether both can
-	// leave. -1: it is to ask again.
-	asked int64
 }
 
 // Data implements Handler. It consumes what the other connection's queue takes, and the rest waits until that is sent.

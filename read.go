@@ -151,6 +151,10 @@ func (l *loop) Received(line *engine.Line, p []byte) {
 		defer c.flush()
 	}
 	switch {
+	case c.state == stateAdmitting:
+		c.in = buffer.Append(c.in, p)
+		c.askAdmission()
+		c.flush()
 	case c.flags&secured == 0:
 		if !c.take(p) {
 			c.flush() // a Write of another goroutine may have filled the queue, and told nobody
@@ -259,6 +263,8 @@ func (l *loop) InputEnded(line *engine.Line) {
 	case c.state == stateResetting:
 		c.flags |= inputEnded
 		c.flush()
+	case c.state == stateAdmitting:
+		c.deny(io.ErrUnexpectedEOF)
 	case c.flags&secured != 0:
 		c.endTLSInput()
 	default:

@@ -13,6 +13,11 @@ import (
 // sent and it is not held (Conn.Hold). When all connections have ended, it returns nil. When ctx ends first, it aborts
 // what is left, as Close does, and returns the error of ctx.
 //
+// Connections of a Pipe are not closed for being silent, because one peer may wait for an answer of the other: they stay
+// until their peers end them, and IdleTimeout applies. What Conn.Dial and DialPipe have begun for a connection that is still
+// served goes on, and they may begin more. What Server.Dial has not connected yet is aborted, unless it is joined by Pipe.
+// A TLS handshake is completed if its client has begun it.
+//
 // Shutdown never takes longer than ctx, even if a handler does not return or calls Shutdown itself. A second call waits as
 // the first does, until its own ctx ends. After Close, Shutdown waits until the handlers have been told.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -146,11 +151,7 @@ func (ln *listener) acceptBacklog() {
 
 // isLastAccepted tells whether c, which opens while the server stops, is served still, and has it leave when it is idle.
 func (c *Conn) isLastAccepted() bool {
-	s := c.loop.server
-	s.mu.Lock()
-	closed := s.state == serverClosed
-	s.mu.Unlock()
-	if closed || c.flags&secured != 0 { // a handshake would not be done in this turn
+	if c.loop.server.isClosed() || c.flags&secured != 0 && !c.speaks() {
 		return false
 	}
 	c.flags |= leaving
@@ -158,17 +159,37 @@ func (c *Conn) isLastAccepted() bool {
 	return true
 }
 
+// isClosed tells whether Close was called, by Shutdown too.
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == serverClosed
+}
+
 // leaveAll begins Shutdown on l.
 func (l *loop) leaveAll() {
 	for line := range l.conns.All() {
 		c := connOf(line)
 		c.flags |= leaving
-		if c.state < stateOpen && !c.hasClientHello() {
+		if c.state < stateOpen && !c.isAwaited() {
 			c.drop(ErrServerClosed)
 		} else {
 			c.later(todoLeave)
 		}
 	}
+}
+
+// isAwaited tells whether c, which is not open yet, is to open though the server stops: its client has said something, or a
+// connection that is still served waits for it.
+func (c *Conn) isAwaited() bool {
+	if c.flags&dialled == 0 {
+		return c.in != nil || c.hasClientHello() || c.speaks()
+	}
+	if _, joined := c.handler.(*pipe); joined {
+		return true
+	}
+	d := c.extra().dial
+	return d != nil && d.serves
 }
 
 // abortAll is Close on l, which ends with it.
@@ -180,7 +201,7 @@ func (l *loop) abortAll() {
 	l.stop()
 }
 
-// leave closes c, as Shutdown wants it, if nothing is under way on it.
+// leave closes c, as Shutdown wants it, if nothing is under way on it. A Pipe stays.
 func (c *Conn) leave() {
 	h := c.handler
 	p, piped := h.(*pipe)
@@ -195,77 +216,29 @@ func (c *Conn) leave() {
 		}
 		return
 	}
-	if !c.idle(c.Queued()) {
+	if piped || !c.idle(c.Queued()) {
 		return
 	}
 	// What the peer sent before it could know is served. If there was some, flush comes back here.
-	if c.line.Watches(engine.Read) && c.loop.kernel.Ready(int(c.line.FD), engine.Read) != 0 {
+	if c.line.Watches(engine.Read) && c.speaks() {
 		c.later(0) // until it is here
-		return
-	}
-	switch {
-	case !piped || !p.joins(c):
-	case p.to.loop == c.loop:
-		if !p.to.rests() {
-			return // it leaves when it does, and c with it
-		}
-	default:
-		p.askOther(c)
 		return
 	}
 	c.Close()
 }
 
-// mayLeave tells whether it is time to call leave: nothing is under way on c, nor on the connection that it is joined with, as
-// what that has received is still to be sent by c.
+// mayLeave tells whether it is time to call leave.
 func (c *Conn) mayLeave(queued int) bool {
-	if !c.idle(queued) {
-		return false
-	}
-	p, ok := c.handler.(*pipe)
-	switch {
-	case !ok || !p.joins(c):
-		return true
-	case p.to.loop == c.loop:
-		return p.to.rests()
-	}
-	return p.asked != c.Received()+c.Sent()
-}
-
-// rests tells whether nothing is under way on c, also of what its peer has sent and the system still has. It is also true of a
-// connection that is about to end.
-func (c *Conn) rests() bool {
-	if c.state > stateOpen || c.marked(stopMark) {
-		return true
-	}
-	return c.idle(c.Queued()) && (c.flags&inputEnded != 0 || c.loop.kernel.Ready(int(c.line.FD), engine.Read) == 0)
-}
-
-// joins tells whether the other connection is still joined with c.
-func (h *pipe) joins(c *Conn) bool {
-	if h.to.loop != c.loop {
-		return true // askOther looks
-	}
-	back, ok := h.to.handler.(*pipe)
-	return ok && back.to == c
-}
-
-// askOther has the other connection, which is of another loop, closed if nothing is under way on it either: c has passed on all
-// that it received. If something is, the other asks when it is done.
-func (h *pipe) askOther(c *Conn) {
-	h.asked = c.Received() + c.Sent()
-	to := h.to
-	to.loop.give(task{f: func() {
-		back, ok := to.handler.(*pipe)
-		switch {
-		case to.rests():
-			to.Close()
-		case ok && back.to == c:
-			back.asked = -1
-			to.later(0)
+	if p, ok := c.handler.(*pipe); ok {
+		if _, ok := p.before.(Leaver); !ok {
+			return false
 		}
-	}})
+	}
+	return c.idle(queued)
 }
+
+// speaks tells whether the system has something of c's peer that was not read.
+func (c *Conn) speaks() bool { return c.loop.kernel.Ready(int(c.line.FD), engine.Read) != 0 }
 
 // idle tells whether nothing is under way on c.
 func (c *Conn) idle(queued int) bool {

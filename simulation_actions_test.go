@@ -3,6 +3,8 @@
 package switchboard
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -22,6 +24,10 @@ func (f *life) proxy(atOnce bool) {
 	w.callers[address] = f
 	t.secure = w.tls && w.chance(2)
 	on := f.c
+	if !atOnce && w.chance(2) {
+		f.dialPipe(t, address)
+		return
+	}
 	if len(w.s.loops) > 1 && w.chance(2) { // any loop
 		on = nil
 	}
@@ -50,6 +56,26 @@ func (f *life) proxy(atOnce bool) {
 		f.c.Pause()
 		f.paused = true
 	}
+}
+
+// dialPipe is proxy by DialPipe, with t as the handler of the target.
+func (f *life) dialPipe(t *life, address string) {
+	w := f.w
+	var config *tls.Config
+	if t.secure {
+		config = &tls.Config{InsecureSkipVerify: true, Time: w.time}
+	}
+	t.awaited = true
+	if err := f.c.DialPipe(context.Background(), address, config, t); err != nil {
+		w.lives = w.lives[:len(w.lives)-1]
+		return
+	}
+	t.c, t.told = f.c.extra().target, true
+	f.size, f.quits, t.quits = 0, 0, 0
+	if f.bulk = w.proxy; f.bulk {
+		w.carry(f.peer)
+	}
+	f.piped, t.piped = t, f
 }
 
 // carry makes p one that sends much and fast, for which a Pipe splices.

@@ -45,6 +45,7 @@ type life struct {
 	broke      bool // it panicked or called Goexit
 	piped      *life
 	joined     bool     // by Pipe
+	awaited    bool     // by DialPipe, which joins it
 	block      *blocker // its code waits
 	secure     bool     // it is dialled over TLS
 	bulk       bool     // its peers send much
@@ -163,6 +164,10 @@ func (f *life) Opened(c *Conn) error {
 	}
 	if f.piped != nil {
 		a := f.piped
+		if f.awaited {
+			a.joined, f.joined = true, true
+			return nil
+		}
 		if a.c.loop != c.loop {
 			if !f.joined { // and nobody else is to have its input meanwhile
 				c.Pause()
@@ -347,7 +352,11 @@ func (f *life) Closed(c *Conn, err error) {
 	}
 	f.err, f.closedAt = err, w.k.Now()
 	f.checkClosed()
-	if o := f.piped; o != nil && !f.joined && (o.begun || o.c.flags&dialled == 0) { // else it finds that out when it is there
+	if f.awaited && !f.joined { // DialPipe leaves its client to us
+		f.piped.aborted = true
+		f.piped.c.Abort()
+	}
+	if o := f.piped; o != nil && !f.joined && !o.awaited && (o.begun || o.c.flags&dialled == 0) { // else it finds that out when it is there
 		o.closing = true
 		o.c.Close()
 	}

@@ -104,6 +104,9 @@ func (w *world) checkLeft() {
 		if inOrder && f.begun && errors.Is(f.err, ErrServerClosed) {
 			w.fault("%v: Shutdown was in order, and it was not", f)
 		}
+		if inOrder && f.awaited && errors.Is(f.err, ErrServerClosed) {
+			w.fault("%v: Shutdown was in order, and did not wait for the target of DialPipe", f)
+		}
 	}
 	if soon || w.tls || w.s.limits.MaxConns > 0 || w.k.Faults.NoFiles+w.k.Faults.Again > 0 || w.k.MaxFiles < 1000 {
 		return

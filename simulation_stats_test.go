@@ -13,6 +13,7 @@ func (w *world) checkStats() {
 		got.BytesOut += l.count.BytesOut + l.sent.Load()
 		got.Dialled += l.count.Dialled
 		got.Ends.sum(&l.count.Ends)
+		got.Paused.sum(&l.count.Paused)
 	}
 	var want Stats
 	known := true // every connection has a life, and its handler
@@ -35,6 +36,14 @@ func (w *world) checkStats() {
 		}
 		if errors.Is(f.err, ErrUnsent) {
 			want.Ends.Truncated++
+		}
+	}
+	if got.Paused != (PausedConns{}) {
+		w.fault("%+v are counted as paused, and no connection is left", got.Paused)
+	}
+	for _, o := range w.s.originStats() {
+		if o.Conns != (ConnStates{}) {
+			w.fault("%+v of %v are counted, and no connection is left", o.Conns, o.Addr)
 		}
 	}
 	if e, g := want.Ends, got.Ends; e.Orderly != g.Orderly || e.Panics != g.Panics || e.Truncated != g.Truncated {

@@ -143,7 +143,7 @@ func play(name string, seed uint64) error {
 		return err
 	}
 	w.k.Faults = faults
-	w.prompt = faults.LateCancel+faults.Part+faults.Refused == 0
+	w.prompt = faults.LateCancel+faults.Part+faults.Refused == 0 && (name != "uring" || w.k.Entries >= 8)
 	if w.proxy && w.chance(2) { // a read that brings less than there is room for ends splicing
 		w.k.Faults.Short = 0
 	}
@@ -219,6 +219,7 @@ func (w *world) build(name string) error {
 	}
 	s.trace = s.Trace
 	w.s = s
+	s.origins.Store(&[]*origin{newOrigin(nil, s.limits.Loops)})
 	for i := range s.limits.Loops {
 		l, err := newLoop(s, i, &s.limits)
 		if err != nil {

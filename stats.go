@@ -1,6 +1,10 @@
 package switchboard
 
-import "time"
+import (
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/engine"
+)
 
 // Stats are the figures of a server since it began, or of one of its loops. A loop publishes its figures at the end of
 // each turn.
@@ -10,7 +14,8 @@ type Stats struct {
 	Refused  int64 // connections that Server.Accept refused, or whose TLS handshake failed
 	Dialled  int64 // connections that Dial opened
 
-	Handshakes int64 // TLS handshakes that succeeded
+	Handshakes        int64 // TLS handshakes that succeeded
+	HandshakeFailures int64 // TLS handshakes that failed, of dialled connections as well
 
 	BytesIn  int64 // bytes received
 	BytesOut int64 // bytes handed to the system
@@ -22,14 +27,23 @@ type Stats struct {
 
 	Memory int64 // bytes that connections hold now, as Server.MemoryLimit counts them; 0 without a limit
 
-	Pauses       int64 // times that reading a connection paused
-	MemoryPauses int64 // times that the connections which hold the most were not read, for lack of memory
-	AcceptPauses int64 // times that a listener stopped accepting for a while
-	Slow         int64 // calls of handlers that took longer than Server.SlowCall
+	Paused       PausedConns // connections that are not read now, by reason
+	Pauses       int64       // times that reading a connection paused
+	MemoryPauses int64       // times that the connections which hold the most were not read, for lack of memory
+	AcceptPauses int64       // times that a listener stopped accepting for a while
+	Slow         int64       // calls of handlers that took longer than Server.SlowCall
+
+	Turns *Histogram // how long turns of the loops took; nil unless Server.SampleCalls is set
+	Calls *Histogram // how long calls of handlers took, of one in Server.SampleCalls; nil as well
+
+	Ring RingStats // of the engine "uring"; zero with others
 
 	Engine string  // the engine of the loops
 	Why    string  // why "auto" chose this engine; empty if Server.Engine named it
 	Loops  []Stats // the figures of each loop; nil in those of a loop
+
+	Origins []OriginStats // connections by where they come from: first Dial, then each listener; nil in those of a loop
+	Leaving bool          // Shutdown or Close has begun
 }
 
 // Stats returns the figures of the server. Any goroutine may call it.
@@ -45,6 +59,7 @@ func (s *Server) Stats() Stats {
 		sum.Refused += st.Refused
 		sum.Dialled += st.Dialled
 		sum.Handshakes += st.Handshakes
+		sum.HandshakeFailures += st.HandshakeFailures
 		sum.BytesIn += st.BytesIn
 		sum.BytesOut += st.BytesOut
 		sum.Spliced += st.Spliced
@@ -54,12 +69,17 @@ func (s *Server) Stats() Stats {
 		sum.Ends.sum(&st.Ends)
 		sum.Memory += st.Memory
 		sum.MemoryPauses += st.MemoryPauses
+		sum.Paused.sum(&st.Paused)
 		sum.Pauses += st.Pauses
 		sum.AcceptPauses += st.AcceptPauses
 		sum.Slow += st.Slow
+		sum.Turns = sum.Turns.plus(st.Turns)
+		sum.Calls = sum.Calls.plus(st.Calls)
+		sum.Ring.Add(st.Ring)
 		sum.Engine, sum.Why = st.Engine, st.Why
 		sum.Loops = append(sum.Loops, st)
 	}
+	sum.Origins, sum.Leaving = s.originStats(), s.stopping.Load()
 	return sum
 }
 
@@ -70,8 +90,42 @@ func (l *loop) figures() Stats {
 	st.Active, st.Engine, st.Why = l.active.Load(), l.engine.Name(), l.why
 	st.BytesOut += l.sent.Load()
 	st.Slow = l.slow.Load()
+	if l.times != nil {
+		st.Turns, st.Calls = l.times.turns.read(), l.times.calls.read()
+	}
 	return st
 }
+
+// PausedConns are connections that are not read now, by the reason for which that began.
+type PausedConns struct {
+	Handler int64 // Conn.Pause
+	Output  int64 // the output queue is full: the peer reads slowly
+	Input   int64 // the handler has not consumed Server.InputLimit bytes
+	Memory  int64 // it holds more than others, and memory is short
+}
+
+func (p *PausedConns) add(why uint32, n int64) {
+	switch why {
+	case pausedByHandler:
+		p.Handler += n
+	case pausedByOutput:
+		p.Output += n
+	case pausedByInput:
+		p.Input += n
+	case pausedByMemory:
+		p.Memory += n
+	}
+}
+
+func (p *PausedConns) sum(o *PausedConns) {
+	p.Handler += o.Handler
+	p.Output += o.Output
+	p.Input += o.Input
+	p.Memory += o.Memory
+}
+
+// RingStats are the figures of the rings of io_uring: Enters, Completions, Starved and Overflows.
+type RingStats = engine.Figures
 
 // A Trace has functions that are called when something happens to a connection, for metrics and logs. All are optional.
 // They run on the loop of the connection, except Slow, and must not wait. They must not change while the server runs.

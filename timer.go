@@ -143,6 +143,8 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 	switch c.state {
 	case stateConnecting:
 		first(c.extra().since, lim.DialTimeout, (*Conn).dialTooLong)
+	case stateAdmitting:
+		first(c.born, lim.HandshakeTimeout, (*Conn).admissionTooLong)
 	case stateHandshaking:
 		first(c.awaited(), lim.HandshakeTimeout, (*Conn).handshakeTooLong)
 	case stateLingering:
@@ -154,7 +156,8 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 		}
 	case stateOpen:
 		if c.waitsForPeer() {
-			first(c.extra().since, lim.WriteTimeout, (*Conn).stall)
+			more := c.extra()
+			first(max(more.since, more.taken.Load()), lim.WriteTimeout, (*Conn).stall)
 		}
 		if begun, ok := c.messageBegan(); ok {
 			first(begun, lim.MessageTimeout, (*Conn).messageTooLong)
@@ -285,7 +288,8 @@ func (c *Conn) stall() {
 	}
 }
 
-// hasTaken tells whether c's peer has taken something since that was last asked, while all it was sent is not taken.
+// hasTaken tells whether c's peer has taken something since that was last asked, while all it was sent is not taken. The loop
+// of a Pipe's other side may call it.
 func (c *Conn) hasTaken() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -308,7 +312,7 @@ func (c *Conn) hasTaken() bool {
 	if n <= 0 && was <= 0 {
 		return false
 	}
-	more.since = c.loop.clock() // whichever timeout has asked: the others must know as well
+	more.taken.Store(c.loop.clock()) // whichever timeout has asked: the others must know as well
 	return true
 }
 

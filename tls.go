@@ -53,7 +53,7 @@ func (s *Server) DialTLS(ctx context.Context, address string, config *tls.Config
 	if err != nil {
 		return nil, err
 	}
-	return s.dial(ctx, s.quietest(nil), address, config, h)
+	return s.quietest(nil).dial(ctx, address, config, h, nil)
 }
 
 // DialTLS is Server.DialTLS on the loop of c, as Conn.Dial is. Any goroutine may call it.
@@ -62,7 +62,7 @@ func (c *Conn) DialTLS(ctx context.Context, address string, config *tls.Config, 
 	if err != nil {
 		return nil, err
 	}
-	return c.Server().dial(ctx, c.loop, address, config, h)
+	return c.loop.dial(ctx, address, config, h, c)
 }
 
 // StartTLS begins TLS on a connection that is open without it, as SMTP, IMAP and other protocols do with their STARTTLS
@@ -101,7 +101,7 @@ func (c *Conn) StartTLS(config *tls.Config) error {
 		return c.tlsError("starttls", err)
 	}
 	c.secure(config, client)
-	c.state = stateHandshaking
+	c.become(stateHandshaking)
 	c.flags |= upgraded
 	c.flags &^= inputFull
 	c.extra().since = c.loop.clock()

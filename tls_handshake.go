@@ -240,7 +240,7 @@ func (c *Conn) handshakeDone(rest []byte) {
 	c.flags &^= inputEnded | inputFull
 	switch {
 	case c.flags&upgraded != 0:
-		c.state = stateOpen
+		c.become(stateOpen)
 		c.touch()
 		c.schedule()
 	case c.flags&dialled != 0:
@@ -284,6 +284,7 @@ func (c *Conn) handshakeEnds() {
 // failHandshake ends a connection whose handshake has failed. The peer gets what crypto/tls had to say to it.
 func (c *Conn) failHandshake(err error) {
 	l, s := c.loop, c.Server()
+	l.count.HandshakeFailures++
 	switch {
 	case c.flags&upgraded != 0:
 		err = c.tlsError("handshake", err)
@@ -292,6 +293,7 @@ func (c *Conn) failHandshake(err error) {
 	default:
 		err = c.tlsError("handshake", err)
 		l.count.Refused++
+		c.counts().refused.Add(1)
 		if s.trace != nil && s.trace.Refused != nil {
 			l.call(c, func() { s.trace.Refused(c, err) })
 		}
@@ -319,7 +321,7 @@ func (c *Conn) failHandshake(err error) {
 		return
 	}
 	c.queueTLS(words)
-	c.state = stateOpen // it ends as any other: the peer shall hear the last words, which are an alert, before it sees the end
+	c.become(stateOpen) // it ends as any other: the peer shall hear the last words, which are an alert, before it sees the end
 	c.mu.Lock()
 	t.tlsFailed = true
 	c.endAs(order, err)

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Clients tells which certificates of clients a server takes: those that one of the authorities in a file has signed, and
-// that no revocation list names. The files are read again when they change, as those of Files are. Connections that are
-// there are kept.
+// Clients verifies certificates of clients: an authority in a file must have signed them, and no revocation list may
+// contain them. It reads the files again when they change, as Files does. That does not affect established
+// connections. Any goroutine may use it.
 type Clients struct {
 	log   *slog.Logger
 	every time.Duration
@@ -28,9 +28,9 @@ type Clients struct {
 	known       atomic.Pointer[tls.Config]
 }
 
-// LoadClients reads the certificates of authorities in a file (PEM), and certificate revocation lists (RFC 5280, PEM or DER)
-// in others. With at least one list, every certificate needs a list of its issuer that is not out of date: a certificate
-// without one is refused. What happens to the files later is told to log, or to slog.Default if that is nil.
+// LoadClients reads certificates of authorities from a file (PEM), and certificate revocation lists (RFC 5280; PEM or
+// DER) from others. With at least one list, the issuer of every client certificate needs a list that has not expired:
+// otherwise the certificate is refused. Later changes of the files are logged to log; nil means slog.Default.
 func LoadClients(log *slog.Logger, authorities string, lists ...string) (*Clients, error) {
 	c := &Clients{log: log, every: time.Second, read: make([]*revocations, len(lists))}
 	c.authorities = contents{paths: []string{authorities}, use: c.useAuthorities}
@@ -55,8 +55,9 @@ func LoadClients(log *slog.Logger, authorities string, lists ...string) (*Client
 	return c, nil
 }
 
-// Apply has config ask clients for a certificate, and verify it. Call it when config is complete: it sets ClientAuth,
-// ClientCAs, VerifyConnection and GetConfigForClient, which returns a copy of config with the authorities of the time.
+// Apply makes config ask clients for a certificate and verify it. Call it after all other fields of config are set,
+// and once. It sets ClientAuth, ClientCAs, VerifyConnection and GetConfigForClient, which returns a copy of config
+// with the current authorities.
 func (c *Clients) Apply(config *tls.Config) {
 	config.ClientAuth = tls.RequireAndVerifyClientCert
 	c.base = config.Clone()

@@ -11,15 +11,17 @@ import (
 	"time"
 )
 
-// A Pair names the files of a certificate (PEM, with the intermediate ones after it) and of its private key.
+// A Pair names the files of a certificate (PEM, followed by its intermediate certificates) and of its private key
+// (PEM).
 type Pair struct {
 	Cert, Key string
 }
 
-// Files are certificates that follow their files: a new pair serves the handshakes that come a second or more after it
-// was written, and connections that are there keep what they have. Nothing runs in between: a handshake looks at the
-// files, at most one a second. A pair that cannot be used leaves the one before it in place, and the log says why; one that
-// could not be read (a permission, the end of descriptors) is tried again every second.
+// Files are certificates that are read again when their files change. Handshakes that begin a second or more after a
+// new pair was written use it; established connections keep theirs. There is no background goroutine: a handshake
+// checks the files, at most once a second. If a new pair is invalid, the previous one stays in use and the log says
+// why. A pair that could not be read (because of a permission, or for lack of descriptors) is tried again every
+// second.
 type Files struct {
 	log   *slog.Logger
 	every time.Duration
@@ -43,8 +45,8 @@ type pair struct {
 	cert  *tls.Certificate
 }
 
-// Load reads all pairs, each of which must be good. What happens to them later is told to log, or to slog.Default if that
-// is nil.
+// Load reads the pairs. Each of them must be valid. Later changes of the files are logged to log; nil means
+// slog.Default.
 func Load(log *slog.Logger, pairs ...Pair) (*Files, error) {
 	if len(pairs) == 0 {
 		return nil, errors.New("certs: no files are named")
@@ -65,8 +67,9 @@ func Load(log *slog.Logger, pairs ...Pair) (*Files, error) {
 	return f, nil
 }
 
-// GetCertificate is for the field of that name in a tls.Config. Of the certificates that have the name which the client
-// asks for, it chooses the first that the client can use; if none has, the first of all. Any goroutine may call it.
+// GetCertificate is for the field GetCertificate of a tls.Config. Of the certificates with the server name that the
+// client asks for, it returns the first that the client supports; without such a name, the first of all that it
+// supports. Any goroutine may call it.
 func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.look(time.Now())
 	known := f.known.Load()

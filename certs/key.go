@@ -2,8 +2,8 @@ package certs
 
 import "log/slog"
 
-// WarnExposed warns in the log, or in slog.Default if that is nil, if others than the owner of a private key's file can
-// read or change it. On Windows it does not look.
+// WarnExposed logs a warning if users other than the owner can read or change the file of a private key. A nil log
+// means slog.Default. On Windows it does nothing.
 func WarnExposed(log *slog.Logger, keyFile string) {
 	if how := exposed(keyFile); how != "" {
 		loggerOr(log).Warn("a private key is not private: "+how+" (mend it with chmod 600)", "key", keyFile)

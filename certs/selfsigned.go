@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// SelfSigned makes a certificate that nobody else certifies, for testing: for a year, with a key of its own (ECDSA, P-256),
-// for names and IP addresses. A client must be told of it, or of its Fingerprint. No other certificate is valid because of it:
-// it is no certificate authority.
+// SelfSigned makes a self-signed certificate for testing, for host names and IP addresses. It is valid for a year
+// from now, with a new ECDSA key (P-256). Clients must be told to trust it, for example by its Fingerprint. It is not
+// a certificate authority: it makes no other certificate valid.
 func SelfSigned(hosts ...string) (tls.Certificate, error) {
 	if len(hosts) == 0 {
 		return tls.Certificate{}, errors.New("certs: a certificate is for at least one name or address")
@@ -58,7 +58,7 @@ func SelfSigned(hosts ...string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// Fingerprint is the SHA-256 of a certificate as openssl x509 -fingerprint -sha256 writes it: "AB:CD:…".
+// Fingerprint returns the SHA-256 hash of a certificate in the form of openssl x509 -fingerprint -sha256: "AB:CD:…".
 func Fingerprint(c tls.Certificate) string {
 	if len(c.Certificate) == 0 {
 		return ""

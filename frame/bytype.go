@@ -2,9 +2,9 @@ package frame
 
 import "errors"
 
-// ByType is the format of messages whose first byte is their type, and whose type decides their size: size returns how
-// many bytes follow the type byte, or a negative number for a type that does not exist. The type byte is part of the
-// message, and max counts it. size is called for every message, from whichever goroutine calls Split or Append.
+// ByType is the format of messages whose first byte is a type that determines their size. size returns the number of
+// bytes after the type byte, or a negative number for an unknown type. The type byte is part of the message, and max
+// includes it. size is called for every message, on the goroutine that calls Split or Append.
 func ByType(size func(typ byte) int, max int) Format {
 	r := rules{kind: byType, name: "message by type", size: size}
 	if size == nil {

@@ -6,26 +6,27 @@ import (
 	"fmt"
 )
 
-// Lines is the format of lines of text. It reads lines that end with LF or with CRLF, mixed as they come, and writes
-// LF. A carriage return elsewhere in a line belongs to it. See LinesCRLF to write CRLF.
+// Lines is the format of lines of text. It reads lines that end with LF or CRLF, also mixed, and writes LF. A
+// carriage return elsewhere is part of the line. LinesCRLF writes CRLF.
 //
-// A last line without its end is an ErrTruncated, since who sent it may have meant more; see Unterminated.
+// A last line without an end is an ErrTruncated, because the sender may have meant to send more. See Unterminated.
 func Lines(max int) Format {
 	return newFormat(rules{
 		kind: delimited, name: "lines", mark: []byte("\n"), ending: []byte("\n"), trimCR: true, extra: 2,
 	}, max)
 }
 
-// LinesCRLF is Lines, but writes CRLF, as most of the Internet's line protocols want it. It reads either end.
+// LinesCRLF is Lines, but writes CRLF, as most line protocols of the Internet need. It reads LF and CRLF.
 //
-// Where a lone LF must not end a line, as in SMTP (RFC 5321, 2.3.8), use Delimiter("\r\n", max).
+// If a lone LF must not end a line, as in SMTP (RFC 5321, section 2.3.8), use Delimiter("\r\n", max).
 func LinesCRLF(max int) Format {
 	return newFormat(rules{
 		kind: delimited, name: "lines", mark: []byte("\n"), ending: []byte("\r\n"), trimCR: true, extra: 2,
 	}, max)
 }
 
-// Delimiter is the format of messages that each end with the bytes of delim. A message that holds them cannot be sent.
+// Delimiter is the format of messages that end with the bytes of delim. A message that contains delim cannot be
+// written.
 func Delimiter(delim string, max int) Format {
 	r := rules{kind: delimited, name: "delimiter", mark: []byte(delim), ending: []byte(delim), extra: len(delim)}
 	if delim == "" {
@@ -34,8 +35,8 @@ func Delimiter(delim string, max int) Format {
 	return newFormat(r, max)
 }
 
-// Unterminated returns a format like f, which Lines, LinesCRLF or Delimiter made, in which the end of the stream may
-// also end the last message, as bufio.ScanLines has it. A stream that broke off then looks like one that was complete.
+// Unterminated returns a format like f, of Lines, LinesCRLF or Delimiter, in which the end of the stream also ends
+// the last message, as in bufio.ScanLines. A stream that was cut off then looks complete.
 func (f Format) Unterminated() Format {
 	if f.Err() != nil {
 		return f

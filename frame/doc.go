@@ -9,11 +9,11 @@
 //	type decides size    ByType(size, max)
 //	end of stream        EndOfStream(max)
 //
-// A Format's Split is a bufio.SplitFunc, which serves a bufio.Scanner on a blocking connection and the event loop
-// (switchboard.Frames) alike; its Append frames a message into a buffer of the caller's. No format takes more memory
-// for a message than its max allows, whatever the peer claims.
+// Format.Split is a bufio.SplitFunc, for a bufio.Scanner on a blocking connection and for event loops
+// (switchboard.Frames). Format.Append appends a message with its frame to a buffer of the caller. No format uses more memory
+// for a message than its max, whatever length the peer claims.
 //
-// This program serves lines, and answers each in upper case:
+// This server answers each line in upper case:
 //
 //	package main
 //

@@ -9,18 +9,18 @@ import (
 // What can be wrong with a stream or a message. The errors of Split and Append wrap one of these, and name the format
 // and the sizes.
 var (
-	// ErrTooLong is a message over the format's limit, on either side.
+	// ErrTooLong means a message over the format's limit, read or written.
 	ErrTooLong = errors.New("message too long")
 
-	// ErrTruncated is a stream that ends inside a message. It wraps io.ErrUnexpectedEOF.
+	// ErrTruncated means a stream that ended inside a message. It wraps io.ErrUnexpectedEOF.
 	ErrTruncated = fmt.Errorf("stream ended inside a message: %w", io.ErrUnexpectedEOF)
 
-	// ErrMalformed is a stream that does not follow the format: a length that is not a number or does not even count
-	// its own bytes, a missing comma, an unknown type.
+	// ErrMalformed means a stream that does not follow the format: a length that is not a number or is less than its
+	// own size, a missing comma, an unknown type.
 	ErrMalformed = errors.New("malformed frame")
 
-	// ErrUnfit is a message to be written that the format cannot carry: it holds the delimiter, is not of the fixed
-	// size, or is not of the size that its type has.
+	// ErrUnfit means a message to be written that the format cannot carry: it contains the delimiter, or has not the
+	// fixed size or the size of its type.
 	ErrUnfit = errors.New("message does not fit the format")
 )
 

@@ -2,7 +2,7 @@ package frame
 
 import "fmt"
 
-// Fixed is the format of messages that are all of the same size in bytes, with nothing between them.
+// Fixed is the format of messages of the same size in bytes, with nothing between them.
 func Fixed(size int) Format {
 	r := rules{kind: fixed, name: "fixed"}
 	if size < 1 {

@@ -8,23 +8,24 @@ import (
 	"strconv"
 )
 
-// DefaultMax is the largest message, in bytes, of a format whose max is given as 0.
+// DefaultMax is the largest message, in bytes, of a format whose max is 0.
 const DefaultMax = 64 << 10
 
-// A Format says where one message of a byte stream ends and the next begins. It reads messages with Split and writes
-// them with Append. Make one with Lines, LengthPrefix or another of the functions below; the zero Format is not a
-// format, and answers every call with an error.
+// A Format says where one message of a byte stream ends and the next begins. Split reads messages and Append writes
+// them. Make a Format with Lines, LengthPrefix or another of the functions below. Every call on the zero Format
+// returns an error.
 //
-// All of them but Fixed take max, the largest message in bytes, without its delimiter or prefix. 0 means DefaultMax.
-// A longer message is an ErrTooLong as soon as its size is known: after a length prefix, before its bytes are read.
+// All these functions but Fixed take max, the largest message in bytes, without its delimiter or prefix. 0 means
+// DefaultMax. A longer message is an ErrTooLong as soon as its size is known: with a length prefix, before its bytes
+// are read.
 //
-// A function that is given nonsense (a length prefix of nine bytes, a negative max) makes a Format whose every call
-// returns the error that says so; Err returns it too, for formats that are made of a user's settings.
+// After wrong arguments (a length prefix of nine bytes, a negative max) every call returns an error that names them.
+// Err returns it too, for formats that are made from a user's settings.
 //
-// A Format is a small immutable value: any number of goroutines and connections may use one.
+// A Format is a small immutable value. Any number of goroutines and connections may use one.
 type Format struct{ r *rules }
 
-// Err returns what is wrong with the arguments that the format was made with, or nil.
+// Err returns an error about the arguments that the format was made with, or nil.
 func (f Format) Err() error {
 	if f.r == nil {
 		return errNoFormat
@@ -32,14 +33,14 @@ func (f Format) Err() error {
 	return f.r.err
 }
 
-// Split is a bufio.SplitFunc. It returns the first message of data, without what frames it, and never an advance
-// without a message. The message is a part of data: it is valid as long as data is, and appending to it copies it.
+// Split is a bufio.SplitFunc. It returns the first message of data without its frame. It never advances without a
+// message. message is a part of data, valid as long as data is; appending to it makes a copy.
 //
-// Split keeps nothing between calls. Offered a prefix of a large message again and again, it looks at the length alone;
-// with a delimiter to find, it searches all it is offered, which max bounds.
+// Split keeps no state between calls. If it is called again and again while a large message arrives, it only looks at
+// the length; with a delimiter it searches all of data, which max limits.
 //
-// When the stream ends between messages, Split returns nothing and no error. Otherwise its errors wrap ErrTooLong,
-// ErrMalformed or ErrTruncated. After an error the stream has no known message boundary any more: close it.
+// If the stream ends between messages, Split returns nothing and no error. Its errors wrap ErrTooLong, ErrMalformed
+// or ErrTruncated. After an error the next message boundary is unknown: close the stream.
 func (f Format) Split(data []byte, atEOF bool) (advance int, message []byte, err error) {
 	if err := f.Err(); err != nil {
 		return 0, nil, err
@@ -56,11 +57,11 @@ func (f Format) Split(data []byte, atEOF bool) (advance int, message []byte, err
 	return f.r.splitMeasured(data, atEOF)
 }
 
-// Append appends msg, framed, to dst and returns the longer slice, as the built-in append does. It allocates only if
-// dst lacks the room. msg must not lie in the spare room of dst. After an error dst is returned as it was.
+// Append appends msg with its frame to dst and returns the extended slice, as the built-in append does. It allocates
+// only if dst has not enough capacity. msg must not overlap the unused capacity of dst. After an error it returns dst
+// unchanged.
 //
-// A message over the limit is an ErrTooLong; one that the format cannot carry, so that a reader would take it for
-// another, an ErrUnfit.
+// A message over the limit is an ErrTooLong. A message that a reader would take for a different one is an ErrUnfit.
 func (f Format) Append(dst, msg []byte) ([]byte, error) {
 	head, tail, err := f.Parts(dst, msg)
 	if err != nil {
@@ -69,9 +70,9 @@ func (f Format) Append(dst, msg []byte) ([]byte, error) {
 	return append(append(head, msg...), tail...), nil
 }
 
-// Parts returns the bytes that Append puts around msg, for a caller that writes them and msg with one vectored write and
-// copies nothing. head is dst followed by the bytes before msg, which are at most 20. tail is the bytes after msg; it must
-// not be modified. The errors are those of Append; after one, head is dst as it was.
+// Parts returns the bytes that Append puts around msg, for callers that write them and msg with one vectored write,
+// without a copy. head is dst followed by the bytes before msg, which are at most 20. tail is the bytes after msg; do
+// not modify it. The errors are those of Append; after an error head is dst unchanged.
 func (f Format) Parts(dst, msg []byte) (head, tail []byte, err error) {
 	if err := f.Err(); err != nil {
 		return dst, nil, err
@@ -99,8 +100,8 @@ func (f Format) Parts(dst, msg []byte) (head, tail []byte, err error) {
 	return dst, nil, nil
 }
 
-// BufferSize returns the size in bytes of a buffer that is large enough to read with: offered as many bytes, Split
-// finds a message or an error, and never asks for more. A limit on unread input must be no smaller.
+// BufferSize returns the size in bytes of a buffer that is large enough for Split: with so many bytes, Split returns
+// a message or an error and never asks for more. A limit on unread input must not be smaller.
 func (f Format) BufferSize() int {
 	if f.Err() != nil {
 		return 1 // enough for Split to be asked, and to say why not
@@ -108,8 +109,8 @@ func (f Format) BufferSize() int {
 	return f.r.bufferSize()
 }
 
-// NewScanner returns a bufio.Scanner that reads the messages of r. Its buffer starts small and grows to BufferSize as
-// messages ask for it; a Scanner that is given Split alone stops at messages over 64 KiB, whatever the format's max.
+// NewScanner returns a bufio.Scanner that reads the messages of r. Its buffer starts small and grows as needed, up to
+// BufferSize. (A bufio.Scanner that is only given Split has a limit of 64 KiB, regardless of the format's max.)
 func NewScanner(r io.Reader, f Format) *bufio.Scanner {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, f.BufferSize())

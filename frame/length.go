@@ -6,11 +6,11 @@ import (
 	"math"
 )
 
-// LengthPrefix is the format of messages that each follow their own length in bytes, an unsigned number of 1 to 8 bytes
-// (most often 2 or 4) in the given byte order. nil means binary.BigEndian, which is network byte order.
+// LengthPrefix is the format of messages after their length in bytes, an unsigned number of 1 to 8 bytes (usually 2
+// or 4) in a byte order. A nil order means binary.BigEndian, which is network byte order.
 //
-// The largest message is at most what the prefix can say: 255 bytes with a prefix of 1 byte. See CountingItself for
-// lengths that include the prefix.
+// The largest message is at most what the prefix can express: 255 bytes with a prefix of 1 byte. See CountingItself
+// for lengths that include the prefix.
 func LengthPrefix(bytes int, order binary.ByteOrder, max int) Format {
 	r := rules{kind: length, name: "length prefix", width: bytes, extra: bytes}
 	if bytes < 1 || bytes > 8 {
@@ -20,10 +20,10 @@ func LengthPrefix(bytes int, order binary.ByteOrder, max int) Format {
 	return newFormat(r, max).withinPrefix()
 }
 
-// Decimal is the format of messages that each follow their own length as a decimal number of so many digits, 1 to 18,
-// with leading zeros: with 5 digits, "00005hello". Python's Socket Programming HOWTO describes it.
+// Decimal is the format of messages after their length as a decimal number with leading zeros. digits is the number
+// of digits, 1 to 18: with 5 digits, "00005hello". Python's Socket Programming HOWTO describes it.
 //
-// The largest message is at most what the digits can say. See CountingItself for lengths that include the digits.
+// The largest message is at most what the digits can express. See CountingItself for lengths that include the digits.
 func Decimal(digits, max int) Format {
 	r := rules{kind: decimal, name: "decimal length", width: digits, extra: digits}
 	if digits < 1 || digits > 18 {
@@ -32,14 +32,14 @@ func Decimal(digits, max int) Format {
 	return newFormat(r, max).withinPrefix()
 }
 
-// Varint is the format of messages that each follow their own length as a base-128 varint, as protocol buffers are
-// sent in a stream (protobuf.dev/programming-guides/encoding; "delimited" in its libraries).
+// Varint is the format of messages after their length as a base-128 varint, as protocol buffers are sent in a stream
+// (protobuf.dev/programming-guides/encoding; "delimited" in its libraries).
 func Varint(max int) Format {
 	return newFormat(rules{kind: varint, name: "varint length", extra: binary.MaxVarintLen64}, max)
 }
 
-// CountingItself returns a format like f, which LengthPrefix or Decimal made, whose length counts the bytes of the
-// prefix too. max still limits the message alone.
+// CountingItself returns a format like f, of LengthPrefix or Decimal, whose length includes the prefix. max still
+// limits the message without it.
 func (f Format) CountingItself() Format {
 	if f.Err() != nil {
 		return f

@@ -1,7 +1,7 @@
 package frame
 
-// EndOfStream is the format of a stream that is one message: it ends where the stream does, as in HTTP/1.0. The sender
-// writes it and shuts down its writing side. A stream that ends without a byte holds no message.
+// EndOfStream is the format of a stream that is a single message, as in HTTP/1.0. The sender writes it and shuts down
+// its writing side. A stream without a byte has no message.
 func EndOfStream(max int) Format {
 	// One byte beyond the limit is what tells a message that is too long from one that may end here.
 	return newFormat(rules{kind: endOfStream, name: "end of stream", extra: 1}, max)

@@ -1,27 +1,27 @@
 package room
 
-// A Bridge joins rooms with those of the same names in other processes. Package natsroom has one.
+// A Bridge joins rooms with the rooms of the same names in other processes. Package natsroom has one.
 type Bridge interface {
-	// Open begins to pass on what is published in a room elsewhere to in, in the order of each publisher, and without what
-	// this process has passed to the Channel. It must not wait for the network.
+	// Open starts to deliver to in what other processes publish in a room. The messages of one publisher keep their
+	// order. What this process has passed to the Channel is not delivered back. Open must not wait for the network.
 	Open(room string, in Inlet) (Channel, error)
 }
 
-// A Channel takes what is published here in one room.
+// A Channel sends what is published in one room of this process to the other processes.
 type Channel interface {
-	// Publish sends data, From, Key and Kind of a message to the others. It must not wait. An error says that they will not
-	// get it; it has no effect here.
+	// Publish sends Data, From, Key and Kind of a message to the other processes. It must not wait. An error means
+	// that they do not get the message; this process does.
 	Publish(m *Message) error
 
-	// Close ends the passing on.
+	// Close stops sending and delivering.
 	Close()
 }
 
-// An Inlet is told what happens in a room elsewhere. Any goroutine may call its methods.
+// An Inlet receives what other processes publish in a room. Any goroutine may call its methods.
 type Inlet interface {
-	// Deliver publishes a message from elsewhere. An error says that it was not taken.
+	// Deliver publishes a message of another process. An error means that the message was not published.
 	Deliver(m Message) error
 
-	// Missed says that n messages from elsewhere are lost.
+	// Missed reports that n messages of other processes are lost.
 	Missed(n uint64)
 }

@@ -15,9 +15,10 @@ import (
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
-// A FileStore is a Store in one file: a line of JSON for each message, behind each other. What a program has published
-// survives it, however it ends; a failure of the whole machine may lose the last seconds. Lines that are not needed any more
-// are dropped when the file is opened, and when they are most of it. One process at a time may have the file open.
+// A FileStore is a Store in a file of JSON lines, one for each message. The messages survive any end of the program.
+// A crash of the machine may lose those of the last seconds. Lines that are no longer needed are removed when the
+// file is opened, and when they are most of it. Only one process at a time may open the file. Any goroutine may call
+// its methods.
 type FileStore struct {
 	path string
 	keep int
@@ -55,7 +56,8 @@ type record struct {
 	Data  []byte    `json:"data,omitempty"` // of another one
 }
 
-// OpenFile opens a file, which is made if there is none, that keeps the last messages of each room. keep 0 means 1000.
+// OpenFile opens or creates a file that keeps the last messages of each room. keep is their number for each room; 0
+// means 1000.
 func OpenFile(path string, keep int) (*FileStore, error) {
 	if keep == 0 {
 		keep = 1000
@@ -238,7 +240,7 @@ func (s *FileStore) Forget(room string) {
 	s.append(record{Room: room}) // without it the room comes back, which is no harm
 }
 
-// Close closes the file. Nothing can be published after it.
+// Close closes the file. Publishing fails after it.
 func (s *FileStore) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,43 +7,43 @@ import (
 	"time"
 )
 
-// A Hub is a set of rooms. Its zero value is ready to use. Its fields must not change once it is used, and it must not be
-// copied.
+// A Hub is a set of rooms. The zero value is ready to use. Do not change the fields after the first use, and do not
+// copy a Hub. Any goroutine may call its methods.
 type Hub struct {
-	// Options are those of rooms for which Configure says nothing else.
+	// Options are the options of rooms, unless Configure returns others.
 	Options Options
 
-	// Configure returns the options of a room that is about to be made, or an error if there is to be no such room. It must
-	// not wait, nor call the Hub. Nil means that every name is a room with Options.
+	// Configure returns the options of a new room, or an error if there must be no room of this name. It must not
+	// wait or call the Hub. Nil means that every name is allowed, with Options.
 	Configure func(name string) (Options, error)
 
-	// MaxRooms limits the rooms. When it is reached, rooms without members are forgotten with their history, those first in
-	// which nothing has happened for the longest time. Zero means 10,000.
+	// MaxRooms limits the number of rooms. At the limit, rooms without members are forgotten together with their
+	// history; the room with the oldest activity first. Zero means 10,000.
 	MaxRooms int
 
-	// RoomsPerMember limits the rooms that one member is in. Zero means 16.
+	// RoomsPerMember limits the number of rooms that a member is in. Zero means 16.
 	RoomsPerMember int
 
-	// Rate limits the messages that one member publishes in a second, on average, and Burst how many it may publish at once
-	// after a silence. Zero Rate means any number; zero Burst means twice Rate, and at least 1.
+	// Rate limits the messages per second that a member publishes, on average. Burst is the number of messages that
+	// it may publish at once after silence. Zero Rate means no limit. Zero Burst means twice Rate, and at least 1.
 	Rate  float64
 	Burst int
 
-	// Bridge joins the rooms with those of the same names in other processes. Nil means that there are none.
+	// Bridge joins the rooms with those of other processes. Nil means none.
 	Bridge Bridge
 
-	// Store keeps what rooms remember when the process ends. Nil means that nobody does.
+	// Store keeps the history of rooms when the process ends. Nil means that it is lost.
 	Store Store
 
-	// Logger is told what a person should look at. Nil means slog.Default.
+	// Logger receives warnings and errors. Nil means slog.Default.
 	Logger *slog.Logger
 
 	mu    sync.Mutex
 	rooms map[string]*Room
 }
 
-// Room returns a room by its name, and makes it if there is none. It is not a member's, so it may be forgotten when it has no
-// members and too many rooms are wanted.
+// Room returns the room of a name, and makes it if there is none. A room without members may be forgotten when
+// Hub.MaxRooms is reached.
 func (h *Hub) Room(name string) (*Room, error) {
 	r, made, err := h.room(name)
 	if err != nil {
@@ -133,7 +133,7 @@ func (h *Hub) dismiss(r *Room) {
 	}
 }
 
-// A Summary tells of one room.
+// A Summary describes a room.
 type Summary struct {
 	Name    string
 	Members int

@@ -7,23 +7,23 @@ import (
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
-// A Link is what a room needs of a member's connection. Stream and WebSocket return those of switchboard's own connections.
-// Its methods but Loop are called on the goroutine that Loop's Do runs functions on.
+// A Link is the connection of a member, as a room needs it. Stream and WebSocket return those of switchboard's
+// connections. All its methods except Loop are called on its Loop.
 type Link interface {
-	// Loop returns where the link lives. Links of the same, comparable Loop are served together.
+	// Loop returns the loop of the link. Links with the same Loop, compared with ==, are served together.
 	Loop() Loop
 
-	// Send takes all of these payloads, at most 16, or none while something that was sent before waits for the peer. It does
-	// not keep the slice.
+	// Send takes all of these payloads, at most 16, or none while the peer has not taken earlier ones. It must not
+	// keep the slice.
 	Send(payloads []*Payload) (taken bool, err error)
 
-	// WhenSent has f called, once, when Send takes something again. It is not called when the link ends before.
+	// WhenSent calls f once, when Send takes payloads again. It does not call f if the link ends before.
 	WhenSent(f func())
 
-	// Join returns payloads as one that is sent as they are, one after the other.
+	// Join returns a Payload that sends all these payloads, one after the other.
 	Join(payloads []*Payload) *Payload
 
-	// Expel ends the connection because its peer reads too slowly.
+	// Expel ends the connection because its peer reads too slowly. reason is text for the peer.
 	Expel(reason string)
 
 	// Pause stops reading the peer, until Resume.
@@ -41,7 +41,7 @@ func mostAtOnce(s *switchboard.Server) int { return cmp.Or(s.QueueLimit, mostJoi
 // frameHeader is at least what a Link adds to a payload.
 const frameHeader = 16
 
-// A Loop runs functions one after the other.
+// A Loop runs functions one after the other. Do schedules f and does not wait for it.
 type Loop interface {
 	Do(f func()) error
 }
@@ -54,7 +54,7 @@ type loop struct {
 
 func (l loop) Do(f func()) error { return l.server.Do(l.number, f) }
 
-// Stream returns the Link of a connection of bytes. A member of it that is expelled is reset.
+// Stream returns the Link of a connection of bytes. Expelling its member resets the connection.
 func Stream(c *switchboard.Conn) Link { return stream{c} }
 
 type stream struct{ c *switchboard.Conn }
@@ -85,7 +85,7 @@ func (s stream) Expel(string)      { s.c.Abort() }
 func (s stream) Pause()            { s.c.Pause() }
 func (s stream) Resume()           { s.c.Resume() }
 
-// WebSocket returns the Link of a WebSocket. A member of it that is expelled is told with CodePolicy.
+// WebSocket returns the Link of a WebSocket. Expelling its member closes the WebSocket with CodePolicy.
 func WebSocket(c *websocket.Conn) Link { return webSocket{c} }
 
 type webSocket struct{ c *websocket.Conn }

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// A Member is one connection at a Hub. It belongs to the loop of its link.
+// A Member is a connection at a Hub. Only the loop of its link may call its methods.
 type Member struct {
 	hub  *Hub
 	link Link
@@ -17,7 +17,7 @@ type Member struct {
 	at     time.Time
 }
 
-// Member returns a member for a connection. name is what other members know it by; several may have the same.
+// Member returns a member for a connection. Other members see name. Several members may have the same name.
 func (h *Hub) Member(link Link, form *Form, name string) *Member {
 	most := mostJoined
 	if l, ok := link.(bounded); ok {
@@ -29,7 +29,7 @@ func (h *Hub) Member(link Link, form *Form, name string) *Member {
 // Name returns the member's name.
 func (m *Member) Name() string { return m.name }
 
-// Rename gives the member another name. The members of its rooms are told that one has left and the other has come.
+// Rename changes the member's name. The members of its rooms see the old name leave and the new one come.
 func (m *Member) Rename(name string) {
 	for _, s := range m.in {
 		s.room.swap(m.name, name)
@@ -37,10 +37,10 @@ func (m *Member) Rename(name string) {
 	m.name = name
 }
 
-// Joined returns the rooms that it is in.
+// Joined returns the subscriptions of the member.
 func (m *Member) Joined() []*Subscription { return append([]*Subscription(nil), m.in...) }
 
-// In returns its subscription to a room, nil if there is none.
+// In returns the subscription to a room, nil if the member is not in it.
 func (m *Member) In(room string) *Subscription {
 	for _, s := range m.in {
 		if s.room.name == room {
@@ -50,7 +50,7 @@ func (m *Member) In(room string) *Subscription {
 	return nil
 }
 
-// Leave has the member leave all rooms. It must be called when its connection has ended.
+// Leave ends all subscriptions of the member. Call it when the connection has ended.
 func (m *Member) Leave() {
 	for len(m.in) > 0 {
 		m.in[len(m.in)-1].Leave()
@@ -80,23 +80,24 @@ func (m *Member) spend(now time.Time) bool {
 	return true
 }
 
-// A Position is a place in what a room has published. It may be kept and come back with later: in another connection, and
-// with a Store in another process.
+// A Position is a place in the messages of a room. A client may keep it and use it later: in another connection, and
+// if the Hub has a Store, with another process.
 type Position struct {
 	Epoch string // tells this room from another one of its name, before or after. "" is nowhere
 	Seq   uint64 // of the message before it
 }
 
-// A Return says what a member wants to be sent of what was published before it came.
+// A Return selects the earlier messages that a member gets when it joins.
 type Return struct {
-	// After is where it was when it left. The messages since are sent.
+	// After is the position of the last message that the member got. It gets the messages since then.
 	After Position
 
-	// Last is how many messages it wants if After is nowhere, or the room does not remember as much.
+	// Last is the number of messages that the member gets if After is the zero Position, or the room does not
+	// remember all messages since then.
 	Last int
 }
 
-// A Subscription is a member in a room. It belongs to the member's loop.
+// A Subscription is the membership of a Member in a Room. Only the loop of the member may call its methods.
 type Subscription struct {
 	room   *Room
 	member *Member
@@ -122,7 +123,7 @@ type Subscription struct {
 	untold uint64 // messages dropped, which the member was not told
 }
 
-// Counts are what became of the messages of a room for one member. Events are not among them.
+// Counts say what happened to the messages of a room for one member. Events are not counted.
 type Counts struct {
 	Delivered uint64 // given to its connection
 	Dropped   uint64 // by the policy
@@ -130,8 +131,8 @@ type Counts struct {
 	Lost      uint64 // its connection ended, or it left, before they were sent
 }
 
-// Join makes the member one of a room's, which is made if there is none. With a Return it is sent what was published before.
-// Nothing is sent before the caller's turn on the loop is over, so it can greet first.
+// Join adds the member to a room, which is made if there is none. back selects earlier messages to send; nil means
+// none. Nothing is sent until the current call on the loop returns, so that the caller can send a greeting first.
 func (m *Member) Join(name string, back *Return) (*Subscription, error) {
 	if m.In(name) != nil {
 		return nil, ErrJoined
@@ -225,8 +226,8 @@ func (s *Subscription) replay(back *Return) {
 	s.allowed = s.bytes
 }
 
-// Leave ends the subscription. What was published before is sent if the connection takes it now; the rest is lost, and
-// counted so.
+// Leave ends the subscription. Earlier messages are sent if the connection takes them at once. The others are counted
+// as Lost.
 func (s *Subscription) Leave() {
 	if s.left {
 		return
@@ -279,26 +280,26 @@ func (s *Subscription) Leave() {
 // Room returns the room.
 func (s *Subscription) Room() *Room { return s.room }
 
-// Start returns where the room was when the member joined.
+// Start returns the position of the room when the member joined.
 func (s *Subscription) Start() Position { return s.start }
 
-// Replayed returns how many messages from before Join are sent.
+// Replayed returns the number of messages from before Join that are sent.
 func (s *Subscription) Replayed() int { return s.replayed }
 
-// Gap tells whether the member came back, and not all that it missed is remembered.
+// Gap reports whether the room did not remember all messages that the member missed.
 func (s *Subscription) Gap() bool { return s.gap }
 
-// Counts returns what became of the room's messages.
+// Counts returns what happened to the room's messages for this member.
 func (s *Subscription) Counts() Counts { return s.counts }
 
-// Queued returns how many messages wait in the member's queue.
+// Queued returns the number of messages in the member's queue.
 func (s *Subscription) Queued() int { return s.queue.count() }
 
-// Publish is Room.Publish by this member, which may be limited by Hub.Rate. While too much waits for the loops, the member is
+// Publish is Room.Publish by this member, limited by Hub.Rate. While the backlog is long, the member's connection is
 // not read.
 func (s *Subscription) Publish(m Message) (uint64, error) { return s.publish(fresh(m, nil)) }
 
-// PublishToOthers is Publish, but the member itself is not sent the message.
+// PublishToOthers is Publish to all members but this one.
 func (s *Subscription) PublishToOthers(m Message) (uint64, error) { return s.publish(fresh(m, s)) }
 
 func (s *Subscription) publish(m *message) (uint64, error) {

@@ -9,22 +9,22 @@ import (
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
-// A Message is what a room sends to its members. Who publishes one sets Data, and From, Key and Kind if they matter; the rest is
-// the room's. Nobody may change a message that is published.
+// A Message is what a room sends to its members. The publisher sets Data, and From, Key and Kind if needed. The room
+// sets the other fields. Do not modify a message, or its Data, once it is published.
 type Message struct {
 	Data []byte
-	From string         // who says it
-	Key  string         // what it is about, for KeepLatest
-	Kind websocket.Kind // as what WebSockets are sent it. Zero: Text
+	From string         // the name of the publisher
+	Key  string         // the subject, for KeepLatest
+	Kind websocket.Kind // of message for WebSockets. Zero means Text
 
 	Room string
-	Seq  uint64    // its number in the room, from 1. 0: it is an event
+	Seq  uint64    // its number in the room, from 1; 0 for events
 	Time time.Time // when it was published
 
-	// Of events, which are not numbered, not in the history and never dropped.
-	Presence *Presence // who has come and gone
-	Missed   uint64    // so many messages from other processes are missing before this
-	Remote   bool      // it came through the Bridge
+	// The fields of events. Events have no number, are not in the history, and are never dropped.
+	Presence *Presence // members that joined and left
+	Missed   uint64    // number of messages of other processes that are missing before this
+	Remote   bool      // the message came through the Bridge
 }
 
 // A message is a Message that a room has.
@@ -41,14 +41,14 @@ type message struct {
 // overhead is what a message counts for in a queue beside its data, in bytes: about what it takes.
 const overhead = 64
 
-// A Form is how members of one kind are sent messages. It must not be changed, nor copied, once a member has it.
+// A Form says how messages are sent to members of one kind. Do not change or copy it once a member has it.
 type Form struct {
-	// Encode appends m to b as it is sent, or returns nil if members of this form are not sent it. It is called once for each
-	// message, on the goroutine that publishes, and must not call the room. For WebSockets the result is a message, for
-	// streams bytes.
+	// Encode appends m to b in the form in which it is sent. It returns nil if members of this form do not get m. It
+	// is called once for each message, on the goroutine that publishes, and must not call the room. The result is a
+	// message for WebSockets, and bytes for streams.
 	Encode func(b []byte, m *Message) []byte
 
-	// Dropped appends what a member is told that has missed n messages since it was last told. Nil: it is told nothing.
+	// Dropped appends a notice for a member that has missed n messages since its last notice. Nil means no notice.
 	Dropped func(b []byte, n uint64) []byte
 }
 

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A Policy says what happens when a member's queue would be longer than Options.Queue.
+// A Policy says what happens when a member's queue would exceed Options.Queue.
 type Policy uint8
 
 const (
-	DropOldest Policy = iota // what has waited longest is dropped
-	DropNewest               // what comes is dropped
-	KeepLatest               // of each Message.Key only the latest is kept; if that is not enough, the oldest are dropped
-	Disconnect               // the member is expelled
+	DropOldest Policy = iota // drop the oldest message
+	DropNewest               // drop the new message
+	KeepLatest               // keep the latest message of each Message.Key; if that is not enough, drop the oldest
+	Disconnect               // expel the member
 )
 
-// String returns the policy's name in words.
+// String returns the name of the policy, such as "drop-oldest".
 func (p Policy) String() string {
 	switch p {
 	case DropOldest:
@@ -32,33 +32,33 @@ func (p Policy) String() string {
 	return fmt.Sprintf("Policy(%d)", uint8(p))
 }
 
-// Options are those of a room. Every field may be left out.
+// Options are the options of a room. All fields are optional.
 type Options struct {
-	// Policy is what slow members get.
+	// Policy says what happens to slow members.
 	Policy Policy
 
-	// Queue limits the messages that wait for a member, in bytes: each counts 64 more than its data has. What came within one
-	// turn of the loop, and what is replayed, may go beyond it. Zero means 64 KiB.
+	// Queue limits the messages that wait for a member, in bytes: the length of their data, and 64 bytes for each.
+	// Messages of one turn of the loop, and replayed messages, may exceed it. Zero means 64 KiB.
 	Queue int
 
-	// Backlog limits the messages that wait for a loop to come to them, in bytes as Queue counts. When it is reached, Publish
-	// returns ErrBacklog. From a quarter of it on members that publish are not read. Zero means 4 MiB, or four times Queue if
-	// that is more.
+	// Backlog limits the messages that wait for a loop, in bytes as Queue counts them. At the limit Publish returns
+	// ErrBacklog. From a quarter of it on, the connections of members that publish are not read. Zero means 4 MiB, or
+	// four times Queue if that is more.
 	Backlog int
 
-	// History is what the room remembers for members that come.
+	// History is what the room remembers for new members.
 	History History
 
-	// MaxMembers limits the members of the room. Zero means any number.
+	// MaxMembers limits the number of members. Zero means no limit.
 	MaxMembers int
 
-	// Presence is how long comings and goings are gathered before the members are told of them, all in one event. Zero means
-	// that they are not told. Members tells at any time.
+	// Presence is how long joins and leaves are collected before the members get one event about them. Zero means no
+	// events.
 	Presence time.Duration
 }
 
-// History bounds what a room remembers: by the number of messages, their bytes as Options.Queue counts them, and their age.
-// Zero Messages means none; zero Bytes 1 MiB; zero Age for ever.
+// History limits what a room remembers: the number of messages, their size in bytes as Options.Queue counts it, and
+// their age. Zero Messages means no history. Zero Bytes means 1 MiB. Zero Age means no limit.
 type History struct {
 	Messages int
 	Bytes    int
@@ -72,29 +72,29 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Why a room takes no member or no message.
+// Errors of Join and Publish.
 var (
-	// ErrTooManyRooms is Join's answer when Hub.MaxRooms have members already.
+	// ErrTooManyRooms is the error of Join if Hub.MaxRooms rooms have members already.
 	ErrTooManyRooms = errors.New("room: there are too many rooms")
 
-	// ErrTooManyJoined is Join's answer when the member is in Hub.RoomsPerMember rooms.
+	// ErrTooManyJoined is the error of Join if the member is in Hub.RoomsPerMember rooms already.
 	ErrTooManyJoined = errors.New("room: the member is in too many rooms")
 
-	// ErrFull is Join's answer when a room has Options.MaxMembers.
+	// ErrFull is the error of Join if the room has Options.MaxMembers members already.
 	ErrFull = errors.New("room: the room is full")
 
-	// ErrJoined is Join's answer to a member that is in the room.
+	// ErrJoined is the error of Join if the member is in the room already.
 	ErrJoined = errors.New("room: the member is there already")
 
-	// ErrBacklog is Publish's answer when the loops are so far behind that the message was not taken.
+	// ErrBacklog is the error of Publish if Options.Backlog is full. The message was not published.
 	ErrBacklog = errors.New("room: too much waits for the event loops")
 
-	// ErrRate is Publish's answer to a member that publishes faster than Hub.Rate. The message was not taken.
+	// ErrRate is the error of Publish if the member publishes faster than Hub.Rate. The message was not published.
 	ErrRate = errors.New("room: the member publishes too fast")
 
-	// ErrLeft is the answer of a Subscription that has ended.
+	// ErrLeft is the error of a Subscription that has ended.
 	ErrLeft = errors.New("room: the member has left the room")
 
-	// ErrTooLong is Publish's answer to a message longer than Options.Queue.
+	// ErrTooLong is the error of Publish if the message is longer than Options.Queue. The message was not published.
 	ErrTooLong = errors.New("room: the message is longer than the queue of a member")
 )

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Presence is who has come to a room and who has gone, since the event before. Who did both is not in it.
+// Presence lists the members that joined and left a room since the previous event. Members that did both are not in
+// it.
 type Presence struct {
 	Came, Left []string // names, sorted; at most 100 of each
 	Members    int      // names that are there
@@ -103,7 +104,7 @@ func (r *Room) presenceEvent() []*shard {
 	return r.announce(&message{Message: Message{Presence: event}})
 }
 
-// Members returns the names of who is there, sorted, at most 1000 of them, and how many there are.
+// Members returns the names of the members, sorted, at most 1000, and the number of names.
 func (r *Room) Members() (names []string, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Room is where messages go to all members. Its methods may be called from any goroutine.
+// A Room sends messages to all its members. Any goroutine may call its methods.
 type Room struct {
 	hub     *Hub
 	name    string
@@ -92,15 +92,15 @@ func (r *Room) load(s Store) error {
 // Name returns the room's name.
 func (r *Room) Name() string { return r.name }
 
-// Position returns where the room is: that of its last message.
+// Position returns the position of the room's last message.
 func (r *Room) Position() Position {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return Position{r.epoch, r.seq}
 }
 
-// Publish sends a message to all members, and remembers it. It returns the message's number. m.Data must not be changed
-// any more. Any goroutine may call it.
+// Publish sends a message to all members and adds it to the history. It returns the message's number. Do not modify
+// m.Data afterwards. Any goroutine may call it.
 func (r *Room) Publish(m Message) (uint64, error) { return r.publishAndSend(fresh(m, nil)) }
 
 // fresh returns a new message with what the publisher of m has set.

@@ -1,17 +1,18 @@
 package room
 
-// A Store keeps what rooms remember. FileStore is one.
+// A Store keeps the history of rooms. FileStore is one. Any goroutine may call its methods.
 type Store interface {
-	// Load returns what a room has published, the last messages first to last, the number of the last one, and the room's epoch;
-	// "" if it knows nothing of it.
+	// Load returns the epoch of a room, the number of its last message, and its last messages in order, within the
+	// limits of most. For an unknown room epoch is "".
 	Load(room string, most History) (epoch string, last uint64, messages []*Message, err error)
 
-	// Begin tells the epoch of a room that Load knows nothing of.
+	// Begin sets the epoch of a room that Load did not know.
 	Begin(room, epoch string) error
 
-	// Append keeps a message before it is sent to anybody. It is called for one message of a room after the other.
+	// Append stores a message. It is called before the message is sent to any member, for one message of a room at a
+	// time.
 	Append(m *Message) error
 
-	// Forget is called when a room is forgotten.
+	// Forget is called when the Hub forgets a room.
 	Forget(room string)
 }

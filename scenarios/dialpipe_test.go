@@ -44,7 +44,7 @@ func nobody(t *testing.T) string {
 func TestDialPipeIsAProxyInOneCall(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 		target := foreign(t, nil, func(c net.Conn) {
-			io.Copy(c, c)
+			sendBack(c)
 			c.(*net.TCPConn).CloseWrite()
 		})
 		s.Accept = pipeTo(target, nil, nil)
@@ -65,7 +65,7 @@ func TestDialPipeIsAProxyInOneCall(t *testing.T) {
 
 func TestDialPipeOverTLSToTheTarget(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		target := foreign(t, serverTLS(), func(c net.Conn) { io.Copy(c, c) })
+		target := foreign(t, serverTLS(), sendBack)
 		s.Accept = pipeTo(target, clientTLS(), nil)
 		p := call(t, start(t, s))
 		p.says("hello")
@@ -141,7 +141,7 @@ func TestDialPipeWithoutATargetFailsTheClient(t *testing.T) {
 // A handler of the user's tries the next target.
 func TestDialPipeTriesAnotherTarget(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		target := foreign(t, nil, func(c net.Conn) { io.Copy(c, c) })
+		target := foreign(t, nil, sendBack)
 		away := nobody(t)
 		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
 			h := newDialler()

@@ -364,8 +364,8 @@ func (h *generator) Closed(_ *switchboard.Conn, err error) { h.ended <- err }
 // What is offered at once a Write takes, whatever the limits are.
 func TestWhatIsOfferedCanBeWritten(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		all := noise(5, 3_000_000)
 		for _, limits := range [][2]int{{64 << 10, 128 << 10}, {1000, 1000}, {1 << 10, 20 << 10}} {
+			all := noise(5, max(200_000, 30*limits[1])) // some hundred writes, or more than the systems' buffers
 			s := &switchboard.Server{Engine: s.Engine, TLSConfig: s.TLSConfig, Accept: everyone(echo), Logger: s.Logger,
 				HighWater: limits[0], QueueLimit: limits[1], InputLimit: 4 << 20}
 			p := call(t, start(t, s))

@@ -34,7 +34,7 @@ func TestMaxConnsMakesFurtherClientsWait(t *testing.T) {
 			peers[8-waiting].Close()
 		}
 		eventually(t, "all are gone", func() bool { return s.Stats().Active == 0 })
-		if st := s.Stats(); st.Accepted != 8 || st.Refused != 0 || st.AcceptPauses < 5 {
+		if st := s.Stats(); st.Accepted != 8 || st.Refused != 0 || st.AcceptPauses == 0 { // it need not pause for a place that is free again before the next client is looked for
 			t.Errorf("%+v", st)
 		}
 	})

@@ -57,7 +57,7 @@ func dialTLS(t testing.TB, s *switchboard.Server, address string, config *tls.Co
 func TestDialledTLSConnectionIsServedLikeAnAcceptedOne(t *testing.T) {
 	onEveryVersion(t, func(t *testing.T, s *switchboard.Server, client *tls.Config) {
 		said := noise(8, 500_000)
-		address := foreign(t, serverTLS(), func(c net.Conn) { io.Copy(c, c) })
+		address := foreign(t, serverTLS(), sendBack)
 		dialling(t, s)
 		var heard strings.Builder
 		h := newDialler()
@@ -235,7 +235,7 @@ func TestPanicOfASessionCacheEndsItsConnectionOnly(t *testing.T) {
 	overTLS(t, func(t *testing.T, s *switchboard.Server) {
 		dialling(t, s)
 		logTo(s)
-		address := foreign(t, serverTLS(), func(c net.Conn) { io.Copy(c, c) })
+		address := foreign(t, serverTLS(), sendBack)
 		other := newDialler()
 		c := dialTLS(t, s, address, clientTLS(), other)
 		next(t, other.opened)

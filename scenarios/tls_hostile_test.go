@@ -129,6 +129,7 @@ func TestWrongProtocolIsToldToWhoWatches(t *testing.T) {
 			p := reach(t, address, net.Dialer{})
 			p.says(said)
 			io.Copy(io.Discard, p) // an alert or nothing, and the end
+			p.Close()              // else the server lingers
 			err := next(t, why)
 			if header := new(tls.RecordHeaderError); strings.HasPrefix(said, "GET") != errors.As(err, header) && said[0] == 'G' {
 				t.Errorf("%.10q: %v", said, err)

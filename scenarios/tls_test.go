@@ -239,7 +239,9 @@ func TestAcceptMayRefuseOverTLSAndSayWhy(t *testing.T) {
 			c.Write([]byte("busy\n"))
 			return nil, errors.New("no room")
 		}
-		callTLS(t, start(t, s), client).hearsEnd("busy\n") // a close_notify before the end, else it were cut off
+		p := callTLS(t, start(t, s), client)
+		p.hearsEnd("busy\n") // a close_notify before the end, else it were cut off
+		p.Close()            // else the server lingers
 		eventually(t, "nobody is there", func() bool { st := s.Stats(); return st.Refused == 1 && st.Active == 0 })
 	})
 }

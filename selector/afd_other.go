@@ -4,6 +4,6 @@ package selector
 
 const hasAFD = false
 
-// NewAFD opens a Selector on polls of the driver of sockets (AFD), which only Windows has: elsewhere the error wraps
+// NewAFD makes a Selector on polls of the socket driver (AFD) of Windows. On other systems the error wraps
 // errors.ErrUnsupported.
 func NewAFD() (*Selector, error) { return nil, lacking("afd") }

@@ -38,7 +38,7 @@ type afdSocket struct {
 	again uint64    // the last look in which it was asked about again
 }
 
-// NewAFD opens a Selector on polls of the driver of sockets (AFD), which only Windows has: elsewhere the error wraps
+// NewAFD makes a Selector on polls of the socket driver (AFD) of Windows. On other systems the error wraps
 // errors.ErrUnsupported.
 func NewAFD() (*Selector, error) { return newSelector(openAFD) }
 

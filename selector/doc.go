@@ -1,6 +1,6 @@
-// Package selector waits for many descriptors at once: which of them can be read or written without blocking? It is what
-// Python's selectors module is: one contract over select, poll, epoll, kqueue and Windows' AFD, for any descriptor. A whole echo
-// server, with any number of clients in one goroutine:
+// Package selector waits until one of many descriptors can be read or written without blocking. Like Python's selectors module
+// it has one interface to select, poll, epoll, kqueue and AFD of Windows. A complete echo server for any number of clients in
+// one goroutine:
 //
 //	package main
 //
@@ -57,7 +57,8 @@
 // (WSAPoll) and select too, and all three of them take sockets only.
 //
 // With poll and select the kernel looks at every registered descriptor each time; epoll and kqueue have learned of what
-// became ready when it did. So their cost follows the active descriptors, that of the others the registered ones:
+// became ready when it did. So the cost of epoll and kqueue grows with the number of active descriptors, that of poll and select
+// with the number of registered ones:
 //
 //	one Select, microseconds        one is active              a tenth are active
 //	registered                   epoll   poll   select         epoll   poll   select
@@ -70,22 +71,20 @@
 //
 //	go test -run=- -bench='Select$' -benchtime=30ms -count=7 ./selector
 //
-// What differs beside speed:
+// Other differences:
 //
-//   - epoll parks the goroutine that waits on Go's own poller. The others lend a thread to the kernel while they wait,
-//     and the Go scheduler takes the processor away from it, within 10 ms at worst.
-//   - A descriptor that is closed while registered is never heard of again with epoll and kqueue. With poll and select
-//     it is ready for all that was asked, and the next call on it says EBADF. With afd it is not heard of again, unless it
-//     was just reported and its number is another socket's at the next Select.
-//   - poll, select and afd round a timeout up: to a millisecond, a microsecond and a millisecond. epoll and kqueue take it
-//     as it is.
-//   - Hangup is epoll's, kqueue's and afd's, and poll's on Linux. afd reports a reset, but not that both sides have ended
+//   - epoll waits in Go's own poller, which needs no thread. The others block a thread while they wait; the Go scheduler gives
+//     its processor to other goroutines, after at most 10 ms.
+//   - If a registered descriptor is closed, epoll and kqueue do not report it again. poll and select report it for all its
+//     events, and the next call on it fails with EBADF. afd does not report it again, unless it was just reported and another
+//     socket has its number at the next Select.
+//   - poll and afd round a timeout up to a millisecond, select to a microsecond. epoll and kqueue do not round.
+//   - epoll, kqueue and afd have Hangup, and poll has it on Linux. afd reports a reset, but not that both sides have ended
 //     their output.
-//   - kqueue knows Except on macOS, OpenBSD and DragonFly BSD only. With poll and select on these and on FreeBSD and NetBSD
-//     it holds until the bytes before the urgent one were read, too.
+//   - kqueue has Except on macOS, OpenBSD and DragonFly BSD only. On these, and on FreeBSD and NetBSD, poll and select also
+//     report Except until the bytes before the urgent one have been read.
 //   - On macOS select takes descriptors below 1024.
-//   - On Windows poll calls a half-close of the peer readiness for Write too, and select does not report a reset to one who
-//     waits for Write alone.
+//   - On Windows poll also reports Write when the peer half-closes, and select does not report a reset for Write alone.
 //
 // # From Python
 //
@@ -100,7 +99,7 @@
 //	sel.unregister(f)              s.Unregister                 also s.Forget, for one that is closed at once
 //	sel.modify(f, events, data)    s.Modify
 //	sel.select(), select(None)     s.Select(-1)
-//	sel.select(t)                  s.Select(t)                  a negative t waits without end, and only asks there
+//	sel.select(t)                  s.Select(t)                  a negative t means no limit here, and 0 there
 //	[(key, events), …]             []Ready                      valid until the next Select
 //	sel.get_key(f)                 s.Lookup
 //	sel.get_map()                  s.Keys, s.Len                in the order of the descriptors
@@ -111,6 +110,6 @@
 //	KeyError                       ErrNotRegistered             of unregister, modify and get_key
 //	ValueError                     ErrNoEvents, EBADF           for no events; for a negative descriptor
 //	select.select(r, w, x)         Select(r, w, x, -1)
-//	select.select(r, w, x, t)      Select(r, w, x, t)           a negative t waits without end, and is an error there
+//	select.select(r, w, x, t)      Select(r, w, x, t)           a negative t means no limit here, and is an error there
 //	                                                            numbers of any size; a *BadFDError names a bad one
 package selector

@@ -35,7 +35,7 @@ type epoll struct {
 	alarm time.Time          // the read deadline of file
 }
 
-// NewEpoll opens a Selector on epoll(7), which only Linux has: elsewhere the error wraps errors.ErrUnsupported.
+// NewEpoll makes a Selector on epoll(7) of Linux. On other systems the error wraps errors.ErrUnsupported.
 func NewEpoll() (*Selector, error) { return newSelector(openEpoll) }
 
 func openEpoll() (mechanism, error) {

@@ -10,7 +10,7 @@ import (
 
 const hasKqueue = true
 
-// NewKqueue opens a Selector on kqueue(2), which macOS and the BSDs have: elsewhere the error wraps
+// NewKqueue makes a Selector on kqueue(2) of macOS and the BSDs. On other systems the error wraps
 // errors.ErrUnsupported.
 func NewKqueue() (*Selector, error) { return newSelector(openKqueue) }
 

@@ -4,6 +4,6 @@ package selector
 
 const hasKqueue = false
 
-// NewKqueue opens a Selector on kqueue(2), which macOS and the BSDs have: elsewhere the error wraps
+// NewKqueue makes a Selector on kqueue(2) of macOS and the BSDs. On other systems the error wraps
 // errors.ErrUnsupported.
 func NewKqueue() (*Selector, error) { return nil, lacking("kqueue") }

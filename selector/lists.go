@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// A BadFDError says which descriptor given to Select is not open. It wraps EBADF.
+// A BadFDError reports a descriptor of Select that is not open. It wraps EBADF.
 type BadFDError struct {
 	FD   int
 	List string // "read", "write" or "except": the first list that has it

@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
-// Select waits until a descriptor of the lists is ready: to read, to write, or in an exceptional condition (urgent
-// data). It returns those that are, in the order of the lists; all empty after the timeout. A negative timeout waits
-// without end, zero only asks, any other is rounded up to milliseconds. A descriptor may be in several lists, its
-// number may be of any size, and there may be as many as the process can open. It may be called from any goroutine, and
-// holds no processor (P) of the Go scheduler while it waits.
+// Select waits until a descriptor of the lists is ready to read, ready to write, or in an exceptional condition
+// (urgent data): select(2). It returns the ready ones in the order of the lists, and empty lists after the timeout. A
+// negative timeout means no limit. 0 means that Select does not wait. Other timeouts are rounded up to milliseconds.
 //
-// A descriptor that is not open gives a *BadFDError that names it. An error or a hangup of the peer makes a descriptor
-// ready to read and to write. For the same descriptors again and again, a Selector is faster.
+// A descriptor may be in several lists. Its number may be of any size. Any goroutine may call Select; while it waits
+// it holds no processor (P) of the Go scheduler.
+//
+// If a descriptor is not open, the error is a *BadFDError. An error or a hangup of the peer makes a descriptor ready
+// to read and to write. To wait for the same descriptors many times, use a Selector, which is faster.
 func Select(read, write, except []int, timeout time.Duration) (r, w, x []int, err error) {
 	lists := [3][]int{read, write, except}
 	fds, err := pollList(lists)

@@ -40,12 +40,12 @@ func until(deadline time.Time) time.Duration {
 	return min(max(time.Until(deadline), 0), 24*time.Hour)
 }
 
-// New opens a Selector on the best mechanism of the platform: epoll on Linux, kqueue on macOS and the BSDs, afd on
+// New makes a Selector on the best mechanism of the platform: epoll on Linux, kqueue on macOS and the BSDs, afd on
 // Windows.
 func New() (*Selector, error) { return Open("auto") }
 
-// Open opens a Selector on the mechanism of that name: "epoll", "kqueue", "afd", "poll", "select", or "auto" for the best.
-// An error wraps errors.ErrUnsupported when this platform has no such mechanism.
+// Open makes a Selector on the mechanism with a name: "epoll", "kqueue", "afd", "poll", "select", or "auto" for the
+// best one. If this platform does not have it, the error wraps errors.ErrUnsupported.
 func Open(mechanism string) (*Selector, error) {
 	if mechanism == "auto" {
 		if !hasPoll {
@@ -68,7 +68,7 @@ func Open(mechanism string) (*Selector, error) {
 	return nil, fmt.Errorf("selector %q: no such mechanism; there are auto, epoll, kqueue, afd, poll and select", mechanism)
 }
 
-// Mechanisms names the mechanisms of this platform, best first. It is empty where there is none.
+// Mechanisms returns the names of the mechanisms of this platform, the best one first. It is empty if there is none.
 func Mechanisms() []string {
 	var names []string
 	for _, m := range [...]struct {

@@ -25,7 +25,7 @@ type poll struct {
 	n      int      // how many of asked are ready
 }
 
-// NewPoll opens a Selector on poll(2), which is WSAPoll on Windows.
+// NewPoll makes a Selector on poll(2), on Windows WSAPoll.
 func NewPoll() (*Selector, error) { return newSelector(openPoll) }
 
 func openPoll() (mechanism, error) {

@@ -7,8 +7,8 @@ const (
 	hasSelect = false
 )
 
-// NewPoll opens a Selector on poll(2). The error wraps errors.ErrUnsupported where there is none.
+// NewPoll makes a Selector on poll(2), on Windows WSAPoll.
 func NewPoll() (*Selector, error) { return nil, lacking("poll") }
 
-// NewSelect opens a Selector on select(2). The error wraps errors.ErrUnsupported where there is none.
+// NewSelect makes a Selector on select(2).
 func NewSelect() (*Selector, error) { return nil, lacking("select") }

@@ -29,7 +29,7 @@ func (s fdSet) has(fd int) bool { return s[fd/unix.FD_SETSIZE].IsSet(fd % unix.F
 func (s fdSet) set(fd int)      { s[fd/unix.FD_SETSIZE].Set(fd % unix.FD_SETSIZE) }
 func (s fdSet) clear(fd int)    { s[fd/unix.FD_SETSIZE].Clear(fd % unix.FD_SETSIZE) }
 
-// NewSelect opens a Selector on select(2).
+// NewSelect makes a Selector on select(2).
 func NewSelect() (*Selector, error) { return newSelector(openSelect) }
 
 func openSelect() (mechanism, error) {

@@ -43,7 +43,7 @@ type winList []uintptr
 
 func (l winList) sockets() []uintptr { return l[1 : 1+uint32(l[0])] }
 
-// NewSelect opens a Selector on select(2).
+// NewSelect makes a Selector on select(2).
 func NewSelect() (*Selector, error) { return newSelector(openSelect) }
 
 func openSelect() (mechanism, error) {

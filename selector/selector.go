@@ -14,13 +14,13 @@ import (
 	"github.com/switchboard-go/switchboard/internal/poller"
 )
 
-// Events is a set of conditions that a descriptor can be ready in.
+// Events is a set of conditions for which a descriptor can be ready.
 //
-// Hangup is for a connection whose input has ended, or is not to be read for a while: nothing else reports a reset then.
-// It can be registered alone or with others. It does not report a half-close, where the peer has ended its output and
-// still receives. What it reports does not go away: Unregister the descriptor, or Modify it.
+// Hangup is for a connection whose input has ended, or that should not be read for a while: nothing else then reports
+// a reset. It can be registered alone or with others. It does not report a half-close, after which the peer still
+// receives. A hangup lasts: call Unregister or Modify after it.
 //
-// An error or a hangup is readiness for Read and Write too, and for Except where that is registered alone.
+// An error or a hangup also makes a descriptor ready for Read and Write, and for Except if that is registered alone.
 type Events uint32
 
 const (
@@ -50,14 +50,14 @@ func (e Events) String() string {
 	return strings.Join(names, "|")
 }
 
-// A Key says what is registered for a descriptor.
+// A Key is the registration of a descriptor.
 type Key struct {
 	FD     int
 	Events Events // what is waited for
 	Data   any    // the caller's own; the Selector only keeps it
 }
 
-// A Ready says what a registered descriptor is ready for.
+// A Ready reports the events for which a registered descriptor is ready.
 type Ready struct {
 	Key    Key    // as it was registered when the event was taken
 	Events Events // a part of Key.Events, never empty
@@ -71,11 +71,11 @@ var (
 	ErrNoEvents      = errors.New("no events to wait for: give Read, Write, Except or Hangup")
 )
 
-// A Selector waits for many descriptors at once. New makes one; the zero value is not usable.
+// A Selector waits for many descriptors at once. New makes one. The zero Selector is not usable.
 //
-// Select is called by one goroutine at a time. Every other method may be called from any goroutine, also while Select
-// waits: what they change holds from then on. A descriptor's readiness is level-triggered: Select reports it again
-// until the cause is gone.
+// Only one goroutine at a time may call Select. Any goroutine may call every other method, also while Select waits,
+// and their changes take effect at once. Readiness is level-triggered: Select reports it again until its cause is
+// gone.
 type Selector struct {
 	mechanism mechanism
 
@@ -104,14 +104,14 @@ func newSelector(open func() (mechanism, error)) (*Selector, error) {
 	return &Selector{mechanism: m}, nil
 }
 
-// Mechanism names what the Selector uses: "epoll", "kqueue", "afd", "poll" or "select".
+// Mechanism returns the name of the mechanism: "epoll", "kqueue", "afd", "poll" or "select".
 func (s *Selector) Mechanism() string { return s.mechanism.name() }
 
-// Register begins to wait for ev on fd. data comes back in every Key of fd. The descriptor stays the caller's; it
-// should be non-blocking, as readiness can be gone again when the caller acts on it.
+// Register starts to wait for the events ev of fd. Every Key of fd has data. The caller still owns the descriptor. It
+// should be in non-blocking mode, because readiness can pass before the caller acts on it.
 //
-// Errors: ErrRegistered, ErrNoEvents, ErrClosed, EBADF for a descriptor that is not open, EPERM for what the mechanism
-// cannot wait for (a regular file with epoll), errors.ErrUnsupported where it has no Except or no Hangup.
+// Errors: ErrRegistered, ErrNoEvents, ErrClosed, EBADF for a descriptor that is not open, EPERM for a file that the
+// mechanism cannot wait for (a regular file with epoll), errors.ErrUnsupported if it does not have Except or Hangup.
 func (s *Selector) Register(fd int, ev Events, data any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +129,7 @@ func (s *Selector) Register(fd int, ev Events, data any) error {
 	return s.changed()
 }
 
-// Modify replaces what is waited for on fd, and its data. When ev is unchanged this costs no system call.
+// Modify replaces the events and the data of fd. If ev does not change it needs no system call.
 func (s *Selector) Modify(fd int, ev Events, data any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,11 +152,11 @@ func (s *Selector) Modify(fd int, ev Events, data any) error {
 	return s.changed()
 }
 
-// Unregister ends the waiting for fd and returns what was registered. It works for a descriptor already closed.
+// Unregister stops waiting for fd and returns its registration. fd may be closed already.
 func (s *Selector) Unregister(fd int) (Key, error) { return s.drop("unregister", fd, false) }
 
-// Forget is Unregister for a descriptor that the caller closes right now: epoll and kqueue learn that from the close
-// itself, so the system call is spared. Not closing it wastes time in Select, but is otherwise harmless.
+// Forget is Unregister for a descriptor that the caller closes immediately afterwards. epoll and kqueue learn of the
+// close themselves, so Forget needs no system call. If the descriptor stays open, Select wastes time on it but works.
 func (s *Selector) Forget(fd int) (Key, error) { return s.drop("forget", fd, true) }
 
 func (s *Selector) drop(call string, fd int, closing bool) (Key, error) {
@@ -171,7 +171,7 @@ func (s *Selector) drop(call string, fd int, closing bool) (Key, error) {
 	return key, nil
 }
 
-// Lookup returns what is registered for fd, or ErrNotRegistered.
+// Lookup returns the registration of fd, or ErrNotRegistered.
 func (s *Selector) Lookup(fd int) (Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,8 +193,8 @@ func (s *Selector) lookup(fd int) (Key, error) {
 	return Key{fd, e.events(), e.data}, nil
 }
 
-// Keys iterates over the registrations in the order of their descriptors. The loop's body may change them; what was
-// registered meanwhile may or may not be seen.
+// Keys iterates over the registrations, sorted by descriptor. The loop body may change registrations. The iteration
+// may or may not include descriptors that are registered meanwhile.
 func (s *Selector) Keys() iter.Seq[Key] {
 	return func(yield func(Key) bool) {
 		for fd := 0; ; fd++ {
@@ -209,7 +209,7 @@ func (s *Selector) Keys() iter.Seq[Key] {
 	}
 }
 
-// Len returns how many descriptors are registered.
+// Len returns the number of registered descriptors.
 func (s *Selector) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

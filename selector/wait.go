@@ -16,13 +16,14 @@ const (
 
 var errBusy = errors.New("select: another goroutine is in Select of this selector")
 
-// Select waits until a registered descriptor is ready, Wake is called, or the timeout has passed, and returns what is
-// ready: one Ready for each descriptor, in no order. A negative timeout waits without end, zero only asks, any other is
-// rounded up to what the mechanism can express, so that it never ends early. After a Wake or the timeout the result is
-// empty and the error nil. After a Wake before Select, Select only asks.
+// Select waits until a registered descriptor is ready, Wake is called, or the timeout has passed. It returns one
+// Ready for each ready descriptor, in no order. A negative timeout means no limit. 0 means that Select does not wait.
+// Other timeouts are rounded up to the resolution of the mechanism: Select never returns early.
 //
-// The result is valid until the next Select. A waiting Select holds no processor (P) of the Go scheduler, and a signal
-// does not end it. Errors: ErrClosed, also when Close comes while it waits; else what the mechanism's call said.
+// After a Wake or the timeout the result is empty and the error is nil. A Wake before Select makes that Select return
+// without waiting. The result is valid until the next Select. While it waits, Select holds no processor (P) of the Go
+// scheduler. Signals do not end it. The error is ErrClosed, also if Close is called meanwhile, or that of the
+// mechanism's system call.
 func (s *Selector) Select(timeout time.Duration) ([]Ready, error) {
 	if !s.turn.TryLock() {
 		if s.state.Load() == closed {
@@ -129,8 +130,8 @@ func (s *Selector) foundAlso(places places, fd int, e *entry, ev Events) {
 	s.found(fd, e, ev)
 }
 
-// Wake makes the Select that waits return, or the next one not wait. Any number of Wakes before that are one. It may be
-// called from any goroutine, and costs a system call only while a Select waits.
+// Wake makes the waiting Select return. If none waits, the next one does not wait. Several Wakes before that count as
+// one. Any goroutine may call it. It needs a system call only while a Select waits.
 func (s *Selector) Wake() error {
 	for {
 		switch s.state.Load() {
@@ -170,8 +171,8 @@ func (s *Selector) changed() error {
 	return s.mechanism.wake()
 }
 
-// Close releases what the Selector holds of the system. The registered descriptors stay open. A waiting Select returns
-// ErrClosed, and Close returns after it; every later call gives ErrClosed.
+// Close releases the system resources of the Selector. The registered descriptors stay open. A waiting Select returns
+// ErrClosed, and Close returns after it. Later calls return ErrClosed.
 func (s *Selector) Close() error {
 	s.mu.Lock()
 	if s.state.Swap(closed) == closed {

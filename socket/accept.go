@@ -2,10 +2,10 @@ package socket
 
 import "syscall"
 
-// Accept waits for a connection to a listening socket and returns its socket and the peer's address: accept(2).
-// The new socket is in blocking mode, whatever mode s is in, and is not inherited by child processes. A connection
-// that the peer gave up while it waited in the backlog is passed over. When there is no descriptor left for it (EMFILE,
-// ENFILE), a connection goes on waiting in the backlog.
+// Accept waits for a connection on a listening socket, and returns its socket and the peer's address: accept(2). The
+// new socket is in blocking mode, regardless of the mode of s, and child processes do not inherit it. Accept skips
+// connections that the peer aborted in the backlog. Without a free descriptor it fails with EMFILE or ENFILE, and the
+// connection stays in the backlog.
 func (s *Socket) Accept() (*Socket, Addr, error) {
 	var (
 		fd   int

@@ -10,10 +10,11 @@ import (
 	"syscall"
 )
 
-// An Addr is the address of one end of a socket: an IPv4 or IPv6 address with a port, or a Unix socket's name; on Linux
-// also one of VsockAddr, NetlinkAddr or PacketAddr. It is a value: compare with ==, use it as a map key. An IP address costs no allocation.
+// An Addr is the address of one end of a socket: an IPv4 or IPv6 address with a port, or the name of a Unix socket;
+// on Linux also an address made by VsockAddr, NetlinkAddr or PacketAddr. Addr values can be compared with == and used
+// as map keys. An Addr with an IP address needs no allocation.
 //
-// The zero Addr is no address; SendTo and SendMsg take it to mean "the connected peer".
+// The zero Addr is no address. SendTo and SendMsg take it as "the connected peer".
 type Addr struct {
 	path   string // AF_UNIX: a path, or @name; families other than IP: the kernel's structure behind the family
 	ip     netip.Addr
@@ -22,8 +23,8 @@ type Addr struct {
 	family uint16
 }
 
-// InetAddr returns the address of an IP address and port. The family is that of ap: an IPv4-mapped IPv6 address
-// (::ffff:1.2.3.4) is an IPv6 address. The zero AddrPort gives the zero Addr.
+// InetAddr returns the Addr of an IP address and port, of the family of ap: an IPv4-mapped IPv6 address
+// (::ffff:1.2.3.4) is an IPv6 address. For the zero AddrPort it returns the zero Addr.
 func InetAddr(ap netip.AddrPort) Addr {
 	ip := ap.Addr()
 	switch {
@@ -36,10 +37,10 @@ func InetAddr(ap netip.AddrPort) Addr {
 }
 
 // UnixAddr returns the address of a Unix socket: the path of a socket file, or a Linux abstract name, which starts
-// with "@" (or, as in C and Python, with a zero byte). The empty path is the name of a socket that has none.
+// with "@" (or, as in C and Python, with a zero byte). The empty path is the address of a socket without a name.
 //
-// A relative path that does not start with a dot gets "./" in front, which names the same file and cannot be
-// mistaken for any other kind of address.
+// UnixAddr puts "./" before a relative path that does not start with a dot. That names the same file, and tells it
+// apart from all other kinds of addresses.
 func UnixAddr(path string) Addr {
 	switch {
 	case path == "" || path[0] == '@':
@@ -59,10 +60,11 @@ func fileAddr(path string) Addr {
 	return Addr{family: AF_UNIX, path: path}
 }
 
-// ParseAddr reads an IP address or a Unix socket's as Addr.String writes it. It looks nothing up: hosts and ports are numbers.
+// ParseAddr reads the address of an IP socket or a Unix socket, in the form that Addr.String writes. It looks nothing
+// up: hosts and ports must be numbers.
 //
 //	127.0.0.1:7  [::1]:7  [fe80::1%eth0]:7     IP address and port
-//	/tmp/s.sock  ./s.sock  run/s.sock           path of a Unix socket: whatever has a slash
+//	/tmp/s.sock  ./s.sock  run/s.sock           path of a Unix socket: any text with a slash
 //	@name                                       Linux abstract Unix socket
 //	C:\run\s.sock  run\s.sock                   path of a Unix socket, on Windows
 func ParseAddr(s string) (Addr, error) {
@@ -100,9 +102,9 @@ func ParseAddr(s string) (Addr, error) {
 	return bad(quote(strings.TrimSuffix(s, ":"+port)) + " is not an IP address")
 }
 
-// WithFlowInfo returns the IPv6 address with flow information: sin6_flowinfo of ipv6(7), in host byte order. It holds the
-// flow label in its low 20 bits, and above it the traffic class. Linux sends it when IPV6_FLOWINFO_SEND is on; other
-// systems do not take it. Other addresses are returned as they are.
+// WithFlowInfo returns an IPv6 address with flow information: sin6_flowinfo of ipv6(7), in host byte order. The low
+// 20 bits are the flow label, those above it the traffic class. Linux sends it if IPV6_FLOWINFO_SEND is on; other
+// systems ignore it. Addresses of other families are returned unchanged.
 func (a Addr) WithFlowInfo(flow uint32) Addr {
 	if a.family == AF_INET6 {
 		a.flow = flow
@@ -110,14 +112,14 @@ func (a Addr) WithFlowInfo(flow uint32) Addr {
 	return a
 }
 
-// FlowInfo returns the flow information of an IPv6 address; String does not show it. PeerAddr gives it when
-// IPV6_FLOWINFO_SEND is on.
+// FlowInfo returns the flow information of an IPv6 address, 0 for other addresses. String does not show it. PeerAddr
+// returns it if IPV6_FLOWINFO_SEND is on.
 func (a Addr) FlowInfo() uint32 { return a.flow }
 
 // Family returns AF_INET, AF_INET6, AF_UNIX or another family, and AF_UNSPEC for the zero Addr.
 func (a Addr) Family() int { return int(a.family) }
 
-// IsValid reports whether a is an address at all: whether it is not the zero Addr.
+// IsValid reports whether a is not the zero Addr.
 func (a Addr) IsValid() bool { return a != Addr{} }
 
 // AddrPort returns the IP address and port, or the zero AddrPort when a is not an IP address.
@@ -163,8 +165,9 @@ func (a Addr) Network() string {
 	return ""
 }
 
-// String returns the address as ParseAddr reads it; "(unnamed)" for a Unix socket without a name, "" for the zero Addr.
-// Those of other families are for people: "vsock:2:1024", "netlink:1234:0", "packet:eth0:0x0800".
+// String returns the address in the form that ParseAddr reads, "(unnamed)" for a Unix socket without a name, and ""
+// for the zero Addr. ParseAddr does not read the text of other families: "vsock:2:1024", "netlink:1234:0",
+// "packet:eth0:0x0800".
 func (a Addr) String() string {
 	switch {
 	case a.ip.IsValid():

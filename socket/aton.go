@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// InetAton turns the text of an IPv4 address into its 4 bytes: inet_aton(3). It reads what people write and InetPton does
-// not: one to four numbers, each decimal, octal (with a leading 0) or hexadecimal (0x), of which the last fills the
-// bytes that are left. "127.1" is 127.0.0.1. Text behind white space is passed over.
+// InetAton converts the text of an IPv4 address to its 4 bytes: inet_aton(3). It accepts forms that InetPton does
+// not: one to four numbers, each decimal, octal (leading 0) or hexadecimal (leading 0x); the last number fills the
+// remaining bytes. "127.1" is 127.0.0.1. It ignores text after white space.
 func InetAton(text string) ([]byte, error) {
 	head := text
 	if i := strings.IndexAny(text, " \t\n\v\f\r"); i >= 0 {
@@ -22,7 +22,7 @@ func InetAton(text string) ([]byte, error) {
 	return ip.AsSlice(), nil
 }
 
-// InetNtoa turns the 4 bytes of an IPv4 address into its text: inet_ntoa(3). It is InetNtop for AF_INET.
+// InetNtoa converts the 4 bytes of an IPv4 address to text: inet_ntoa(3). It is InetNtop for AF_INET.
 func InetNtoa(packed []byte) (string, error) {
 	if len(packed) != 4 {
 		return "", failed("inet_ntoa", "", invalid(syscall.EINVAL, "not the bytes of an IPv4 address"))

@@ -5,33 +5,37 @@ import (
 	"syscall"
 )
 
-// MaxBatch is how many datagrams one system call moves at most: UIO_MAXIOV of Linux.
+// MaxBatch is the largest number of datagrams that one system call sends or receives: UIO_MAXIOV of Linux.
 const MaxBatch = 1024
 
-// A Datagram is one of those that SendBatch and RecvBatch move together.
+// A Datagram is one element of the lists of SendBatch and RecvBatch.
 type Datagram struct {
-	// Data is what to send, or the buffer to receive into. RecvBatch leaves it as long as it is: Data[:N] is what came.
+	// Data is the bytes to send, or the buffer to receive into. RecvBatch does not change its length: the received
+	// bytes are Data[:N].
 	Data []byte
 
-	// N is how many bytes came; SendBatch does not look at it.
+	// N is the number of bytes received. SendBatch ignores it.
 	N int
 
-	// Addr is the destination, the zero Addr for the connected peer; or the sender.
+	// Addr is the destination, where the zero Addr means the connected peer. RecvBatch sets it to the sender.
 	Addr Addr
 
-	// Segment, if it is more than 0, says that Data is several datagrams of so many bytes each, the last perhaps of fewer,
-	// which the system sends as one (UDP_SEGMENT of udp(7); Linux). A Datagram holds at most 64 of them, and 65507 bytes
-	// (over IPv6 65527). RecvBatch sets it after SetGRO, and to 0 for a datagram that came alone.
+	// Segment, if it is more than 0, says that Data is several datagrams of this many bytes each, of which the last
+	// may be shorter, and that the system sends them in one call (UDP_SEGMENT of udp(7); Linux). A Datagram holds at
+	// most 64 of them, and at most 65507 bytes (65527 over IPv6). After SetGRO, RecvBatch sets it, to 0 for a single
+	// datagram.
 	Segment int
 
-	// Flags of what came, as in Message: MSG_TRUNC when it was longer than Data.
+	// Flags are the flags of the received datagram, as in Message: MSG_TRUNC if it was longer than Data.
 	Flags int
 }
 
-// SendBatch sends the datagrams in their order and returns how many went: with one system call for up to MaxBatch of them
-// where there is sendmmsg(2), as on Linux, and with one for each elsewhere. It waits until all have gone; the timeout
-// counts for each MaxBatch. The error is that of the datagram list[n]. In non-blocking mode it sends what the system takes,
-// and fails with ErrWouldBlock if that is not all. Nothing of the list is kept. It allocates nothing in the long run.
+// SendBatch sends the datagrams in order and returns how many were sent. It is one system call for up to MaxBatch
+// datagrams with sendmmsg(2), as on Linux, and one call for each datagram elsewhere. It waits until all are sent; the
+// timeout applies to each MaxBatch of them. An error is that of list[n].
+//
+// In non-blocking mode it sends what the system takes, and returns ErrWouldBlock if that is not all. It does not keep
+// the list or its buffers, and allocates nothing in steady state.
 func (s *Socket) SendBatch(list []Datagram) (n int, err error) {
 	const op = "sendmmsg"
 	if err := s.unfitBatch(); err != nil {
@@ -64,9 +68,12 @@ func (s *Socket) SendBatch(list []Datagram) (n int, err error) {
 	return n, s.fail(op, err)
 }
 
-// RecvBatch waits for a datagram and receives all that are there then, at most len(list) and MaxBatch, and returns how
-// many: with one system call where there is recvmmsg(2), as on Linux, and with one for each elsewhere. Of each it sets all
-// but Data. It does not receive control data. It allocates nothing in the long run for IP addresses.
+// RecvBatch waits for a datagram, receives all datagrams that are there by then, at most len(list) and MaxBatch, and
+// returns their number. It is one system call with recvmmsg(2), as on Linux, and one call for each datagram
+// elsewhere.
+//
+// It sets all fields of each Datagram but Data. It does not receive control data. For IP addresses it allocates
+// nothing in steady state.
 func (s *Socket) RecvBatch(list []Datagram) (n int, err error) {
 	const op = "recvmmsg"
 	if err := s.unfitBatch(); err != nil {
@@ -86,9 +93,9 @@ func (s *Socket) RecvBatch(list []Datagram) (n int, err error) {
 	return b.n, s.fail(op, err)
 }
 
-// SetGRO lets RecvBatch receive several datagrams of the same sender and size as one, whose Segment says how long each of
-// them is (UDP_GRO of udp(7); Linux). Other receiving calls then get them as one too, and cannot tell: RecvMsg with room
-// for control data can. Buffers should have 65535 bytes.
+// SetGRO lets RecvBatch receive several datagrams of the same sender and size as one, with their size in Segment
+// (UDP_GRO of udp(7); Linux). Other receiving calls then also get them as one, without their size, except RecvMsg
+// with room for control data. Buffers should have 65535 bytes.
 func (s *Socket) SetGRO(on bool) error {
 	return s.setOption("set gro", IPPROTO_UDP, optGRO, number(on))
 }

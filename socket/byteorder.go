@@ -6,30 +6,30 @@ import (
 	"syscall"
 )
 
-// Htons turns a 16-bit number from host to network byte order. Go rarely needs it: addresses hold their port as a plain
-// number, and binary.BigEndian.PutUint16 and AppendUint16 write a number into a message without a detour.
+// Htons converts a 16-bit number from host to network byte order. Go programs rarely need it: addresses hold their
+// port in host byte order, and binary.BigEndian.PutUint16 and AppendUint16 write a number to a message directly.
 func Htons(v uint16) uint16 {
 	var b [2]byte
 	binary.BigEndian.PutUint16(b[:], v)
 	return binary.NativeEndian.Uint16(b[:])
 }
 
-// Htonl turns a 32-bit number from host to network byte order; see Htons.
+// Htonl converts a 32-bit number from host to network byte order. See Htons.
 func Htonl(v uint32) uint32 {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], v)
 	return binary.NativeEndian.Uint32(b[:])
 }
 
-// Ntohs turns a 16-bit number from network to host byte order. To read one out of a message use
+// Ntohs converts a 16-bit number from network to host byte order. To read a number from a message use
 // binary.BigEndian.Uint16.
 func Ntohs(v uint16) uint16 { return Htons(v) }
 
-// Ntohl turns a 32-bit number from network to host byte order; see Ntohs.
+// Ntohl converts a 32-bit number from network to host byte order. See Ntohs.
 func Ntohl(v uint32) uint32 { return Htonl(v) }
 
-// InetPton turns the text of an IP address into its 4 bytes (AF_INET) or 16 bytes (AF_INET6) in network byte order:
-// inet_pton(3). In Go, netip.ParseAddr gives a value that knows its own family.
+// InetPton converts the text of an IP address to its 4 bytes (AF_INET) or 16 bytes (AF_INET6) in network byte order:
+// inet_pton(3). netip.ParseAddr is the usual way in Go.
 func InetPton(family int, text string) ([]byte, error) {
 	if family != AF_INET && family != AF_INET6 {
 		return nil, failed("inet_pton", text, invalid(syscall.EAFNOSUPPORT, "the family must be AF_INET or AF_INET6"))
@@ -41,7 +41,7 @@ func InetPton(family int, text string) ([]byte, error) {
 	return ip.AsSlice(), nil
 }
 
-// InetNtop turns the 4 bytes (AF_INET) or 16 bytes (AF_INET6) of an IP address into its text: inet_ntop(3).
+// InetNtop converts the 4 bytes (AF_INET) or 16 bytes (AF_INET6) of an IP address to text: inet_ntop(3).
 func InetNtop(family int, packed []byte) (string, error) {
 	size := 0
 	switch family {

@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// Connect connects the socket with a peer: connect(2). A datagram socket then sends to this peer, and receives from
-// it alone. In non-blocking mode the error is ErrInProgress as a rule: when the socket has become writable,
-// SocketError tells how it went; to connect again before that is EALREADY. In blocking mode Connect waits for one that
-// has begun. After a timeout the system goes on trying: Close the socket.
+// Connect connects the socket to a peer: connect(2). A datagram socket then sends to this peer and receives only from
+// it.
+//
+// In non-blocking mode Connect usually returns ErrInProgress. Wait until the socket is writable; SocketError then
+// returns the outcome. A second Connect before that returns EALREADY. In blocking mode Connect waits for a connect
+// that is in progress. After a timeout the system continues to connect: close the socket.
 func (s *Socket) Connect(to Addr) error {
 	if err := to.unfit(s.family); err != nil {
 		return failed("connect", to.String(), err)

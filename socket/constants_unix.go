@@ -4,8 +4,7 @@ package socket
 
 import "golang.org/x/sys/unix"
 
-// The constants of the Berkeley calls, spelled as in C. Those that one system alone has are in the file of that system;
-// others, of golang.org/x/sys/unix, can be given to every method here too.
+// The constants of the Berkeley calls, spelled as in C. Every method also takes other constants of golang.org/x/sys/unix.
 const (
 	AF_UNSPEC = unix.AF_UNSPEC
 	AF_UNIX   = unix.AF_UNIX

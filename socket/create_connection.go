@@ -10,30 +10,32 @@ import (
 	"time"
 )
 
-// ConnectOptions change what CreateConnection does. The zero value and nil are the usual connection.
+// ConnectOptions configure CreateConnection. nil means the zero value.
 type ConnectOptions struct {
-	// Timeout bounds the whole of looking up and connecting; 0 leaves that to the context. It is not the
-	// timeout of the socket that comes out, which is in blocking mode.
+	// Timeout limits the lookup and all attempts to connect together. 0 means no limit but that of the context. It
+	// does not become the timeout of the socket.
 	Timeout time.Duration
 
-	// Source is the address to connect from; port 0 lets the system choose. The zero Addr leaves all to the system.
-	// Addresses of the other family are not tried.
+	// Source is the address to connect from. Port 0 lets the system choose the port. Destinations of other families
+	// are not tried. The zero Addr lets the system choose address and port.
 	Source Addr
 
-	// AttemptDelay is how long one address may go without an answer before the next is tried too; 0 is 250 ms.
+	// AttemptDelay is the time between two attempts, if the first of them has neither succeeded nor failed. 0 means
+	// 250 ms.
 	AttemptDelay time.Duration
 
-	// Resolver looks names up; nil is net.DefaultResolver.
+	// Resolver looks up names. nil means net.DefaultResolver.
 	Resolver *net.Resolver
 }
 
-// CreateConnection connects a stream socket with the address: host:port, or a Unix socket as ParseAddr reads it. An
-// empty host is this machine.
+// CreateConnection connects a stream socket to an address: host:port, or a Unix socket as ParseAddr reads it. An
+// empty host is this machine. The socket that it returns is in blocking mode.
 //
-// A host that is a name may have many addresses. They are tried as RFC 8305 (Happy Eyeballs) says: IPv6 and IPv4 in
-// turn, each a moment after the one before or as soon as that has failed, and the first to answer wins. When
-// none does, the error lists them all with the reason of each, and errors.Is finds each. When the context ends,
-// the error is os.ErrDeadlineExceeded or context.Canceled.
+// A host name may have several addresses. CreateConnection tries them as RFC 8305 (Happy Eyeballs) describes: IPv6
+// and IPv4 alternate, each attempt begins ConnectOptions.AttemptDelay after the one before or as soon as that one has
+// failed, and the first connection wins. If all attempts fail, the error lists every address with its reason, and
+// errors.Is finds each of them. If the context or the timeout ends first, the error is os.ErrDeadlineExceeded or
+// context.Canceled.
 func CreateConnection(ctx context.Context, address string, options *ConnectOptions) (*Socket, error) {
 	o := ConnectOptions{}
 	if options != nil {

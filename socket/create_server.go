@@ -11,28 +11,30 @@ import (
 	"time"
 )
 
-// ServerOptions change what CreateServer does. The zero value and nil are the usual server.
+// ServerOptions configure CreateServer. nil means the zero value.
 type ServerOptions struct {
-	// Backlog is how many connections may wait to be accepted; 0 is the most that the system allows.
+	// Backlog is the number of connections that may wait to be accepted. 0 means as many as the system allows.
 	Backlog int
 
-	// ReusePort lets several servers, each with this option, listen on the same port (see SetReusePort).
+	// ReusePort lets several servers that all set it listen on the same port. See Socket.SetReusePort.
 	ReusePort bool
 
-	// DualStack makes a server on an IPv6 address, [::] as a rule, serve IPv4 too.
+	// DualStack lets a server on an IPv6 address, usually [::], accept IPv4 connections too.
 	DualStack bool
 }
 
-// CreateServer makes a stream socket that listens on the address: host:port, or a Unix socket as ParseAddr reads it.
+// CreateServer makes a stream socket that listens on an address: host:port, or a Unix socket as ParseAddr reads it.
 //
-// A host that is a name stands for its first IPv4 address, or its first IPv6 address when it has no other. Without a
-// host (":7007") the server listens on all addresses, IPv4 and IPv6 where the system can; "0.0.0.0:7007" is IPv4 alone
-// and "[::]:7007" is IPv6 alone, unless DualStack is set. Port 0 lets the system choose; LocalAddr tells which.
-// A server can be started again while connections of the one before are in TIME_WAIT (SO_REUSEADDR). On Windows no other
+// A host name stands for its first IPv4 address, or for its first IPv6 address if it has no IPv4 address. Without a
+// host (":7007") the server listens on all addresses, of IPv4 and, if the system has it, of IPv6. "0.0.0.0:7007" is
+// IPv4 only. "[::]:7007" is IPv6 only, unless DualStack is set. For port 0 the system chooses a port, which LocalAddr
+// returns.
+//
+// A server can be restarted while connections of its predecessor are in TIME_WAIT (SO_REUSEADDR). On Windows no other
 // program can take the port over (SO_EXCLUSIVEADDRUSE).
 //
-// A socket file that no server answers at is replaced; one that is in use, or a file that is not a
-// socket, is left alone, and the error is EADDRINUSE. Close removes the file.
+// CreateServer replaces a socket file on which no server listens. If a server listens there, or the file is not a
+// socket, it leaves the file alone and returns EADDRINUSE. Close removes the file.
 func CreateServer(address string, options *ServerOptions) (*Socket, error) {
 	if options == nil {
 		options = &ServerOptions{}

@@ -19,8 +19,8 @@ func sysPeerCredentials(fd int) (Credentials, error) {
 	return Credentials{int(u.Pid), int(u.Uid), int(u.Gid)}, nil
 }
 
-// Control returns the credentials as control data for SendMsg: SCM_CREDENTIALS of unix(7). The kernel sees to it that they
-// are the sender's own, unless that is root. It exists on Linux alone.
+// Control returns the credentials as control data for SendMsg: SCM_CREDENTIALS of unix(7). The kernel accepts only
+// the sender's own credentials, except from root. Only Linux has it.
 func (c Credentials) Control() Control {
 	var b []byte
 	for _, n := range []int{c.PID, c.UID, c.GID} {

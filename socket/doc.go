@@ -1,9 +1,10 @@
-// Package socket is the Berkeley socket calls, with the meaning that C and Python programmers know and the manners of
-// Go: bind, listen, accept, connect, send and recv on IPv4, IPv6 and Unix sockets, every option, messages with control
-// data, descriptors passed between processes, multicast, raw sockets, and datagrams in batches.
+// Package socket has the Berkeley socket calls: bind, listen, accept, connect, send and recv on IPv4, IPv6 and Unix
+// sockets, all options, messages with control data, descriptors passed between processes, multicast, raw sockets, and
+// datagrams in batches. The calls do what C and Python programmers expect. Errors, timeouts and goroutines work as in
+// package net.
 //
-// It is for those who want the calls that package net hides, for whatever waits with package selector, and for learning. A
-// server that says everything back, and its client:
+// Use it for calls that package net does not have, for sockets that wait with package selector, and to learn. An echo
+// server and its client:
 //
 //	package main
 //
@@ -68,16 +69,16 @@
 //
 // # Three modes
 //
-// A Socket is in blocking mode at first: a call waits until it can be done. The goroutine parks and no thread does, so
-// that ten thousand may wait. SetTimeout bounds the wait, and SetBlocking(false) forbids it: then a call that would wait
-// fails with ErrWouldBlock, a Connect with ErrInProgress, and package selector tells when to repeat it. Close
-// ends the wait of every other goroutine, which gets net.ErrClosed.
+// A new Socket is in blocking mode: a call waits until it can complete. Only the goroutine waits, not a thread, so
+// thousands of calls can wait. SetTimeout limits the time that a call waits. After SetBlocking(false) calls do not wait:
+// they fail with ErrWouldBlock, Connect with ErrInProgress, and package selector reports when to repeat them. Close wakes
+// the calls of other goroutines, which return net.ErrClosed.
 //
 // # Errors
 //
-// Every error is an *Error, which names the call, the address and the cause, and unwraps to the errno:
-// errors.Is(err, syscall.ECONNREFUSED). The end of a stream is a bare io.EOF. SIGPIPE kills nobody: sending to a
-// peer that has gone is EPIPE.
+// Every error is an *Error, which has the call, the address and the cause, and unwraps to the errno:
+// errors.Is(err, syscall.ECONNREFUSED). The end of a stream is a bare io.EOF. Sending on a connection that has ended fails
+// with EPIPE; there is no SIGPIPE.
 //
 // # From Python
 //
@@ -99,7 +100,7 @@
 //	s.listen()                    s.Listen(backlog)
 //	s.accept()                    s.Accept
 //	s.connect, s.connect_ex       s.Connect                     the errno is in the error
-//	s.send, s.sendall             s.Send, s.SendAll             SendAll also tells how many bytes went
+//	s.send, s.sendall             s.Send, s.SendAll             SendAll also returns how many bytes were sent
 //	s.sendall(data, flags)        s.SendAllFlags
 //	s.recv(n)                     s.Recv(p)                     into a buffer; the end is io.EOF, not an empty result
 //	s.recv_into                   s.Recv, s.RecvFlags
@@ -116,7 +117,7 @@
 //	s.sendfile(file)              s.SendFile                    leaves the file's own position alone
 //	none                          s.SendBatch, s.RecvBatch      many datagrams in one call, on Linux
 //	s.shutdown(SHUT_WR)           s.Shutdown(SHUT_WR)
-//	s.close, with s:              s.Close, defer s.Close()      wakes who waits; a second Close is an error
+//	s.close, with s:              s.Close, defer s.Close()      wakes calls that wait; a second Close is an error
 //	s.detach()                    s.Detach                      the number may be new
 //	s.dup()                       s.Dup
 //	s.fileno()                    s.FD                          -1 once closed, as there
@@ -157,11 +158,12 @@
 //	if_nametoindex, …indextoname  IfNameToIndex, IfIndexToName
 //	ssl.wrap_socket               s.Conn, then crypto/tls
 //
-// Receiving into an empty buffer is no end of a stream: it returns 0 at once. Of datagrams RecvFrom and RecvMsg take one
-// all the same.
+// Receiving into an empty buffer returns 0 at once; that is not the end of the stream. On a datagram socket RecvFrom and
+// RecvMsg then take one datagram.
 //
 // # Platforms
 //
-// Linux, macOS, the BSDs, and Windows 10 and later. What a system lacks is an error that is errors.ErrUnsupported. On Windows
-// Unix sockets are streams, no descriptors travel, and Pair is TCP over loopback. docs/platforms.md has the rest.
+// The package supports Linux, macOS, the BSDs, and Windows 10 and later. Calls that a system does not have return an error
+// that wraps errors.ErrUnsupported. On Windows Unix sockets are streams only and cannot pass descriptors, and Pair is TCP over
+// loopback. See docs/platforms.md.
 package socket

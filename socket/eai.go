@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// An EAI is the reason why a lookup failed, as getaddrinfo(3) gives it and Python's gaierror has it. It is among the
-// causes of such an error: errors.Is(err, EAI_NONAME). The numbers are Linux's on every system.
+// An EAI is the reason why a lookup failed, as getaddrinfo(3) and Python's gaierror have it. The errors of lookups
+// wrap one: errors.Is(err, EAI_NONAME). The numbers are those of Linux on every system.
 type EAI int
 
 const (

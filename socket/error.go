@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -14,17 +15,17 @@ import (
 // [os.ErrDeadlineExceeded] when a timeout ran out, [net.ErrClosed] after Close, [errors.ErrUnsupported] for what the
 // platform lacks, and any errno of the system (syscall.ECONNRESET).
 var (
-	// ErrWouldBlock says that a non-blocking call has nothing to do yet: wait until the socket is ready and repeat it.
-	// It is EAGAIN, which is also EWOULDBLOCK.
+	// ErrWouldBlock means that a non-blocking call would have to wait. Wait until the socket is ready and repeat the
+	// call. It is EAGAIN, which is also EWOULDBLOCK.
 	ErrWouldBlock error = syscall.EAGAIN
 
-	// ErrInProgress says that a non-blocking Connect has begun: wait until the socket is writable and ask SocketError.
-	// It is EINPROGRESS.
+	// ErrInProgress means that a non-blocking Connect has begun. Wait until the socket is writable and call
+	// SocketError. It is EINPROGRESS.
 	ErrInProgress error = syscall.EINPROGRESS
 )
 
-// An Error is what every call of this package fails with, save for the bare io.EOF of Recv. Its text starts with the
-// call and the address: "connect 127.0.0.1:7: connection refused". It is a [net.Error].
+// An Error is the error of every call of this package, except for a bare io.EOF from Recv. Its text starts with the
+// call and the address: "connect 127.0.0.1:7: connection refused". It implements net.Error.
 type Error struct {
 	Op   string // the call, as in C: "connect"
 	Addr string // the peer's address if there is one, else the socket's own; empty when neither is known
@@ -46,24 +47,26 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is makes an exceeded deadline also context.DeadlineExceeded, as package net does, and on Windows an errno also the
-// error of Winsock that it was (windows.WSAECONNRESET for syscall.ECONNRESET), and EAGAIN also EWOULDBLOCK.
+// Is reports whether target is the cause in another spelling. os.ErrDeadlineExceeded is also
+// context.DeadlineExceeded, as in package net. EAGAIN is also EWOULDBLOCK. On Windows an errno is also the Winsock
+// error that caused it (windows.WSAECONNRESET for syscall.ECONNRESET).
 func (e *Error) Is(target error) bool {
 	return target == context.DeadlineExceeded && errors.Is(e.Err, os.ErrDeadlineExceeded) || e.isWinsock(target)
 }
 
-// Timeout reports whether time ran out: a timeout or deadline of ours (os.ErrDeadlineExceeded) or the system's own
-// (ETIMEDOUT).
+// Timeout reports whether the cause is a timeout: one of SetTimeout or a deadline (os.ErrDeadlineExceeded), or one of
+// the system (ETIMEDOUT).
 func (e *Error) Timeout() bool {
 	return errors.Is(e.Err, os.ErrDeadlineExceeded) || errors.Is(e.Err, syscall.ETIMEDOUT)
 }
 
-// Temporary reports whether the same call may succeed later: after would-block and after a timeout of ours.
+// Temporary reports whether the same call may succeed later: the call would have blocked, or a timeout of SetTimeout
+// or a deadline has passed.
 func (e *Error) Temporary() bool {
 	return errors.Is(e.Err, ErrWouldBlock) || errors.Is(e.Err, os.ErrDeadlineExceeded)
 }
 
-// Hint returns what a person can do about the error, "" when there is nothing to say. Error includes it in parentheses.
+// Hint returns advice on how to fix the error, "" if there is none. Error includes it in parentheses.
 func (e *Error) Hint() string {
 	errno, ok := e.Err.(syscall.Errno)
 	if !ok {
@@ -77,6 +80,8 @@ func (e *Error) Hint() string {
 		}
 	case syscall.EACCES:
 		switch {
+		case e.Op == "bind" && a.Family() != AF_UNIX && runtime.GOOS == "windows":
+			return "another socket has this port to itself, or Windows has reserved it: choose another"
 		case e.Op == "bind" && a.Port() > 0 && a.Port() < 1024:
 			return "ports below 1024 need root" + lowPortCapability
 		case e.Op == "bind" && a.Family() == AF_UNIX:

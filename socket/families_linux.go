@@ -68,8 +68,8 @@ func (a Addr) structure(family, size int) ([]byte, bool) {
 	return append(make([]byte, familySize), a.path...), true
 }
 
-// VsockAddr returns the address of a port of a virtual machine or its host: vsock(7). The cid may be VMADDR_CID_ANY,
-// VMADDR_CID_HOST or VMADDR_CID_LOCAL, the port VMADDR_PORT_ANY.
+// VsockAddr returns the address of a port of a virtual machine or its host: vsock(7). cid may be VMADDR_CID_ANY,
+// VMADDR_CID_HOST or VMADDR_CID_LOCAL, and port VMADDR_PORT_ANY.
 func VsockAddr(cid, port uint32) Addr {
 	return otherAddr(AF_VSOCK, unix.SizeofSockaddrVM, func(b []byte) {
 		binary.NativeEndian.PutUint32(b[4:], port)
@@ -77,7 +77,7 @@ func VsockAddr(cid, port uint32) Addr {
 	})
 }
 
-// Vsock returns what VsockAddr was given; ok is false for the address of another family.
+// Vsock returns the arguments of VsockAddr. ok is false for an address of another family.
 func (a Addr) Vsock() (cid, port uint32, ok bool) {
 	b, ok := a.structure(AF_VSOCK, unix.SizeofSockaddrVM)
 	if !ok {
@@ -86,7 +86,7 @@ func (a Addr) Vsock() (cid, port uint32, ok bool) {
 	return binary.NativeEndian.Uint32(b[8:]), binary.NativeEndian.Uint32(b[4:]), true
 }
 
-// NetlinkAddr returns an address of netlink(7). The kernel's pid is 0; to bind, 0 lets the kernel choose. Each bit of
+// NetlinkAddr returns an address of netlink(7). pid 0 is the kernel, or for Bind lets the kernel choose. Each bit of
 // groups is a multicast group.
 func NetlinkAddr(pid, groups uint32) Addr {
 	return otherAddr(AF_NETLINK, unix.SizeofSockaddrNetlink, func(b []byte) {
@@ -95,7 +95,7 @@ func NetlinkAddr(pid, groups uint32) Addr {
 	})
 }
 
-// Netlink returns what NetlinkAddr was given; ok is false for the address of another family.
+// Netlink returns the arguments of NetlinkAddr. ok is false for an address of another family.
 func (a Addr) Netlink() (pid, groups uint32, ok bool) {
 	b, ok := a.structure(AF_NETLINK, unix.SizeofSockaddrNetlink)
 	if !ok {
@@ -104,7 +104,7 @@ func (a Addr) Netlink() (pid, groups uint32, ok bool) {
 	return binary.NativeEndian.Uint32(b[4:]), binary.NativeEndian.Uint32(b[8:]), true
 }
 
-// A Packet says where a packet came from or goes to: packet(7).
+// A Packet is the address of a packet on an interface: sockaddr_ll of packet(7).
 type Packet struct {
 	Interface    int    // its index: IfNameToIndex. To bind, 0 is every interface
 	Protocol     uint16 // of the packet, in host byte order: ETH_P_IP, ETH_P_ALL, …
@@ -113,8 +113,8 @@ type Packet struct {
 	HardwareAddr net.HardwareAddr
 }
 
-// PacketAddr returns the address of packets of an interface. The hardware address is for sending on an AF_PACKET socket
-// of the type SOCK_DGRAM; of at most 8 bytes.
+// PacketAddr returns the address of packets on an interface: packet(7). Sending on an AF_PACKET socket of type
+// SOCK_DGRAM needs the hardware address, of at most 8 bytes.
 func PacketAddr(p Packet) Addr {
 	return otherAddr(AF_PACKET, unix.SizeofSockaddrLinklayer, func(b []byte) {
 		binary.BigEndian.PutUint16(b[2:], p.Protocol)
@@ -125,7 +125,7 @@ func PacketAddr(p Packet) Addr {
 	})
 }
 
-// Packet returns what PacketAddr was given; ok is false for the address of another family.
+// Packet returns the argument of PacketAddr. ok is false for an address of another family.
 func (a Addr) Packet() (p Packet, ok bool) {
 	b, ok := a.structure(AF_PACKET, unix.SizeofSockaddrLinklayer)
 	if !ok {

@@ -20,15 +20,15 @@ const (
 	NI_DGRAM                   // the service of UDP, not of TCP
 )
 
-// A HostEntry is what is known of a host: hostent of gethostbyname(3).
+// A HostEntry is the result of GetHostByName and GetHostByAddr: hostent of gethostbyname(3).
 type HostEntry struct {
 	Name    string   // the proper one
 	Aliases []string // its other names
 	Addrs   []netip.Addr
 }
 
-// GetHostByName finds the IPv4 addresses of a host, and its names: gethostbyname(3) and Python's gethostbyname_ex. A host
-// that is a number is its own name. GetAddrInfo knows IPv6 as well.
+// GetHostByName returns the IPv4 addresses and the names of a host: gethostbyname(3), Python's gethostbyname_ex. For
+// an IP address Name is that address. GetAddrInfo also returns IPv6 addresses.
 func GetHostByName(ctx context.Context, host string) (HostEntry, error) {
 	e, err := hostByName(ctx, host)
 	return e, failed("gethostbyname", host, err)
@@ -57,8 +57,8 @@ func hostByName(ctx context.Context, host string) (HostEntry, error) {
 	return e, nil
 }
 
-// GetHostByAddr finds the names of a host with an IP address: gethostbyaddr(3). For a name, as in Python, it is the host at
-// its first address.
+// GetHostByAddr returns the names of the host with an IP address: gethostbyaddr(3). For a host name it looks up the
+// first address of that name, as Python does.
 func GetHostByAddr(ctx context.Context, host string) (HostEntry, error) {
 	e, err := hostByAddr(ctx, host)
 	return e, failed("gethostbyaddr", host, err)
@@ -105,8 +105,8 @@ func inHostsFile(fits func(ip netip.Addr, names []string) bool) (e HostEntry) {
 	return e
 }
 
-// GetFQDN returns the full name of a host, the first of its names that has a dot; an empty host is this machine. A host
-// whose name is not to be found is returned as it is: Python's getfqdn.
+// GetFQDN returns the fully qualified name of a host, as Python's getfqdn does: the first of its names that has a
+// dot. An empty host is this machine. If no such name is found, it returns host.
 func GetFQDN(ctx context.Context, host string) string {
 	host = strings.TrimSpace(host)
 	if host == "" || host == "0.0.0.0" || host == "::" {
@@ -128,8 +128,8 @@ func GetFQDN(ctx context.Context, host string) string {
 	return e.Name
 }
 
-// GetNameInfo returns the name of the host at an IP address, and of the service at its port: getnameinfo(3). Either is a
-// number when it has no name.
+// GetNameInfo returns the name of the host at an IP address, and the name of the service at its port: getnameinfo(3).
+// What has no name is returned as a number.
 func GetNameInfo(ctx context.Context, a Addr, flags int) (host, service string, err error) {
 	if !a.ip.IsValid() {
 		return "", "", failed("getnameinfo", a.String(),

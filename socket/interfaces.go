@@ -7,13 +7,14 @@ import (
 	"strconv"
 )
 
-// A NameIndex is a network interface: if_nameindex of C.
+// A NameIndex is the index and name of a network interface: if_nameindex(3).
 type NameIndex struct {
 	Index int // from 1 on
 	Name  string
 }
 
-// IfNameIndex returns all network interfaces, by index: if_nameindex(3). [net.Interfaces] tells more of each.
+// IfNameIndex returns all network interfaces, sorted by index: if_nameindex(3). net.Interfaces returns more about
+// each.
 func IfNameIndex() ([]NameIndex, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -27,13 +28,13 @@ func IfNameIndex() ([]NameIndex, error) {
 	return list, nil
 }
 
-// IfNameToIndex returns the index of the interface with the name: if_nametoindex(3).
+// IfNameToIndex returns the index of the network interface with a name: if_nametoindex(3).
 func IfNameToIndex(name string) (int, error) {
 	i, err := interfaceIndex(name)
 	return i, failed("if_nametoindex", name, err)
 }
 
-// IfIndexToName returns the name of the interface with the index: if_indextoname(3).
+// IfIndexToName returns the name of the network interface with an index: if_indextoname(3).
 func IfIndexToName(index int) (string, error) {
 	i, err := net.InterfaceByIndex(index)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/switchboard-go/switchboard/internal/poller"
 )
 
-// Close closes the socket: close(2). Calls that wait in other goroutines return net.ErrClosed. Bytes that the system
-// has taken are still sent, unless bytes that were not received are thrown away by it: then the peer may get a reset.
-// Closing twice is an error.
+// Close closes the socket: close(2). Calls that wait in other goroutines return net.ErrClosed, and so does a second
+// Close. The system still sends the bytes that it has taken. But if received bytes were not read, the system discards
+// them and may reset the connection.
 func (s *Socket) Close() error {
 	if !s.end() {
 		return s.fail("close", errClosed)
@@ -24,10 +24,10 @@ func (s *Socket) Close() error {
 	return s.fail("close", s.release())
 }
 
-// Detach gives the descriptor away: the Socket is closed and the descriptor is not. The number is that of FD,
-// unless a call had to wait in this Socket or a deadline was set: then the descriptor is a duplicate with a new number.
-// It is in the mode the Socket was in (O_NONBLOCK is set unless that was blocking mode), and inheritable as it was.
-// The socket file of a server stays.
+// Detach closes the Socket but not its descriptor, which the caller then owns. fd is the number that FD returned,
+// unless a call had to wait in this Socket or a deadline was set: then it is a duplicate with a new number.
+// O_NONBLOCK is cleared if the Socket was in blocking mode, and set otherwise. Inheritance stays as it was. The
+// socket file of a server stays.
 func (s *Socket) Detach() (fd int, err error) {
 	if !s.acquire() {
 		return -1, s.fail("detach", errClosed)

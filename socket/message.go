@@ -5,28 +5,31 @@ import (
 	"syscall"
 )
 
-// A Control is one piece of control data: what travels beside the bytes of a message. Its Data is a structure of C.
+// A Control is one piece of control data (ancillary data) of a message: cmsg(3). Data is a C structure in the layout
+// of the system.
 type Control struct {
 	Level, Type int
 	Data        []byte
 }
 
-// A Message is what RecvMsg received, besides the bytes.
+// A Message is what RecvMsg returns besides the bytes.
 type Message struct {
 	Control []Control
 	Flags   int  // MSG_TRUNC: the message was longer than the buffers; MSG_CTRUNC: control data was lost; …
 	Addr    Addr // the sender, as RecvFrom gives it
 }
 
-// ControlLen returns the room for one piece of control data with n bytes and nothing behind it (CMSG_LEN).
+// ControlLen returns the size in bytes of a piece of control data with n data bytes, without padding after it:
+// CMSG_LEN of cmsg(3).
 func ControlLen(n int) int { return controlLen(n) }
 
-// ControlSpace returns the room for one piece of control data with n bytes among others (CMSG_SPACE).
+// ControlSpace returns the size in bytes of a piece of control data with n data bytes, with the padding that the next
+// piece needs: CMSG_SPACE of cmsg(3).
 func ControlSpace(n int) int { return controlSpace(n) }
 
-// SendMsg sends the buffers one after the other as one message, with control data, and returns how many bytes went:
-// sendmsg(2). As with Send, on a stream that may be less than all; the control data is then gone. The zero Addr
-// stands for the connected peer.
+// SendMsg sends the buffers one after the other as one message, with control data, and returns the number of bytes
+// sent: sendmsg(2). On a stream that may be less than all, as with Send; the control data has then been sent. The
+// zero Addr means the connected peer. SendMsg does not keep the buffers.
 func (s *Socket) SendMsg(buffers [][]byte, control []Control, to Addr, flags int) (int, error) {
 	if to.IsValid() {
 		if err := to.unfit(s.family); err != nil {
@@ -36,24 +39,25 @@ func (s *Socket) SendMsg(buffers [][]byte, control []Control, to Addr, flags int
 	return s.sendMsg("sendmsg", buffers, encodeControl(control), to, flags)
 }
 
-// RecvMsg receives a message into the buffers, one after the other, and returns how many bytes that was: recvmsg(2).
-// At most controlSize bytes of control data are received: see ControlSpace. At the end of a stream the error is io.EOF.
-// Flags are as in RecvFlags; MSG_WAITALL stops where descriptors were received. With no room for bytes or control data
-// a stream gives 0 at once.
-// Received descriptors (SCM_RIGHTS) are not inherited by child processes, and are the caller's to close;
-// RecvFDs is made for them.
+// RecvMsg receives a message into the buffers, one after the other, and returns the number of bytes: recvmsg(2).
+// controlSize is the room for control data, in bytes: see ControlSpace. Flags are those of RecvFlags; MSG_WAITALL
+// stops where descriptors were received.
+//
+// At the end of a stream the error is io.EOF. Without room for bytes and control data RecvMsg returns 0 at once on a
+// stream. The caller owns received descriptors (SCM_RIGHTS) and must close them. Child processes do not inherit them.
+// RecvFDs is easier.
 func (s *Socket) RecvMsg(buffers [][]byte, controlSize, flags int) (int, Message, error) {
 	n, raw, m, err := s.recvMsg(buffers, controlSize, flags)
 	m.Control = decodeControl(raw)
 	return n, m, s.failRecv("recvmsg", err)
 }
 
-// SendFDs sends open descriptors along with the bytes of p, of which there must be at least one, over a Unix socket
-// to another process. It returns how many bytes went; the descriptors go with the first. The receiver gets
-// duplicates: the caller's stay open.
+// SendFDs sends open descriptors together with the bytes of p over a Unix socket. p must have at least one byte.
+// SendFDs returns the number of bytes sent; the descriptors travel with the first byte. The receiver gets duplicates:
+// the caller still owns its own.
 func (s *Socket) SendFDs(p []byte, fds ...int) (int, error) { return s.SendFDsTo(p, fds, Addr{}, 0) }
 
-// SendFDsTo is SendFDs with a destination and flags, as SendMsg has them.
+// SendFDsTo is SendFDs with the destination and flags of SendMsg.
 func (s *Socket) SendFDsTo(p []byte, fds []int, to Addr, flags int) (int, error) {
 	const op = "send descriptors"
 	switch {
@@ -70,17 +74,19 @@ func (s *Socket) SendFDsTo(p []byte, fds []int, to Addr, flags int) (int, error)
 	return s.sendMsg(op, [][]byte{p}, encodeFDs(fds), to, flags)
 }
 
-// RecvFDs receives bytes into p, and with them at most limit descriptors. They are not inherited by child processes and
-// are the caller's to close. When descriptors were lost, because more came than limit or because this process may not
-// have so many, those that arrived are closed and the error (EMSGSIZE) says so; the n bytes are valid still.
+// RecvFDs receives bytes into p, and with them at most limit descriptors, over a Unix socket. The caller owns the
+// descriptors and must close them. Child processes do not inherit them.
+//
+// If descriptors are lost, because more than limit came or this process cannot open more, RecvFDs closes those that
+// came and returns EMSGSIZE. The n bytes are valid nevertheless.
 func (s *Socket) RecvFDs(p []byte, limit int) (n int, fds []int, err error) {
 	n, fds, _, err = s.RecvFDsFrom(p, limit, 0)
 	return n, fds, err
 }
 
-// RecvFDsFrom is RecvFDs with flags as RecvMsg has them. It also returns the sender's address and the flags of the
-// message, of which MSG_TRUNC says that the datagram was longer than p. After MSG_PEEK the descriptors are duplicates,
-// and come again with the message.
+// RecvFDsFrom is RecvFDs with the flags of RecvMsg. It also returns the sender's address and the flags of the
+// message: MSG_TRUNC means that the datagram was longer than p. With MSG_PEEK the descriptors are duplicates; the
+// message brings them again.
 func (s *Socket) RecvFDsFrom(p []byte, limit, flags int) (n int, fds []int, m Message, err error) {
 	const op = "receive descriptors"
 	if s.family != AF_UNIX {

@@ -236,7 +236,10 @@ func TestModeCanChangeWhileACallWaits(t *testing.T) {
 }
 
 func TestTenThousandWaitWithoutThreads(t *testing.T) {
-	const goroutines = 10_000
+	goroutines := 10_000
+	if testing.Short() { // Wine takes a while to make sockets
+		goroutines = 2_000
+	}
 	var sockets []*Socket
 	for range goroutines / 2 {
 		x, y := unixPair(t, SOCK_STREAM)
@@ -268,14 +271,15 @@ func TestTenThousandWaitWithoutThreads(t *testing.T) {
 		}
 	}
 	done.Wait()
-	if received.Load() != goroutines {
+	if int(received.Load()) != goroutines {
 		t.Error(received.Load(), "received their byte")
 	}
 }
 
 // threads counts the threads of this process; elsewhere than on Linux, those that it ever made.
 func threads() int {
-	if tasks, err := os.ReadDir("/proc/self/task"); err == nil {
+	if runtime.GOOS == "linux" {
+		tasks, _ := os.ReadDir("/proc/self/task")
 		return len(tasks)
 	}
 	return pprof.Lookup("threadcreate").Count()

@@ -6,43 +6,45 @@ import (
 	"syscall"
 )
 
-// JoinGroup has the socket receive what is sent to a multicast group on an interface: IP_ADD_MEMBERSHIP,
-// IPV6_JOIN_GROUP. Without a name of an interface ("eth0") the system takes the one with the route to the group, and
-// fails with ENODEV when there is none. The socket must be bound to the port: to the group itself, or to every address
-// of the machine, where it also hears other groups that other sockets have joined. Close leaves all groups.
+// JoinGroup lets the socket receive what is sent to a multicast group on an interface: IP_ADD_MEMBERSHIP,
+// IPV6_JOIN_GROUP. If interfaceName is empty, the system takes the interface that has the route to the group, and
+// fails with ENODEV if there is none.
+//
+// The socket must be bound to the port: at the group's address, or at every address of the machine, where it also
+// receives other groups that other sockets have joined. Close leaves all groups.
 func (s *Socket) JoinGroup(group netip.Addr, interfaceName string) error {
 	return s.changeGroup("join group", joinGroup, group, netip.Addr{}, interfaceName)
 }
 
-// LeaveGroup ends JoinGroup, with the same arguments.
+// LeaveGroup undoes JoinGroup, with the same arguments.
 func (s *Socket) LeaveGroup(group netip.Addr, interfaceName string) error {
 	return s.changeGroup("leave group", leaveGroup, group, netip.Addr{}, interfaceName)
 }
 
-// JoinSource is JoinGroup for what one source alone sends (source-specific multicast, RFC 3678): MCAST_JOIN_SOURCE_GROUP.
-// Several sources can be joined. DragonFly, NetBSD and OpenBSD do not have it.
+// JoinSource is JoinGroup for a single source (source-specific multicast, RFC 3678): MCAST_JOIN_SOURCE_GROUP. A
+// socket can join several sources of a group. DragonFly, NetBSD and OpenBSD do not have it.
 func (s *Socket) JoinSource(group, source netip.Addr, interfaceName string) error {
 	return s.changeGroup("join source", joinSource, group, source, interfaceName)
 }
 
-// LeaveSource ends JoinSource, with the same arguments.
+// LeaveSource undoes JoinSource, with the same arguments.
 func (s *Socket) LeaveSource(group, source netip.Addr, interfaceName string) error {
 	return s.changeGroup("leave source", leaveSource, group, source, interfaceName)
 }
 
-// BlockSource has the socket no longer receive what one source sends to a group that JoinGroup joined:
-// MCAST_BLOCK_SOURCE. It is on the systems that have JoinSource.
+// BlockSource stops the socket from receiving what a source sends to a group that JoinGroup joined:
+// MCAST_BLOCK_SOURCE. The systems that have JoinSource have it.
 func (s *Socket) BlockSource(group, source netip.Addr, interfaceName string) error {
 	return s.changeGroup("block source", blockSource, group, source, interfaceName)
 }
 
-// UnblockSource ends BlockSource, with the same arguments.
+// UnblockSource undoes BlockSource, with the same arguments.
 func (s *Socket) UnblockSource(group, source netip.Addr, interfaceName string) error {
 	return s.changeGroup("unblock source", unblockSource, group, source, interfaceName)
 }
 
-// SetMulticastInterface says on which interface the socket sends to multicast groups: IP_MULTICAST_IF,
-// IPV6_MULTICAST_IF. The empty name leaves it to the routes.
+// SetMulticastInterface sets the interface on which the socket sends to multicast groups: IP_MULTICAST_IF,
+// IPV6_MULTICAST_IF. The empty name means that routes decide.
 func (s *Socket) SetMulticastInterface(name string) error {
 	const op = "set multicast interface"
 	index, err := groupInterface(name)
@@ -52,8 +54,8 @@ func (s *Socket) SetMulticastInterface(name string) error {
 	return s.fail(op, err)
 }
 
-// SetMulticastTTL says through how many routers what the socket sends to a group may go, less one: IP_MULTICAST_TTL,
-// IPV6_MULTICAST_HOPS. 0 does not leave the machine; 1, the default, not its network.
+// SetMulticastTTL sets the time to live of multicast packets, in hops: IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS. 0 keeps
+// them on this machine. 1, the default, keeps them on the local network.
 func (s *Socket) SetMulticastTTL(hops int) error {
 	const op = "set multicast ttl"
 	if hops < 0 || hops > 255 {
@@ -62,8 +64,8 @@ func (s *Socket) SetMulticastTTL(hops int) error {
 	return s.fail(op, s.use(func(fd int) error { return sysMulticastTTL(fd, s.family, hops) }))
 }
 
-// SetMulticastLoop says whether what the socket sends to a group also comes to sockets of this machine that have joined
-// it: IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP. It does at first.
+// SetMulticastLoop sets whether sockets of this machine that joined a group receive what this socket sends to it:
+// IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP. The default is on.
 func (s *Socket) SetMulticastLoop(on bool) error {
 	return s.fail("set multicast loop", s.use(func(fd int) error { return sysMulticastLoop(fd, s.family, on) }))
 }

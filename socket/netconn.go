@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// FromConn returns a Socket on the same communication as a connection of package net. Both must be closed, in any
-// order. A connection that is not a socket's own, such as a *tls.Conn, gives an error.
+// FromConn returns a Socket that shares the connection of a net.Conn: it duplicates the descriptor. Close both, in
+// any order. A net.Conn that is not directly on a socket, such as a *tls.Conn, is an error.
 func FromConn(c net.Conn) (*Socket, error) { return fromNet("fromconn", c) }
 
-// FromListener returns a Socket on the same listening socket as a listener of package net. Both must be closed, in any
-// order; a *net.UnixListener removes its socket file when it is closed itself (see its SetUnlinkOnClose).
+// FromListener returns a Socket that shares the listening socket of a net.Listener: it duplicates the descriptor.
+// Close both, in any order. A *net.UnixListener removes its socket file when it is closed (see its SetUnlinkOnClose).
 func FromListener(l net.Listener) (*Socket, error) { return fromNet("fromlistener", l) }
 
 func fromNet(op string, v any) (*Socket, error) {
@@ -39,15 +39,15 @@ func fromNet(op string, v any) (*Socket, error) {
 	return s, nil
 }
 
-// Conn returns a connection of package net on the same communication. Both must be closed, in any order. On Windows,
-// where package net takes no sockets of others, it is a connection of this package.
+// Conn returns a net.Conn that shares the connection: it duplicates the descriptor. Close both, in any order. On
+// Windows, where package net takes no foreign sockets, it is a net.Conn of this package.
 func (s *Socket) Conn() (net.Conn, error) {
 	c, err := s.netConn()
 	return c, s.fail("conn", err)
 }
 
-// Listener returns a listener of package net on the same listening socket. Both must be closed, in any order. On Windows
-// it is one of this package, as with Conn.
+// Listener returns a net.Listener that shares the listening socket: it duplicates the descriptor. Close both, in any
+// order. On Windows it is a net.Listener of this package.
 func (s *Socket) Listener() (net.Listener, error) {
 	on, err := s.OptionBool(SOL_SOCKET, SO_ACCEPTCONN)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Option returns an option that is a number: getsockopt(2).
+// Option returns the value of an integer option: getsockopt(2).
 func (s *Socket) Option(level, name int) (value int, err error) {
 	err = s.use(func(fd int) (err error) {
 		value, err = sysOption(fd, level, name)
@@ -18,7 +18,7 @@ func (s *Socket) Option(level, name int) (value int, err error) {
 	return value, s.fail("getsockopt", err)
 }
 
-// SetOption sets an option that is a number: setsockopt(2).
+// SetOption sets an integer option: setsockopt(2).
 func (s *Socket) SetOption(level, name, value int) error {
 	if err := withoutEffect(level, name); err != nil {
 		return s.fail("setsockopt", err)
@@ -26,7 +26,7 @@ func (s *Socket) SetOption(level, name, value int) error {
 	return s.setOption("setsockopt", level, name, value)
 }
 
-// OptionBool returns an option that is on or off.
+// OptionBool returns whether an option is on.
 func (s *Socket) OptionBool(level, name int) (bool, error) {
 	v, err := s.Option(level, name)
 	return v != 0, err
@@ -37,7 +37,8 @@ func (s *Socket) SetOptionBool(level, name int, on bool) error {
 	return s.SetOption(level, name, number(on))
 }
 
-// OptionBytes returns an option that is a structure or a text, of at most size bytes.
+// OptionBytes returns the value of an option that is a structure or text. size is the length of the buffer for it, in
+// bytes.
 func (s *Socket) OptionBytes(level, name, size int) (value []byte, err error) {
 	err = s.use(func(fd int) error {
 		p := make([]byte, max(size, 0))
@@ -51,7 +52,7 @@ func (s *Socket) OptionBytes(level, name, size int) (value []byte, err error) {
 	return value, nil
 }
 
-// SetOptionBytes sets an option that is a structure or a text.
+// SetOptionBytes sets an option that is a structure or text. It does not keep value.
 func (s *Socket) SetOptionBytes(level, name int, value []byte) error {
 	if err := withoutEffect(level, name); err != nil {
 		return s.fail("setsockopt", err)
@@ -74,8 +75,8 @@ func withoutEffect(level, name int) error {
 	return nil
 }
 
-// SocketError returns the pending error of the socket and clears it (SO_ERROR): nil when there is none. After a
-// non-blocking Connect, once the socket is writable, it tells how that went.
+// SocketError returns and clears the pending error of the socket, nil if there is none (SO_ERROR). When the socket is
+// writable after a non-blocking Connect, it is the outcome of that Connect.
 func (s *Socket) SocketError() error {
 	errno, err := s.Option(SOL_SOCKET, SO_ERROR)
 	if err != nil {
@@ -94,9 +95,9 @@ func (s *Socket) SocketError() error {
 	return nil
 }
 
-// SetReuseAddr lets Bind take an address that connections of an earlier server still have in TIME_WAIT (SO_REUSEADDR).
-// On Windows, where every Bind may, it leaves a stream socket as it is: the option of this name would let other programs
-// take the port over.
+// SetReuseAddr lets Bind take an address while connections of an earlier server are in TIME_WAIT (SO_REUSEADDR). On
+// Windows, where that is always possible, it does nothing on stream sockets: the option of this name would let other
+// programs take the port over.
 func (s *Socket) SetReuseAddr(on bool) error {
 	if !reuseAddrIsSafe && s.typ == SOCK_STREAM {
 		return s.fail("set reuse-address", s.use(func(int) error { return nil }))
@@ -104,22 +105,22 @@ func (s *Socket) SetReuseAddr(on bool) error {
 	return s.setOption("set reuse-address", SOL_SOCKET, SO_REUSEADDR, number(on))
 }
 
-// SetReusePort lets several sockets that all set it bind the same address, and the system spreads connections and
-// datagrams over them (SO_REUSEPORT; SO_REUSEPORT_LB on FreeBSD).
+// SetReusePort lets several sockets that all set it bind the same address (SO_REUSEPORT; SO_REUSEPORT_LB on FreeBSD).
+// The system distributes connections and datagrams over them.
 func (s *Socket) SetReusePort(on bool) error {
 	return s.setOption("set reuse-port", SOL_SOCKET, optReusePort, number(on))
 }
 
-// SetNoDelay switches Nagle's algorithm off, or on again (TCP_NODELAY): small writes are sent at once. New TCP sockets
-// of this package have it as the system does: they do delay.
+// SetNoDelay turns Nagle's algorithm off or on (TCP_NODELAY). With on true the system sends small writes at once. New
+// TCP sockets have the default of the system, which delays them.
 func (s *Socket) SetNoDelay(on bool) error {
 	return s.setOption("set no-delay", IPPROTO_TCP, TCP_NODELAY, number(on))
 }
 
-// SetKeepAlive says when TCP asks a silent peer whether it is there still: after Idle, then every Interval, and Count
-// questions without an answer end the connection with ETIMEDOUT. It is to be read as in package net: not Enable
-// switches it off; 0 means 15 s, 15 s and 9; a negative value leaves what the system has. Parts of a second count as a
-// whole one. OpenBSD has the switch alone.
+// SetKeepAlive sets when TCP probes a silent peer: after Idle, then every Interval. After Count probes without an
+// answer the connection ends with ETIMEDOUT. As in package net, Enable false turns probes off, 0 means 15 s, 15 s and
+// 9, and a negative value keeps the system's own. Fractions of a second are rounded up. OpenBSD can only turn probes
+// on and off.
 func (s *Socket) SetKeepAlive(k net.KeepAliveConfig) error {
 	const op = "set keep-alive"
 	if err := s.setOption(op, SOL_SOCKET, SO_KEEPALIVE, number(k.Enable)); err != nil || !k.Enable {
@@ -151,38 +152,39 @@ func keepAliveSeconds(d time.Duration) int {
 	return seconds(d)
 }
 
-// SetUserTimeout says how long bytes may stay without an acknowledgement before the connection ends with ETIMEDOUT
-// (TCP_USER_TIMEOUT, RFC 5482; Linux). 0 is the system's own; parts of a millisecond count as a whole one.
+// SetUserTimeout sets how long sent bytes may stay unacknowledged before the connection ends with ETIMEDOUT
+// (TCP_USER_TIMEOUT, RFC 5482; Linux). 0 means the default of the system. Fractions of a millisecond are rounded up.
 func (s *Socket) SetUserTimeout(d time.Duration) error {
 	ms := (max(d, 0) + time.Millisecond - 1) / time.Millisecond
 	return s.setOption("set user timeout", IPPROTO_TCP, optUserTimeout, int(ms))
 }
 
-// SetSendBuffer sets how many bytes the system keeps that were not sent or acknowledged yet (SO_SNDBUF). Linux doubles
-// the number for its own needs, and limits it (net.core.wmem_max).
+// SetSendBuffer sets the size of the system's send buffer in bytes (SO_SNDBUF): for bytes that are not sent or not
+// acknowledged yet. Linux doubles the number for its own needs, and limits it (net.core.wmem_max).
 func (s *Socket) SetSendBuffer(bytes int) error {
 	return s.setOption("set send buffer", SOL_SOCKET, SO_SNDBUF, bytes)
 }
 
-// SetRecvBuffer sets how many bytes the system keeps that were not received yet (SO_RCVBUF); see SetSendBuffer.
-// For a TCP window over 64 KiB set it before Listen or Connect.
+// SetRecvBuffer sets the size of the system's receive buffer in bytes (SO_RCVBUF). See SetSendBuffer. Set it before
+// Listen or Connect to get a TCP window above 64 KiB.
 func (s *Socket) SetRecvBuffer(bytes int) error {
 	return s.setOption("set receive buffer", SOL_SOCKET, SO_RCVBUF, bytes)
 }
 
-// SetV6Only says whether an AF_INET6 socket that is bound to [::] leaves IPv4 alone (IPV6_V6ONLY). Set it before Bind.
+// SetV6Only sets whether an AF_INET6 socket that is bound to [::] takes IPv6 only, not IPv4 (IPV6_V6ONLY). Call it
+// before Bind.
 func (s *Socket) SetV6Only(on bool) error {
 	return s.setOption("set v6-only", IPPROTO_IPV6, IPV6_V6ONLY, number(on))
 }
 
-// SetLinger says what Close does with bytes that were not sent yet (SO_LINGER). Negative, the default: Close returns
-// and the system goes on sending. 0: they are thrown away and the peer gets a reset. Else: Close waits until
-// they are acknowledged, at most so long, and this wait does occupy a thread. Parts of a second count as a whole one.
+// SetLinger sets what Close does with unsent bytes (SO_LINGER). With a negative d, the default, Close returns at once
+// and the system continues to send. With 0 the bytes are discarded and the peer gets a reset. With a positive d Close
+// waits until the peer has acknowledged them, at most d, and occupies a thread. Fractions of a second are rounded up.
 func (s *Socket) SetLinger(d time.Duration) error {
 	return s.fail("set linger", s.use(func(fd int) error { return sysSetLinger(fd, d >= 0, max(seconds(d), 0)) }))
 }
 
-// Linger returns what SetLinger set: -1 when it is off.
+// Linger returns the value of SetLinger, -1 if it is off.
 func (s *Socket) Linger() (d time.Duration, err error) {
 	err = s.use(func(fd int) error {
 		on, sec, err := sysLinger(fd)

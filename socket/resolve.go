@@ -23,7 +23,7 @@ const (
 	knownFlags = 1<<iota - 1
 )
 
-// An AddrInfo is one answer of GetAddrInfo, and says with its first four fields what is asked for: each may be 0 for any.
+// An AddrInfo is a result of GetAddrInfo. As its hints, the first four fields choose the results; 0 means any.
 type AddrInfo struct {
 	Flags  int // AI_PASSIVE, …; in the question only
 	Family int // AF_INET or AF_INET6
@@ -34,14 +34,15 @@ type AddrInfo struct {
 	CanonName string // in the first answer, if AI_CANONNAME asked for it
 }
 
-// GetAddrInfo returns the addresses of a host and a service, best first (RFC 6724), as getaddrinfo(3) does. The host is
-// a name, an IP address (also one that InetAton reads, such as "127.1"), or empty; the service a name ("http"), a port
-// number, or empty; one of them must be given. Hints may be nil.
+// GetAddrInfo returns the addresses of a host and a service, the best one first (RFC 6724), as getaddrinfo(3) does.
+// The host is a name, an IP address (also in a form that only InetAton reads, such as "127.1"), or empty. The service
+// is a name ("http"), a port number, or empty. At least one of them must be given. hints may be nil.
 //
-// There is one answer for each address and kind of socket: give a Type to see every address once. Without a Type and a
-// Proto the kinds are TCP, UDP and raw, or for a service that is a name those that have it. Raw sockets have no service.
+// The result has one entry for each address and socket type. Set hints.Type to get each address once. Without Type
+// and Proto the types are those of TCP, UDP and raw sockets; for a service name, those that have this service. Raw
+// sockets have no service.
 //
-// The error has an EAI among its causes, and a *net.DNSError where a name server was asked.
+// The error wraps an EAI, and a *net.DNSError if a name server was asked.
 func GetAddrInfo(ctx context.Context, host, service string, hints *AddrInfo) ([]AddrInfo, error) {
 	if hints == nil {
 		hints = &AddrInfo{}
@@ -305,7 +306,7 @@ func (hints *AddrInfo) configured() (family int, err error) {
 	return AF_INET6, nil
 }
 
-// GetHostName returns the name that this machine gives itself: gethostname(2).
+// GetHostName returns the name of this machine: gethostname(2).
 func GetHostName() (string, error) {
 	name, err := os.Hostname()
 	return name, failed("gethostname", "", err)

@@ -15,10 +15,12 @@ const (
 	copyChunk = 64 << 10
 )
 
-// SendFile sends count bytes of a regular file from offset on, and returns how many it sent: sendfile(2) where the
-// system has it, so that the bytes do not pass through this process. It ends early, without an error, at the end
-// of the file; a negative count goes there. The file's own position is neither used nor moved. In
-// non-blocking mode it sends what the system takes and fails with ErrWouldBlock if that is not all.
+// SendFile sends count bytes of a regular file, from offset on, and returns the number of bytes sent. A negative
+// count means up to the end of the file. It uses sendfile(2) if the system has it, so that the bytes are not copied
+// through this process. It ends early, without an error, at the end of the file. It neither uses nor moves the file's
+// own position.
+//
+// In non-blocking mode SendFile sends what the system takes, and returns ErrWouldBlock if that is not all.
 func (s *Socket) SendFile(f *os.File, offset, count int64) (int64, error) {
 	const op = "sendfile"
 	switch {

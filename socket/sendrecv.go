@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Recv receives what there is, at most len(p) bytes, into p and returns how many: recv(2). At the end of a stream the
-// error is io.EOF. Of a datagram longer than p the rest is lost; one of 0 bytes is not an end. With an empty p it returns
-// 0 at once, and receives nothing.
+// Recv receives available bytes into p, at most len(p), and returns their number: recv(2). It waits until there is at
+// least one. At the end of a stream the error is io.EOF. The part of a datagram that does not fit into p is lost; a
+// datagram of 0 bytes is not the end. With an empty p Recv returns 0 at once and receives nothing.
 func (s *Socket) Recv(p []byte) (int, error) { return s.recv(p, 0) }
 
-// RecvFlags is Recv with flags: MSG_PEEK, MSG_OOB, MSG_WAITALL, MSG_DONTWAIT, or any other the system knows.
+// RecvFlags is Recv with flags: MSG_PEEK, MSG_OOB, MSG_WAITALL, MSG_DONTWAIT, or others of the system.
 //
-// MSG_DONTWAIT makes this one call non-blocking. MSG_WAITALL has no effect in non-blocking calls, on datagrams and
-// with MSG_PEEK; else it fills p, unless the stream ends or an error comes before: then n says how much of p was
-// filled. With MSG_TRUNC, on Linux, n is the length that the datagram had. MSG_ERRQUEUE never waits. Of a stream an
-// empty p receives nothing and returns 0 at once; of datagrams it takes, or with MSG_PEEK sees, one.
+// MSG_DONTWAIT makes this call non-blocking. MSG_WAITALL fills p, unless the stream ends or an error occurs: then n
+// is the number of bytes received. It has no effect in non-blocking calls, on datagrams and with MSG_PEEK. With
+// MSG_TRUNC, on Linux, n is the length of the whole datagram. MSG_ERRQUEUE never waits. With an empty p RecvFlags
+// receives nothing from a stream and returns 0 at once; it takes (or with MSG_PEEK sees) one datagram.
 func (s *Socket) RecvFlags(p []byte, flags int) (int, error) {
 	if !s.fills(flags) || len(p) == 0 {
 		return s.recv(p, flags&^MSG_WAITALL)
@@ -32,12 +32,12 @@ func (s *Socket) RecvFlags(p []byte, flags int) (int, error) {
 // Read is Recv: a Socket is an [io.Reader].
 func (s *Socket) Read(p []byte) (int, error) { return s.recv(p, 0) }
 
-// RecvFrom is Recv that also returns the sender's address: recvfrom(2). Where the system names none, on a connected
-// stream and for a Unix socket without a name, it is the zero Addr or UnixAddr(""). With an empty p it takes a datagram
-// all the same, and from a stream returns 0 at once.
+// RecvFrom is Recv that also returns the sender's address: recvfrom(2). If the system reports none, on a connected
+// stream and for a Unix socket without a name, it is the zero Addr or UnixAddr(""). With an empty p RecvFrom takes
+// one datagram, and returns 0 at once on a stream.
 func (s *Socket) RecvFrom(p []byte) (int, Addr, error) { return s.RecvFromFlags(p, 0) }
 
-// RecvFromFlags is RecvFrom with flags as RecvFlags has them.
+// RecvFromFlags is RecvFrom with the flags of RecvFlags.
 func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
 	if len(p) == 0 && s.typ == SOCK_STREAM {
 		return 0, Addr{}, s.fail("recvfrom", s.open())
@@ -61,11 +61,11 @@ func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
 	return n, from, s.failRecv("recvfrom", err)
 }
 
-// Send sends what the system takes of p now, and returns how many bytes that was: send(2). It waits while that
-// would be nothing. See SendAll. Nothing of p is kept. A datagram goes whole or not at all.
+// Send sends as many bytes of p as the system takes now, and returns their number: send(2). It waits while the system
+// takes none. A datagram is sent whole or not at all. Send does not keep p. See SendAll.
 func (s *Socket) Send(p []byte) (int, error) { return s.SendFlags(p, 0) }
 
-// SendFlags is Send with flags: MSG_OOB, MSG_DONTROUTE, MSG_DONTWAIT, or any other the system knows.
+// SendFlags is Send with flags: MSG_OOB, MSG_DONTROUTE, MSG_DONTWAIT, or others of the system.
 func (s *Socket) SendFlags(p []byte, flags int) (int, error) {
 	c := newCall(trySend)
 	c.buf, c.flags = p, flags
@@ -75,13 +75,13 @@ func (s *Socket) SendFlags(p []byte, flags int) (int, error) {
 	return n, s.fail("send", err)
 }
 
-// SendAll sends all of p. When it fails, n says how many bytes went. Other calls that send on this Socket do not come
-// between the bytes, unless they are non-blocking. In non-blocking mode it sends what the system takes and fails with
-// ErrWouldBlock if that is not all.
+// SendAll sends all bytes of p. After an error n is the number of bytes sent. Blocking calls of other goroutines do
+// not send between these bytes. In non-blocking mode SendAll sends what the system takes, and returns ErrWouldBlock
+// if that is not all of p.
 func (s *Socket) SendAll(p []byte) (int, error) { return s.SendAllFlags(p, 0) }
 
-// SendAllFlags is SendAll with flags as SendFlags has them. Each system call gets them, so that what MSG_OOB makes
-// urgent is the last byte of what goes at once. MSG_DONTWAIT makes this one call non-blocking.
+// SendAllFlags is SendAll with the flags of SendFlags. Every system call gets the flags: with MSG_OOB the last byte
+// of each call is urgent. MSG_DONTWAIT makes this call non-blocking.
 func (s *Socket) SendAllFlags(p []byte, flags int) (int, error) {
 	c := newCall(trySendAll)
 	c.buf, c.flags = p, flags
@@ -94,10 +94,11 @@ func (s *Socket) SendAllFlags(p []byte, flags int) (int, error) {
 // Write is SendAll: a Socket is an [io.Writer].
 func (s *Socket) Write(p []byte) (int, error) { return s.SendAll(p) }
 
-// SendTo sends p as one datagram to the address: sendto(2). The zero Addr stands for the connected peer.
+// SendTo sends p as one datagram to an address: sendto(2). The zero Addr means the connected peer. SendTo does not
+// keep p.
 func (s *Socket) SendTo(p []byte, to Addr) (int, error) { return s.SendToFlags(p, to, 0) }
 
-// SendToFlags is SendTo with flags as SendFlags has them.
+// SendToFlags is SendTo with the flags of SendFlags.
 func (s *Socket) SendToFlags(p []byte, to Addr, flags int) (int, error) {
 	if !to.IsValid() {
 		return s.SendFlags(p, flags)

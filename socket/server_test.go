@@ -256,15 +256,18 @@ func TestAbstractNameLeavesNoFile(t *testing.T) {
 
 // What CreateServer does where SO_REUSEADDR would take a port from a server on all addresses.
 func TestServerIsAloneAtItsPort(t *testing.T) {
+	taken := func(err error) bool {
+		return errors.Is(err, syscall.EADDRINUSE) || runtime.GOOS == "windows" && errors.Is(err, syscall.EACCES)
+	}
 	for _, c := range []struct{ there, bind string }{
 		{"0.0.0.0", "127.0.0.1"}, {"127.0.0.1", "0.0.0.0"}, {"127.0.0.1", "127.0.0.1"}, {"[::]", "[::1]"}, {"[::1]", "[::]"},
 	} {
 		_, there := listening(t, c.there+":0", nil)
 		a := parsed(t, fmt.Sprintf("%s:%d", c.bind, there.Port()))
-		if err := made(t, a.Family(), SOCK_STREAM).bindAlone(a); !errors.Is(err, syscall.EADDRINUSE) {
+		if err := made(t, a.Family(), SOCK_STREAM).bindAlone(a); !taken(err) {
 			t.Errorf("%s beside %s: %v", c.bind, c.there, err)
 		}
-		if _, err := CreateServer(a.String(), nil); !errors.Is(err, syscall.EADDRINUSE) {
+		if _, err := CreateServer(a.String(), nil); !taken(err) {
 			t.Errorf("a server at %s beside %s: %v", c.bind, c.there, err)
 		}
 		if !answers(there) {

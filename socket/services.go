@@ -12,15 +12,15 @@ import (
 	"syscall"
 )
 
-// GetServByName returns the port of a service, of the protocol "tcp" or "udp" or of any when that is empty:
-// getservbyname(3). It reads /etc/services each time; where there is no such file it knows what package net does.
+// GetServByName returns the port of a service: getservbyname(3). protocol is "tcp", "udp", or empty for either. It
+// reads /etc/services on each call. On systems without that file it knows the services that package net knows.
 func GetServByName(name, protocol string) (port int, err error) {
 	p, err := servicePort(context.Background(), name, protocol)
 	return int(p), failed("getservbyname", name, err)
 }
 
-// GetServByPort returns the name of the service at a port, of the protocol "tcp" or "udp" or of any when that is empty:
-// getservbyport(3). It reads /etc/services each time.
+// GetServByPort returns the name of the service at a port: getservbyport(3). protocol is "tcp", "udp", or empty for
+// either. It reads /etc/services on each call.
 func GetServByPort(port int, protocol string) (name string, err error) {
 	list, _ := services()
 	for _, s := range list {
@@ -32,8 +32,8 @@ func GetServByPort(port int, protocol string) (name string, err error) {
 		&lookupError{EAI_SERVICE, invalid(syscall.ENOENT, "no "+protocol+" service is known at this port")})
 }
 
-// GetProtoByName returns the number of a protocol: getprotobyname(3). It reads /etc/protocols each time; where there is
-// no such file it knows those that this package has constants for.
+// GetProtoByName returns the number of a protocol: getprotobyname(3). It reads /etc/protocols on each call. On
+// systems without that file it knows the protocols for which this package has constants.
 func GetProtoByName(name string) (int, error) {
 	number, found := 0, false
 	err := eachLine(systemFile("protocols"), func(fields []string) bool {

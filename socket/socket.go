@@ -6,10 +6,13 @@ import (
 	"syscall"
 )
 
-// A Socket is one end of a communication, as the system call socket(2) makes it. All methods may be called from any
-// goroutine. Blocking calls in the same direction take turns; one in each direction can wait at the same time.
+// A Socket is one end of a connection or a conversation, as socket(2) makes it. New, Pair, CreateServer,
+// CreateConnection and FromFD make one; the zero Socket is not usable.
 //
-// A Socket that is no longer reachable is closed by the garbage collector at some later time. Do not count on it.
+// Any goroutine may call its methods. One call in each direction can wait at a time; further calls in the same
+// direction wait for their turn.
+//
+// The garbage collector closes a Socket that is no longer reachable, at some later time. Do not rely on it.
 type Socket struct {
 	fd     int
 	family int
@@ -31,11 +34,12 @@ type Socket struct {
 	connected  bool       // a Connect is done
 }
 
-// New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX, on Linux also AF_VSOCK, AF_NETLINK or
-// AF_PACKET (whose protocol is in network byte order: Htons(ETH_P_ALL)); the type SOCK_STREAM or SOCK_DGRAM, or
-// another that the system knows; proto is 0 for the type's usual protocol. The socket is in blocking mode, or in
-// non-blocking mode with a type such as SOCK_STREAM|SOCK_NONBLOCK, and is not inherited by child processes, with
-// SOCK_CLOEXEC or without.
+// New makes a socket: socket(2). The family is AF_INET, AF_INET6 or AF_UNIX; on Linux also AF_VSOCK, AF_NETLINK or
+// AF_PACKET, whose protocol is in network byte order: Htons(ETH_P_ALL). The type is SOCK_STREAM, SOCK_DGRAM or
+// another one of the system. proto is 0 for the usual protocol of the type.
+//
+// The socket is in blocking mode, or with a type such as SOCK_STREAM|SOCK_NONBLOCK in non-blocking mode. Child
+// processes do not inherit it, with or without SOCK_CLOEXEC.
 func New(family, typ, proto int) (*Socket, error) {
 	typ, blocking := splitType(typ)
 	if err := knownFamily(family); err != nil {
@@ -50,8 +54,8 @@ func New(family, typ, proto int) (*Socket, error) {
 	return s, nil
 }
 
-// Pair makes two sockets that are connected with each other: socketpair(2). The family is AF_UNIX as a rule. The type
-// may have flags as in New.
+// Pair makes two sockets that are connected to each other: socketpair(2). The family is AF_UNIX on most systems. The
+// type may have flags as in New.
 func Pair(family, typ, proto int) (a, b *Socket, err error) {
 	typ, blocking := splitType(typ)
 	if err := knownFamily(family); err != nil {
@@ -73,10 +77,11 @@ func splitType(typ int) (bare int, blocking bool) {
 	return typ &^ (SOCK_NONBLOCK | SOCK_CLOEXEC), typ&SOCK_NONBLOCK == 0
 }
 
-// FromFD makes a Socket of a descriptor that is one already, inherited for instance, and finds its family and type
-// out by itself. It takes the descriptor over: Close closes it. It sets O_NONBLOCK and close-on-exec; the former also
-// holds for other processes that share the socket. The Socket is in blocking mode. After an error fd is the
-// caller's still.
+// FromFD makes a Socket of an open descriptor, such as an inherited one. It asks the system for the family and the
+// type. The Socket owns the descriptor: Close closes it. After an error the caller still owns it.
+//
+// FromFD sets O_NONBLOCK and close-on-exec. O_NONBLOCK also applies to other processes that share the socket. The
+// Socket is in blocking mode.
 func FromFD(fd int) (*Socket, error) {
 	typ, err := sysOption(fd, SOL_SOCKET, SO_TYPE)
 	if err != nil {
@@ -112,12 +117,13 @@ func (s *Socket) Family() int { return s.family }
 // Type returns SOCK_STREAM, SOCK_DGRAM or another type.
 func (s *Socket) Type() int { return s.typ }
 
-// Proto returns the protocol that was given to New; FromFD asks the system where it can tell.
+// Proto returns the protocol that New was given. For a Socket of FromFD it is the one that the system reports, or 0.
 func (s *Socket) Proto() int { return s.proto }
 
-// FD returns the descriptor: for a selector, or for a system call that this package does not have. It is -1 after
-// Close and Detach. The Socket still owns it, and must be kept alive (see [runtime.KeepAlive]) while it is in use.
-// The descriptor is in non-blocking mode whatever mode the Socket is in; leave it there.
+// FD returns the descriptor, for a selector or for a system call that this package does not have. It is -1 after
+// Close and Detach. The Socket still owns the descriptor: keep the Socket reachable while you use it (see
+// runtime.KeepAlive), and do not close it. The descriptor is in non-blocking mode regardless of the mode of the
+// Socket. Leave it so.
 func (s *Socket) FD() int {
 	if s.closed() {
 		return -1
@@ -125,8 +131,8 @@ func (s *Socket) FD() int {
 	return s.fd
 }
 
-// Bind gives the socket its own address: bind(2). Port 0 lets the system choose; LocalAddr tells which.
-// A path makes a socket file, which Close does not remove (CreateServer's does).
+// Bind gives the socket its local address: bind(2). For port 0 the system chooses a port, which LocalAddr returns. A
+// path creates a socket file, which Close does not remove (but Close of a socket of CreateServer does).
 func (s *Socket) Bind(to Addr) error {
 	err := to.unfit(s.family)
 	if err == nil {
@@ -142,8 +148,8 @@ func (s *Socket) Bind(to Addr) error {
 	return nil
 }
 
-// Listen makes the socket one that accepts connections: listen(2). At most about backlog connections wait to be
-// accepted, within the limit of the system; a negative backlog is 0.
+// Listen lets the socket accept connections: listen(2). About backlog connections may wait to be accepted, but not
+// more than the system allows. A negative backlog is 0.
 func (s *Socket) Listen(backlog int) error {
 	err := s.use(func(fd int) error { return sysListen(fd, max(backlog, 0)) })
 	if err != nil {
@@ -153,8 +159,9 @@ func (s *Socket) Listen(backlog int) error {
 	return nil
 }
 
-// Shutdown ends one or both directions: shutdown(2), with SHUT_RD, SHUT_WR or SHUT_RDWR. After SHUT_WR the peer reads
-// to the end of the stream and can still reply. Unlike Close it also holds for duplicates of the descriptor.
+// Shutdown ends one or both directions of the connection: shutdown(2), with SHUT_RD, SHUT_WR or SHUT_RDWR. After
+// SHUT_WR the peer reads to the end of the stream and can still reply. Unlike Close it also affects duplicates of the
+// descriptor.
 func (s *Socket) Shutdown(how int) error {
 	err := s.use(func(fd int) error { return sysShutdown(fd, how) })
 	if p := s.parked.Load(); !shutdownWakes && err == nil && how != SHUT_WR && p != nil {
@@ -163,10 +170,10 @@ func (s *Socket) Shutdown(how int) error {
 	return s.fail("shutdown", err)
 }
 
-// LocalAddr returns the socket's own address: getsockname(2).
+// LocalAddr returns the local address of the socket: getsockname(2).
 func (s *Socket) LocalAddr() (Addr, error) { return s.addr("getsockname", sysLocalAddr) }
 
-// PeerAddr returns the address of the other end: getpeername(2). The error is ENOTCONN when there is none.
+// PeerAddr returns the address of the peer: getpeername(2). Without a peer it fails with ENOTCONN.
 func (s *Socket) PeerAddr() (Addr, error) { return s.addr("getpeername", sysPeerAddr) }
 
 func (s *Socket) addr(op string, get func(fd int) (Addr, int, error)) (a Addr, err error) {
@@ -177,7 +184,7 @@ func (s *Socket) addr(op string, get func(fd int) (Addr, int, error)) (a Addr, e
 	return a, s.fail(op, err)
 }
 
-// Dup returns a second Socket on the same communication, in the same mode: dup(2). Either can be closed without the other.
+// Dup returns a second Socket that shares the connection, in the same mode: dup(2). Each is closed by itself.
 func (s *Socket) Dup() (*Socket, error) {
 	var fd int
 	err := s.use(func(old int) (err error) {
@@ -195,12 +202,13 @@ func (s *Socket) Dup() (*Socket, error) {
 	return d, nil
 }
 
-// SetInheritable says whether child processes get the descriptor; at first they do not. See also [os/exec.Cmd.ExtraFiles].
+// SetInheritable sets whether child processes inherit the descriptor. New sockets are not inherited. See also
+// os/exec.Cmd.ExtraFiles.
 func (s *Socket) SetInheritable(on bool) error {
 	return s.fail("set inheritable", s.use(func(fd int) error { return sysSetInheritable(fd, on) }))
 }
 
-// Inheritable reports whether child processes get the descriptor.
+// Inheritable reports whether child processes inherit the descriptor.
 func (s *Socket) Inheritable() (on bool, err error) {
 	err = s.use(func(fd int) (err error) {
 		on, err = sysInheritable(fd)

@@ -2,7 +2,8 @@ package socket
 
 import "time"
 
-// A TCPInfo is what the system knows of a TCP connection: TCP_INFO of tcp(7). What an older kernel does not tell is 0.
+// A TCPInfo holds the system's figures of a TCP connection: TCP_INFO of tcp(7). Fields that an older kernel does not
+// report are 0.
 type TCPInfo struct {
 	State TCPState
 
@@ -52,7 +53,7 @@ type TCPInfo struct {
 	SendBufferExhausted time.Duration // for the program's data
 }
 
-// A TCPState is one of the states of a connection (RFC 9293, section 3.3.2).
+// A TCPState is a state of a TCP connection (RFC 9293, section 3.3.2).
 type TCPState int
 
 const (
@@ -74,7 +75,7 @@ var tcpStates = [...]string{
 	"LAST-ACK", "LISTEN", "CLOSING",
 }
 
-// String returns the name that the RFC has for the state.
+// String returns the name of the state, as the RFC spells it.
 func (s TCPState) String() string {
 	if s < TCP_ESTABLISHED || int(s) >= len(tcpStates) {
 		return "unknown"
@@ -82,7 +83,7 @@ func (s TCPState) String() string {
 	return tcpStates[s]
 }
 
-// TCPInfo returns what the system knows of the connection: getsockopt(2) with TCP_INFO. Only Linux has it here.
+// TCPInfo returns the system's figures of a TCP connection: getsockopt(2) with TCP_INFO. Only Linux has it.
 func (s *Socket) TCPInfo() (info TCPInfo, err error) {
 	err = s.use(func(fd int) (err error) {
 		info, err = sysTCPInfo(fd)

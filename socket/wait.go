@@ -11,8 +11,9 @@ import (
 	"github.com/switchboard-go/switchboard/internal/poller"
 )
 
-// SetBlocking chooses the mode of the calls that follow: blocking ones wait, parking the goroutine and no thread;
-// non-blocking ones return ErrWouldBlock (Connect: ErrInProgress) instead. It is SetTimeout(-1) and SetTimeout(0).
+// SetBlocking sets the mode of later calls. In blocking mode calls wait; only the goroutine waits, not a thread. In
+// non-blocking mode calls that would wait return ErrWouldBlock, and Connect returns ErrInProgress. It is
+// SetTimeout(-1) or SetTimeout(0).
 func (s *Socket) SetBlocking(on bool) error {
 	if on {
 		return s.SetTimeout(-1)
@@ -20,9 +21,10 @@ func (s *Socket) SetBlocking(on bool) error {
 	return s.SetTimeout(0)
 }
 
-// SetTimeout says how long a call that follows may wait before it fails with os.ErrDeadlineExceeded: negative, for
-// ever (blocking mode, the default); 0, not at all (non-blocking mode). The time starts when the call first has to wait,
-// be it for its turn behind another call in the same direction; SendAll and SendFile have it once for all they send.
+// SetTimeout sets how long later calls may wait before they fail with os.ErrDeadlineExceeded. A negative d, the
+// default, means no limit: blocking mode. 0 means that calls do not wait: non-blocking mode. The time starts when a
+// call first waits, also when it waits behind another call in the same direction. SendAll and SendFile have d for the
+// whole call.
 func (s *Socket) SetTimeout(d time.Duration) error {
 	if s.closed() {
 		return s.fail("set timeout", errClosed)
@@ -31,10 +33,10 @@ func (s *Socket) SetTimeout(d time.Duration) error {
 	return nil
 }
 
-// Timeout returns what SetTimeout set: -1 in blocking mode, 0 in non-blocking mode.
+// Timeout returns the value of SetTimeout: -1 in blocking mode, 0 in non-blocking mode.
 func (s *Socket) Timeout() time.Duration { return time.Duration(s.timeout.Load()) }
 
-// SetDeadline is SetReadDeadline and SetWriteDeadline.
+// SetDeadline calls SetReadDeadline and SetWriteDeadline.
 func (s *Socket) SetDeadline(t time.Time) error {
 	if err := s.SetReadDeadline(t); err != nil {
 		return err
@@ -42,9 +44,9 @@ func (s *Socket) SetDeadline(t time.Time) error {
 	return s.SetWriteDeadline(t)
 }
 
-// SetReadDeadline sets the time at which calls that receive or accept fail with os.ErrDeadlineExceeded, those that
-// wait already included. The zero time is none. With a timeout as well, the earlier counts. Non-blocking calls
-// do not look at it.
+// SetReadDeadline sets the time at which receiving and accepting calls fail with os.ErrDeadlineExceeded, including
+// those that already wait. The zero time means no deadline. If there is a timeout too, the earlier one counts.
+// Non-blocking calls ignore it.
 func (s *Socket) SetReadDeadline(t time.Time) error { return s.setDeadline(reading, t) }
 
 // SetWriteDeadline is SetReadDeadline for calls that send or connect.

@@ -16,21 +16,23 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// A Conn is what http.Hijacker.Hijack returns for a connection of a Server, and what its hooks are given.
+// A Conn is a connection of a Server, as http.Hijacker.Hijack returns it and the hooks of http.Server receive it.
 type Conn interface {
 	net.Conn
 	io.ReaderFrom
 
-	// CloseWrite ends the output, as (*net.TCPConn).CloseWrite does. Reading goes on.
+	// CloseWrite ends the output, as (*net.TCPConn).CloseWrite does. Reading continues.
 	CloseWrite() error
 
-	// Loop ends the use of a hijacked connection as a net.Conn: it goes back to its loop, where begin returns the
-	// switchboard.Handler that serves it from then on. begin runs on the loop; an error of it ends the connection. ahead
-	// is what was read of the connection and not used: what the bufio.Reader of Hijack holds. It is offered to the
-	// handler first, then what was received and not read. What was written is sent first.
+	// Loop gives a hijacked connection back to its loop. begin runs on the loop and returns the switchboard.Handler
+	// that serves the connection from then on; an error of begin ends the connection. After Loop the net.Conn is not
+	// usable.
 	//
-	// Loop returns an error if the connection was not hijacked, was closed, or was given back before. No Read or Write
-	// may be under way.
+	// ahead is the bytes that were read but not used: those in the bufio.Reader of Hijack. The handler receives them
+	// first, then all that was received and not read. Bytes that were written before are sent first.
+	//
+	// Loop returns an error if the connection was not hijacked, is closed, or was given back before. No Read or Write
+	// may be in progress.
 	Loop(ahead []byte, begin func(c *switchboard.Conn) (switchboard.Handler, error)) error
 }
 

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 func TestAContextIsCancelledWhenTheClientGoes(t *testing.T) {
@@ -208,7 +210,7 @@ func TestAnAnswerThatIsCutShortEndsWithAReset(t *testing.T) {
 				c = dial(t, address)
 				c.says("GET /fails HTTP/1.0\r\n\r\n")
 				heard, err := io.ReadAll(c.r)
-				if !bytes.HasSuffix(heard, []byte("\r\n\r\nhalf")) || !errors.Is(err, syscall.ECONNRESET) {
+				if !bytes.HasSuffix(heard, []byte("\r\n\r\nhalf")) || !systest.Is(err, syscall.ECONNRESET) {
 					t.Errorf("heard %q and %v; want half of the answer and a reset", heard, err)
 				}
 			})
@@ -256,7 +258,7 @@ func TestHTTPToATLSPortIsAnswered(t *testing.T) {
 				c := dial(t, address)
 				c.says(request)
 				c.CloseWrite()
-				if heard, err := io.ReadAll(c.r); string(heard) != answer && !(s.loops == nil && errors.Is(err, syscall.ECONNRESET)) {
+				if heard, err := io.ReadAll(c.r); string(heard) != answer && !(s.loops == nil && systest.Is(err, syscall.ECONNRESET)) {
 					t.Errorf("%.20q was answered with %q and %v", request, heard, err)
 				}
 				told, want := next(t, logged), "client sent an HTTP request to an HTTPS server\n"

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"io"
 	"log"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/internal/systest"
 	"github.com/switchboard-go/switchboard/web"
 )
 
@@ -227,7 +227,7 @@ func exchange(t testing.TB, address string, pieces [][]byte, pause func()) (hear
 		conn.(*net.TCPConn).CloseWrite()
 	}()
 	heard, err = io.ReadAll(conn)
-	if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+	if err != nil && !systest.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("after %q: %v", heard, err)
 	}
 	return heard, err != nil
@@ -257,7 +257,11 @@ func leavesNothing(t testing.TB) {
 	})
 }
 
+// openDescriptors is zero where nothing tells how many there are.
 func openDescriptors() int {
+	if runtime.GOOS == "windows" { // whose Wine has a /dev/fd that shows its own
+		return 0
+	}
 	entries, _ := os.ReadDir("/dev/fd")
 	return len(entries)
 }

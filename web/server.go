@@ -17,32 +17,33 @@ import (
 	"github.com/switchboard-go/switchboard/socket"
 )
 
-// A Server serves the connections of event loops with an http.Server. The zero value serves http.DefaultServeMux on a
-// loop for each processor. The fields, and those of HTTP and Loops, must not change once it serves. A Server must not be
-// copied, and serves once: until Shutdown or Close of HTTP or of Loops.
+// A Server runs an http.Server on event loops. The zero value serves http.DefaultServeMux with one loop for each
+// processor. Do not change the fields, nor those of HTTP and Loops, once it serves. Do not copy a Server. It serves
+// once, until Shutdown or Close of HTTP or of Loops. Any goroutine may call its methods.
 type Server struct {
 	// HTTP serves the requests. Its hooks BaseContext, ConnContext and ConnState are wrapped when serving begins. nil
 	// means a zero http.Server.
 	HTTP *http.Server
 
-	// Loops accepts the connections and carries their bytes. Its Accept must be nil: every connection is HTTP. Its
-	// IdleTimeout and HalfCloseTimeout do not count while a request is served; those of HTTP are kept as well. An
-	// InputLimit of 0 becomes what HTTP.MaxHeaderBytes needs. An Engine of "" becomes the first that waits for readiness:
-	// it passes the processor on to the goroutines of net/http with less work than "uring". nil means a zero
-	// switchboard.Server.
+	// Loops accepts the connections and carries their bytes. nil means a zero switchboard.Server. Accept must be nil:
+	// all connections are HTTP. IdleTimeout and HalfCloseTimeout do not apply while a request is served; the timeouts
+	// of HTTP apply as well. An InputLimit of 0 means what HTTP.MaxHeaderBytes needs. An Engine of "" means the best
+	// readiness engine ("epoll" on Linux): it wakes the goroutines of net/http with less work than "uring".
 	Loops *switchboard.Server
 
-	// ParkAfter is how long a busy connection waits for its next request on its goroutine, with its buffers, before it is
-	// parked. To park it and to wake it costs about as much as a request. A connection is busy when its requests follow each
-	// other within ParkAfter, or when those of most others do and at most 1000 have goroutines. One that is not is parked at
-	// once, or after a fiftieth of the time if that was its first request. 0 means 250 milliseconds; a negative value means that connections are never parked after their first request.
+	// ParkAfter is how long a busy connection keeps its goroutine and buffers after an answer, while it waits for the
+	// next request. Then it is parked. Parking and waking together cost about as much as a request. A connection is
+	// busy if its requests follow each other within ParkAfter, or if those of most others do and at most 1000
+	// connections have goroutines. Other connections are parked at once, or after a fiftieth of ParkAfter if the request
+	// was their first. 0 means 250 milliseconds. A negative value means that connections are not parked after their
+	// first request.
 	ParkAfter time.Duration
 
-	// FreeMemory has what many requests left behind collected, and its memory returned to the system, when no connection
-	// has a goroutine any more. Collections take at most a hundredth of the time, and are of the whole program. So, without
-	// FreeMemory, this is done only while a collection costs little: while the heap of the program has at most 64 MiB, and
-	// 4 KiB for each connection, and its collector is not switched off (GOGC=off). Else the runtime does the same in its own
-	// time, some minutes later.
+	// FreeMemory runs the garbage collector and returns memory to the system when the last connection has given up
+	// its goroutine. It collects the whole program, and takes at most 1 percent of the time. Use it in programs that
+	// mostly hold idle connections and do little else. Without it, this happens only while a collection is cheap: the
+	// heap has at most 64 MiB and 4 KiB for each connection, and the collector is not off (GOGC=off). Otherwise the
+	// runtime does the same some minutes later.
 	FreeMemory bool
 
 	once   sync.Once
@@ -73,7 +74,7 @@ type Server struct {
 	open      int // connections
 }
 
-// ListenAndServe listens on the TCP address HTTP.Addr, ":http" if that is empty, and serves HTTP. It returns an error that is
+// ListenAndServe listens on the TCP address HTTP.Addr, or ":http" if that is empty, and calls Serve. Its error is
 // never nil: http.ErrServerClosed after Shutdown or Close.
 func (s *Server) ListenAndServe() error {
 	l, err := s.listen(":http")
@@ -99,8 +100,9 @@ func (s *Server) listen(otherwise string) (net.Listener, error) {
 	return net.Listen("tcp", cmp.Or(s.HTTP.Addr, otherwise))
 }
 
-// Serve serves HTTP on l, a *net.TCPListener or *net.UnixListener, as switchboard.Server.Serve does, and closes l. With a
-// TLSConfig in Loops it serves HTTPS. A Server may serve several listeners, each call on a goroutine of its own.
+// Serve accepts HTTP connections from l until Shutdown or Close, and closes l. l is a *net.TCPListener or
+// *net.UnixListener. If Loops has a TLSConfig it serves HTTPS. A Server may serve several listeners, each in its own
+// goroutine. The error is never nil: http.ErrServerClosed after Shutdown or Close.
 func (s *Server) Serve(l net.Listener) error {
 	defer l.Close()
 	if err := s.begin(nil); err != nil {
@@ -109,9 +111,9 @@ func (s *Server) Serve(l net.Listener) error {
 	return s.serve(l, func() error { return s.Loops.Serve(l) })
 }
 
-// ServeTLS is Serve over TLS with the configuration HTTP.TLSConfig. The files are read as http.Server.ServeTLS does: they
-// may be "" if the configuration has a certificate. A handshake may take HTTP.ReadHeaderTimeout, ReadTimeout or
-// WriteTimeout, the least of them, as net/http has it; without any, Loops.HandshakeTimeout.
+// ServeTLS is Serve over TLS with HTTP.TLSConfig. It uses the files as http.Server.ServeTLS does: they may be "" if
+// the configuration has a certificate. The least of HTTP.ReadHeaderTimeout, ReadTimeout and WriteTimeout limits a
+// handshake, as in net/http; if none is set, Loops.HandshakeTimeout does.
 func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	defer l.Close()
 	if err := s.begin(&certificate{certFile, keyFile}); err != nil {
@@ -120,7 +122,7 @@ func (s *Server) ServeTLS(l net.Listener, certFile, keyFile string) error {
 	return s.serve(l, func() error { return s.Loops.Serve(l) })
 }
 
-// ServeSocket is Serve for a listening stream socket, which it takes over and closes.
+// ServeSocket is Serve for a listening stream socket. It owns the socket and closes it.
 func (s *Server) ServeSocket(l *socket.Socket) error {
 	defer l.Close()
 	if err := s.begin(nil); err != nil {

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 func TestTimeoutsHold(t *testing.T) {
@@ -72,7 +74,7 @@ func timesOut(t *testing.T, address string, timeout time.Duration, say []string,
 			t.Errorf("heard %q, %v; want %q", body, err, want)
 		}
 	}
-	if rest, err := io.ReadAll(c.r); len(rest) > 0 || err != nil && !errors.Is(err, syscall.ECONNRESET) {
+	if rest, err := io.ReadAll(c.r); len(rest) > 0 || err != nil && !systest.Is(err, syscall.ECONNRESET) {
 		t.Errorf("before the end came %q, %v", rest, err)
 	}
 	if since := time.Since(begun); since < timeout {

@@ -16,13 +16,13 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// Blocking returns a Handler for ordinary code that waits: f reads and writes messages on a goroutine of its own, which
-// exists only while f runs. So f had best return when it has answered what came: with nil, it is called again when there
-// is another message. io.EOF closes the WebSocket in order, any other error as one of Handler.Message does. A panic is
-// logged, and resets the connection.
+// Blocking returns a Handler for code that waits. f reads and writes messages on its own goroutine, which only exists
+// while f runs. Return nil from f when all messages are answered: f is called again for the next message. io.EOF
+// closes the WebSocket in order; other errors act like those of Handler.Message. A panic is logged and resets the
+// connection.
 //
-// f is called with the first message. If f returns nil and has read none of the messages that it was called for, they are
-// dropped. One Handler serves any number of WebSockets.
+// f is first called with the first message. If f returns nil without reading any of the messages it was called for,
+// they are dropped. One Handler serves any number of WebSockets.
 func Blocking(f func(s *Stream) error) Handler { return blocking(f) }
 
 // A blocking is the handler of a WebSocket while f does not run.
@@ -39,8 +39,8 @@ func (f blocking) Message(c *Conn, kind Kind, p []byte) error {
 // Closed implements Handler: f knows of nothing.
 func (f blocking) Closed(*Conn, error) {}
 
-// A Stream is a WebSocket as the function of Blocking sees it. One goroutine may read while others write. Its methods wait;
-// Close of the Conn, the peer's end and deadlines wake them.
+// A Stream is a WebSocket for the function of Blocking. One goroutine may read while others write. Its methods wait.
+// They return when the WebSocket ends or a deadline passes.
 type Stream struct {
 	c *Conn
 	f func(s *Stream) error
@@ -71,8 +71,8 @@ const streamLimit = 64 << 10
 // Conn returns the WebSocket.
 func (s *Stream) Conn() *Conn { return s.c }
 
-// Read waits for a message. p is valid until the next Read, or f returns. The error is io.EOF after an orderly end, what
-// Handler.Closed would be told after another one, or os.ErrDeadlineExceeded.
+// Read waits for a message. p is valid until the next Read, or until f returns. The error is io.EOF after an orderly
+// end, os.ErrDeadlineExceeded after the deadline, and otherwise what Handler.Closed would receive.
 func (s *Stream) Read() (kind Kind, p []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *Stream) drop() {
 	}
 }
 
-// Write is Conn.Write, but waits while the output queue is full. A message that can never fit is an error at once.
+// Write is Conn.Write, but waits while the output queue is full. A message that can never fit fails at once.
 func (s *Stream) Write(kind Kind, p []byte) error {
 	for {
 		err := s.c.Write(kind, p)

@@ -7,13 +7,13 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// Close begins the closing handshake: a Close frame follows everything that was written, and when the peer has answered
-// it, or Options.CloseTimeout is over, the connection ends and the handler's Closed is called. The handler is told of no
-// further message, and nothing more can be written. A second Close does nothing.
+// Close starts the closing handshake. A Close frame follows everything that was written. When the peer has answered
+// it, or after Options.CloseTimeout, the connection ends and Closed is called. After Close the handler receives no
+// more messages, and writes fail. A second Close does nothing. Any goroutine may call it.
 //
-// code may be CodeNone, without a reason. The reason is for people who look for an error: at most 123 bytes. Close returns
-// an error for what cannot be sent, and then has done nothing. Before the opening handshake is done it gives up the
-// connection. Any goroutine may call it.
+// code may be CodeNone, without a reason. reason is text for people, of at most 123 bytes. For a code or reason that
+// cannot be sent, Close returns an error and does nothing. Before the opening handshake is complete, Close gives up
+// the connection.
 func (c *Conn) Close(code int, reason string) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
@@ -133,8 +133,8 @@ func (c *Conn) closedByPeer(p []byte) error {
 	return io.EOF
 }
 
-// CloseCode returns the code of the peer's Close frame: CodeNone if it had none, 0 if there was no frame. It belongs to
-// the loop.
+// CloseCode returns the code of the peer's Close frame, CodeNone if the frame had no code, and 0 if there was no
+// frame. Only the loop may call it.
 func (c *Conn) CloseCode() int {
 	if c.more == nil || c.more.closing == nil {
 		return 0

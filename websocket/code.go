@@ -7,29 +7,30 @@ import (
 	"unicode/utf8"
 )
 
-// Codes say why a WebSocket is closed (RFC 6455, section 7.4). A program of its own may also use 4000 to 4999.
+// Codes of Close frames (RFC 6455, section 7.4). Applications may also use 4000 to 4999.
 const (
-	CodeNormal          = 1000 // it has done what it was for
-	CodeGoingAway       = 1001 // a server that goes down, a browser that leaves the page
+	CodeNormal          = 1000 // an orderly end
+	CodeGoingAway       = 1001 // the server shuts down, or the browser leaves the page
 	CodeProtocolError   = 1002
-	CodeUnsupportedKind = 1003 // text where bytes are wanted, or the reverse
-	CodeNone            = 1005 // a Close frame had no code; never sent
+	CodeUnsupportedKind = 1003 // text instead of binary, or the reverse
+	CodeNone            = 1005 // the Close frame had no code; never sent
 	CodeAbnormal        = 1006 // there was no Close frame; never sent
-	CodeInvalidData     = 1007 // a text that is not UTF-8, or is compressed wrongly
-	CodePolicy          = 1008
-	CodeTooBig          = 1009
-	CodeMissingExt      = 1010 // a client wanted an extension that the server does not have
+	CodeInvalidData     = 1007 // text that is not UTF-8, or invalid compression
+	CodePolicy          = 1008 // against the rules of the application
+	CodeTooBig          = 1009 // the message is too long
+	CodeMissingExt      = 1010 // the server lacks an extension that the client needs
 	CodeInternalError   = 1011
-	CodeRestart         = 1012
-	CodeTryLater        = 1013
-	CodeBadGateway      = 1014
+	CodeRestart         = 1012 // the server restarts
+	CodeTryLater        = 1013 // the server is overloaded
+	CodeBadGateway      = 1014 // a gateway got an invalid answer
 )
 
 // maxReason is how many bytes the reason of a Close frame can have.
 const maxReason = maxControl - 2
 
-// A CloseError is the end of a WebSocket with a code. When the peer closed it, Closed gets one unless the code is one of
-// an orderly end: CodeNormal, CodeGoingAway or CodeNone. A handler that returns one has the WebSocket closed with it.
+// A CloseError is a Close frame with a code. Closed receives the peer's, unless its code is that of an orderly end:
+// CodeNormal, CodeGoingAway or CodeNone. A handler that returns a CloseError closes the WebSocket with its code and
+// reason.
 type CloseError struct {
 	Code   int
 	Reason string // text of at most 123 bytes
@@ -98,7 +99,7 @@ func checkClose(code int, reason string) error {
 	return nil
 }
 
-// A ProtocolError is what a peer did wrong, and the code that it is told. Handler.Closed gets it.
+// A ProtocolError says how a peer broke the protocol, and with which code it is closed. Handler.Closed receives it.
 type ProtocolError struct {
 	Code   int
 	Reason string

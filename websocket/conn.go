@@ -10,29 +10,29 @@ import (
 
 // Why a WebSocket ends, or takes no message. A full queue is switchboard.ErrQueueFull, a closed WebSocket net.ErrClosed.
 var (
-	// ErrNoClose ends a WebSocket whose peer ended the connection without a Close frame: what it was about to say may be
-	// missing.
+	// ErrNoClose means that the peer ended the connection without a Close frame: messages may be missing.
 	ErrNoClose = errors.New("websocket: the connection ended without a Close frame")
 
-	// ErrPingTimeout ends a WebSocket whose peer did not answer a ping within Options.PingInterval.
+	// ErrPingTimeout means that the peer did not answer a ping within Options.PingInterval.
 	ErrPingTimeout = errors.New("websocket: the peer did not answer a ping")
 
-	// ErrCloseTimeout ends a WebSocket whose peer did not answer a Close frame within Options.CloseTimeout.
+	// ErrCloseTimeout means that the peer did not answer a Close frame within Options.CloseTimeout.
 	ErrCloseTimeout = errors.New("websocket: the peer did not answer a Close frame")
 
-	// ErrHandshakeTimeout ends a connection whose opening handshake was not done within Options.HandshakeTimeout.
+	// ErrHandshakeTimeout means that the opening handshake was not complete within Options.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("websocket: the opening handshake took longer than the handshake timeout")
 
-	// ErrNotOpen is the answer to a Write before the opening handshake is done.
+	// ErrNotOpen is the error of a write before the opening handshake is complete.
 	ErrNotOpen = errors.New("websocket: the opening handshake is not done yet")
 
-	// ErrMidMessage is the answer to a Write while a message of WritePart lacks its last part.
+	// ErrMidMessage is the error of a write while a message of WritePart is incomplete.
 	ErrMidMessage = errors.New("websocket: the message before it has not ended yet")
 )
 
-// A Conn is one WebSocket. Its methods may be called from any goroutine where they say so; the others belong to the loop.
+// A Conn is one WebSocket. Each method says whether any goroutine may call it, or only the loop: that is, the methods
+// of the Handler and functions of switchboard.Conn.Do and After.
 //
-// An idle one is 80 bytes, and the switchboard.Conn under it.
+// An idle Conn has 80 bytes, besides its switchboard.Conn.
 type Conn struct {
 	conn       *switchboard.Conn
 	handler    Handler
@@ -97,8 +97,9 @@ const (
 	lateStart                       // the opening handshake was not done in time
 )
 
-// Conn returns the connection below: its addresses, its Value, Do and After, its server and counters. Reading, writing
-// and ending are the WebSocket's. It is nil while a Dialer waits for a proxy. Any goroutine may call it.
+// Conn returns the underlying connection, for its addresses, Value, Do, After, server and counters. Do not read,
+// write or close it: that is done through the WebSocket. It is nil while a Dialer waits for a proxy. Any goroutine
+// may call it.
 func (c *Conn) Conn() *switchboard.Conn {
 	if c.sending.Load()&sendOpen != 0 {
 		return c.conn
@@ -108,7 +109,7 @@ func (c *Conn) Conn() *switchboard.Conn {
 	return c.conn
 }
 
-// Subprotocol returns what the opening handshake agreed on, "" for none. Any goroutine may call it once the handler has
+// Subprotocol returns the agreed subprotocol, "" if there is none. Any goroutine may call it once the handler has
 // been told of c.
 func (c *Conn) Subprotocol() string {
 	if c.subprotocol < 0 {
@@ -117,31 +118,31 @@ func (c *Conn) Subprotocol() string {
 	return c.loop.Subprotocols[c.subprotocol]
 }
 
-// Compressed tells whether permessage-deflate was agreed on. Any goroutine may call it once the handler has been told of c.
+// Compressed reports whether the peers agreed on permessage-deflate. Any goroutine may call it once the handler has
+// been told of c.
 func (c *Conn) Compressed() bool { return c.deflates&deflateOn != 0 }
 
-// Handler returns the handler that serves c. It belongs to the loop.
+// Handler returns the handler of c. Only the loop may call it.
 func (c *Conn) Handler() Handler { return c.handler }
 
-// Full tells whether the output queue is at switchboard.Server.HighWater: the time to stop writing. Any goroutine may call
-// it once the handler has been told of c.
+// Full reports whether the output queue has reached switchboard.Server.HighWater: stop writing until Drained. Any
+// goroutine may call it once the handler has been told of c.
 func (c *Conn) Full() bool { return c.conn.Full() }
 
-// Pause stops reading: the handler is told of nothing until Resume, and the peer slowed down by the system's own buffers.
-// It belongs to the loop.
+// Pause stops reading until Resume. The handler receives nothing meanwhile, and the system slows the peer down. Only
+// the loop may call it.
 func (c *Conn) Pause() {
 	c.flags |= paused
 	c.conn.Pause()
 }
 
-// Resume undoes Pause. It belongs to the loop.
+// Resume undoes Pause. Only the loop may call it.
 func (c *Conn) Resume() {
 	c.flags &^= paused
 	c.conn.Resume()
 }
 
-// Abort ends the connection at once, with a reset. The handler's Closed is told switchboard.ErrAborted. Any goroutine may
-// call it.
+// Abort ends the connection at once with a reset. Closed receives switchboard.ErrAborted. Any goroutine may call it.
 func (c *Conn) Abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,26 +10,26 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// Deflate has messages compressed with permessage-deflate (RFC 7692) where the peer wants it too. Its zero value is a good
-// choice: nothing is remembered between messages, so an idle WebSocket costs no more than one without it. What
-// compresses and inflates is borrowed for one message.
+// Deflate configures permessage-deflate (RFC 7692), which compresses messages if the peer supports it. The zero value
+// keeps nothing between messages, so an idle WebSocket costs no more memory than without it. Compressors are borrowed
+// for one message.
 type Deflate struct {
-	// Level is 1 (fast) to 9 (small). Each level needs about 1 MB for each message that is compressed at the same time.
-	// Zero means the fastest way, which needs nothing but the stack. A peer that asks for a window of less than 15 bits
-	// gets a level of its own.
+	// Level is the compression level, 1 (fast) to 9 (small). Each level needs about 1 MB for each message that is
+	// compressed at the same time. Zero means the fastest method, which needs no memory but the stack. A peer that
+	// asks for a window of less than 15 bits gets a level of its own.
 	Level int
 
-	// Threshold is the size in bytes below which a message is sent as it is. Zero means 512; a negative value means that
-	// every message is compressed.
+	// Threshold is the size in bytes below which messages are not compressed. Zero means 512. A negative value means
+	// that all messages are compressed.
 	Threshold int
 
-	// ContextTakeover has each message compressed with the ones before it as a dictionary, in both directions where the
-	// peer agrees. It costs two windows for each connection, of at most 1<<WindowBits bytes each, once messages have
-	// filled them, and time for every message. False means that each message stands alone.
+	// ContextTakeover compresses each message with the previous ones as a dictionary, in both directions if the peer
+	// agrees. It costs up to two windows of 1<<WindowBits bytes for each connection, and time for every message.
+	// False means that messages are independent.
 	ContextTakeover bool
 
-	// WindowBits is the base-2 logarithm of the largest window: 8 to 15. A client may be held to its own larger one if it
-	// does not let the server choose. Zero means 15, 32 KiB.
+	// WindowBits is the base-2 logarithm of the largest window, 8 to 15. A client that does not let the server choose
+	// may use its own, larger window. Zero means 15, 32 KiB.
 	WindowBits int
 }
 

@@ -19,25 +19,26 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// A Dialer opens WebSockets to servers. Its zero value is ready to use. A Dialer must not be copied, nor changed once it
-// has been used. Its methods may be called from any goroutine.
+// A Dialer connects WebSockets to servers. The zero value is ready to use. Do not copy a Dialer, nor change it after
+// its first use. Any goroutine may call its methods.
 type Dialer struct {
+	// Options are common to Upgrader and Dialer. Do not change them after the first connection.
 	Options
 
-	// Server carries the WebSockets on its loops. Nil means a server of the package, with a loop for each processor, which
-	// starts with the first of them.
+	// Server carries the WebSockets on its loops. Nil means a server that all such Dialers share, with one loop for
+	// each processor. It starts at its first use.
 	Server *switchboard.Server
 
-	// Header is sent with each request: cookies, an Origin, Authorization. A Host field names the server, if it is not to
-	// be the URL's. What the handshake itself says cannot be set.
+	// Header is added to each request: cookies, Origin, Authorization. Host replaces the host of the URL. The fields
+	// of the handshake itself cannot be set.
 	Header http.Header
 
-	// TLSConfig is for wss. Nil stands for the zero Config. The URL's host is verified if it names nobody else.
+	// TLSConfig is for wss. Nil means the zero Config. Without a ServerName the host of the URL is verified.
 	TLSConfig *tls.Config
 
-	// Proxy returns the proxy for a request, as http.Transport's does, whose URL has the scheme http for ws and https for
-	// wss: http.ProxyFromEnvironment will do. The proxy is asked for a tunnel with CONNECT, on a goroutine of its own until
-	// that is there. Nil, or a nil URL, means none.
+	// Proxy returns the proxy for a request, as that of http.Transport does; http.ProxyFromEnvironment is one. The
+	// URL of the request has the scheme http for ws and https for wss. The tunnel is opened with CONNECT, on a
+	// goroutine. Nil, or a nil URL, means no proxy.
 	Proxy func(*http.Request) (*url.URL, error)
 
 	once     sync.Once
@@ -45,7 +46,7 @@ type Dialer struct {
 	err      error
 }
 
-// A HandshakeError is the answer of a server or a proxy that opens no WebSocket, or a wrong one.
+// A HandshakeError is an answer of a server or proxy that does not open a WebSocket, or that is invalid.
 type HandshakeError struct {
 	Reason string
 	Status int         // of the answer; 0 if it was not HTTP
@@ -60,13 +61,13 @@ func (e *HandshakeError) Error() string {
 	return fmt.Sprintf("websocket: the opening handshake failed with status %d: %s", e.Status, e.Reason)
 }
 
-// Dial opens a WebSocket to a URL, served by h: ws://HOST:PORT/PATH, wss:// for TLS, or ws+unix:/SOCKET:/PATH for a Unix
-// socket. It returns at once. h is told by Opened, if it is an Opener, and else finds out by the first message; if nothing
-// comes of it, h.Closed is told why: a *HandshakeError if the server refused. The same when ctx ends before the opening
-// handshake is done.
+// Dial connects a WebSocket to a URL, which h serves: ws://HOST:PORT/PATH, wss:// for TLS, or ws+unix:/SOCKET:/PATH
+// for a Unix socket. It returns at once. When the handshake is complete, Opened is called if h is an Opener. Writes
+// before that return ErrNotOpen. If the handshake fails, h.Closed receives the reason: a *HandshakeError if the
+// server refused. If ctx ends before the handshake is complete, the connection is given up. Any goroutine may call
+// it.
 //
-// It returns an error, and no Conn, for what can be known at once. A Write before h is told returns ErrNotOpen. Any
-// goroutine may call it.
+// Dial returns an error and no Conn for what is known at once, such as an invalid URL.
 func (d *Dialer) Dial(ctx context.Context, rawURL string, h Handler) (*Conn, error) {
 	if d.Server == nil {
 		return d.dial(ctx, ownServer(), ownServer(), rawURL, h)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 // loops returns a server for clients.
@@ -45,18 +46,22 @@ func TestAClientSpeaksWithAServer(t *testing.T) {
 		config := &tls.Config{Certificates: []tls.Certificate{own}}
 		plain := serve(t, &Upgrader{Handler: echo}, &switchboard.Server{Engine: engine})
 		secure := serve(t, &Upgrader{Handler: echo}, &switchboard.Server{Engine: engine, TLSConfig: config})
-		path := filepath.Join(t.TempDir(), "s.sock")
-		unix := &switchboard.Server{Engine: engine, Logger: quiet}
-		u := &Upgrader{Handler: echo}
-		unix.Accept = u.Accept
-		l, err := net.Listen("unix", path)
-		if err != nil {
-			t.Fatal(err)
+		at := []string{"ws://" + plain, "ws://" + plain + "/path?and=query", "wss://" + secure}
+		if systest.HasUnix() {
+			path := filepath.Join(t.TempDir(), "s.sock")
+			unix := &switchboard.Server{Engine: engine, Logger: quiet}
+			u := &Upgrader{Handler: echo}
+			unix.Accept = u.Accept
+			l, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go unix.Serve(l)
+			t.Cleanup(func() { unix.Close() })
+			at = append(at, "ws+unix:"+path, "ws+unix://"+path+":/chat")
 		}
-		go unix.Serve(l)
-		t.Cleanup(func() { unix.Close() })
 		d := &Dialer{Server: loops(t, engine), TLSConfig: &tls.Config{RootCAs: pool}}
-		for _, at := range []string{"ws://" + plain, "ws://" + plain + "/path?and=query", "wss://" + secure, "ws+unix:" + path, "ws+unix://" + path + ":/chat"} {
+		for _, at := range at {
 			got := make(chan string, 1)
 			w := newWitness(func(c *Conn, kind Kind, p []byte) error {
 				got <- kind.String() + ":" + string(p)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 const patience = 20 * time.Second // for what must come, on a machine that is busy with other things
@@ -167,7 +168,7 @@ func (r *raw) wantsEnd() {
 // wantsReset makes sure that the connection is reset.
 func (r *raw) wantsReset() {
 	r.t.Helper()
-	if _, err := io.Copy(io.Discard, r.in); !errors.Is(err, syscall.ECONNRESET) {
+	if _, err := io.Copy(io.Discard, r.in); !systest.Is(err, syscall.ECONNRESET) {
 		r.t.Fatalf("ended with %v, want a reset", err)
 	}
 }

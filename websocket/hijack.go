@@ -15,13 +15,13 @@ import (
 	"github.com/switchboard-go/switchboard/socket"
 )
 
-// Upgrade opens a WebSocket for a request of an HTTP server, served by h. What is not a good request is answered with an
-// HTTP error, which Upgrade returns. w.Header() is sent with the answer. Upgrade does not wait for the WebSocket: h is
-// told by Opened, if it is an Opener, and the goroutine of the request may end.
+// Upgrade opens a WebSocket from a request of an HTTP server. h serves it. w.Header() is sent with the answer. A
+// request that is not valid gets an HTTP error, which Upgrade returns. Upgrade does not wait for the WebSocket:
+// Opened is called if h is an Opener, and the goroutine of the request may end.
 //
-// The connection goes to a loop. If it is on one already, as those of package web are, it stays there. Else it goes to
-// Upgrader.Server, and costs nothing in net/http any more. TLS of net/http cannot be taken over: such a connection costs
-// two goroutines and their buffers beside the loop, and a proxy or switchboard.Server's own TLS is the better choice.
+// The connection moves to a loop. A connection of package web stays on its own loop. Other connections move to
+// Upgrader.Server, and cost nothing in net/http any more. TLS of net/http cannot be taken over: such a connection
+// costs two goroutines and their buffers besides the loop. A TLS proxy, or the TLS of switchboard.Server, is better.
 func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, h Handler) error {
 	err := u.upgrade(w, r, h)
 	var no *refusal
@@ -36,7 +36,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, h Handler) er
 	return err
 }
 
-// ServeHTTP is Upgrade with Handler: an Upgrader is an http.Handler.
+// ServeHTTP implements http.Handler: it is Upgrade with the field Handler.
 func (u *Upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) { u.Upgrade(w, r, u.Handler) }
 
 func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, h Handler) error {

@@ -1,6 +1,6 @@
 package websocket
 
-// A Kind says what a message is: text, which is valid UTF-8, or bytes.
+// A Kind is the kind of a message: text, which is valid UTF-8, or binary.
 type Kind uint8
 
 // The two kinds of messages (RFC 6455, section 5.6).

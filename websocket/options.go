@@ -11,45 +11,46 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// Options are what an Upgrader and a Dialer have in common. Every field may be left out. They must not change once the
-// first connection has been made.
+// Options are common to Upgrader and Dialer. Do not change them after the first connection.
 type Options struct {
-	// Subprotocols are the ones that this side speaks (RFC 6455, section 1.9). A client offers them in this order; a
-	// server takes the first of the client's that is among them.
+	// Subprotocols are the supported subprotocols (RFC 6455, section 1.9). A client offers them in this order. A
+	// server chooses the first one of the client's list that is among them.
 	Subprotocols []string
 
-	// MaxMessage limits a received message, in bytes, after inflating. A longer one closes the connection with
-	// CodeTooBig, before memory is taken for it. Zero means 1 MiB. It does not hold for a Receiver, which is given parts.
+	// MaxMessage limits a received message, in bytes after decompression. A longer message closes the connection with
+	// CodeTooBig, before memory is allocated for it. Zero means 1 MiB. It does not apply to a Receiver, which gets
+	// parts.
 	//
-	// What is sent is limited by switchboard.Server.QueueLimit: to echo messages of MaxMessage, make that at least
-	// MaxMessage and HighWater and 14 bytes.
+	// switchboard.Server.QueueLimit limits sent messages. A server that echoes messages of MaxMessage bytes needs a
+	// QueueLimit of at least HighWater + MaxMessage + 14.
 	MaxMessage int
 
-	// MaxFrames limits the number of frames of a received message. More close the connection with CodePolicy. Zero means
-	// any number: however many there are, they are not kept.
+	// MaxFrames limits the number of frames of a received message. More frames close the connection with CodePolicy.
+	// Zero means no limit: frames cost no memory.
 	MaxFrames int
 
-	// MaxControl limits the pings, pongs and Close frames that a peer sends in a second. More close the connection with
-	// CodePolicy. Zero means any number: pongs that the peer does not read stop its input like all output does.
+	// MaxControl limits the pings, pongs and Close frames that a peer sends per second. More close the connection
+	// with CodePolicy. Zero means no limit: pongs that the peer does not read stop its input like all output does.
 	MaxControl int
 
-	// PingInterval is how long a peer may be silent before it is sent a ping. When nothing has come after a second
-	// interval, the connection is reset, with ErrPingTimeout. Looking is done once an interval, so both may come up to
-	// one interval late. Zero means no pings; TCP itself asks silent peers, see switchboard.Server.KeepAlive.
+	// PingInterval is how long a peer may be silent before it gets a ping. If it is silent for another interval, the
+	// connection is reset, with ErrPingTimeout. The check runs once per interval, so both may be one interval late.
+	// Zero means no pings; see also switchboard.Server.KeepAlive.
 	PingInterval time.Duration
 
-	// HandshakeTimeout limits the opening handshake, from the connection to the last byte of the request or the answer.
-	// For Dial it does not include the time to connect. Zero means 10 seconds; a negative value means no limit.
+	// HandshakeTimeout limits the opening handshake, from the start of the connection to the last byte of the request
+	// or answer. For Dial it starts when the connection is established. Zero means 10 seconds; a negative value means
+	// no limit.
 	HandshakeTimeout time.Duration
 
-	// CloseTimeout limits the closing handshake. A peer that does not answer a Close frame is reset, with ErrCloseTimeout.
-	// Zero means 5 seconds; a negative value means no limit.
+	// CloseTimeout limits the closing handshake. A peer that does not answer a Close frame is reset, with
+	// ErrCloseTimeout. Zero means 5 seconds; a negative value means no limit.
 	CloseTimeout time.Duration
 
-	// MaxHandshake limits the request or the answer of the opening handshake, in bytes. Zero means 16 KiB.
+	// MaxHandshake limits the request or answer of the opening handshake, in bytes. Zero means 16 KiB.
 	MaxHandshake int
 
-	// Deflate has messages compressed where the peer wants it too. Nil means that they are not.
+	// Deflate compresses messages if the peer supports it. Nil means no compression.
 	Deflate *Deflate
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// A Prepared is a message for many WebSockets: it is encoded once, and compressed once for all that agreed on the same.
-// Any number of goroutines may use it at the same time. Its zero value is not a message.
+// A Prepared is a message for many WebSockets. It is encoded once, and compressed once for all peers with the same
+// settings. Any goroutine may use it. The zero value is not usable.
 type Prepared struct {
 	kind  Kind
 	p     []byte
@@ -26,7 +26,7 @@ type form struct {
 	threshold int
 }
 
-// Prepare prepares a message. p is copied.
+// Prepare prepares a message. It copies p.
 func Prepare(kind Kind, p []byte) (*Prepared, error) {
 	if err := kind.check(); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func Prepare(kind Kind, p []byte) (*Prepared, error) {
 	return &Prepared{kind: kind, p: frame[len(frame)-len(p):], plain: frame}, nil
 }
 
-// Join returns a Prepared that is sent as these messages, one after the other.
+// Join returns a Prepared that sends all these messages, one after the other.
 func Join(messages ...*Prepared) *Prepared {
 	size := 0
 	for _, m := range messages {
@@ -62,9 +62,9 @@ func (m *Prepared) messages() []*Prepared {
 	return []*Prepared{m}
 }
 
-// WriteShared sends prepared messages without copying them, as switchboard.Conn.WriteShared does: all, or none while something
-// that was written before waits to be sent. Then taken is false, and switchboard.Conn.WhenSent tells when to try again. It
-// belongs to the loop.
+// WriteShared sends prepared messages without copying them, as switchboard.Conn.WriteShared does: all of them, or
+// none while earlier output waits to be sent. Then taken is false, and switchboard.Conn.WhenSent reports when to try
+// again. Only the loop may call it.
 func (c *Conn) WriteShared(messages ...*Prepared) (taken bool, err error) {
 	var room [16][]byte
 	frames := room[:0]

@@ -16,28 +16,29 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// An Upgrader opens WebSockets for clients: on connections of a switchboard.Server, whose Accept its method Accept can be,
-// or for requests of an HTTP server. Accept needs Handler or Check, Upgrade nothing. An Upgrader must not be copied, nor changed
-// once it has been used. Its methods may be called from any goroutine.
+// An Upgrader accepts WebSockets: on connections of a switchboard.Server, with Accept as its Accept, or from requests
+// of an HTTP server. Accept needs Handler or Check. Upgrade needs neither. Do not copy an Upgrader, nor change it
+// after its first use. Any goroutine may call its methods.
 type Upgrader struct {
+	// Options are common to Upgrader and Dialer. Do not change them after the first connection.
 	Options
 
-	// Handler serves the WebSockets for which Check names no other one.
+	// Handler serves the WebSockets for which Check returns no handler.
 	Handler Handler
 
-	// Check decides about a request that is a good one otherwise. It returns the handler of the WebSocket, nil for
-	// Handler, and may add to header what the answer shall have besides. An error refuses the request: with the status and
-	// the text of a *Refusal, else with 403. On a switchboard.Server it runs on the loop and must not wait. Nil means that
-	// every request is taken.
+	// Check decides about a valid request. It returns the handler of the WebSocket, nil for the field Handler, and
+	// may add fields to header, which is sent with the answer. An error refuses the request, with the status and text
+	// of a *Refusal or else with 403. On a switchboard.Server it runs on the loop and must not wait. Nil means that
+	// every request is accepted.
 	Check func(r *http.Request, header http.Header) (Handler, error)
 
-	// Origins are the origins whose pages may open a WebSocket here, besides those of the host itself: "https://example.org",
-	// "https://*.example.org" for every name under it, or "*" for all. Who sends no Origin is not a page, and is not asked.
+	// Origins are the origins whose pages may open a WebSocket, besides pages of the same host:
+	// "https://example.org", "https://*.example.org" for all its subdomains, or "*" for all. Clients that send no
+	// Origin are not web pages, and are accepted.
 	Origins []string
 
-	// Server carries WebSockets of HTTP servers that have no loop of their own: those of net/http. Nil means a server of
-	// the package, with a loop for each processor, which starts with the first of them. For an Upgrader whose method
-	// Accept is used it plays no part.
+	// Server carries WebSockets from HTTP servers without event loops, such as net/http. Nil means a server that all
+	// such Upgraders share, with one loop for each processor. It starts at its first use. Accept does not use it.
 	Server *switchboard.Server
 
 	once     sync.Once
@@ -45,7 +46,7 @@ type Upgrader struct {
 	err      error
 }
 
-// A Refusal is an error by which Check answers a request with a status of its own.
+// A Refusal is an error of Upgrader.Check with the HTTP status of the answer.
 type Refusal struct {
 	Status int    // 0: 403
 	Text   string // sent as the body
@@ -58,8 +59,8 @@ func (u *Upgrader) resolve() (*settings, error) {
 	return u.settings, u.err
 }
 
-// Accept serves a connection whose first bytes are a request for a WebSocket, without an HTTP server: it is a
-// switchboard.Server's Accept. What is not such a request gets an HTTP answer that says why, and is closed.
+// Accept serves a connection whose first bytes are a request for a WebSocket, without an HTTP server. Use it as
+// switchboard.Server.Accept. Other requests get an HTTP answer that says why, and are closed.
 func (u *Upgrader) Accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 	s, err := u.resolve()
 	if err == nil && u.Handler == nil && u.Check == nil {

@@ -9,12 +9,13 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// Write sends a message, or queues what the system does not take now; it never waits. p may be reused when it returns. The
-// bytes of a Text must be valid UTF-8: peers close a WebSocket that brings others.
+// Write sends a message, or queues what the system does not take now. It never waits. It does not keep p. A Text must
+// be valid UTF-8: peers close a WebSocket that sends anything else. Any goroutine may call it; the messages of one
+// goroutine keep their order.
 //
-// A message is taken whole or not at all, and then the error says why: switchboard.ErrQueueFull, after which a Drainer is
-// told of room; an error that is net.ErrClosed once the WebSocket is closed; ErrNotOpen; ErrMidMessage; or what
-// switchboard.Conn.Write returns. Any goroutine may call it. Messages of one goroutine keep their order.
+// A message is taken whole or not at all. The error is switchboard.ErrQueueFull if the queue has no room (a Drainer
+// is told when it has), net.ErrClosed (with errors.Is) after the end, ErrNotOpen, ErrMidMessage, or what
+// switchboard.Conn.Write returns.
 func (c *Conn) Write(kind Kind, p []byte) error {
 	if err := kind.check(); err != nil {
 		return err
@@ -36,9 +37,9 @@ func (c *Conn) deflatesNow(n int) bool {
 	return c.sending.Load()&sendOpen != 0 && c.deflates&deflateOn != 0 && n >= c.loop.Deflate.Threshold
 }
 
-// WritePart sends a part of a message: for messages that are longer than memory should hold. With last the message is
-// complete. Between the parts of a message other Writes are refused with ErrMidMessage; pings and Close are not. Parts are
-// never compressed. It returns what Write does. Any goroutine may call it.
+// WritePart sends a part of a message, for messages that are too long to be held in memory. The part with last set
+// ends the message. Between the parts of a message other writes fail with ErrMidMessage; pings and Close do not.
+// Parts are never compressed. WritePart does not keep p. Its errors are those of Write. Any goroutine may call it.
 func (c *Conn) WritePart(kind Kind, p []byte, last bool) error {
 	if err := kind.check(); err != nil {
 		return err
@@ -64,7 +65,7 @@ func (c *Conn) WritePart(kind Kind, p []byte, last bool) error {
 	return nil
 }
 
-// Ping sends a ping with at most 125 bytes, which a Pinger's Ponged is given back. Any goroutine may call it.
+// Ping sends a ping with p, at most 125 bytes. The answer goes to Ponged of a Pinger. Any goroutine may call it.
 func (c *Conn) Ping(p []byte) error {
 	if len(p) > maxControl {
 		return fmt.Errorf("websocket: ping: %d bytes, at most %d fit", len(p), maxControl)

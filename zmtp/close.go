@@ -14,16 +14,16 @@ const lingerTimeout = 2 * time.Second
 
 func loopsOr(n int) int { return cmp.Or(n, runtime.GOMAXPROCS(0)) }
 
-// Close ends the socket: it accepts and receives no more, sends what is queued, for as long as Options.Linger says, and ends
-// its connections. Whatever waits in its methods returns ErrClosed. It returns when all is done. Its error wraps
-// ErrUnsent if messages were discarded. A second Close returns ErrClosed. Any goroutine but a Handler's may call it.
+// Close ends the socket. The socket accepts and receives no more messages, sends those that are queued, for at most
+// Options.Linger, and closes its connections. Close returns after that; calls that wait return ErrClosed. The error
+// wraps ErrUnsent if messages were discarded. A second Close returns ErrClosed. A Handler must not call it.
 func (s *Socket) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), max(s.opt.Linger, 0))
 	defer cancel()
 	return s.shutdown(ctx)
 }
 
-// Shutdown is Close that lingers until ctx ends.
+// Shutdown is Close that waits for unsent messages until ctx ends, instead of Options.Linger.
 func (s *Socket) Shutdown(ctx context.Context) error { return s.shutdown(ctx) }
 
 func (s *Socket) shutdown(ctx context.Context) error {

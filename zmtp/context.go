@@ -11,18 +11,18 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// A Context carries sockets on event loops, and holds the names of inproc endpoints. The zero value is ready to use. Its
-// fields must not change once it has a socket. Sockets of NewSocket have one Context of their own, which lives as long as
-// the process.
+// A Context runs sockets on event loops, and holds the names of their inproc endpoints. The zero value is ready to
+// use. Do not change the fields once it has a socket, and do not copy it. NewSocket without a Context uses one that
+// lasts as long as the process. Any goroutine may call its methods.
 type Context struct {
-	// Loops is the number of event loops. 0: as many as GOMAXPROCS says.
+	// Loops is the number of event loops. 0 means GOMAXPROCS.
 	Loops int
 
-	// Engine carries the loops, see switchboard.Server. "": "epoll" on Linux, which wakes goroutines that wait in Recv
-	// sooner, and elsewhere what the Server takes.
+	// Engine is the I/O engine of the loops: see switchboard.Server. "" means "epoll" on Linux, which wakes
+	// goroutines in Recv sooner, and otherwise the default of Server.
 	Engine string
 
-	// Logger is told of what a person should look at. nil: slog.Default.
+	// Logger receives warnings and errors. nil means slog.Default.
 	Logger *slog.Logger
 
 	mu        sync.Mutex
@@ -36,7 +36,7 @@ type Context struct {
 
 var shared Context
 
-// NewSocket makes a socket on the Context that such sockets share. o may be nil.
+// NewSocket makes a socket on a Context that all sockets of NewSocket share. o may be nil.
 func NewSocket(t Type, o *Options) (*Socket, error) { return shared.NewSocket(t, o) }
 
 // writeAhead is how many bytes of output a connection may hold beside the socket's queue.
@@ -64,7 +64,7 @@ func (c *Context) start() *switchboard.Server {
 	return c.server
 }
 
-// Close closes the sockets that are still open, as Socket.Close does, and ends the loops.
+// Close closes the open sockets, as Socket.Close does, and stops the loops.
 func (c *Context) Close() error {
 	c.mu.Lock()
 	c.closed = true

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/nacl/secretbox"
 )
 
-// CurveClient is the client's side of CURVE (RFC 25, 26): it proves that it has its secret key, and that the server has the
-// one of ServerKey.
+// CurveClient is the client side of CURVE (RFC 25, RFC 26). It proves that the client has its secret key, and
+// verifies that the server has that of ServerKey.
 type CurveClient struct {
 	ServerKey Key // public
 	SecretKey Key // the client's; the zero Key: one is made up for each connection
@@ -29,8 +29,8 @@ func (c CurveClient) check(*Options) error {
 
 func (c CurveClient) start(h *handshake) mechanism { return &curveClient{h: h, c: c} }
 
-// CurveServer is the server's side of CURVE. Without Options.Authenticate, which is told the client's public key, every
-// client may connect that knows the server's.
+// CurveServer is the server side of CURVE. Options.Authenticate receives the client's public key. Without it, every
+// client that knows the server's public key may connect.
 type CurveServer struct {
 	SecretKey Key
 }

@@ -7,18 +7,18 @@ import (
 	"sync"
 )
 
-// A Device carries messages between two sockets: what one receives is sent by the other, both ways as far as the sockets'
-// types do both. A forwarder is an XSUB and an XPUB, a queue a ROUTER and a DEALER, a streamer a PULL and a PUSH.
+// A Device passes messages between two sockets: it sends on one what it receives on the other, in both directions if
+// the types allow it. XSUB and XPUB make a forwarder, ROUTER and DEALER a queue, PULL and PUSH a streamer.
 type Device struct {
 	Front, Back *Socket
 
-	// Capture, if there is one, is sent a copy of every message, and never waited for. nil: nothing is.
+	// Capture is sent a copy of every message, without waiting for it. nil means none.
 	Capture *Socket
 }
 
-// Run carries messages until ctx ends or one of the sockets is closed, and then returns why. It waits for a socket that
-// takes no more, so that its peers feel it and nothing is lost; what it has received when ctx ends is still sent, or if
-// that would wait, counted in its error. It does not close the sockets.
+// Run passes messages until ctx ends or one of the sockets is closed, and returns the reason. It waits while a socket
+// takes no more messages, so that its peers slow down and nothing is lost. When ctx ends it still sends the messages
+// that it has received. If that would wait, they are lost, and counted in the error. It does not close the sockets.
 func (d Device) Run(ctx context.Context) error {
 	if d.Front == nil || d.Back == nil {
 		return errors.New("zmtp: a Device needs two sockets")

@@ -30,8 +30,8 @@ type dialer struct {
 	stopped bool
 }
 
-// Connect has the socket keep a connection to an endpoint, as Bind takes and returns them. It does not wait for it, and
-// nobody need listen there yet: a connection that fails or ends is tried again until Disconnect or Close.
+// Connect connects the socket to an endpoint of Bind, and keeps it connected: a connection that fails or ends is made
+// again until Disconnect or Close. It does not wait for the connection. The peer need not be bound yet.
 func (s *Socket) Connect(endpoint string) error {
 	d := &dialer{s: s, endpoint: endpoint}
 	var err error
@@ -190,7 +190,7 @@ func (p *peer) finish() {
 	}
 }
 
-// Disconnect ends one connection of Connect to this endpoint, once what is queued for it is written, and tries no more.
+// Disconnect ends one Connect to an endpoint, after the messages queued for it are sent.
 func (s *Socket) Disconnect(endpoint string) error {
 	s.mu.Lock()
 	list := s.dialers[endpoint]

@@ -1,16 +1,17 @@
-// Package zmtp speaks ZMTP, the protocol of ZeroMQ: message patterns between sockets that bind and connect in any order, find
-// each other again, and queue what is on the way. It is compatible on the wire with libzmq 4.0 and later.
+// Package zmtp speaks ZMTP, the protocol of ZeroMQ. Its sockets exchange messages by patterns such as request and
+// reply or publish and subscribe. They bind and connect in any order, reconnect by themselves, and queue messages.
+// The package works with libzmq 4.0 and later.
 //
 // A server that replies to requests, and its client:
 //
 //	rep, _ := zmtp.NewSocket(zmtp.REP, nil)
 //	rep.Bind("tcp://127.0.0.1:5555")
 //	for {
-//		request, err := rep.Recv()
-//		if err != nil {
-//			return err
-//		}
-//		rep.Send(append(request, []byte("!"))...)
+//	request, err := rep.Recv()
+//	if err != nil {
+//	return err
+//	}
+//	rep.Send(append(request, []byte("!"))...)
 //	}
 //
 //	req, _ := zmtp.NewSocket(zmtp.REQ, nil)
@@ -20,10 +21,10 @@
 //
 // # Patterns
 //
-// Each type of socket has its own rule for what happens when a peer's queue has reached Options.SendHighWater, or nobody is
-// there to send to. Nothing is dropped without being counted in Stats.
+// The type of a socket determines what happens when the queue of a peer has reached Options.SendHighWater, or when
+// there is no peer to send to. Every dropped message is counted in Stats.
 //
-//	type                 sends to                 when that is full, or gone     receives from
+//	type                 sends to                 if that is full, or gone       receives from
 //	PUSH                 each in turn             waits                          -
 //	PULL                 -                                                       all in turn
 //	PUB, XPUB            all that subscribe       drops, or waits with NoDrop    subscriptions (XPUB)
@@ -38,27 +39,28 @@
 //	RADIO                all that joined          drops                          -
 //	DISH                 -                                                       all in turn
 //
-// A message of a socket that waits is never lost because a peer dies, unless its connection had taken it: what was queued
-// for that peer, and what the system had not taken from its connection, goes to the next one. A REQ whose peer dies with
-// the request gets ErrPeerLost from Recv, and can send again.
+// If a peer of a socket that waits disconnects, its queued messages, and those that the system has not taken from its
+// connection, go to another peer. Only messages that the system had taken can be lost. If the peer of a REQ
+// disconnects with the request, Recv returns ErrPeerLost, and the REQ can send again.
 //
 // # Two ways to use a socket
 //
-// With Send and Recv, which wait: until a deadline, as those of a net.Conn, or the end of a context. Poll waits for several
-// sockets. All methods may be called from any goroutine, and goroutines may share a socket.
+// Send and Recv wait: until a deadline, as in net.Conn, or until a context ends. Poll waits for several sockets. Any
+// goroutine may call all methods, and goroutines may share a socket.
 //
-// With Options.Handler, which is given each message on the event loop of its peer, without a goroutine.
+// Options.Handler receives each message on the event loop of its peer, without a goroutine.
 //
-// # What a peer costs
+// # The cost of a peer
 //
-// A peer is a connection of package switchboard and a struct of 220 bytes; queues and buffers exist only while they hold
-// something. What a peer can make a socket hold is bounded by Options: RecvHighWater and HighWaterBytes, MaxMessageSize,
-// MaxParts, SubscriptionLimit, HandshakeTimeout, MaxPeers.
+// A peer is a connection of package switchboard and a struct of 220 bytes. Queues and buffers exist only while they
+// are not empty. Options limit what peers can make a socket hold: RecvHighWater, HighWaterBytes, RecvLimit,
+// MaxMessageSize, MaxParts, SubscriptionLimit, HandshakeTimeout, MaxPeers.
 //
-// A peer that breaks the protocol is ended, alone, with a ProtocolError that says what it did; Options.Monitor hears of it.
+// A peer that breaks the protocol is disconnected, with a ProtocolError for Options.Monitor. Other peers are not
+// affected.
 //
-// # Messages on the way
+// # Batching
 //
-// Small messages gather while a loop is busy and leave together, so that throughput does not cost a system call for each.
-// The first message after a pause, and the one after a Recv that emptied the queue, leaves at once.
+// While a loop is busy, small messages are collected and sent together, so that not every message costs a system
+// call. The first message after a pause, and the first after a Recv that emptied the queue, is sent at once.
 package zmtp

@@ -32,12 +32,17 @@ func split(endpoint string) (transport, address string, err error) {
 	return transport, address, nil
 }
 
-// Bind has the socket accept peers at an endpoint: "tcp://127.0.0.1:5555", "tcp://*:5555", "tcp://eth0:5555" for an
-// interface's address, "ipc:///run/x.sock", "ipc://@name" for Linux's abstract names, "inproc://name". The port 0 or * lets
-// the system choose one, and "ipc://*" a path. Bind returns the endpoint that it got, for Connect and Unbind. A socket may
-// be bound any number of times.
+// Bind makes the socket accept peers at an endpoint, and returns the endpoint for Connect and Unbind. A socket may be
+// bound several times.
 //
-// The file of an ipc endpoint that nobody listens on any more is replaced.
+//	tcp://127.0.0.1:5555  tcp://*:5555     an address, or all addresses
+//	tcp://eth0:5555                        the address of a network interface
+//	tcp://127.0.0.1:0  tcp://127.0.0.1:*   the system chooses a port
+//	ipc:///run/x.sock  ipc://*             a Unix socket; * chooses a path
+//	ipc://@name                            a Linux abstract Unix socket
+//	inproc://name                          sockets of the same Context
+//
+// Bind replaces the file of an ipc endpoint on which nobody listens.
 func (s *Socket) Bind(endpoint string) (string, error) {
 	got, err := s.bind(endpoint)
 	if err != nil {
@@ -204,7 +209,7 @@ func (ln *listener) close() {
 	}
 }
 
-// Unbind stops accepting at an endpoint that Bind returned. Peers that came by it stay.
+// Unbind stops accepting at an endpoint that Bind returned. Accepted peers stay connected.
 func (s *Socket) Unbind(endpoint string) error {
 	transport, address, err := split(endpoint)
 	found := false

@@ -6,50 +6,50 @@ import (
 )
 
 var (
-	// ErrClosed is what the methods of a socket return after Close, and what ends those that wait.
+	// ErrClosed is the error of all methods after Close, also of those that wait.
 	ErrClosed = errors.New("zmtp: the socket is closed")
 
-	// ErrWouldBlock is what TrySend and TryRecv return where Send and Recv would wait.
+	// ErrWouldBlock is the error of TrySend and TryRecv if Send or Recv would wait.
 	ErrWouldBlock = errors.New("zmtp: the call would wait")
 
-	// ErrState is wrapped by the error of a call that is not this socket's turn: a REQ that sends twice, a REP that has
-	// no request to reply to.
+	// ErrState means that the socket cannot send or receive in its present state: a REQ that sends twice, a REP
+	// without a request to reply to. Use errors.Is.
 	ErrState = errors.New("not in turn")
 
-	// ErrNotSupported is wrapped by the error of a call that this type of socket does not have: to receive from a PUSH.
+	// ErrNotSupported means that this type of socket does not have the call, such as Recv of a PUSH. Use errors.Is.
 	ErrNotSupported = errors.New("not supported by this type of socket")
 
-	// ErrUnreachable is what sending to an address returns that no peer has: by a ROUTER with Options.RouterMandatory, and
-	// by a SERVER.
+	// ErrUnreachable means that no peer has the address of a message. ROUTER with Options.RouterMandatory and SERVER
+	// return it.
 	ErrUnreachable = errors.New("zmtp: no peer has this address")
 
-	// ErrPeerLost is what Recv returns on a REQ when the peer that had the request has gone. The request may or may not
-	// have been served; the socket can send again.
+	// ErrPeerLost is the error of Recv of a REQ whose peer disconnected with the request. The request may or may not
+	// have been served. The socket can send again.
 	ErrPeerLost = errors.New("zmtp: the peer that had the request has gone before it replied")
 
-	// ErrUnsent is wrapped by the error of Close when messages were discarded at the end of the linger time.
+	// ErrUnsent means that Close discarded messages at the end of the linger time. Use errors.Is.
 	ErrUnsent = errors.New("messages were not sent")
 
-	// ErrHeartbeat ends a connection whose peer was silent for longer than its heartbeats allow.
+	// ErrHeartbeat ends a connection whose peer was silent for longer than Options.HeartbeatTimeout.
 	ErrHeartbeat = errors.New("zmtp: the peer was silent for longer than the heartbeat timeout")
 
 	// ErrHandshakeTimeout ends a connection whose handshake took longer than Options.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("zmtp: the handshake took longer than the handshake timeout")
 
-	// ErrTooLarge is wrapped by what ends a peer that goes over Options.MaxMessageSize, MaxParts or SubscriptionLimit, and
-	// by the error of sending such a message.
+	// ErrTooLarge means that a message or a peer exceeds Options.MaxMessageSize, MaxParts or SubscriptionLimit. Use
+	// errors.Is.
 	ErrTooLarge = errors.New("over the limit")
 )
 
-// A ProtocolError ends a connection because of what its peer sent.
+// A ProtocolError ends a connection because its peer broke the protocol or exceeded a limit.
 type ProtocolError struct {
-	Reason string // what the peer did, in words
+	Reason string // what the peer did, as text
 	cause  error
 }
 
 func (e *ProtocolError) Error() string { return "zmtp: " + e.Reason }
 
-// Unwrap returns the cause, if there is one.
+// Unwrap returns the cause, or nil.
 func (e *ProtocolError) Unwrap() error { return e.cause }
 
 func protocolErrorf(format string, args ...any) error {
@@ -61,14 +61,15 @@ func overLimit(format string, args ...any) error {
 	return &ProtocolError{Reason: fmt.Sprintf(format, args...), cause: ErrTooLarge}
 }
 
-// A RefusedError tells that the peer ended the handshake with an ERROR command.
+// A RefusedError ends a connection whose peer ended the handshake with an ERROR command.
 type RefusedError struct {
 	Reason string // the peer's
 }
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("zmtp: the peer refused: %q", e.Reason) }
 
-// An Error is what a method of a socket returns: the call, the socket's type, the address if there is one, and why.
+// An Error is the error of a method of a socket: the call, the type of the socket, the endpoint if there is one, and
+// the cause.
 type Error struct {
 	Op       string
 	Type     Type
@@ -83,5 +84,5 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("zmtp: %s %s on a %v: %v", e.Op, e.Endpoint, e.Type, e.Err)
 }
 
-// Unwrap returns why.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }

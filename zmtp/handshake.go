@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Security is a mechanism that secures connections: PlainClient, PlainServer, CurveClient or CurveServer.
+// A Security is a security mechanism: PlainClient, PlainServer, CurveClient or CurveServer.
 type Security interface {
 	name() string           // in the greeting
 	server() bool           // as-server in the greeting
@@ -22,7 +22,7 @@ type mechanism interface {
 	allowed() ([]byte, error)
 }
 
-// A Login is what Options.Authenticate is asked about.
+// A Login is a peer that Options.Authenticate decides about.
 type Login struct {
 	Mechanism  string // "NULL", "PLAIN" or "CURVE"
 	Endpoint   string // that the peer connected to
@@ -47,7 +47,7 @@ type handshake struct {
 	asked bool
 	done  bool
 
-	typ      string // the peer's
+	typ      string // as the peer sent it
 	identity string
 	metadata map[string]string
 	user     string  // what Authenticate returned
@@ -157,7 +157,7 @@ func (m *nullHandshake) take(name string, data []byte) ([]byte, error) {
 	return nil, m.h.learn(data)
 }
 
-// PlainClient is the client's side of PLAIN (RFC 24): a name and a password, in clear text.
+// PlainClient is the client side of PLAIN (RFC 24): a user name and a password, in clear text.
 type PlainClient struct {
 	Username, Password string // at most 255 bytes each
 }
@@ -202,7 +202,7 @@ func (m *plainClient) take(name string, data []byte) ([]byte, error) {
 
 func (m *plainClient) allowed() ([]byte, error) { return nil, nil }
 
-// PlainServer is the server's side of PLAIN. Options.Authenticate checks the names and passwords.
+// PlainServer is the server side of PLAIN. Options.Authenticate checks user names and passwords.
 type PlainServer struct{}
 
 func (PlainServer) name() string { return "PLAIN" }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/systest"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -144,6 +145,7 @@ func overTransports(t *testing.T, f func(t *testing.T, endpoint string)) {
 			case "tcp":
 				f(t, "tcp://127.0.0.1:*")
 			case "ipc":
+				systest.NeedUnix(t)
 				f(t, "ipc://"+filepath.Join(t.TempDir(), "s"))
 			default:
 				f(t, "inproc://"+t.Name())

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/crypto/curve25519"
 )
 
-// A Key is a public or a secret key of CURVE.
+// A Key is a public or secret key of CURVE.
 type Key [32]byte
 
-// NewKeyPair makes a pair of keys.
+// NewKeyPair makes a random pair of keys.
 func NewKeyPair() (public, secret Key) {
 	rand.Read(secret[:])
 	p, err := curve25519.X25519(secret[:], curve25519.Basepoint)
@@ -21,7 +21,7 @@ func NewKeyPair() (public, secret Key) {
 	return Key(p), secret
 }
 
-// Public returns the public key that belongs to a secret one.
+// Public returns the public key of a secret key.
 func (k Key) Public() (Key, error) {
 	p, err := curve25519.X25519(k[:], curve25519.Basepoint)
 	if err != nil {
@@ -43,7 +43,7 @@ var z85Value = func() (v [256]int8) {
 	return v
 }()
 
-// String returns the key in Z85 (RFC 32): 40 characters, as libzmq's tools print it.
+// String returns the key in Z85 (RFC 32): 40 characters, as the tools of libzmq print it.
 func (k Key) String() string {
 	out := make([]byte, 0, 40)
 	for at := 0; at < len(k); at += 4 {
@@ -55,7 +55,7 @@ func (k Key) String() string {
 	return string(out)
 }
 
-// ParseKey reads a key of 40 characters in Z85.
+// ParseKey reads a key in Z85 (RFC 32): 40 characters.
 func ParseKey(s string) (k Key, err error) {
 	if len(s) != 40 {
 		return Key{}, fmt.Errorf("zmtp: a key in Z85 has 40 characters, and not %d", len(s))

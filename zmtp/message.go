@@ -2,21 +2,22 @@ package zmtp
 
 import "github.com/switchboard-go/switchboard/internal/buffer"
 
-// A Message is what sockets carry: one part or more, delivered all or none. The zero value is ready for RecvMessage.
+// A Message is what sockets send and receive: one or more parts, which are delivered together or not at all. The zero
+// value is ready for RecvMessage. Only one goroutine at a time may use a Message.
 //
-// RecvMessage and TryRecv fill a Message and lend it memory: its parts are valid until the Message is received into again.
-// A Message must not be used by two goroutines at once.
+// RecvMessage and TryRecv fill a Message and own its memory: the parts are valid until the next message is received
+// into it.
 type Message struct {
-	// Parts are the parts, in order. On a ROUTER the first one is the peer's identity.
+	// Parts are the parts in order. The first part of a message of a ROUTER is the identity of the peer.
 	Parts [][]byte
 
-	// RoutingID is the peer that a SERVER has received from or sends to.
+	// RoutingID is the peer of a SERVER that a message comes from or goes to.
 	RoutingID uint32
 
-	// Group is the group of a RADIO and a DISH.
+	// Group is the group of a message of RADIO or DISH.
 	Group string
 
-	// UserID is what Options.Authenticate said of the peer, of a message that was received.
+	// UserID is the result of Options.Authenticate for the peer of a received message.
 	UserID string
 
 	memory   *buffer.Buffer // that the parts lie in, if it is the message's
@@ -66,7 +67,7 @@ func (m *Message) own(b *buffer.Buffer) {
 	m.memory = b
 }
 
-// RemoteAddr returns the address of the peer that a received message came from, "" if there is none.
+// RemoteAddr returns the address of the peer of a received message, "" if it has none.
 func (m *Message) RemoteAddr() string {
 	if m.from == nil {
 		return ""

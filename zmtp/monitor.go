@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// An EventKind is what has happened to a connection.
+// An EventKind says what happened to a connection or listener.
 type EventKind uint8
 
 // The kinds of events.
 const (
 	Listening       EventKind = iota + 1 // Bind listens
-	BindFailed                           // a listener ended with Err
+	BindFailed                           // a listener failed with Err
 	Accepted                             // a peer connected
-	AcceptFailed                         // and was refused for Err
-	Connected                            // a connection is there, and its handshake begins
-	ConnectFailed                        // it was not, for Err, and is tried again after RetryIn
-	Ready                                // the handshake is done: messages flow
-	HandshakeFailed                      // it ended with Err
-	Disconnected                         // a connection that was ready ended; Err is nil if the peer ended it in order
+	AcceptFailed                         // a peer was refused, because of Err
+	Connected                            // a connection is established, and its handshake begins
+	ConnectFailed                        // a connection failed with Err, and is tried again after RetryIn
+	Ready                                // the handshake is complete
+	HandshakeFailed                      // a handshake failed with Err
+	Disconnected                         // a ready connection ended; Err is nil if the peer closed it
 	Retrying                             // a connection is tried again after RetryIn
 	Closed                               // Close or Unbind ended a listener
 )
@@ -27,7 +27,7 @@ var eventNames = [...]string{Listening: "listening", BindFailed: "bind failed", 
 	Connected: "connected", ConnectFailed: "connect failed", Ready: "ready", HandshakeFailed: "handshake failed",
 	Disconnected: "disconnected", Retrying: "retrying", Closed: "closed"}
 
-// String returns the kind in words.
+// String returns the kind as text.
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) && k > 0 {
 		return eventNames[k]
@@ -35,13 +35,13 @@ func (k EventKind) String() string {
 	return fmt.Sprintf("EventKind(%d)", uint8(k))
 }
 
-// An Event is what Options.Monitor is told.
+// An Event is a change of a connection or listener, for Options.Monitor.
 type Event struct {
 	Kind       EventKind
 	Endpoint   string // of this socket
 	RemoteAddr string // of the peer, if there is one
 	Peer       string // its socket type, once it is ready
-	Identity   string // that it told
+	Identity   string // of the peer, if it sent one
 	Metadata   map[string]string
 	RetryIn    time.Duration
 	Err        error
@@ -53,21 +53,21 @@ func (s *Socket) tell(e Event) {
 	}
 }
 
-// Stats are a socket's figures since it was made.
+// Stats are the counters of a socket since it was made.
 type Stats struct {
-	Peers        int   // that are ready, now
-	Waiting      int   // messages that wait to be received, now
-	WaitingBytes int   // and their bytes, encoded
-	Sent         int64 // messages that were given to connections
-	Received     int64 // messages that were received by the program
-	Dropped      int64 // messages that were not queued because a peer's queue was full, or nobody was there to send them to
-	Lost         int64 // messages that were queued for a peer that went before it had them, and could be sent to nobody else
-	Filtered     int64 // received messages that were not for this socket: no subscription, a reply that is too late
-	Unwanted     int64 // messages that a publisher sent and no peer subscribes to
-	Retries      int64 // connections that were tried again
+	Peers        int   // ready peers now
+	Waiting      int   // messages that wait to be received now
+	WaitingBytes int   // their size in bytes, encoded
+	Sent         int64 // messages passed to connections
+	Received     int64 // messages received by the program
+	Dropped      int64 // messages not queued, because a peer's queue was full or there was no peer
+	Lost         int64 // queued messages of a peer that disconnected, which no other peer could get
+	Filtered     int64 // received messages that were not for this socket: without a subscription, or a late reply
+	Unwanted     int64 // messages of a publisher without a subscriber
+	Retries      int64 // connection attempts after the first
 }
 
-// Stats returns the socket's figures. Any goroutine may call it.
+// Stats returns the counters of the socket.
 func (s *Socket) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,111 +7,115 @@ import (
 	"time"
 )
 
-// Options configure a socket. The zero value is ready to use; nil stands for it. They must not change once the socket is
-// made.
+// Options configure a socket. The zero value is ready to use, and nil means the zero value. Do not change them once
+// the socket is made.
 type Options struct {
-	// Identity is what a ROUTER addresses this socket by, at most 255 bytes, the first not zero. It is told by REQ, DEALER
-	// and ROUTER. "": a ROUTER makes one up.
+	// Identity is the address of this socket for a ROUTER: at most 255 bytes, of which the first is not zero. REQ,
+	// DEALER and ROUTER send it to their peers. "" means that the ROUTER makes one up.
 	Identity string
 
-	// SendHighWater and RecvHighWater are how many messages may wait for each peer, and from each peer, beside those that
-	// are with the connection. Then sending waits, or drops and counts, as the type of the socket has it; and a peer
-	// is not read until half of its messages were received. One read may go over RecvHighWater. 0: 1000. Less than 0: only
-	// HighWaterBytes counts.
+	// SendHighWater and RecvHighWater limit the number of messages that wait for each peer and from each peer,
+	// besides those in the connection. At SendHighWater the socket waits or drops messages, depending on its type. At
+	// RecvHighWater the peer is not read until half of its messages are received; one read may exceed the limit. 0
+	// means 1000. A negative value means that only HighWaterBytes counts.
 	SendHighWater, RecvHighWater int
 
-	// HighWaterBytes is how many bytes may wait for each peer, and from each peer, whatever their number. 0: 64 MiB. At most 1 GiB.
+	// HighWaterBytes limits the bytes that wait for each peer and from each peer. 0 means 64 MiB. The maximum is 1
+	// GiB.
 	HighWaterBytes int
 
-	// RecvLimit is how many bytes may wait for the program in all: from the peers that are there, and from those that are gone.
-	// Then no peer is read until half of them were received; those that send are slowed down, and nothing is lost. Each peer
-	// may be a read or a message over it. 0: four times HighWaterBytes, 256 MiB.
+	// RecvLimit limits the bytes that wait to be received from all peers together, including those that have
+	// disconnected. At the limit no peer is read until half of the bytes are received: senders slow down and nothing
+	// is lost. Each peer may exceed it by one read or one message. 0 means four times HighWaterBytes.
 	RecvLimit int
 
-	// MaxMessageSize is how many bytes a message may have, all parts together; a peer that begins a longer one is ended
-	// before memory is taken for it. MaxParts is how many parts. 0: 64 MiB,
-	// and 1024. At most 1 GiB.
+	// MaxMessageSize limits the bytes of a message, and MaxParts the number of its parts. A peer that starts a longer
+	// message is disconnected before memory is allocated for it. 0 means 64 MiB, and 1024 parts. The maximum is 1
+	// GiB.
 	MaxMessageSize, MaxParts int
 
-	// MaxPeers is how many accepted connections the socket has at most; others are refused. 0: no limit.
+	// MaxPeers limits the accepted connections. More are refused. 0 means no limit.
 	MaxPeers int
 
-	// SubscriptionLimit is how much one peer may subscribe to, in bytes: each subscription counts as its length and 128
-	// more. A peer that goes over it is ended. 0: 16 MiB. At most 1 GiB.
+	// SubscriptionLimit limits the subscriptions of a peer, in bytes: the length of each topic, and 128 bytes for
+	// each. A peer that exceeds it is disconnected. 0 means 16 MiB. The maximum is 1 GiB.
 	SubscriptionLimit int
 
-	// Linger is how long Close waits for messages that were not sent. 0: 30 seconds. Less than 0: not at all.
+	// Linger is how long Close waits for unsent messages. 0 means 30 seconds. A negative value means that it does not
+	// wait.
 	Linger time.Duration
 
-	// ReconnectMin is after how long a connection that failed is tried again. The time doubles up to ReconnectMax, and a
-	// random half of it is left out. 0: 100 milliseconds, and 5 seconds.
+	// ReconnectMin is the time before a failed connection is tried again. It doubles up to ReconnectMax; up to half
+	// of it, at random, is left out. 0 means 100 milliseconds, and 5 seconds.
 	ReconnectMin, ReconnectMax time.Duration
 
-	// HandshakeTimeout is how long a peer may take from its connection to the end of its handshake. 0: 30 seconds. Less
-	// than 0: as long as it likes.
+	// HandshakeTimeout limits the time from the start of a connection to the end of its handshake. 0 means 30
+	// seconds. A negative value means no limit.
 	HandshakeTimeout time.Duration
 
-	// HeartbeatInterval is how often a peer is sent a PING. HeartbeatTimeout is how long it may then be silent before the
-	// connection is ended. HeartbeatTTL asks the peer to end the connection when it hears nothing for so long; it is
-	// told in tenths of a second, at most 6553.5 seconds. A peer that is not read because the program does not receive is not
-	// silent. 0: no PINGs; as long as the interval; not told.
+	// HeartbeatInterval is the time between PINGs to a peer; 0 means no PINGs. HeartbeatTimeout is how long the peer
+	// may then be silent before it is disconnected; 0 means HeartbeatInterval. A peer that is not read, because the
+	// program does not receive, is not silent. HeartbeatTTL asks the peer to disconnect after so long without a PING;
+	// it is rounded to tenths of a second, at most 6553.5 seconds, and 0 means that it is not sent.
 	HeartbeatInterval, HeartbeatTimeout, HeartbeatTTL time.Duration
 
-	// Immediate has Send wait until a peer is connected. Without it, a socket that has no peer but is connecting
-	// to one queues up to SendHighWater messages.
+	// Immediate makes Send wait until a peer is connected. Otherwise a socket that is connecting to a peer queues up
+	// to SendHighWater messages for it.
 	Immediate bool
 
-	// Conflate keeps only the last message to and from each peer. Messages must have one part. For PUSH, PULL, PUB, SUB
-	// and DEALER.
+	// Conflate keeps only the last message to and from each peer. Messages must have one part. It is for PUSH, PULL,
+	// PUB, SUB and DEALER.
 	Conflate bool
 
-	// ProbeRouter has REQ, DEALER and ROUTER send an empty message to every new peer, so that a ROUTER learns of it.
+	// ProbeRouter makes REQ, DEALER and ROUTER send an empty message to each new peer, so that a ROUTER learns of
+	// them.
 	ProbeRouter bool
 
-	// RouterMandatory has a ROUTER's Send return ErrUnreachable for an identity that no peer has, and wait for a
-	// peer whose queue is full. Without it such messages are dropped and counted.
+	// RouterMandatory makes Send of a ROUTER return ErrUnreachable for an unknown identity, and wait for a peer whose
+	// queue is full. Otherwise such messages are dropped and counted.
 	RouterMandatory bool
 
-	// RouterHandover has a new peer of a ROUTER take over an identity that another peer has, which is ended. Without it the
-	// new peer is refused.
+	// RouterHandover lets a new peer of a ROUTER take over the identity of another peer, which is disconnected.
+	// Otherwise the new peer is refused.
 	RouterHandover bool
 
-	// ReqRelaxed lets a REQ send again before the reply has come; that reply is then dropped. ReqCorrelate has it number its
-	// requests, so that a late reply is told from the awaited one; ReqRelaxed implies it.
+	// ReqRelaxed lets a REQ send again before the reply has come. The late reply is then dropped. ReqCorrelate
+	// numbers the requests, so that late replies are recognized. ReqRelaxed implies ReqCorrelate.
 	ReqRelaxed, ReqCorrelate bool
 
-	// XPubVerbose has an XPUB receive every subscription, not only the first of its topic, and XPubVerboser every
-	// cancellation too, not only the last.
+	// XPubVerbose makes an XPUB receive every subscription, not only the first one of a topic. XPubVerboser makes it
+	// also receive every cancellation, not only the last one.
 	XPubVerbose, XPubVerboser bool
 
-	// NoDrop has Send of PUB and XPUB wait for peers whose queue is full instead of dropping the message for them.
+	// NoDrop makes Send of PUB and XPUB wait for peers whose queue is full, instead of dropping the message for them.
 	NoDrop bool
 
-	// Security is the mechanism that both sides must have. nil: NULL, which is none. PlainClient, PlainServer, CurveClient
-	// and CurveServer are others.
+	// Security is the security mechanism, which must be that of the peers: PlainClient, PlainServer, CurveClient or
+	// CurveServer. nil means NULL, which is none.
 	Security Security
 
-	// Authenticate is asked whether an accepted peer may connect, once its mechanism has proven what it claims. It runs on a
-	// goroutine of its own and may wait; the handshake timeout goes on meanwhile. The string that it returns is the
-	// UserID of messages from that peer; an error refuses the peer. nil: every peer may; PLAIN must have one.
+	// Authenticate decides whether an accepted peer may connect, after the security mechanism has verified its
+	// claims. It runs on its own goroutine and may wait; HandshakeTimeout includes that time. The result is the
+	// UserID of the peer's messages. An error refuses the peer. nil accepts every peer, except that PLAIN needs it.
 	Authenticate func(*Login) (userID string, err error)
 
-	// Metadata is told to every peer, beside what the protocol tells. Names begin with "X-".
+	// Metadata is sent to every peer in addition to that of the protocol. Names begin with "X-".
 	Metadata map[string]string
 
-	// Version30 has the socket speak ZMTP 3.0: subscriptions are sent as messages, and there are no heartbeats.
+	// Version30 makes the socket speak ZMTP 3.0: it sends subscriptions as messages, and has no heartbeats.
 	Version30 bool
 
-	// Handler, if there is one, is given every message instead of Recv. It runs on the event loop of the message's peer: it
-	// must not wait, so it sends with TrySend or Message.Reply, and the message is valid until it returns. Messages of one
-	// peer come one after another; those of peers on different loops at the same time.
+	// Handler receives every message instead of Recv. It runs on the event loop of the peer. It must not wait: use
+	// TrySend or Message.Reply. m is valid until it returns. Handler is called for one message of a peer at a time,
+	// but at the same time for peers on different loops.
 	Handler func(s *Socket, m *Message)
 
-	// Monitor is told of connections as they come, fail and go. It may run on any goroutine, at the same time on
-	// several, must not wait and must not call the socket's methods. nil: nobody is.
+	// Monitor is called for each Event of a connection or listener. It may run on any goroutine, on several at the
+	// same time. It must not wait, and must not call methods of the socket. nil means none.
 	Monitor func(Event)
 
-	// Logger is told of peers that are ended for what they sent. nil: nobody is; Monitor hears of it too.
+	// Logger receives a message for each peer that is disconnected because of what it sent. nil means none; Monitor
+	// also gets these events.
 	Logger *slog.Logger
 }
 

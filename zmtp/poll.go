@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// A PollItem is a socket that Poll waits for, what for, and what Poll found.
+// A PollItem is a socket, the conditions that Poll waits for, and the conditions that Poll found.
 type PollItem struct {
 	Socket *Socket
 	Recv   bool // whether to wait until there is a message to receive
@@ -15,10 +15,10 @@ type PollItem struct {
 	CanRecv, CanSend bool // set by Poll
 }
 
-// Poll waits until a message can be received from or sent on one of the sockets, or ctx ends, and returns how many items are
-// ready. A socket that is closed, and one whose turn it is not (ErrState), is ready: the call that does not wait tells why.
-// Another goroutine may receive the message before the caller does, and a SUB may find that it has not subscribed to it: then
-// TryRecv returns ErrWouldBlock. Any goroutine may call it.
+// Poll waits until one of the sockets has a message to receive or can send, or ctx ends, and returns the number of
+// ready items. A closed socket, and one that cannot send or receive in its present state (ErrState), is ready:
+// TryRecv and TrySend return the reason. TryRecv may return ErrWouldBlock for a ready item: another goroutine has
+// received the message, or it is not for a SUB's topics. Any goroutine may call Poll.
 func Poll(ctx context.Context, items []PollItem) (ready int, err error) {
 	who := &waiter{make(chan struct{}, 1)}
 	for {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// ErrNotSubscribed is wrapped by the error of Unsubscribe and Leave for what was never subscribed to.
+// ErrNotSubscribed is the error of Unsubscribe and Leave for a topic or group without a subscription. Use errors.Is.
 var ErrNotSubscribed = errors.New("not subscribed")
 
 // subscriptionCost is what a subscription counts for beside its length: about what it takes in memory.
@@ -91,17 +91,17 @@ func (s *Socket) upstream(parts [][]byte, size int) error {
 	return nil
 }
 
-// Subscribe has a SUB or XSUB receive messages whose first part begins with topic; "" is all messages. Subscribing
-// twice needs Unsubscribe twice. It holds for all peers, present and to come.
+// Subscribe makes a SUB or XSUB receive messages whose first part begins with topic; "" means all messages. It
+// applies to present and future peers. Each Subscribe needs its own Unsubscribe.
 func (s *Socket) Subscribe(topic string) error { return s.change("subscribe", topic, true) }
 
-// Unsubscribe takes one Subscribe back.
+// Unsubscribe undoes one Subscribe.
 func (s *Socket) Unsubscribe(topic string) error { return s.change("unsubscribe", topic, false) }
 
-// Join has a DISH receive the messages of a group, and Leave no longer. A group has at most 255 bytes.
+// Join makes a DISH receive the messages of a group, whose name has at most 255 bytes.
 func (s *Socket) Join(group string) error { return s.change("join", group, true) }
 
-// Leave takes one Join back.
+// Leave undoes one Join.
 func (s *Socket) Leave(group string) error { return s.change("leave", group, false) }
 
 func (s *Socket) change(op, topic string, on bool) error {

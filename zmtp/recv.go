@@ -9,8 +9,8 @@ import (
 
 var messages = sync.Pool{New: func() any { return new(Message) }}
 
-// Recv returns the parts of the next message, which are the caller's. It waits until there is one, until the receive
-// deadline. Peers have their turns. Any goroutine may call it.
+// Recv waits for the next message, at most until the receive deadline, and returns its parts, which the caller owns.
+// It takes messages of the peers in turn.
 func (s *Socket) Recv() ([][]byte, error) {
 	m := messages.Get().(*Message)
 	defer messages.Put(m)
@@ -32,7 +32,8 @@ func (s *Socket) Recv() ([][]byte, error) {
 	return parts, nil
 }
 
-// RecvMessage receives the next message into m, whose memory it uses again. It waits until ctx ends, at most.
+// RecvMessage receives the next message into m and reuses its memory. It waits until there is one, at most until ctx
+// ends.
 func (s *Socket) RecvMessage(ctx context.Context, m *Message) error {
 	if err := s.receive(ctx, m, true); err != nil {
 		return s.error("receive", err)
@@ -259,9 +260,10 @@ func (p *peer) handleEach(b []byte, m *Message) {
 	}
 }
 
-// Reply sends parts to the peer that m came from, without waiting: ErrWouldBlock if its queue is full, ErrUnreachable if it
-// is gone. It is for handlers; a REP replies with it to any number of requests at once. m may be kept for it, if it is not
-// received into again; in a handler, until that returns.
+// Reply sends parts to the peer that m came from. It does not wait: it returns ErrWouldBlock if the peer's queue is
+// full, and ErrUnreachable if the peer is gone. It is for handlers, and lets a REP reply to several requests in any
+// order. A program may keep m for a later Reply if it does not receive into m again; in a handler m is valid until
+// the handler returns.
 func (m *Message) Reply(parts ...[]byte) error {
 	p := m.from
 	if p == nil {

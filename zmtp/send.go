@@ -8,12 +8,12 @@ import (
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
 
-// Send sends a message of these parts. It waits while the peers that it could go to have full queues or there are none,
-// until the send deadline; PUB, XPUB, RADIO, ROUTER, REP and SERVER do not wait: they drop the message for peers that are
-// full or gone, and count it. The parts may be reused when Send returns. Any goroutine may call it.
+// Send sends a message of these parts. It does not keep the parts. It waits while the peers that may get the message
+// have full queues, or there is no such peer, at most until the send deadline. PUB, XPUB, RADIO, ROUTER, REP and
+// SERVER do not wait: they drop the message for peers that are full or gone, and count it.
 //
-// The parts of a ROUTER begin with the peer's identity. An XSUB whose message is one byte 1 or 0 and a topic subscribes or
-// cancels.
+// The first part of a ROUTER's message is the identity of the peer. An XSUB subscribes with a message of a byte 1 and
+// a topic, and cancels with a byte 0.
 func (s *Socket) Send(parts ...[]byte) error {
 	m := messages.Get().(*Message)
 	m.Parts = append(m.Parts[:0], parts...)
@@ -23,8 +23,8 @@ func (s *Socket) Send(parts ...[]byte) error {
 	return err
 }
 
-// SendMessage is Send for a Message: it may have a group or a routing id. It waits until ctx ends, at most. The message is
-// not changed, and may be reused.
+// SendMessage is Send for a Message, which may have a Group or RoutingID. It waits at most until ctx ends. It neither
+// changes nor keeps m.
 func (s *Socket) SendMessage(ctx context.Context, m *Message) error {
 	err := s.transfer(ctx, m, true)
 	if err != nil {

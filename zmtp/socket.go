@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Socket is one end of a message pattern, with any number of peers. Its methods may be called from any goroutine.
+// A Socket is one end of a message pattern, with any number of peers. Any goroutine may call its methods.
 type Socket struct {
 	typ  Type
 	opt  Options

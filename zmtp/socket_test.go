@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/systest"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -238,6 +239,7 @@ func TestDisconnectSendsWhatIsQueued(t *testing.T) {
 }
 
 func TestStaleIPCFilesAreReplaced(t *testing.T) {
+	systest.NeedUnix(t)
 	c := newContext(t)
 	path := t.TempDir() + "/s"
 	first := socketOf(t, c, zmtp.PULL, nil)

@@ -2,7 +2,7 @@ package zmtp
 
 import "fmt"
 
-// A Type is the type of a socket: its part in a message pattern.
+// A Type is the type of a socket: its role in a message pattern.
 type Type uint8
 
 // The types of sockets. PAIR: RFC 31. PUB, SUB, XPUB, XSUB: RFC 29. REQ, REP, DEALER, ROUTER: RFC 28. PUSH, PULL: RFC 30.
@@ -53,7 +53,7 @@ var traits = [types]struct {
 	DISH:   {name: "DISH", peers: []Type{RADIO}, recvs: true, single: true},
 }
 
-// String returns the name of the type, as it is told to peers.
+// String returns the name of the type, as the protocol spells it.
 func (t Type) String() string {
 	if t < types {
 		return traits[t].name

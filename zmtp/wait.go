@@ -131,13 +131,15 @@ func (d *deadline) over() bool {
 	return d.past != nil && isClosed(d.past)
 }
 
-// SetSendDeadline sets the time after which Send waits no longer, for calls that wait already too. The zero Time is never.
+// SetSendDeadline sets the time at which Send fails with os.ErrDeadlineExceeded, including calls that wait already.
+// The zero Time means no deadline.
 func (s *Socket) SetSendDeadline(t time.Time) { s.sendDeadline.set(t) }
 
-// SetRecvDeadline sets the time after which Recv waits no longer, for calls that wait already too. The zero Time is never.
+// SetRecvDeadline sets the time at which Recv fails with os.ErrDeadlineExceeded, including calls that wait already.
+// The zero Time means no deadline.
 func (s *Socket) SetRecvDeadline(t time.Time) { s.recvDeadline.set(t) }
 
-// SetDeadline sets both.
+// SetDeadline calls SetSendDeadline and SetRecvDeadline.
 func (s *Socket) SetDeadline(t time.Time) {
 	s.sendDeadline.set(t)
 	s.recvDeadline.set(t)

@@ -45,30 +45,29 @@ func benchCommand() *cobra.Command {
 	var b benching
 	cmd := &cobra.Command{
 		Use:   "bench ADDRESS",
-		Short: "Load a server, check its answers and measure it",
-		Long: `Load the server at HOST:PORT, tls://HOST:PORT, unix:PATH or unix:@NAME, check its answers byte for byte, and measure it.
+		Short: "Send load to a server, check its answers and measure it",
+		Long: `Send load to the server at HOST:PORT, tls://HOST:PORT, unix:PATH or unix:@NAME, check every byte of its answers, and measure it.
 
-Without --rate a message leaves when an answer has made room for it (a closed loop): it shows how much a server can do.
-With --rate messages leave on a schedule, whatever the server does (an open loop), and latency counts from when a message
-should have left: a server that stalls shows it.
+Without --rate the next message is sent when an answer has come (a closed loop): this measures the capacity of the server. With --rate
+messages are sent on a schedule, regardless of answers (an open loop). Latency then counts from the scheduled time, so that it includes
+the time for which a server stalls.
 
-What the server answers is told by --expect:
-  echo   every byte that it received; each one is compared
+--expect says what the server answers:
+  echo   the same bytes; each byte is compared
   line   a line for each line
-  http   an HTTP/1.1 response for each request, --method --path or the --payload
-  none   nothing: what comes is counted and dropped
+  http   an HTTP/1.1 response for each request, made of --method and --path or of --payload
+  none   nothing; received bytes are counted and dropped
 
-At ws://HOST:PORT/PATH or wss:// every message is one of WebSocket; --expect is echo, line or none then.
+http://HOST:PORT/PATH and https:// mean --expect http with that path. --header, --method and --body are for the request. At
+ws://HOST:PORT/PATH and wss:// each message is a WebSocket message; --expect is echo, line or none.
 
-http://HOST:PORT/PATH and https:// are --expect http with that path. --header, --method and --body make the request.
+--fail-if sets a condition for failure: a latency (p50, p90, p99, p99.9, p99.99, mean, min, max), rate, errors (a number, or a percentage
+of the messages), lost or unanswered, then <, <=, > or >=, and a value. With --fail-if 'errors>…' a run with fewer errors succeeds.
 
---fail-if has the exit code tell what was missed: p50, p90, p99, p99.9, p99.99, mean, min or max latency, the rate, errors
-(their number, or in percent of the messages), lost or unanswered messages, compared by <, <=, > or >= with a value.
-With --fail-if 'errors>…' fewer errors than that are none.
+For a server on this host the processor time and memory are measured too, if /proc shows them (see --pid).
 
-Of a server on this host the processor time and the memory are measured too, where /proc shows them (see --pid).
-
-Exit codes: 0 when all went well, 1 when anything was wrong (the report says what, and how often), 2 for a wrong call.`,
+Exit codes: 0 for success, 1 for any error (the report has each kind and its number) or a condition of --fail-if, 2 for wrong
+arguments.`,
 		Example: `  switchboard bench 127.0.0.1:7007
   switchboard bench --conns 1000 --size 16-4096 --depth 8 --duration 30s 127.0.0.1:7007
   switchboard bench --rate 5000 --html report.html unix:/tmp/echo.sock
@@ -98,42 +97,42 @@ Exit codes: 0 when all went well, 1 when anything was wrong (the report says wha
 
 func (b *benching) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	flags.IntVarP(&b.cfg.Conns, "conns", "c", 50, "connections that exchange messages")
-	flags.StringVarP(&b.size, "size", "s", "64", "`BYTES` of a message, or a range of them: 16-4096")
-	flags.Int64VarP(&b.cfg.Requests, "requests", "n", 0, "messages to send in all, without a warm-up (0: as many as --duration has time for)")
-	flags.IntVar(&b.cfg.Depth, "depth", 1, "messages that a connection may have in flight")
+	flags.IntVarP(&b.cfg.Conns, "conns", "c", 50, "number of connections that exchange messages")
+	flags.StringVarP(&b.size, "size", "s", "64", "length of a message in `BYTES`, or a range: 16-4096")
+	flags.Int64VarP(&b.cfg.Requests, "requests", "n", 0, "total number of messages, without a warm-up (0: send for --duration)")
+	flags.IntVar(&b.cfg.Depth, "depth", 1, "messages in flight on each connection")
 	flags.DurationVarP(&b.cfg.Duration, "duration", "d", 10*time.Second, "how long to measure")
-	flags.DurationVar(&b.cfg.Warmup, "warmup", time.Second, "how long to load before that")
-	flags.Float64VarP(&b.cfg.Rate, "rate", "r", 0, "messages a second over all connections (0: as many as the answers allow)")
-	flags.DurationVar(&b.cfg.Ramp, "ramp", 0, "open the connections over so long (0: as fast as they come)")
-	flags.BoolVar(&b.cfg.Churn, "churn", false, "open a connection for each exchange, and reset it after that")
-	flags.IntVar(&b.cfg.Idle, "idle", 0, "further connections, that exchange one message and then only sit there")
+	flags.DurationVar(&b.cfg.Warmup, "warmup", time.Second, "time of load before the measurement")
+	flags.Float64VarP(&b.cfg.Rate, "rate", "r", 0, "messages per second over all connections (0: a closed loop)")
+	flags.DurationVar(&b.cfg.Ramp, "ramp", 0, "time over which the connections are opened (0: as fast as possible)")
+	flags.BoolVar(&b.cfg.Churn, "churn", false, "open a new connection for each exchange, and reset it afterwards")
+	flags.IntVar(&b.cfg.Idle, "idle", 0, "number of further connections that exchange one message and are then idle")
 	flags.StringVarP(&b.expect, "expect", "e", "echo", "what the server answers: echo, none, line, http")
-	flags.StringVarP(&b.payload, "payload", "f", "", "every message is the content of this `FILE` (-: standard input)")
-	flags.StringVar(&b.cfg.Path, "path", "/", "what --expect http asks for")
-	flags.StringVarP(&b.cfg.Method, "method", "X", "", "`METHOD` of its requests (default GET, or POST with --body)")
-	flags.StringVar(&b.body, "body", "", "`TEXT` of the body of its requests, or @FILE")
-	flags.StringSliceVar(&b.sources, "source", nil, "`ADDRESS` to connect from; several take turns, for more connections than one has ports")
-	flags.DurationVarP(&b.wait, "timeout", "w", 0, "time for a connection to open and, at the end, for an answer to come (0: 5s and 1s)")
-	flags.IntVar(&b.cfg.Loops, "loops", 0, "event loops that carry the load (0: one for every two processors)")
-	flags.StringVar(&b.pid, "pid", "auto", "process whose processor time and memory are measured: auto, none or a `NUMBER`")
+	flags.StringVarP(&b.payload, "payload", "f", "", "send the content of `FILE` as each message (-: standard input)")
+	flags.StringVar(&b.cfg.Path, "path", "/", "path of the requests of --expect http")
+	flags.StringVarP(&b.cfg.Method, "method", "X", "", "`METHOD` of the requests of --expect http (default: GET, or POST with --body)")
+	flags.StringVar(&b.body, "body", "", "body of the requests of --expect http: `TEXT`, or @FILE")
+	flags.StringSliceVar(&b.sources, "source", nil, "local `ADDRESS` of the connections; may be repeated, for more connections than an address has ports")
+	flags.DurationVarP(&b.wait, "timeout", "w", 0, "limit of the time to connect and, at the end, of the wait for answers (0: 5s and 1s)")
+	flags.IntVar(&b.cfg.Loops, "loops", 0, "number of event loops (0: one for every two processors)")
+	flags.StringVar(&b.pid, "pid", "auto", "process whose processor time and memory are measured: auto, none or its `NUMBER`")
 	flags.BoolVar(&b.json, "json", false, "print the result as JSON")
-	flags.StringVar(&b.html, "html", "", "write the report to this `FILE`, as one page of HTML")
-	flags.StringVar(&b.hdr, "hdr", "", "write the latencies to this `FILE`, as HdrHistogram's table in milliseconds")
-	flags.StringArrayVar(&b.failIf, "fail-if", nil, "`CONDITION` that is a failure: 'p99>5ms', 'rate<10k', 'errors>0.1%'; any number of times")
-	flags.BoolVarP(&b.quiet, "quiet", "q", false, "do not show how it goes")
+	flags.StringVar(&b.html, "html", "", "write the report to `FILE` as an HTML page")
+	flags.StringVar(&b.hdr, "hdr", "", "write the latencies to `FILE` as a table of HdrHistogram, in milliseconds")
+	flags.StringArrayVar(&b.failIf, "fail-if", nil, "fail on a `CONDITION`: 'p99>5ms', 'rate<10k', 'errors>0.1%'; may be repeated")
+	flags.BoolVarP(&b.quiet, "quiet", "q", false, "do not show progress")
 }
 
 func (b *benching) run(cmd *cobra.Command, target string) error {
 	if err := b.configure(cmd.Flags(), target); err != nil {
 		return err
 	}
-	page, err := newReport(b.html)
+	page, err := newReport("--html", b.html)
 	if err != nil {
 		return failure{exitFailed, err}
 	}
 	defer page.close()
-	table, err := newReport(b.hdr)
+	table, err := newReport("--hdr", b.hdr)
 	if err != nil {
 		return failure{exitFailed, err}
 	}
@@ -251,14 +250,14 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 		return err
 	}
 	if file, ok := strings.CutPrefix(b.body, "@"); ok {
-		if b.cfg.Body, err = readPayload(file); err != nil {
+		if b.cfg.Body, err = readPayload("--body", file); err != nil {
 			return failure{exitFailed, err}
 		}
 	} else {
 		b.cfg.Body = []byte(b.body)
 	}
 	if b.payload != "" {
-		if b.cfg.Payload, err = readPayload(b.payload); err != nil {
+		if b.cfg.Payload, err = readPayload("--payload", b.payload); err != nil {
 			return failure{exitFailed, err}
 		}
 	}
@@ -315,13 +314,13 @@ func parseSizes(s string) (r bench.Range, err error) {
 	return r, nil
 }
 
-// readPayload reads a message from a file, as long as one may be.
-func readPayload(name string) ([]byte, error) {
+// readPayload reads a message from the file that a flag names. It may have bench.MaxSize bytes.
+func readPayload(flag, name string) ([]byte, error) {
 	in := os.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
 		defer f.Close()
 		in = f
@@ -329,11 +328,11 @@ func readPayload(name string) ([]byte, error) {
 	p, err := io.ReadAll(io.LimitReader(in, bench.MaxSize+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	case len(p) == 0:
-		return nil, fmt.Errorf("%s is empty", in.Name())
+		return nil, fmt.Errorf("%s: %s is empty", flag, in.Name())
 	case len(p) > bench.MaxSize:
-		return nil, fmt.Errorf("%s has more than %d bytes", in.Name(), bench.MaxSize)
+		return nil, fmt.Errorf("%s: %s has more than %d bytes", flag, in.Name(), bench.MaxSize)
 	}
 	return p, nil
 }

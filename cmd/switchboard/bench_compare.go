@@ -39,17 +39,16 @@ func compareCommand() *cobra.Command {
 	var c comparing
 	cmd := &cobra.Command{
 		Use:   "compare",
-		Short: "Compare the architectures of serve, and other servers, with each other",
-		Long: `Start the built-in echo service in each of its architectures, and other servers, load one at a time in short slices in
-random order, round after round, and put the medians side by side: what a message costs in processor time, how many
-there are in a second, how long an answer takes, and how much memory a connection takes that only sits there.
+		Short: "Compare the architectures of serve, and other servers",
+		Long: `Start the built-in echo service in each of its architectures, and other servers. Load one server at a time for a short slice, in
+random order, for several rounds. Report the medians: processor time per message, messages per second, latency, and memory per idle
+connection.
 
-What the machine does meanwhile hits all of them alike: the ratios hold where the figures themselves drift.
+Other work on the machine affects all servers alike, so the ratios are more reliable than the figures.
 
---against takes a command with {port} in it, that serves echo on that port of 127.0.0.1; NAME=COMMAND gives it a name.
+--against takes a command that serves echo on port {port} of 127.0.0.1. NAME=COMMAND gives it a name.
 
-Everything that was started has ended when compare ends. Exit codes: 0 when all could be compared, 1 when one could not,
-2 for a wrong call.`,
+compare stops every server that it has started. Exit codes: 0 if all servers could be compared, 1 otherwise, 2 for wrong arguments.`,
 		Example: `  switchboard bench compare
   switchboard bench compare --quick --modes goroutines,epoll
   switchboard bench compare --html compare.html --against 'socat=socat TCP-LISTEN:{port},fork,reuseaddr PIPE'`,
@@ -76,32 +75,32 @@ Everything that was started has ended when compare ends. Exit codes: 0 when all 
 func (c *comparing) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.StringSliceVarP(&c.modes, "modes", "m", usual(), "architectures to compare")
-	flags.StringArrayVarP(&c.against, "against", "a", nil, "another server: a `COMMAND` with {port} in it, any number of times")
+	flags.StringArrayVarP(&c.against, "against", "a", nil, "another server: a `COMMAND` with {port} in it; may be repeated")
 	flags.IntSliceVarP(&c.plan.Conns, "conns", "c", []int{1, 10, 100, 1000, 5000}, "numbers of connections")
-	flags.IntVarP(&c.plan.Size, "size", "s", 64, "bytes of a message")
-	flags.IntVar(&c.plan.Depth, "depth", 1, "messages that a connection may have in flight")
-	flags.IntVar(&c.plan.Rounds, "rounds", 7, "rounds, in which each has one slice")
-	flags.DurationVar(&c.plan.Slice, "slice", 300*time.Millisecond, "how long one slice is measured")
-	flags.DurationVar(&c.plan.Settle, "settle", 150*time.Millisecond, "how long it is loaded before that")
-	flags.IntVar(&c.plan.Idle, "idle", 5000, "idle connections whose memory is measured (0: none)")
-	flags.StringVar(&c.plan.Baseline, "baseline", "goroutines", "the one that ratios are to")
-	flags.BoolVar(&c.quick, "quick", false, "a comparison of seconds: --conns 1,10,100 --rounds 3 --slice 100ms --settle 50ms --idle 500, unless they are given")
+	flags.IntVarP(&c.plan.Size, "size", "s", 64, "length of a message in bytes")
+	flags.IntVar(&c.plan.Depth, "depth", 1, "messages in flight on each connection")
+	flags.IntVar(&c.plan.Rounds, "rounds", 7, "number of rounds; each server has a slice in each round")
+	flags.DurationVar(&c.plan.Slice, "slice", 300*time.Millisecond, "time of a measurement")
+	flags.DurationVar(&c.plan.Settle, "settle", 150*time.Millisecond, "time of load before each measurement")
+	flags.IntVar(&c.plan.Idle, "idle", 5000, "number of idle connections for the memory measurement (0: none)")
+	flags.StringVar(&c.plan.Baseline, "baseline", "goroutines", "server to which ratios refer")
+	flags.BoolVar(&c.quick, "quick", false, "compare within seconds: --conns 1,10,100 --rounds 3 --slice 100ms --settle 50ms --idle 500, unless they are given")
 	flags.BoolVar(&c.json, "json", false, "print the result as JSON")
-	flags.StringVar(&c.html, "html", "", "write the comparison to this `FILE`, as one page of HTML")
-	flags.StringVar(&c.svg, "svg", "", "write its picture alone to this `FILE`")
-	flags.BoolVarP(&c.quiet, "quiet", "q", false, "do not show how it goes")
+	flags.StringVar(&c.html, "html", "", "write the comparison to `FILE` as an HTML page")
+	flags.StringVar(&c.svg, "svg", "", "write its picture to `FILE`")
+	flags.BoolVarP(&c.quiet, "quiet", "q", false, "do not show progress")
 }
 
 func (c *comparing) run(flags *pflag.FlagSet) error {
 	if err := c.configure(flags); err != nil {
 		return err
 	}
-	page, err := newReport(c.html)
+	page, err := newReport("--html", c.html)
 	if err != nil {
 		return failure{exitFailed, err}
 	}
 	defer page.close()
-	picture, err := newReport(c.svg)
+	picture, err := newReport("--svg", c.svg)
 	if err != nil {
 		return failure{exitFailed, err}
 	}

@@ -23,17 +23,16 @@ func diffCommand() *cobra.Command {
 	var d diffing
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
-		Short: "Compare two saved runs, and say which differences are real",
-		Long: `Compare runs that bench --json has saved, and say of each figure whether its difference is real or may be chance.
+		Short: "Compare saved results, and report significant differences",
+		Long: `Compare results of bench --json, and report for each figure whether the difference is significant.
 
-OLD and NEW are files, or several separated by commas. With five or more on each side, each run is one sample. With fewer,
-the samples are the stretches of the runs: what else the machine did during the one run, and not during the other, counts
-as a difference then.
+OLD and NEW are files, or several files separated by commas. With five or more files on each side each run is a sample. With fewer
+files the samples are intervals of the runs: then other work on the machine during one of the runs also counts as a difference.
 
-The test is that of Mann and Whitney, which asks nothing of the distributions. A difference is real when so much of it by
-chance is less probable than one in a hundred, between runs, or one in a thousand, between stretches.
+The test is the rank-sum test of Mann and Whitney, which makes no assumption about the distribution. A difference is significant if
+its probability by chance is less than 1 in 100 between runs, or 1 in 1000 between intervals.
 
-Exit codes: 0, or 1 when a file cannot be read or, with --fail-if-worse, when a figure is worse; 2 for a wrong call.`,
+Exit codes: 0 for success, 1 if a file cannot be read or, with --fail-if-worse, a figure is worse, 2 for wrong arguments.`,
 		Example: `  switchboard bench --json 127.0.0.1:7007 >old.json
   switchboard bench diff old.json new.json
   switchboard bench diff --fail-if-worse 5 old1.json,old2.json new1.json,new2.json`,
@@ -47,7 +46,7 @@ Exit codes: 0, or 1 when a file cannot be read or, with --fail-if-worse, when a 
 		RunE:              func(cmd *cobra.Command, args []string) error { return d.run(cmd, args) },
 	}
 	cmd.Flags().BoolVar(&d.json, "json", false, "print the result as JSON")
-	cmd.Flags().Float64Var(&d.ifWorse, "fail-if-worse", 0, "fail when a figure is worse, really, by more than so many `PERCENT`")
+	cmd.Flags().Float64Var(&d.ifWorse, "fail-if-worse", 0, "fail if a figure is significantly worse by more than `PERCENT`")
 	return cmd
 }
 

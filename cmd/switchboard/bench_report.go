@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 )
@@ -13,14 +14,14 @@ type reportFile struct {
 	written bool
 }
 
-// newReport opens the file, and leaves what is in it until there is something new.
-func newReport(name string) (*reportFile, error) {
+// newReport opens the file that a flag names, and leaves what is in it until there is something new.
+func newReport(flag, name string) (*reportFile, error) {
 	if name == "" {
 		return nil, nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	return &reportFile{File: f}, nil
 }

@@ -74,7 +74,7 @@ func TestBenchSaysWhatIsWrongWithACall(t *testing.T) {
 		{"--html=/no/such/file ADDRESS", exitFailed, noFile},
 		{"--pid=1073741824 ADDRESS", exitFailed, "process"},
 		{"127.0.0.1:1", exitFailed, "nothing listens there"},
-		{"--source=192.0.2.1 ADDRESS", exitFailed, "no interface of this machine"},
+		{"--source=192.0.2.1 ADDRESS", exitFailed, noSource},
 		{"/no/such.sock", exitFailed, noFile},
 		{"compare --svg=/no/such/file", exitFailed, noFile},
 		{"compare --modes=epoll,magic", exitUsage, "goroutines"},

@@ -25,7 +25,7 @@ import (
 func serveChat(t *testing.T, args ...string) (s *server, lines string) {
 	t.Helper()
 	s = serve(t, append([]string{"chat", "--lines=127.0.0.1:0"}, args...)...)
-	return s, strings.TrimPrefix(s.await("lines are welcome at ", 1)["msg"].(string), "lines are welcome at ")
+	return s, strings.TrimPrefix(s.await("accepting lines on ", 1)["msg"].(string), "accepting lines on ")
 }
 
 // A netcat is somebody at a terminal.

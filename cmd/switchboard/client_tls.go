@@ -39,12 +39,12 @@ func (c *clientTLS) addTo(cmd *cobra.Command, prefix string) {
 	}[cmd.Name()]
 	c.prefix, c.set = prefix, pflag.NewFlagSet(prefix, pflag.ContinueOnError)
 	c.set.SortFlags = false
-	c.set.StringVar(&c.ca, prefix+"-ca", "", "`FILE` of certificates (PEM) to trust at tls://…, instead of the system's")
+	c.set.StringVar(&c.ca, prefix+"-ca", "", "`FILE` with certificates (PEM) to trust, instead of those of the system")
 	c.set.StringVar(&c.name, prefix+"-server-name", "", "`NAME` that the server's certificate must have (default: the host)")
-	c.set.BoolVar(&c.insecure, prefix+"-insecure", false, "trust any certificate")
-	c.set.StringVar(&c.cert, prefix+"-cert", "", "`FILE` of the certificate (PEM) to show a server that asks for one")
-	c.set.StringVar(&c.key, prefix+"-key", "", "`FILE` of its private key")
-	c.set.StringSliceVar(&c.alpn, prefix+"-alpn", nil, "`PROTOCOL` to offer, the best first (ALPN: h2,http/1.1)")
+	c.set.BoolVar(&c.insecure, prefix+"-insecure", false, "accept any certificate")
+	c.set.StringVar(&c.cert, prefix+"-cert", "", "`FILE` with the client certificate (PEM), for servers that ask for one")
+	c.set.StringVar(&c.key, prefix+"-key", "", "`FILE` with the private key (PEM) of the client certificate")
+	c.set.StringSliceVar(&c.alpn, prefix+"-alpn", nil, "`PROTOCOL` to offer with ALPN; the preferred one first: h2,http/1.1")
 	cmd.Flags().AddFlagSet(c.set)
 	cmd.RegisterFlagCompletionFunc(prefix+"-server-name", cobra.NoFileCompletions)
 	cmd.RegisterFlagCompletionFunc(prefix+"-alpn", cobra.NoFileCompletions)
@@ -99,10 +99,10 @@ func (c *clientTLS) load() (config *tls.Config, err error) {
 	case (c.cert == "") != (c.key == ""):
 		return nil, fmt.Errorf("--%s-cert and --%[1]s-key belong together", c.prefix)
 	case c.insecure && c.ca != "":
-		return nil, fmt.Errorf("--%s-insecure trusts anybody, and --%[1]s-ca says whom to trust", c.prefix)
+		return nil, fmt.Errorf("--%s-insecure and --%[1]s-ca exclude each other", c.prefix)
 	case c.cert != "":
 		if *own, err = tls.LoadX509KeyPair(c.cert, c.key); err != nil {
-			return nil, failure{exitFailed, fmt.Errorf("%s with %s: %w", c.cert, c.key, err)}
+			return nil, fileFailure(fmt.Errorf("%s with %s: %w", c.cert, c.key, err), c.files())
 		}
 	}
 	config = &tls.Config{
@@ -113,9 +113,15 @@ func (c *clientTLS) load() (config *tls.Config, err error) {
 		},
 	}
 	if c.ca != "" {
-		config.RootCAs, err = readCertificates(c.ca)
+		if config.RootCAs, err = readCertificates(c.ca); err != nil {
+			return nil, fileFailure(err, flagFiles{{"--" + c.prefix + "-ca", []string{c.ca}}})
+		}
 	}
-	return config, err
+	return config, nil
+}
+
+func (c *clientTLS) files() flagFiles {
+	return flagFiles{{"--" + c.prefix + "-cert", []string{c.cert}}, {"--" + c.prefix + "-key", []string{c.key}}}
 }
 
 // hinted says what to do about an error of TLS, where something can be done.
@@ -126,13 +132,13 @@ func (c *clientTLS) hinted(err error) error {
 	case errors.As(err, new(tls.RecordHeaderError)):
 		hint = "it does not speak TLS"
 	case errors.As(err, new(x509.UnknownAuthorityError)):
-		hint = fmt.Sprintf("--%s-ca FILE says whom to trust, --%[1]s-insecure trusts anybody", c.prefix)
+		hint = fmt.Sprintf("--%s-ca FILE sets the authorities to trust, --%[1]s-insecure accepts any certificate", c.prefix)
 	case errors.As(err, new(x509.HostnameError)):
-		hint = fmt.Sprintf("--%s-server-name NAME says whom to expect", c.prefix)
+		hint = fmt.Sprintf("--%s-server-name NAME sets the name to expect", c.prefix)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		hint = fmt.Sprintf("the server needs a new one; --%s-insecure trusts any", c.prefix)
+		hint = fmt.Sprintf("the server needs a new one; --%s-insecure accepts any", c.prefix)
 	case bench.IsTLSAlert(err) && c.cert == "" && c.asked.Load():
-		hint = fmt.Sprintf("it asked for a certificate: --%s-cert and --%[1]s-key show one", c.prefix)
+		hint = fmt.Sprintf("it asked for a client certificate: see --%s-cert and --%[1]s-key", c.prefix)
 	default:
 		return err
 	}
@@ -143,11 +149,11 @@ func (c *clientTLS) hinted(err error) error {
 func readCertificates(file string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, failure{exitFailed, err}
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, failure{exitFailed, fmt.Errorf("%s has no certificate in it (PEM)", file)}
+		return nil, fmt.Errorf("%s has no certificate in it (PEM)", file)
 	}
 	return pool, nil
 }

@@ -30,15 +30,15 @@ func (w *clientWebSocket) addTo(cmd *cobra.Command) {
 	w.set = pflag.NewFlagSet("websocket", pflag.ContinueOnError)
 	w.set.SortFlags = false
 	if cmd.Name() == "dial" {
-		w.set.BoolVar(&w.binary, "binary", false, "send binary messages to ws://…, and print messages as they are")
+		w.set.BoolVar(&w.binary, "binary", false, "send binary messages to ws://…, and write messages without line ends")
 	}
 	what := "ws://…"
 	if cmd.Name() == "bench" {
 		what = "http://… or ws://…"
 	}
-	w.set.StringArrayVarP(&w.headers, "header", "H", nil, "`'NAME: VALUE'` of the request to "+what+"; any number of times")
-	w.set.StringSliceVar(&w.subprotocols, "subprotocol", nil, "`NAME` of a WebSocket subprotocol to offer, the best first")
-	w.set.BoolVar(&w.deflate, "deflate", false, "offer to compress WebSocket messages")
+	w.set.StringArrayVarP(&w.headers, "header", "H", nil, "`'NAME: VALUE'`, a header field of requests to "+what+"; may be repeated")
+	w.set.StringSliceVar(&w.subprotocols, "subprotocol", nil, "`NAME` of a WebSocket subprotocol to offer; the preferred one first")
+	w.set.BoolVar(&w.deflate, "deflate", false, "offer compression of WebSocket messages")
 	cmd.Flags().AddFlagSet(w.set)
 	cmd.RegisterFlagCompletionFunc("header", cobra.NoFileCompletions)
 	cmd.RegisterFlagCompletionFunc("subprotocol", cobra.NoFileCompletions)

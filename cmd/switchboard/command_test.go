@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/systest"
+	"github.com/switchboard-go/switchboard/internal/testshard"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Setenv(asCommand, "1")
 	// Under the race detector a process sleeps for a second before it exits.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	os.Exit(m.Run())
+	os.Exit(testshard.Run(m))
 }
 
 // eventModes wait for everybody at once.

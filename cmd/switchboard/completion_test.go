@@ -75,8 +75,8 @@ func TestTheShellCompletesAddressesFilesAndBaselines(t *testing.T) {
 
 // TestBashCompletesAnAddress asks a real shell.
 func TestBashCompletesAnAddress(t *testing.T) {
-	bash := installed(t, "bash")
 	needUnix(t)
+	bash := installed(t, "bash")
 	dir := t.TempDir()
 	l, err := net.Listen("unix", filepath.Join(dir, "only.sock"))
 	if err != nil {

@@ -40,28 +40,29 @@ func dialCommand() *cobra.Command {
 	zmq := dialZMQ{dialling: &d}
 	dial := &cobra.Command{
 		Use:   "dial ADDRESS | dial HOST PORT",
-		Short: "Connect: standard input to the socket, the socket to standard output",
-		Long: `Connect to HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH or unix:@NAME, and copy standard input to the socket and
-the socket to standard output. HOST PORT in two words is the same as HOST:PORT. With --listen it is switchboard listen.
+		Short: "Connect, and copy between the connection and the standard streams",
+		Long: `Connect to HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:PATH or unix:@NAME. Send standard input to the peer, and write what
+the peer sends to standard output. HOST PORT in two words means HOST:PORT. dial --listen is switchboard listen.
 
-When the input ends, the sending side of the connection is closed, and what still comes is printed until the peer ends
-its side too. When the peer ends first, the rest of the input is still sent, unless it would come from a terminal.
+When the input ends, dial closes the sending side of the connection, and reads until the peer closes its side. When the peer closes
+first, dial sends the rest of the input, unless the input is a terminal.
 
-With --udp every read of the input is one datagram; what is longer than a datagram can be is split. Datagrams have no end:
-after that of the input, dial waits for replies for one second, or --timeout, after each.
+With --udp each read of the input is sent as a datagram, or split if it is too long for one. After the end of the input dial waits for
+replies: one second after the last one, or --timeout.
 
-To ws://HOST:PORT/PATH, wss:// or ws+unix:PATH:/PATH every line of the input is a text message, and every message a line of
-the output; with --binary every read of the input is a binary message, and the output is what is in the messages. After
-the end of the input, dial waits for messages for one second, or --timeout, after each, and closes the WebSocket.
+At ws://HOST:PORT/PATH, wss:// and ws+unix:PATH:/PATH each line of the input is a text message, and each message is written as a line.
+With --binary each read of the input is a binary message, and messages are written without line ends. After the end of the input dial
+waits for messages, one second after the last one, or --timeout, and closes the WebSocket.
 
-Over tls:// and wss:// the server's certificate is verified: for its host, or --tls-server-name, and by whom the system trusts, or
---tls-ca. With --verbose the standard error tells version, cipher, protocol and the chain of certificates. A connection
-that ends without TLS having ended it has been cut off, and is an error.
+At tls:// and wss:// dial verifies the certificate of the server: its host name (or --tls-server-name) and its issuer, which the
+system (or --tls-ca) must trust. --verbose shows version, cipher, protocol and certificates. It is an error if the connection ends
+without a close_notify of TLS: data may be missing.
 
 ` + zmqHelp + `
 
-Exit codes: 0 when both sides have ended, 1 when the connection failed or broke, 2 for a wrong call, 124 when the time
-was up.`,
+A standard output that is closed (>&-) cannot be told from the null device, and is no error. One that is full is.
+
+Exit codes: 0 when both sides have closed, 1 when the connection failed, 2 for wrong arguments, 124 after a timeout.`,
 		Example: `  printf 'GET / HTTP/1.0\n\n' | switchboard dial -C example.org 80
   switchboard dial -zv -w 5 127.0.0.1 7007
   switchboard dial --timeout 5s --source 127.0.0.2 127.0.0.1:7007
@@ -91,11 +92,11 @@ was up.`,
 	}
 	flags := dial.Flags()
 	flags.DurationVarP(&d.timeout, "timeout", "w", 0,
-		"give up when connecting, or silence in both directions, lasts so long (0: never)")
+		"give up after connecting, or silence in both directions, has lasted this long (0: never)")
 	flags.StringVarP(&d.source, "source", "s", "", "`ADDRESS` to connect from: IP or IP:PORT")
-	flags.BoolVarP(&d.probe, "zero", "z", false, "connect and end at once: is anybody there?")
-	flags.BoolVarP(&d.listen, "listen", "l", false, "be connected to at ADDRESS, as switchboard listen")
-	flags.BoolVarP(&d.keep, "keep", "k", false, "with --listen: serve one connection after the other")
+	flags.BoolVarP(&d.probe, "zero", "z", false, "connect and close at once: test whether a server listens")
+	flags.BoolVarP(&d.listen, "listen", "l", false, "listen at ADDRESS, like switchboard listen")
+	flags.BoolVarP(&d.keep, "keep", "k", false, "with --listen: accept further connections, one at a time")
 	d.addTo(flags)
 	d.tls.addTo(dial, "tls")
 	d.ws.addTo(dial)
@@ -108,9 +109,9 @@ func (d *dialling) addTo(flags *pflag.FlagSet) {
 	flags.BoolVarP(&d.only4, "ipv4", "4", false, "IPv4 only")
 	flags.BoolVarP(&d.only6, "ipv6", "6", false, "IPv6 only")
 	flags.BoolVarP(&d.udp, "udp", "u", false, "send and receive datagrams")
-	flags.BoolVarP(&d.crlf, "crlf", "C", false, "send the end of a line, LF, as CRLF")
-	flags.BoolVarP(&d.verbose, "verbose", "v", false, "tell who was reached and, over TLS, what was agreed on and the certificates")
-	flags.BoolVar(&d.hex, "hex", false, "print the bytes of both directions in hexadecimal: > sent, < received")
+	flags.BoolVarP(&d.crlf, "crlf", "C", false, "send line ends (LF) as CRLF")
+	flags.BoolVarP(&d.verbose, "verbose", "v", false, "show the address of the peer and, over TLS, the parameters and certificates")
+	flags.BoolVar(&d.hex, "hex", false, "print a hex dump of both directions: > sent, < received")
 }
 
 // target reads what dial was called with: an address, or HOST PORT.
@@ -139,11 +140,8 @@ func (d *dialling) target(args []string) (string, error) {
 
 // check makes sure that the flags which dial and listen have make sense.
 func (d *dialling) check() error {
-	switch {
-	case d.timeout < 0:
-		return errors.New("--timeout cannot be negative (0 is never)")
-	case d.only4 && d.only6:
-		return errors.New("--ipv4 and --ipv6 say the opposite of each other")
+	if d.only4 && d.only6 {
+		return errors.New("--ipv4 and --ipv6 exclude each other")
 	}
 	return nil
 }

@@ -21,19 +21,18 @@ func listenCommand() *cobra.Command {
 	d := dialling{listen: true}
 	cmd := &cobra.Command{
 		Use:   "listen ADDRESS | listen [HOST] PORT",
-		Short: "Be connected to: standard input to the client, the client to standard output",
-		Long: `Listen on HOST:PORT, PORT (of every interface), unix:PATH, unix:@NAME or fd://NUMBER, accept one connection, and copy
-standard input to it and what it says to standard output. With --keep, others may follow, one at a time: what the input
-brings goes to the one that is there, and listen ends at a signal or, with --timeout, when nobody comes.
+		Short: "Accept a connection, and copy between it and the standard streams",
+		Long: `Listen on HOST:PORT, PORT (on all interfaces), unix:PATH, unix:@NAME or fd://NUMBER, and accept one connection. Send standard input
+to the client, and write what the client sends to standard output. With --keep, listen accepts further connections, one at a time,
+until a signal or, with --timeout, until no client comes. Input goes to the client that is connected when it is read.
 
-When the input ends, the sending side of the connection is closed, and what still comes is printed. When the client ends
-first, the rest of the input is still sent, unless it would come from a terminal or, with --keep, from a pipe.
+When the input ends, listen closes the sending side of the connection and reads until the client closes its side. When the client
+closes first, listen sends the rest of the input, unless the input is a terminal or, with --keep, a pipe.
 
-With --udp the first datagram says who the peer is, and those of others are dropped; with --keep everybody is heard, and
-the last one is answered. Datagrams have no end: listen ends at a signal or with --timeout.
+With --udp the sender of the first datagram is the peer; datagrams of others are dropped. With --keep all datagrams are taken, and
+replies go to the sender of the last one. listen ends at a signal or with --timeout.
 
-Exit codes: 0 when both sides have ended, 1 when the connection broke or nothing could listen, 2 for a wrong call, 124
-when the time was up.`,
+Exit codes: 0 when both sides have closed, 1 when listening or the connection failed, 2 for wrong arguments, 124 after a timeout.`,
 		Example: `  switchboard listen 7007 >received
   switchboard listen --keep -v 127.0.0.1 7007
   switchboard listen --udp --hex :5353
@@ -42,8 +41,8 @@ when the time was up.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return d.runListen(cmd.Flags(), args) },
 	}
 	flags := cmd.Flags()
-	flags.DurationVarP(&d.timeout, "timeout", "w", 0, "give up when nobody comes, or silence in both directions lasts, so long (0: never)")
-	flags.BoolVarP(&d.keep, "keep", "k", false, "serve one connection after the other")
+	flags.DurationVarP(&d.timeout, "timeout", "w", 0, "give up after no client has come, or silence in both directions has lasted, this long (0: never)")
+	flags.BoolVarP(&d.keep, "keep", "k", false, "accept further connections, one at a time")
 	d.addTo(flags)
 	return cmd
 }

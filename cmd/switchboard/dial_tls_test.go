@@ -56,10 +56,10 @@ func TestDialVerifiesWhoAnswers(t *testing.T) {
 			flags       []string
 			want        string // "": it is trusted
 		}{
-			{"unknown", good, nil, "unknown authority (--tls-ca FILE says whom to trust, --tls-insecure trusts anybody)"},
+			{"unknown", good, nil, "unknown authority (--tls-ca FILE sets the authorities to trust, --tls-insecure accepts any certificate)"},
 			{"known", good, []string{"--tls-ca", a.file}, ""},
 			{"unknown, and all the same", good, []string{"--tls-insecure"}, ""},
-			{"another's", elsewhere, []string{"--tls-ca", a.file}, "(--tls-server-name NAME says whom to expect)"},
+			{"another's", elsewhere, []string{"--tls-ca", a.file}, "(--tls-server-name NAME sets the name to expect)"},
 			{"who is expected", elsewhere, []string{"--tls-ca", a.file, "--tls-server-name", "elsewhere.example"}, ""},
 			{"nobody", good, []string{"--tls-ca", a.file, "--tls-server-name", "elsewhere.example"}, "elsewhere.example"},
 			{"expired", expired, []string{"--tls-ca", a.file}, "(the server needs a new one; --tls-insecure trusts any)"},
@@ -167,7 +167,7 @@ func TestBenchTrustsAndShowsCertificatesAsDialDoes(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, complaint)
 	}
 	complaint, code := load("--tls-cert", ours, "--tls-key", oursKey)
-	if code != exitFailed || !strings.Contains(complaint, "(--tls-ca FILE says whom to trust") {
+	if code != exitFailed || !strings.Contains(complaint, "(--tls-ca FILE sets the authorities to trust") {
 		t.Errorf("whom it does not know: exit code %d, %s", code, complaint)
 	}
 	if complaint, code := load("--tls-ca", a.file); code != exitFailed || !strings.Contains(complaint, "certificate") {

@@ -26,11 +26,8 @@ const longestMessage = 64 << 20
 
 // runWebSocket is run for an address that speaks WebSocket.
 func (d *dialling) runWebSocket(target string) error {
-	switch {
-	case d.udp:
+	if d.udp {
 		return fmt.Errorf("address %q: --udp takes HOST:PORT", target)
-	case d.timeout < 0:
-		return errors.New("--timeout cannot be negative (0 is never)")
 	}
 	source, err := parseSource(d.source)
 	if err != nil {

@@ -40,15 +40,15 @@ type dialZMQ struct {
 }
 
 func (z *dialZMQ) addTo(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&z.multipart, "multipart", false, "at zmq+…://: a line is a part, and an empty line ends a message")
-	cmd.Flags().StringVar(&z.serverKey, "curve-server-key", "", "at zmq+…://: speak CURVE with the server of this public `KEY`")
+	cmd.Flags().BoolVar(&z.multipart, "multipart", false, "at zmq+…://: each line is a part, and an empty line ends a message")
+	cmd.Flags().StringVar(&z.serverKey, "curve-server-key", "", "at zmq+…://: speak CURVE with the server that has this public `KEY`")
 }
 
-const zmqHelp = `To look into a system of ZeroMQ, ADDRESS is zmq+TYPE://HOST:PORT or zmq+TYPE:///PATH, where TYPE is what dial plays: sub, pub,
-push, pull, req, rep, dealer or pair. A line is a message; parts of one that came are separated by tabs, and with --multipart they
-are lines. The query takes topic=… (of sub, any number; none is everything), identity=… (of req and dealer) and bind (to be
-connected to). A connection that fails or ends is tried again. pub waits for its first subscriber; sub and pull go on until
-a signal or --timeout.`
+const zmqHelp = `At zmq+TYPE://HOST:PORT and zmq+TYPE:///PATH dial is a ZeroMQ socket of TYPE sub, pub, push, pull, req, rep, dealer or pair. Each line
+is a message. The parts of received messages are separated by tabs; with --multipart each part is a line, and an empty line ends a
+message. The query of the address may have topic=… (for sub; may be repeated; default: all topics), identity=… (for req and dealer)
+and bind (listen instead of connecting). dial reconnects when a connection fails. pub waits for a subscriber before it sends. sub and
+pull run until a signal or --timeout.`
 
 // parse reads an address of ZeroMQ, and tells whether it is one.
 func (z *dialZMQ) parse(target string) (yes bool, err error) {
@@ -103,9 +103,6 @@ func (z *dialZMQ) parse(target string) (yes bool, err error) {
 
 // run exchanges messages with the peers: standard input's lines to them, theirs to standard output.
 func (z *dialZMQ) run() error {
-	if z.timeout < 0 {
-		return errors.New("--timeout cannot be negative (0 is never)")
-	}
 	o := &zmtp.Options{Identity: z.identity}
 	if z.timeout > 0 {
 		o.Linger = z.timeout

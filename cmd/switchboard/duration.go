@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -18,8 +18,12 @@ func (s seconds) Set(text string) error {
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
 		text += "s"
 	}
-	if _, err := time.ParseDuration(text); err != nil {
-		return fmt.Errorf("it is no duration (try 5, 300ms or 1m30s)")
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return errors.New("it is no duration (try 5, 300ms or 1m30s)")
+	case d < 0:
+		return errors.New("it cannot be negative")
 	}
 	return s.Value.Set(text)
 }

@@ -8,6 +8,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -38,7 +39,12 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
+	out := &output{w: os.Stdout}
+	root.SetOut(out)
 	cmd, err := root.ExecuteC()
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}
@@ -55,14 +61,30 @@ func run(args []string) int {
 	return exitUsage
 }
 
+// An output writes to w, and keeps the first error to itself: cobra would print it a second time.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	if o.err == nil {
+		_, o.err = o.w.Write(p)
+	}
+	return len(p), nil
+}
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "switchboard",
-		Short: "Serve and dial sockets",
-		Long: "Switchboard serves and dials stream sockets: TCP over IPv4 and IPv6, with TLS or without, and Unix sockets.\n\n" +
-			"It has every architecture that socket servers are taught with, behind the same services.",
-		Example: "  switchboard serve echo --mode epoll\n" +
-			"  printf hello | switchboard dial 127.0.0.1:7007",
+		Short: "Serve, dial and measure sockets",
+		Long: "Switchboard serves, dials and measures sockets: TCP over IPv4 and IPv6, with or without TLS, WebSocket, UDP, Unix\n" +
+			"sockets and ZeroMQ.\n\n" +
+			"Start with one of the examples. Every command has its own help.",
+		Example: "  switchboard serve echo\n" +
+			"  printf hello | switchboard dial 127.0.0.1:7007\n" +
+			"  switchboard bench 127.0.0.1:7007",
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,

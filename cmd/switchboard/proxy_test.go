@@ -359,7 +359,7 @@ func TestTheProxyHangsUpOnIdleLinesAndNotOnBusyOnes(t *testing.T) {
 
 // An answer that is awaited when the signal comes is passed on.
 func TestAProxyThatShutsDownLetsLinesEndByThemselves(t *testing.T) {
-	asked, answer := make(chan bool), make(chan bool)
+	asked, answer := make(chan bool, 100), make(chan bool) // 100: those below who are accepted still ask, too
 	target := listener(t, func(conn *net.TCPConn) {
 		io.ReadFull(conn, make([]byte, 5))
 		asked <- true

@@ -42,15 +42,16 @@ func serveCommand() *cobra.Command {
 	var s serving
 	serve := &cobra.Command{
 		Use:   "serve SERVICE",
-		Short: "Serve on event loops, or in any of the classic architectures",
-		Long: "Serve on event loops, or one of the classic services in any of the classic architectures.\n\n" + modesHelp() + "\n" +
-			"The log on standard error tells who connects and disconnects in the classic modes unless --quiet, in the mode\n" +
-			"loop only with --verbose: a line of the log costs as much as a connection.\n\n" +
-			"With --tls-cert and --tls-key, or --tls-self-signed, clients speak TLS, in the mode loop.\n\n" +
-			"Sizes are bytes, or with k, M, G units of 1024.\n\n" +
-			"SIGINT and SIGTERM stop accepting and let what is in flight finish; a second one ends at once.\n" +
-			"SIGHUP reads changed certificates at once, SIGUSR1 logs the statistics, and so does the end.\n" +
-			"Exit codes: 0 after such a shutdown, 1 when the server could not go on, 2 for a wrong call.",
+		Short: "Serve on event loops, or in a classic architecture",
+		Long: "Serve on event loops (the default), or serve one of the classic services in a classic architecture.\n\n" + modesHelp() + "\n" +
+			"The log goes to standard error. In classic modes it has a line for each connection that opens or closes, unless\n" +
+			"--quiet is given. In mode loop it has these lines only with --verbose, because a line costs as much as a connection.\n\n" +
+			"With --tls-cert and --tls-key, or with --tls-self-signed, the server speaks TLS. TLS needs mode loop.\n\n" +
+			"Sizes are in bytes; the suffixes k, M and G multiply by 1024, 1024² and 1024³. Durations are in seconds, or have a\n" +
+			"unit: 300ms, 1m30s.\n\n" +
+			"SIGINT and SIGTERM stop accepting and wait until the connections have finished, at most --grace; a second signal\n" +
+			"ends the process at once. SIGHUP reads changed certificates. SIGUSR1 logs the statistics, which are also logged at\n" +
+			"the end. Exit codes: 0 after a shutdown by signal, 1 if the server failed, 2 for wrong arguments.",
 		Example: "  switchboard serve echo\n" +
 			"  switchboard serve echo --mode select --listen '[::1]:7007' --listen unix:///tmp/echo.sock\n" +
 			"  switchboard serve chargen --listen :19 --max-conns 100 --idle-timeout 1m --log json\n" +
@@ -87,19 +88,19 @@ func serveCommand() *cobra.Command {
 
 func (s *serving) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&s.listen, "listen", "l", []string{"127.0.0.1:7007"},
-		"`ADDRESS` to listen on, any number of times: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER,\n"+
-			"or for WebSocket ws://HOST:PORT, and wss://HOST:PORT with TLS")
+		"`ADDRESS` to listen on; may be repeated: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER, "+
+			"ws://HOST:PORT for WebSocket, wss://HOST:PORT for WebSocket over TLS")
 	flags.StringVarP(&s.mode, "mode", "m", modes()[0].name, "architecture of the server: "+strings.Join(modeNames(), ", "))
-	flags.IntVar(&s.maxConns, "max-conns", 0, "clients served at once, the others wait (0: no limit; default in mode loop as many as\n"+
-		"there are descriptors for)")
-	flags.DurationVar(&s.idleTimeout, "idle-timeout", 10*time.Minute, "hang up on a client after so long without a byte (0: never; for web 2m by default)")
+	flags.IntVar(&s.maxConns, "max-conns", 0, "limit of clients at the same time; others wait in the backlog (0: no limit; default in mode loop: "+
+		"what the limit of descriptors allows)")
+	flags.DurationVar(&s.idleTimeout, "idle-timeout", 10*time.Minute, "close a connection that has been idle for this long (0: never; default for web: 2m)")
 	flags.DurationVar(&s.keepAlive, "keep-alive", 15*time.Second,
-		"ask a silent TCP peer after so long whether it lives (0: never)")
-	flags.DurationVar(&s.grace, "grace", 10*time.Second, "time for what is in flight to finish at a shutdown")
-	flags.StringVar(&s.log, "log", "text", "form of the log on standard error: text or json")
-	flags.BoolVarP(&s.quiet, "quiet", "q", false, "do not log who connects and disconnects (as it is in mode loop)")
-	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log who connects and disconnects (as it is in the classic modes)")
-	flags.BoolVar(&s.worker, "worker", false, "drain at a line from standard input, end with it")
+		"send TCP keep-alive probes to a client that has been silent for this long (0: never)")
+	flags.DurationVar(&s.grace, "grace", 10*time.Second, "time for connections to finish at a shutdown")
+	flags.StringVar(&s.log, "log", "text", "format of the log on standard error: text or json")
+	flags.BoolVarP(&s.quiet, "quiet", "q", false, "do not log each connection (the default in mode loop)")
+	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log each connection (the default in classic modes)")
+	flags.BoolVar(&s.worker, "worker", false, "drain at a line on standard input, end at its end")
 	flags.MarkHidden("worker")
 	s.loop.add(flags)
 	s.ws.add(flags)
@@ -123,12 +124,10 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	switch {
 	case s.maxConns < 0:
 		return mode{}, fmt.Errorf("--max-conns %d: it cannot be negative (0 is without limit)", s.maxConns)
-	case s.idleTimeout < 0 || s.keepAlive < 0 || s.grace < 0:
-		return mode{}, errors.New("a time cannot be negative (0 is never, or for --grace at once)")
 	case s.log != "text" && s.log != "json":
 		return mode{}, fmt.Errorf("unknown --log %q: there are text and json", s.log)
 	case s.quiet && s.verbose:
-		return mode{}, errors.New("--quiet and --verbose say the opposite of each other")
+		return mode{}, errors.New("--quiet and --verbose exclude each other")
 	}
 	m, err := modeNamed(s.mode)
 	if err == nil {

@@ -39,19 +39,21 @@ func chatCommand(s *serving) *cobra.Command {
 	c := &chatServing{serving: s}
 	cmd := &cobra.Command{
 		Use:   "chat",
-		Short: "Have people talk in rooms, with a browser or with nc",
-		Long: `Have people talk in rooms: with a page in the browser at --listen, and in lines at --lines, for nc and switchboard dial.
+		Short: "Serve a chat with rooms, for browsers and for nc",
+		Long: `Serve a chat with rooms: a web page at --listen, and lines of text at --lines, for nc and switchboard dial.
 
-Nobody needs an account: who comes chooses a name that nobody has. Names that look like another one's are refused. Who comes is
-shown what was said last, up to --history messages of each room. A page that has lost its connection comes back by itself and
-gets what it has missed. With --history-file that survives a restart as well.
+There are no accounts. A user chooses a name that no other user has; names that look like another user's are refused. New users see
+the latest messages of a room. A page that loses its connection reconnects and gets the messages that it missed, also after a restart
+of the server if --history-file is given.
 
-Messages are text of at most 2000 bytes. Who sends too many is slowed down, who reads too slowly misses the oldest that wait for
-it, and is told how many. Pages of other hosts cannot connect unless --origin allows them. Put it behind TLS
-(--tls-cert, --tls-self-signed) where the network is not your own.
+Messages are text of at most 2000 bytes. Users who send too fast are slowed down. Users who read too slowly miss the oldest waiting
+messages, and see how many. Pages of other hosts cannot connect unless --origin allows them. Use TLS (--tls-cert, --tls-self-signed)
+on networks that you do not trust.
 
-With --nats the rooms of several servers are one: people of the others are shown as name@server. What could not be passed on,
-because NATS was torn apart meanwhile, is counted and told in the room.`,
+Browsers and lines have separate servers: --max-conns applies to each, and they share --memory-limit.
+
+With --nats several servers share their rooms. Users of other servers appear as name@server. Messages that a server misses because
+NATS was disconnected are counted and reported in the room.`,
 		Example: "  switchboard serve chat\n" +
 			"  switchboard serve chat --listen :8080 --lines :7008 --history 1000 --history-file chat.jsonl\n" +
 			"  nc 127.0.0.1 7008",
@@ -59,13 +61,13 @@ because NATS was torn apart meanwhile, is counted and told in the room.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&c.lines, "lines", []string{"127.0.0.1:7008"}, "`ADDRESS` where people talk in lines, any number of times; '' for none")
-	flags.StringSliceVar(&c.origins, "origin", nil, "`ORIGIN` whose pages may connect besides the server's own: https://example.org; any number of times")
-	flags.IntVar(&c.history, "history", 200, "messages of each room that are remembered")
-	flags.DurationVar(&c.age, "history-age", 0, "forget messages after so long (0: never)")
-	flags.StringVar(&c.file, "history-file", "", "`FILE` that keeps what is remembered when the server ends")
-	flags.StringVar(&c.nats, "nats", "", "`URL` of NATS servers, which join this chat with those of other machines: nats://HOST:PORT, with commas between several")
-	flags.StringVar(&c.name, "nats-name", "", "what people here are called behind an @ on the other machines (default the host's name)")
+	flags.StringArrayVar(&c.lines, "lines", []string{"127.0.0.1:7008"}, "`ADDRESS` to listen on for lines; may be repeated; '' for none")
+	flags.StringSliceVar(&c.origins, "origin", nil, "`ORIGIN` of other pages that may connect, such as https://example.org; may be repeated")
+	flags.IntVar(&c.history, "history", 200, "number of messages to keep for each room")
+	flags.DurationVar(&c.age, "history-age", 0, "how long to keep messages (0: no limit)")
+	flags.StringVar(&c.file, "history-file", "", "`FILE` that keeps the messages when the server ends")
+	flags.StringVar(&c.nats, "nats", "", "`URL` of NATS servers that connect this chat to others: nats://HOST:PORT, separated by commas")
+	flags.StringVar(&c.name, "nats-name", "", "the name of this server on the others: user@NAME (default: the host name)")
 	cmd.MarkFlagFilename("history-file")
 	return cmd
 }
@@ -74,11 +76,12 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	if err := c.checkLoop(cmd); err != nil {
 		return err
 	}
+	most, needed := c.loop.mostQueued(), c.loop.highWater+chat.LongestMessage
 	switch {
+	case most < needed:
+		return fmt.Errorf("--queue-limit %s: it must hold --high-water and a message of 16k, %s", &most, &needed)
 	case c.history < 0 || c.history > 100_000:
 		return fmt.Errorf("--history %d: 0 to 100000", c.history)
-	case c.age < 0:
-		return errors.New("--history-age cannot be negative (0 is never)")
 	case c.name != "" && c.nats == "":
 		return errors.New("--nats-name needs --nats")
 	case strings.ContainsFunc(c.name, func(r rune) bool { return r <= ' ' || r == '@' || r >= 0x7f }):
@@ -200,10 +203,10 @@ func (c *chatServing) serveLines(talk *chat.Chat, server *switchboard.Server, se
 	}
 	for _, l := range listeners {
 		at := whereabouts(l)
-		server.Logger.Info("lines are welcome at "+at, "service", "chat")
+		server.Logger.Info("accepting lines on "+at, "service", "chat")
 		go func() {
 			if err := server.ServeSocket(l); !errors.Is(err, switchboard.ErrServerClosed) {
-				server.Logger.Error("nobody can talk in lines any more", "address", at, "error", err)
+				server.Logger.Error("serving lines failed", "address", at, "error", err)
 			}
 		}()
 	}

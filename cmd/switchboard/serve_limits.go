@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,21 +36,21 @@ func (f *loopFlags) add(flags *pflag.FlagSet) {
 	f.readBuffer, f.inputLimit, f.highWater = 64<<10, 1<<20, 64<<10
 	f.set = pflag.NewFlagSet("loop", pflag.ContinueOnError)
 	f.set.IntVar(&f.loops, "loops", 0, "event loops (0: one for each processor)")
-	f.set.StringVar(&f.engine, "engine", "auto", "what carries the loops: "+strings.Join(engines(), ", "))
-	f.set.Var(&f.readBuffer, "read-buffer", "bytes that one connection may bring before the others have their turn")
-	f.set.Var(&f.inputLimit, "input-limit", "unconsumed bytes of a connection from which on it is not read")
-	f.set.Var(&f.highWater, "high-water", "bytes queued for a connection from which on it is not read")
-	f.set.Var(&f.lowWater, "low-water", "bytes to which that queue must go down again (default a quarter of --high-water)")
-	f.set.Var(&f.queueLimit, "queue-limit", "bytes that may be queued for a connection at all (default 1M, or four times --high-water)")
-	f.set.DurationVar(&f.writeTimeout, "write-timeout", time.Minute, "reset a client that takes nothing for so long (0: never)")
-	f.set.DurationVar(&f.linger, "linger", 5*time.Second, "wait so long for a client to end its side after ours (0: not at all)")
+	f.set.StringVar(&f.engine, "engine", "auto", "I/O engine of the loops: "+strings.Join(engines(), ", "))
+	f.set.Var(&f.readBuffer, "read-buffer", "bytes to read from one connection before the loop serves the next one")
+	f.set.Var(&f.inputLimit, "input-limit", "unprocessed input of a connection at which reading stops")
+	f.set.Var(&f.highWater, "high-water", "queued output of a connection at which reading it stops")
+	f.set.Var(&f.lowWater, "low-water", "queued output of a connection at which reading it resumes (default: a quarter of --high-water)")
+	f.set.Var(&f.queueLimit, "queue-limit", "limit of the queued output of a connection (default: 1M, or four times --high-water if that is more)")
+	f.set.DurationVar(&f.writeTimeout, "write-timeout", time.Minute, "reset a client that takes no output for this long (0: never)")
+	f.set.DurationVar(&f.linger, "linger", 5*time.Second, "time to wait at the end of a connection for the client to close its side (0: do not wait)")
 	f.set.DurationVar(&f.halfClose, "half-close-timeout", 10*time.Minute,
-		"reset a client that ended its output when nothing moved since for so long (0: never)")
+		"reset a half-closed connection on which no byte has moved for this long (0: never)")
 	f.set.DurationVar(&f.messageTime, "message-timeout", time.Minute,
-		"reset a client that takes so long for one message, which a line or a TLS record is (0: never)")
-	f.set.Var(&f.memory, "memory-limit", "bytes that all clients together may hold, the heaviest are reset (0: no limit;\n"+
-		"default a quarter of the memory that the process may use, or a third of $GOMEMLIMIT)")
-	f.set.DurationVar(&f.slowCall, "slow-call", 100*time.Millisecond, "warn of a handler that holds its loop so long (0: never)")
+		"reset a client that takes this long for one message, such as a line or a TLS record (0: never)")
+	f.set.Var(&f.memory, "memory-limit", "limit of the memory of all clients; at the limit those that use most are reset (0: no limit; "+
+		"default: a quarter of the memory that the process may use, or a third of $GOMEMLIMIT)")
+	f.set.DurationVar(&f.slowCall, "slow-call", 100*time.Millisecond, "log a handler that blocks its loop for this long (0: never)")
 	f.tls.add(f.set)
 	flags.AddFlagSet(f.set)
 }
@@ -75,8 +74,6 @@ func (f *loopFlags) check() error {
 		return fmt.Errorf("--loops %d: 1 to 1024 (0: one for each processor)", f.loops)
 	case !slices.Contains(engines(), f.engine) && f.engine != "uring": // the Server tells what a kernel lacks for that
 		return fmt.Errorf("unknown --engine %q: there are %s", f.engine, strings.Join(engines(), ", "))
-	case f.messageTime < 0 || f.writeTimeout < 0 || f.linger < 0 || f.halfClose < 0 || f.slowCall < 0:
-		return errors.New("a time cannot be negative (0 is never, or for --linger not at all)")
 	case low >= f.highWater:
 		return fmt.Errorf("--low-water %s: it must be less than --high-water, %s", &low, &f.highWater)
 	case limit < f.highWater+f.readBuffer:

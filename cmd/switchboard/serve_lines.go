@@ -13,11 +13,11 @@ func linesCommand(s *serving) *cobra.Command {
 	longest := size(64 << 10)
 	cmd := &cobra.Command{
 		Use:   "lines",
-		Short: "Answer each line with the same in upper case",
-		Long: `Answer each line with the same in upper case: a small protocol of requests and replies.
+		Short: "Answer each line with the line in upper case",
+		Long: `Answer each line with the line in upper case: a small protocol of requests and replies.
 
-Lines end with LF or CRLF, and the last one may have no end; replies end with LF. Requests need not wait for replies. A
-line that is too long is answered with a line that says so, which is the last. Over WebSocket a message is a line.`,
+Lines end with LF or CRLF; the last line needs no end. Replies end with LF. A client need not wait for a reply before the next
+request. A line that is too long gets an error line, and the connection is closed. Over WebSocket a message is a line.`,
 		Example: "  printf 'hello\\nworld' | switchboard dial 127.0.0.1:7007",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,6 +39,6 @@ line that is too long is answered with a line that says so, which is the last. O
 			})
 		},
 	}
-	cmd.Flags().Var(&longest, "max-line", "bytes that a line may have, without its end")
+	cmd.Flags().Var(&longest, "max-line", "limit of a line, without its end")
 	return cmd
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"log/slog"
 	"math"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/spf13/pflag"
 
 	"github.com/switchboard-go/switchboard/internal/rawio"
 )
@@ -91,4 +94,18 @@ func roomFor(listen []string) int {
 	}
 	others := 16 + 8*runtime.GOMAXPROCS(0) + len(listen)
 	return max(n-others, n/2, 1)
+}
+
+// limitPairs lets in no more clients than there are descriptors for if each takes two: a connection of its own, and one to a target
+// or a file.
+func (s *serving) limitPairs(flags *pflag.FlagSet, log *slog.Logger) {
+	asked := flags.Changed("max-conns") && s.maxConns > 0
+	room := (roomFor(s.listen) + 1) / 2
+	switch {
+	case asked && (room == 0 || s.maxConns <= room):
+		return
+	case asked:
+		log.Warn("fewer clients than --max-conns: each takes two descriptors (raise the limit with ulimit -n)", "clients", room)
+	}
+	s.maxConns = room
 }

@@ -27,22 +27,21 @@ func proxyCommand(s *serving) *cobra.Command {
 	p := &proxying{serving: s}
 	cmd := &cobra.Command{
 		Use:   "proxy --to ADDRESS",
-		Short: "Pass each client on to one of several targets",
-		Long: `Pass each client on to one of several targets, and everything that one of the two says to the other, half-closes
-included.
+		Short: "Connect each client to one of several targets",
+		Long: `Connect each client to one of several targets, and copy bytes in both directions. Half-closes are passed on.
 
-A target that does not answer within --connect-timeout is skipped, and tried again every second until it does; the
-client gets the next one. A client for which no target answers is reset, and the log says why. At a shutdown clients
-are passed on until they or their targets hang up, or --grace is over.
+If a target does not answer within --connect-timeout, the client gets the next one. Such a target is tried every second and used
+again when it answers. If no target answers, the client is reset, and the log says why. At a shutdown, connections continue until
+a client or target closes them, or --grace is over.
 
-With --tls-cert or --tls-self-signed the clients speak TLS, and the targets need not. To a target of tls://HOST:PORT the
-proxy speaks TLS whatever the clients do; its certificate is verified, and the flags --to-tls-… say how.
+With --tls-cert or --tls-self-signed the clients speak TLS; the targets need not. With a target at tls://HOST:PORT the proxy speaks
+TLS. It verifies the certificate of the target, as the flags --to-tls-… say.
 
-With --listen ws://HOST:PORT the clients speak WebSocket and the targets do not: what is in a client's messages goes to the
-target as it is, and what the target says comes in binary messages. The end of one closes the other. With
---to ws://HOST:PORT/PATH it is the other way round.
+With --listen ws://HOST:PORT the clients speak WebSocket; the targets do not. The bytes in a client's messages go to the target. The
+bytes of the target go to the client in binary messages. When one side ends, the other is closed. With --to ws://HOST:PORT/PATH it
+is the other way round: the target speaks WebSocket; the clients do not.
 
-A client costs two descriptors, so there are never more clients than half the limit (ulimit -n).`,
+A client needs two descriptors, so the number of clients is at most half the limit (ulimit -n).`,
 		Example: "  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082 --balance least-conn\n" +
 			"  switchboard serve proxy --listen unix:/tmp/db.sock --to db.example.org:5432 --idle-timeout 1h\n" +
 			"  switchboard serve proxy --listen :443 --tls-cert site.pem --tls-key site.key --to 127.0.0.1:8080\n" +
@@ -53,10 +52,10 @@ A client costs two descriptors, so there are never more clients than half the li
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&p.to, "to", "t", nil,
-		"`ADDRESS` of a target, any number of times: HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:PATH, unix:@NAME")
+		"`ADDRESS` of a target: HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:PATH, unix:@NAME; may be repeated")
 	flags.StringVarP(&p.balance, "balance", "b", string(proxy.RoundRobin),
-		"which target is next: round-robin (each in turn) or least-conn (the one with the fewest connections)")
-	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "try the next target when one does not answer for so long")
+		"how to choose a target: round-robin (each in turn) or least-conn (the one with the fewest connections)")
+	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "time after which the next target is tried")
 	p.toTLS.addTo(cmd, "to-tls")
 	p.toWS.addTo(cmd)
 	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
@@ -86,20 +85,12 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	}
 	log := p.logger()
 	if p.toTLS.insecure {
-		log.Warn("--to-tls-insecure: anybody between the proxy and a target can read and change everything (--to-tls-ca says whom to trust)")
+		log.Warn("--to-tls-insecure: whoever is between the proxy and a target can read and change everything (--to-tls-ca sets the authorities to trust)")
 	}
 	if p.toTLS.key != "" {
 		certs.WarnExposed(log, p.toTLS.key)
 	}
-	if !cmd.Flags().Changed("max-conns") {
-		p.maxConns = 0
-	}
-	if room := proxy.Room(); p.maxConns <= 0 || p.maxConns > room {
-		if p.maxConns > room {
-			log.Warn("fewer clients than --max-conns: each takes two descriptors (raise the limit with ulimit -n)", "clients", room)
-		}
-		p.maxConns = room
-	}
+	p.limitPairs(cmd.Flags(), log)
 	between, err := proxy.New(targets, balance, log)
 	if err != nil {
 		return failure{exitFailed, err}

@@ -23,7 +23,7 @@ type targetWebSocket struct {
 
 func (w *targetWebSocket) addTo(cmd *cobra.Command) {
 	w.set = pflag.NewFlagSet("to-ws", pflag.ContinueOnError)
-	w.set.StringArrayVar(&w.headers, "to-ws-header", nil, "`'NAME: VALUE'` of the request to ws://…; any number of times")
+	w.set.StringArrayVar(&w.headers, "to-ws-header", nil, "`'NAME: VALUE'` of the request to ws://…; may be repeated")
 	w.set.StringSliceVar(&w.subprotocols, "to-ws-subprotocol", nil, "`NAME` of a WebSocket subprotocol to offer at ws://…, the best first")
 	w.set.BoolVar(&w.deflate, "to-ws-deflate", false, "offer to compress messages at ws://…")
 	cmd.Flags().AddFlagSet(w.set)

@@ -43,27 +43,33 @@ func relayCommand(s *serving) *cobra.Command {
 	r := &relayServing{serving: s, longest: 64 << 10, queue: 64 << 10}
 	cmd := &cobra.Command{
 		Use:   "relay",
-		Short: "Pass what each client says to all the others",
-		Long: `Pass what each client says to all the others: messages over WebSocket, else bytes, or whole lines with --lines.
+		Short: "Send what each client sends to all other clients",
+		Long: `Send what each client sends to all other clients: messages over WebSocket, otherwise bytes, or whole lines with --lines.
 
-All clients get everything in the same order. For a client that reads too slowly --member-queue bytes wait; then --slow says what
-happens. Bytes are dropped in the pieces in which they were read; with --lines a client is told how many lines it has missed.
---verbose tells of every client what was dropped.`,
+All clients get everything in the same order. For a client that reads slowly, up to --member-queue bytes wait. Then --slow decides.
+Bytes are dropped in the pieces in which they were read. With --lines a client gets a notice of how many lines it missed. --verbose
+logs what was dropped for each client.`,
 		Example: "  switchboard serve relay --listen ws://127.0.0.1:8080\n" +
 			"  switchboard serve relay --lines --slow disconnect",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&r.lines, "lines", false, "pass on whole lines")
-	flags.Var(&r.longest, "max-line", "bytes that a line may have, without its end")
-	flags.StringVar(&r.slow, "slow", room.DropOldest.String(), "what a client that reads too slowly gets: drop-oldest, drop-newest, disconnect")
-	flags.Var(&r.queue, "member-queue", "bytes that may wait for a client; each message counts 64 more")
+	flags.BoolVar(&r.lines, "lines", false, "relay whole lines")
+	flags.Var(&r.longest, "max-line", "limit of a line, without its end")
+	flags.StringVar(&r.slow, "slow", room.DropOldest.String(), "what to do if --member-queue is full: drop-oldest, drop-newest, disconnect")
+	flags.Var(&r.queue, "member-queue", "limit of the bytes that wait for a client; each message counts 64 more")
 	cmd.RegisterFlagCompletionFunc("slow", cobra.FixedCompletions([]string{"drop-oldest", "drop-newest", "disconnect"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 func (r *relayServing) run(cmd *cobra.Command) error {
+	if most := r.loop.mostQueued(); r.queue < 1<<10 || r.queue > most {
+		return fmt.Errorf("--member-queue %s: 1k to --queue-limit, %s", &r.queue, &most)
+	}
+	if !changed(cmd.Flags(), "ws-message") {
+		r.ws.message = min(r.queue, longestWebSocket)
+	}
 	if err := r.checkLoop(cmd); err != nil {
 		return err
 	}
@@ -75,14 +81,8 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 		return errors.New("--lines is for clients that do not speak WebSocket")
 	case changed(cmd.Flags(), "max-line") && !r.lines:
 		return errors.New("--max-line needs --lines")
-	case r.queue < 1<<10 || r.queue > r.loop.mostQueued():
-		most := r.loop.mostQueued()
-		return fmt.Errorf("--member-queue %s: 1k to --queue-limit, %s", &r.queue, &most)
 	case r.lines && (r.longest < 1 || r.longest > r.queue || r.longest+2 > min(r.loop.inputLimit, r.loop.mostQueued())):
 		return fmt.Errorf("--max-line %s: at most --member-queue, %s, and less than --input-limit and --queue-limit", &r.longest, &r.queue)
-	}
-	if r.ws.scheme != "" && !changed(cmd.Flags(), "ws-message") {
-		r.ws.message = r.queue
 	}
 	if r.ws.scheme != "" && r.ws.message > r.queue {
 		return fmt.Errorf("--ws-message %s: at most --member-queue, %s", &r.ws.message, &r.queue)

@@ -30,33 +30,31 @@ type serverTLS struct {
 
 // add adds the flags to those that only event loops have.
 func (f *serverTLS) add(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&f.certs, "tls-cert", nil, "speak TLS with the certificate of this `FILE` (PEM), read again when it\n"+
-		"changes; any number of times, chosen by the name that a client asks for")
-	flags.StringSliceVar(&f.keys, "tls-key", nil, "`FILE` of the private key of each --tls-cert, in the same order")
-	flags.StringVar(&f.clientCA, "tls-client-ca", "", "serve only clients with a certificate that an authority in this `FILE` certifies\n"+
-		"(PEM), read again when it changes")
-	flags.StringSliceVar(&f.revoked, "tls-crl", nil, "refuse clients whose certificate is in the revocation list of this `FILE` (PEM or DER),\n"+
-		"read again when it changes; any number of times, each issuer needs one")
-	flags.BoolVar(&f.selfSigned, "tls-self-signed", false, "speak TLS with a certificate made at the start, for testing")
-	flags.IntVar(&f.handshakes, "tls-handshakes", 1024, "TLS handshakes under way at once on each loop")
-	flags.DurationVar(&f.timeout, "tls-timeout", 10*time.Second, "hang up on a peer whose TLS handshake takes so long (0: never)")
+	flags.StringSliceVar(&f.certs, "tls-cert", nil, "speak TLS with the certificate in `FILE` (PEM), which is read again when it changes; may be repeated: "+
+		"the server name of the client chooses")
+	flags.StringSliceVar(&f.keys, "tls-key", nil, "`FILE` with the private key (PEM) of each --tls-cert, in the same order")
+	flags.StringVar(&f.clientCA, "tls-client-ca", "", "require client certificates of an authority in `FILE` (PEM), which is read again when it "+
+		"changes")
+	flags.StringSliceVar(&f.revoked, "tls-crl", nil, "refuse client certificates in the revocation list in `FILE` (PEM or DER), which is read again "+
+		"when it changes; may be repeated: each issuer needs a list")
+	flags.BoolVar(&f.selfSigned, "tls-self-signed", false, "speak TLS with a new self-signed certificate, for testing")
+	flags.IntVar(&f.handshakes, "tls-handshakes", 1024, "limit of TLS handshakes at the same time on each loop")
+	flags.DurationVar(&f.timeout, "tls-timeout", 10*time.Second, "limit of the time of a TLS handshake (0: no limit)")
 }
 
 // check makes sure that the flags make sense together.
 func (f *serverTLS) check() error {
 	switch {
 	case len(f.certs) != len(f.keys):
-		return fmt.Errorf("%d of --tls-cert and %d of --tls-key: each certificate has its key", len(f.certs), len(f.keys))
+		return fmt.Errorf("%d of --tls-cert and %d of --tls-key: each certificate needs its key", len(f.certs), len(f.keys))
 	case len(f.certs) > 0 && f.selfSigned:
-		return errors.New("--tls-self-signed and --tls-cert: either one is the certificate")
+		return errors.New("--tls-self-signed and --tls-cert exclude each other")
 	case f.clientCA != "" && len(f.certs) == 0 && !f.selfSigned:
 		return errors.New("--tls-client-ca needs --tls-cert and --tls-key, or --tls-self-signed")
 	case len(f.revoked) > 0 && f.clientCA == "":
-		return errors.New("--tls-crl needs --tls-client-ca: only clients that show a certificate can be refused for it")
+		return errors.New("--tls-crl needs --tls-client-ca: it applies to client certificates")
 	case f.handshakes < 1:
 		return fmt.Errorf("--tls-handshakes %d: at least 1", f.handshakes)
-	case f.timeout < 0:
-		return errors.New("--tls-timeout cannot be negative (0 is never)")
 	}
 	return nil
 }
@@ -79,7 +77,7 @@ func (f *serverTLS) config(log *slog.Logger, listen []string) (config *tls.Confi
 		}
 		files, err := certs.Load(log, pairs...)
 		if err != nil {
-			return nil, nil, failure{exitFailed, err}
+			return nil, nil, fileFailure(err, flagFiles{{"--tls-cert", f.certs}, {"--tls-key", f.keys}})
 		}
 		config.GetCertificate = files.GetCertificate
 		about = []any{"tls", strings.Join(f.certs, ",")}
@@ -89,7 +87,7 @@ func (f *serverTLS) config(log *slog.Logger, listen []string) (config *tls.Confi
 	if f.clientCA != "" {
 		clients, err := certs.LoadClients(log, f.clientCA, f.revoked...)
 		if err != nil {
-			return nil, nil, failure{exitFailed, err}
+			return nil, nil, fileFailure(err, flagFiles{{"--tls-client-ca", []string{f.clientCA}}, {"--tls-crl", f.revoked}})
 		}
 		clients.Apply(config)
 	}

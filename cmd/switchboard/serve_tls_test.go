@@ -215,7 +215,7 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 	}{
 		{exitUsage, "serve echo --tls-cert CERT", "1 of --tls-cert and 0 of --tls-key"},
 		{exitUsage, "serve echo --tls-key KEY", "0 of --tls-cert and 1 of --tls-key"},
-		{exitUsage, "serve echo --tls-cert CERT --tls-key KEY --tls-self-signed", "either one"},
+		{exitUsage, "serve echo --tls-cert CERT --tls-key KEY --tls-self-signed", "exclude each other"},
 		{exitUsage, "serve echo --tls-client-ca CERT", "needs --tls-cert and --tls-key"},
 		{exitUsage, "serve echo --tls-self-signed --tls-handshakes 0", "at least 1"},
 		{exitUsage, "serve echo --tls-self-signed --tls-timeout -1s", "cannot be negative"},
@@ -238,7 +238,7 @@ func TestWrongTLSFlagsAreExplained(t *testing.T) {
 		{exitUsage, "dial --udp tls://127.0.0.1:7", "--udp takes HOST:PORT"},
 		{exitUsage, "dial --tls-insecure 127.0.0.1:7", "--tls-insecure is for tls://HOST:PORT"},
 		{exitUsage, "dial --tls-cert CERT tls://127.0.0.1:7", "--tls-cert and --tls-key belong together"},
-		{exitUsage, "dial --tls-insecure --tls-ca CERT tls://127.0.0.1:7", "trusts anybody"},
+		{exitUsage, "dial --tls-insecure --tls-ca CERT tls://127.0.0.1:7", "exclude each other"},
 		{exitFailed, "dial --tls-ca NONE tls://127.0.0.1:7", "NONE: " + noFile},
 		{exitFailed, "dial --tls-cert CERT --tls-key OTHER tls://127.0.0.1:7", "CERT with OTHER: tls: private key does not match"},
 		{exitUsage, "bench --tls-server-name x 127.0.0.1:7", "--tls-server-name is for tls://HOST:PORT"},

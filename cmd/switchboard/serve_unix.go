@@ -24,8 +24,8 @@ type unixFlags struct {
 }
 
 func (f *unixFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.mode, "socket-mode", "", "`MODE` of the files of Unix sockets, in octal: 0660")
-	flags.StringVar(&f.owner, "socket-owner", "", "`USER[:GROUP]` to whom the files of Unix sockets belong, or :GROUP")
+	flags.StringVar(&f.mode, "socket-mode", "", "octal `MODE` of the files of Unix sockets, such as 0660")
+	flags.StringVar(&f.owner, "socket-owner", "", "owner of the files of Unix sockets: `USER[:GROUP]` or :GROUP")
 }
 
 // check makes sure that the flags make sense, and finds the owner.
@@ -45,7 +45,7 @@ func (f *unixFlags) check(listen []string) error {
 	if f.mode != "" {
 		bits, err := strconv.ParseUint(f.mode, 8, 9)
 		if err != nil {
-			return fmt.Errorf("--socket-mode %q: it is no mode in octal (try 0660)", f.mode)
+			return fmt.Errorf("--socket-mode %q: not an octal mode (try 0660)", f.mode)
 		}
 		f.bits = fs.FileMode(bits)
 	}

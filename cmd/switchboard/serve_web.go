@@ -41,12 +41,12 @@ func webCommand(s *serving) *cobra.Command {
 		Short: "Serve the files of a directory over HTTP/1.1",
 		Long: `Serve the files of a directory over HTTP/1.1, or HTTPS with --tls-cert or --tls-self-signed.
 
-Files have their types, ranges and dates; text is compressed for clients that take gzip. Names that begin with a dot are
-not served, but for .well-known, and neither is what a symbolic link leads to outside the directory. A directory is its
-index.html; without one it is not found, or a list of its files with --pages.
+The server sends types and dates, and answers range and conditional requests. It compresses text if the client takes gzip. It does not
+serve names that begin with a dot, except .well-known, and symbolic links that lead out of the directory. For a directory it serves
+index.html; without one it answers 404, or with --pages a list of the files.
 
-Idle connections have no goroutine. --idle-timeout is how long one may wait for its next request. At a shutdown what has
-begun is answered.`,
+Idle connections have no goroutine. --idle-timeout limits the time between two requests. At a shutdown, requests that have begun are
+answered.`,
 		Example: "  switchboard serve web --root public --listen :8080\n" +
 			"  switchboard serve web --root public --listen :443 --tls-cert site.pem --tls-key site.key --hsts 8760h\n" +
 			"  switchboard serve web --root . --pages --access-log common",
@@ -54,16 +54,16 @@ begun is answered.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return w.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&w.root, "root", "r", "", "`DIR`ectory whose files are served")
-	flags.BoolVar(&w.pages, "pages", false, "show a directory without index.html as a list of its files")
-	flags.StringVar(&w.accessLog, "access-log", "off", "a line for each request on standard output: common, json, off")
-	flags.StringArrayVar(&w.headers, "header", nil, "`FIELD` of every answer, \"Name: value\", any number of times; it replaces one of the same name")
-	flags.DurationVar(&w.hsts, "hsts", 0, "have browsers come back over TLS alone for so long (0: do not say so)")
-	flags.Var(&w.maxHeader, "max-header", "bytes that the header of a request may have")
-	flags.DurationVar(&w.headerTimeout, "header-timeout", 10*time.Second, "hang up on a client whose header takes so long (0: never)")
-	flags.DurationVar(&w.readTimeout, "request-timeout", time.Minute, "hang up on a client whose request takes so long (0: never)")
-	flags.DurationVar(&w.answerTimeout, "answer-timeout", 0, "hang up on a client that takes so long for its answer (0: never)")
-	flags.DurationVar(&w.parkAfter, "park-after", 250*time.Millisecond, "an idle connection gives its goroutine back after so long (0: never)")
+	flags.StringVarP(&w.root, "root", "r", "", "`DIR`ectory to serve")
+	flags.BoolVar(&w.pages, "pages", false, "list the files of a directory without index.html")
+	flags.StringVar(&w.accessLog, "access-log", "off", "log requests to standard output: common, json, off")
+	flags.StringArrayVar(&w.headers, "header", nil, "`FIELD` for every answer, \"Name: value\", in place of one with the same name; may be repeated")
+	flags.DurationVar(&w.hsts, "hsts", 0, "tell browsers to use only HTTPS for this long (Strict-Transport-Security; 0: do not)")
+	flags.Var(&w.maxHeader, "max-header", "limit of the header of a request")
+	flags.DurationVar(&w.headerTimeout, "header-timeout", 10*time.Second, "limit of the time to receive the header of a request (0: no limit)")
+	flags.DurationVar(&w.readTimeout, "request-timeout", time.Minute, "limit of the time to receive a request (0: no limit)")
+	flags.DurationVar(&w.answerTimeout, "answer-timeout", 0, "limit of the time to send an answer (0: no limit)")
+	flags.DurationVar(&w.parkAfter, "park-after", 250*time.Millisecond, "time after an answer at which an idle connection gives up its goroutine (0: never)")
 	cmd.MarkFlagDirname("root")
 	cmd.RegisterFlagCompletionFunc("access-log",
 		cobra.FixedCompletions([]string{"common", "json", "off"}, cobra.ShellCompDirectiveNoFileComp))
@@ -84,8 +84,6 @@ func (w *webServing) run(cmd *cobra.Command) error {
 		return errors.New("which directory? Give --root DIR")
 	case form != site.Common && form != site.JSON && w.accessLog != "off":
 		return fmt.Errorf("unknown --access-log %q: there are common, json and off", w.accessLog)
-	case w.hsts < 0 || w.headerTimeout < 0 || w.readTimeout < 0 || w.answerTimeout < 0 || w.parkAfter < 0:
-		return errors.New("a time cannot be negative (0 is never)")
 	case w.hsts > 0 && !secured:
 		return errors.New("--hsts needs --tls-cert and --tls-key")
 	case w.maxHeader < 1<<10 || w.maxHeader > 16<<20:
@@ -106,6 +104,7 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	}
 	w.loop.tls.protocols = []string{"http/1.1"}
 	log := w.logger()
+	w.limitPairs(cmd.Flags(), log)
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
 	return w.serveOnLoops(log, guest{
 		name: "web",

@@ -25,17 +25,20 @@ type serverWebSocket struct {
 	set    *pflag.FlagSet
 }
 
+// longestWebSocket is the most that --ws-message may be.
+const longestWebSocket = 512 << 20
+
 // add adds the flags to those of serve.
 func (f *serverWebSocket) add(flags *pflag.FlagSet) {
 	f.message = 1 << 20
 	f.set = pflag.NewFlagSet("websocket", pflag.ContinueOnError)
-	f.set.Var(&f.message, "ws-message", "bytes that a WebSocket message may have")
-	f.set.DurationVar(&f.ping, "ws-ping", time.Minute, "ping a WebSocket that is silent for so long, and reset it if it stays so (0: never)")
-	f.set.StringSliceVar(&f.origins, "ws-origin", nil, "`ORIGIN` whose pages may open WebSockets besides the host's own: https://example.org,\n"+
-		"https://*.example.org, or '*' for all; any number of times")
-	f.set.StringSliceVar(&f.subprotocols, "ws-subprotocol", nil, "`NAME` of a WebSocket subprotocol to agree on; any number of times")
-	f.set.BoolVar(&f.deflate, "ws-deflate", true, "compress WebSocket messages for clients that want it")
-	f.set.BoolVar(&f.takeover, "ws-takeover", false, "compress them with those before as a dictionary, which costs up to 64k a client")
+	f.set.Var(&f.message, "ws-message", "limit of a WebSocket message")
+	f.set.DurationVar(&f.ping, "ws-ping", time.Minute, "ping a WebSocket that is silent for this long, and reset it after the same time again (0: never)")
+	f.set.StringSliceVar(&f.origins, "ws-origin", nil, "`ORIGIN` of other pages that may open WebSockets: https://example.org, https://*.example.org, or '*' for "+
+		"all; may be repeated")
+	f.set.StringSliceVar(&f.subprotocols, "ws-subprotocol", nil, "`NAME` of a supported WebSocket subprotocol; may be repeated")
+	f.set.BoolVar(&f.deflate, "ws-deflate", true, "compress WebSocket messages if the client supports it")
+	f.set.BoolVar(&f.takeover, "ws-takeover", false, "use previous messages as the dictionary of compression, for up to 64k per client")
 	flags.AddFlagSet(f.set)
 }
 
@@ -50,7 +53,7 @@ func (f *serverWebSocket) check(s *serving, m mode) (err error) {
 		}
 		switch {
 		case i > 0 && (scheme == "") != (f.scheme == ""):
-			return errors.New("--listen: either all addresses speak WebSocket, or none")
+			return errors.New("--listen: either all addresses are ws:// or wss://, or none is")
 		case scheme == "wss" && !secure:
 			return fmt.Errorf("--listen %s: wss needs --tls-cert and --tls-key, or --tls-self-signed", text)
 		case scheme == "ws" && secure:
@@ -68,9 +71,7 @@ func (f *serverWebSocket) check(s *serving, m mode) (err error) {
 		return err
 	case m.classic != nil:
 		return fmt.Errorf("WebSocket is spoken in the mode loop, and not in %s", m.name)
-	case f.ping < 0:
-		return errors.New("--ws-ping cannot be negative (0 is never)")
-	case f.message < 1 || f.message > 1<<29:
+	case f.message < 1 || f.message > longestWebSocket:
 		return fmt.Errorf("--ws-message %s: 1 to 512M", &f.message)
 	case s.loop.queueLimit != 0 && s.loop.queueLimit < f.needs(s):
 		needs := f.needs(s)

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -22,15 +24,15 @@ type zmqDevice struct {
 }
 
 var zmqDevices = []zmqDevice{
-	{"zmq-forwarder", "Pass on what publishers publish to whoever subscribes (ZeroMQ)", zmtp.XSUB, zmtp.XPUB,
-		"Publishers (PUB) connect to --listen and subscribers (SUB) to --back. Subscriptions are passed on to the publishers, so\n" +
-			"that nothing travels that nobody asked for. A subscriber that reads too slowly loses messages, and the log tells how many."},
-	{"zmq-queue", "Share the requests of clients between workers (ZeroMQ)", zmtp.ROUTER, zmtp.DEALER,
-		"Clients (REQ, DEALER) connect to --listen and workers (REP, ROUTER) to --back. Each request goes to the worker whose turn\n" +
-			"it is, and its reply back to the client."},
-	{"zmq-streamer", "Share tasks between workers (ZeroMQ)", zmtp.PULL, zmtp.PUSH,
-		"Those who have tasks (PUSH) connect to --listen and workers (PULL) to --back. Each task goes to the worker whose turn\n" +
-			"it is; when all are busy, those who have tasks wait."},
+	{"zmq-forwarder", "Forward messages of publishers to subscribers (ZeroMQ)", zmtp.XSUB, zmtp.XPUB,
+		"Publishers (PUB) connect to --listen and subscribers (SUB) to --back. Subscriptions are forwarded to the publishers, which\n" +
+			"only send what somebody subscribes to. A subscriber that reads too slowly loses messages; the log says how many."},
+	{"zmq-queue", "Distribute requests of clients to workers (ZeroMQ)", zmtp.ROUTER, zmtp.DEALER,
+		"Clients (REQ, DEALER) connect to --listen and workers (REP, ROUTER) to --back. Workers get requests in turn. The reply goes\n" +
+			"back to the client."},
+	{"zmq-streamer", "Distribute tasks to workers (ZeroMQ)", zmtp.PULL, zmtp.PUSH,
+		"Producers of tasks (PUSH) connect to --listen and workers (PULL) to --back. Workers get tasks in turn. When all are busy,\n" +
+			"producers wait."},
 }
 
 // A zmqServing is what the flags of a device ask for besides those of serve.
@@ -53,22 +55,22 @@ func zmqCommands(s *serving) (all []*cobra.Command) {
 			Short: device.about,
 			Long: device.about + ".\n\n" + device.long + `
 
-It speaks ZMTP 3.0 and 3.1, and so with every libzmq since 4.0. Addresses are those of serve, or tcp://HOST:PORT and
-ipc://PATH as ZeroMQ has them; either side can also connect to others. A connection that ends is tried again.
+It speaks ZMTP 3.0 and 3.1, like libzmq 4.0 and later. Addresses are those of serve, or tcp://HOST:PORT and ipc://PATH as in
+ZeroMQ. Each side can also connect to peers; it reconnects when a connection ends.
 
-With --curve-secret both sides speak CURVE, as its server: clients must know the public key, which the log tells.`,
+With --curve-secret both sides are servers of CURVE. Peers need the public key, which is in the log.`,
 			Example: "  switchboard serve " + device.name + " --listen :5555 --back :5556\n" +
 				"  switchboard serve " + device.name + " --listen unix:/tmp/front.sock --connect-back 127.0.0.1:5556",
 			Args: noArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return z.run(cmd) },
 		}
 		flags := cmd.Flags()
-		flags.StringArrayVar(&z.back, "back", nil, "`ADDRESS` where the other side connects, any number of times (default 127.0.0.1:7008)")
-		flags.StringArrayVar(&z.connect, "connect", nil, "`ADDRESS` to connect to, in place of --listen or beside it")
-		flags.StringArrayVar(&z.connectBack, "connect-back", nil, "`ADDRESS` to connect to, in place of --back or beside it")
-		flags.IntVar(&z.highWater, "high-water-messages", 1000, "messages that may wait for each peer, and from each")
-		flags.Var(&z.message, "max-message", "bytes that a message may have; four times as many may wait for each peer, and from each")
-		flags.StringVar(&z.secret, "curve-secret", "", "`FILE` with the secret key of CURVE, 40 characters in Z85")
+		flags.StringArrayVar(&z.back, "back", nil, "`ADDRESS` to listen on for the other side; may be repeated (default: 127.0.0.1:7008)")
+		flags.StringArrayVar(&z.connect, "connect", nil, "`ADDRESS` to connect to, instead of --listen or in addition; may be repeated")
+		flags.StringArrayVar(&z.connectBack, "connect-back", nil, "`ADDRESS` to connect to, instead of --back or in addition; may be repeated")
+		flags.IntVar(&z.highWater, "high-water-messages", 1000, "limit of the messages that wait for each peer, and from each")
+		flags.Var(&z.message, "max-message", "limit of a message; four times as many bytes may wait for each peer, and from each")
+		flags.StringVar(&z.secret, "curve-secret", "", "`FILE` with the secret key of CURVE: 40 characters in Z85")
 		all = append(all, cmd)
 	}
 	return all
@@ -168,7 +170,7 @@ func (z *zmqServing) options(log *slog.Logger) (*zmtp.Options, error) {
 	if z.secret != "" {
 		text, err := os.ReadFile(z.secret)
 		if err != nil {
-			return nil, failure{exitFailed, err}
+			return nil, failure{exitFailed, fmt.Errorf("--curve-secret: %w", err)}
 		}
 		key, err := zmtp.ParseKey(strings.TrimSpace(string(text)))
 		if err != nil {
@@ -203,6 +205,19 @@ func tellEvent(log *slog.Logger, e zmtp.Event) {
 	log.Info(e.Kind.String(), list...)
 }
 
+// zmqListenError is listenError for an address as zmqEndpoint reads it.
+func zmqListenError(text string, err error) error {
+	var cause syscall.Errno
+	a, bad := parseAddress(strings.Replace(text, "ipc://", "unix:", 1))
+	if bad != nil || !errors.As(err, &cause) {
+		return err
+	}
+	if a.network == "unix" && cause == syscall.EINVAL { // package net's way to say so
+		cause = syscall.ENAMETOOLONG
+	}
+	return listenError(a, &socket.Error{Op: "bind", Addr: a.name, Err: cause})
+}
+
 // A zmqSide is a socket of a device and where it listens.
 type zmqSide struct {
 	s  *zmtp.Socket
@@ -220,7 +235,7 @@ func (z *zmqServing) socket(c *zmtp.Context, t zmtp.Type, o *zmtp.Options, liste
 		}
 		at, err := side.s.Bind(endpoint)
 		if err != nil {
-			return side, failure{exitFailed, err}
+			return side, failure{exitFailed, zmqListenError(text, err)}
 		}
 		side.at = append(side.at, at)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
@@ -212,5 +214,67 @@ func TestShutdownUnderLoadCutsNoReplyShort(t *testing.T) {
 	all.Wait()
 	if code := s.wait(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// Clients whose target has not answered when the signal comes are served by it when it does, and those in the backlog too.
+func TestShutdownPassesClientsOnToATargetThatIsSlow(t *testing.T) {
+	a := newAuthority(t)
+	cert, key := a.pair("127.0.0.1")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, engine := range switchboard.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			release := make(chan bool)
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						defer c.Close()
+						<-release
+						over := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}})
+						io.Copy(over, over)
+						over.Close()
+					}()
+				}
+			}()
+			proxy := proxyTo(t, []string{"tls://" + l.Addr().String()}, "--engine", engine, "--to-tls-ca", a.file,
+				"--grace=1m", "--connect-timeout=1m")
+			conns := make([]*net.TCPConn, 50)
+			for i := range conns {
+				conns[i] = client(t, proxy)
+				if _, err := conns[i].Write([]byte("hello")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			systest.Terminate(proxy.cmd.Process)
+			proxy.await("shutting down", 1)
+			close(release)
+			for i, conn := range conns {
+				heard := make([]byte, len("hello"))
+				if _, err := io.ReadFull(conn, heard); err != nil || string(heard) != "hello" {
+					t.Fatalf("client %d: %q, %v", i, heard, err)
+				}
+				echoes(t, conn, []byte("said during the shutdown"))
+				conn.CloseWrite()
+				if heard, err := io.ReadAll(conn); err != nil || len(heard) != 0 {
+					t.Errorf("client %d: %q, %v", i, heard, err)
+				}
+				conn.Close()
+			}
+			if code := proxy.wait(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
 	}
 }

@@ -17,6 +17,9 @@ const noFile = "no such file"
 // noDescriptor is what errors say of a descriptor that is not open.
 const noDescriptor = "bad file descriptor"
 
+// noSource is what bench says of a source address that it cannot have.
+const noSource = "no interface of this machine"
+
 // noConnect is what dial says when a server whose backlog is full lets it wait.
 const noConnect = "connect"
 

@@ -13,8 +13,11 @@ const noFile = ""
 // noDescriptor is what errors say of a descriptor that is not open.
 const noDescriptor = "non-socket"
 
+// noSource is what bench says of a source address that it cannot have.
+const noSource = "--source on windows"
+
 // noConnect is what dial says when a server whose backlog is full lets it wait. Wine connects all the same.
-const noConnect = ""
+const noConnect = "timeout"
 
 // limited is a program that may have 64 descriptors.
 func limited(t testing.TB, args ...string) *exec.Cmd {

@@ -38,7 +38,7 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve proxy --to 127.0.0.1:7 --connect-timeout 0", "more than 0"},
 		{"serve echo --engine steam", `unknown --engine "steam": there are auto, `},
 		{"serve echo --loops -1", "--loops -1"},
-		{"serve echo --quiet --verbose", "the opposite"},
+		{"serve echo --quiet --verbose", "exclude each other"},
 		{"serve echo --read-buffer 64q", "try 4096, 64k or 1M"},
 		{"serve echo --read-buffer 0", "try 4096, 64k or 1M"},
 		{"serve echo --low-water 64k", "--low-water 64k: it must be less than --high-water, 64k"},
@@ -47,6 +47,13 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve echo --write-timeout -1s", "cannot be negative"},
 		{"serve lines --max-line 1M", "--max-line 1M: --input-limit, 1M, must hold one"},
 		{"serve echo --listen udp://127.0.0.1:7", "listen --udp"},
+		{"serve echo --grace -1s", "--grace"},
+		{"serve web --root . --answer-timeout=-5", "cannot be negative"},
+		{"bench --duration -1s 127.0.0.1:7", "cannot be negative"},
+		{"dial -w -1 127.0.0.1:7", "cannot be negative"},
+		{"serve relay --queue-limit 1M --member-queue 2M", "--member-queue 2M: 1k to --queue-limit, 1M"},
+		{"serve relay --listen ws://127.0.0.1:0 --queue-limit 150k --ws-message 100k --member-queue 100k", "--queue-limit 150k: it must hold --high-water and a message"},
+		{"serve chat --high-water 4k --read-buffer 2k --queue-limit 8k", "--queue-limit 8k: it must hold --high-water and a message of 16k, 20k"},
 		{"dial --frobnicate", "unknown flag: --frobnicate (see switchboard dial --help)"},
 		{"version now", "takes no argument"},
 	} {
@@ -113,10 +120,11 @@ func TestAFullDiskIsNoWrongCall(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("there is no /dev/full")
 	}
-	for _, args := range []string{"version", "completion bash"} {
+	for _, args := range []string{"version", "--version", "completion bash", "--help", "help serve", "bench compare --help", "__complete serve e"} {
 		cmd := exec.Command("sh", "-c", `exec "$0" `+args+` >/dev/full`, os.Args[0])
 		complaint, _ := cmd.CombinedOutput()
-		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(string(complaint), "no space left") || strings.Contains(string(complaint), "--help") {
+		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(string(complaint), "no space left") || strings.Count(string(complaint), "no space") != 1 ||
+			strings.Contains(string(complaint), "see ") {
 			t.Errorf("%s: exit code %d, %s", args, code, complaint)
 		}
 	}

@@ -50,7 +50,7 @@ func (r *run) leftovers(res *Result) {
 				res.Messages.Oldest = float64(r.now()-r.oldest) / 1e9
 			}
 		}
-		if k.conn != nil && !k.heard && r.cfg.Expect != None {
+		if k.conn != nil && !k.heard && k.sent > 0 && r.cfg.Expect != None {
 			res.Connections.Silent++
 		}
 		if k.conn != nil && k.idle {

@@ -197,6 +197,16 @@ func TestASilentMajorityIsTold(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatWasNotAskedIsNotSilent(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "tcp", "127.0.0.1:0", echoing)
+	r := load(t, Config{Address: s.at(), Conns: 20, Requests: 1, Duration: time.Minute})
+	s.stop()
+	if r.Connections.Silent != 0 || r.Messages.Sent != 1 || r.Messages.Answered != 1 || len(r.Errors) > 0 {
+		t.Errorf("%+v %+v %s", r.Connections, r.Messages, said(r))
+	}
+}
+
 func TestGoesHTTPServer(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -113,7 +113,7 @@ type Connections struct {
 	Failed int64 `json:"failed"`  // did not come about
 	Broken int64 `json:"broken"`  // ended by the server, by the network or by a wrong answer
 	AtEnd  int64 `json:"at_end"`  // open when the measurement ended
-	Silent int64 `json:"silent"`  // of these, on which nothing was ever answered
+	Silent int64 `json:"silent"`  // of these, asked and never answered
 	Idle   int64 `json:"at_idle"` // of these, those of --idle
 }
 

@@ -17,6 +17,9 @@ const (
 	// LongestText is how many bytes a message may have.
 	LongestText = 2000
 
+	// LongestMessage is how many bytes a WebSocket message may have, and so a connection's queue above Server.HighWater.
+	LongestMessage = 16 << 10
+
 	// Lobby is the room in which everybody begins.
 	Lobby = "lobby"
 

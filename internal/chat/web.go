@@ -38,7 +38,7 @@ func (chat *Chat) Handler(loops *switchboard.Server) http.Handler {
 		Handler: webClients{chat},
 		Origins: chat.config.Origins,
 		Server:  loops,
-		Options: websocket.Options{MaxMessage: 16 << 10, MaxControl: 20, PingInterval: 25 * time.Second, Deflate: &websocket.Deflate{}},
+		Options: websocket.Options{MaxMessage: LongestMessage, MaxControl: 20, PingInterval: 25 * time.Second, Deflate: &websocket.Deflate{}},
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /chat", upgrader)

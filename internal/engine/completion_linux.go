@@ -40,6 +40,7 @@ type completion struct {
 	batch   batch
 	gather  gather
 	side    side
+	figures Figures
 }
 
 // Variables, so that a test can make them small.
@@ -88,6 +89,8 @@ func newCompletion(k ringKernel, o Owner, c Config) (Engine, error) {
 }
 
 func (e *completion) Name() string { return "uring" }
+
+func (e *completion) Figures() Figures { return e.figures }
 
 func (e *completion) Splices() bool { return false }
 

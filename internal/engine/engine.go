@@ -122,12 +122,31 @@ type Engine interface {
 	// Splices tells whether a line is always read by the owner itself, through Readable, so that it may splice.
 	Splices() bool
 
+	// Figures returns what the engine has counted.
+	Figures() Figures
+
 	// Evacuate is called when the loop's goroutine ends early: the loop goes on on another goroutine. Nothing that has come
 	// is lost.
 	Evacuate()
 
 	// Close gives back what the engine holds. It is the last call of the loop's goroutine, which ends soon.
 	Close()
+}
+
+// Figures are what a completion engine has counted. Those of others are zero.
+type Figures struct {
+	Enters      int64 // system calls that entered the ring
+	Completions int64 // that the ring has brought
+	Starved     int64 // times that the ring had no buffer left for input, which was then read
+	Overflows   int64 // times that the queue of completions was full, and the kernel kept the rest
+}
+
+// Add adds what another engine has counted.
+func (f *Figures) Add(o Figures) {
+	f.Enters += o.Enters
+	f.Completions += o.Completions
+	f.Starved += o.Starved
+	f.Overflows += o.Overflows
 }
 
 // Config is what an engine is made with.

@@ -135,12 +135,14 @@ func (e *completion) enter(how, n int, d time.Duration) error {
 		e.load()
 		before, had := e.pending(), e.done.Len()
 		err := e.call(how, n, d)
+		e.figures.Enters++
 		e.collect()
 		if e.pending() == 0 {
 			if !e.ring.Overflowing() { // what follows must know of every send that failed
 				e.batch.over = len(e.batch.parts)
 				return err
 			}
+			e.figures.Overflows++
 			if err != nil {
 				return err
 			}
@@ -156,6 +158,7 @@ func (e *completion) enter(how, n int, d time.Duration) error {
 // collect takes what is complete out of the queue.
 func (e *completion) collect() {
 	e.fresh = e.ring.Collect(e.fresh[:0])
+	e.figures.Completions += int64(len(e.fresh))
 	for _, cqe := range e.fresh {
 		switch kind := cqe.UserData >> kindShift; kind {
 		case kindSend:

@@ -124,6 +124,8 @@ func (e *readiness) settle(l *Line, events selector.Events) {
 
 func (e *readiness) Wake() { e.poller.Wake() }
 
+func (e *readiness) Figures() Figures { return Figures{} }
+
 func (e *readiness) Splices() bool { return true }
 
 // Evacuate has nothing to do: what was found and not dealt with is dealt with by the next Wait.

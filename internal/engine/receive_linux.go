@@ -108,6 +108,7 @@ func (e *completion) received(l *Line, cqe uring.CQE, p []byte) {
 	case errno == unix.ENOBUFS, errno == unix.ENOMEM:
 		// It may have been another's flood that took them all, and will be again: this one is not left to chance.
 		l.state.input = inputStarved
+		e.figures.Starved++
 		e.starved.Push(l)
 	case errno == unix.ECANCELED, rawio.WouldBlock(errno):
 	default:

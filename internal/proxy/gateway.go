@@ -60,7 +60,7 @@ func (g gateway) Drained(c *websocket.Conn) {
 }
 
 // Leaving implements websocket.Leaver, as a line's client does.
-func (g gateway) Leaving(c *websocket.Conn) { lineOf(c).Leaving(c.Conn()) }
+func (gateway) Leaving(*websocket.Conn) {}
 
 // Closed implements websocket.Handler.
 func (g gateway) Closed(c *websocket.Conn, err error) {

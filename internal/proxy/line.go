@@ -24,8 +24,8 @@ type line struct {
 	far    *websocket.Conn   // to target, if that speaks WebSocket
 	tried  []*target         // that did not answer
 
-	connecting, joined bool
-	gone               bool // the client is
+	joined bool
+	gone   bool // the client is
 
 	// Under the mu of lines.
 	before, after *line
@@ -51,10 +51,10 @@ func (ln *line) dial() error {
 			err = ln.client.DialPipe(context.Background(), t.Address, t.TLS, (*backend)(ln))
 		}
 		if err == nil {
-			ln.target, ln.connecting = t, true
+			ln.target = t
 			return nil
 		}
-		if errors.Is(err, switchboard.ErrServerClosed) { // a client that came with the shutdown: no fault of the target's
+		if errors.Is(err, switchboard.ErrServerClosed) { // no fault of the target's
 			t.active.Add(-1)
 			return err
 		}
@@ -91,12 +91,8 @@ func (ln *line) refuse(err error) {
 func (ln *line) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
 
 // Leaving implements switchboard.Leaver: the proxy cannot know whether an answer is awaited, so a line lives on until one
-// of its ends hangs up.
-func (ln *line) Leaving(*switchboard.Conn) {
-	if !ln.joined && !ln.connecting {
-		ln.client.Abort()
-	}
-}
+// of its ends hangs up, or no target answers.
+func (ln *line) Leaving(*switchboard.Conn) {}
 
 // Closed implements switchboard.Handler.
 func (ln *line) Closed(*switchboard.Conn, error) {
@@ -128,7 +124,7 @@ func (ln *line) answered(back *switchboard.Conn) bool {
 	if ln.gone {
 		return false
 	}
-	ln.joined, ln.connecting, ln.tried = true, false, nil
+	ln.joined, ln.tried = true, nil
 	ln.proxy.lines.join(ln, back)
 	return true
 }
@@ -144,7 +140,7 @@ func (b *backend) Closed(_ *switchboard.Conn, err error) { (*line)(b).ended(err)
 
 // ended takes note that the connection to the target has ended, or that there is none.
 func (ln *line) ended(err error) {
-	ln.back, ln.far, ln.connecting = nil, nil, false
+	ln.back, ln.far = nil, nil
 	switch {
 	case ln.joined || ln.gone:
 		ln.target.active.Add(-1)

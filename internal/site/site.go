@@ -12,6 +12,7 @@ import (
 	"path"
 	"sort"
 	"strings"
+	"syscall"
 )
 
 // A Site is the files below a directory, as an http.Handler. Nothing outside of it is reached: not with "..", nor through a
@@ -79,11 +80,15 @@ func hidden(clean string) bool {
 
 func (s *Site) serveDirectory(w http.ResponseWriter, r *http.Request, name string) {
 	index := path.Join(name, "index.html")
-	if info, err := s.root.Stat(index); err == nil && !info.IsDir() {
+	info, err := s.root.Stat(index)
+	switch {
+	case err == nil && !info.IsDir():
 		s.serveFile(w, r, index)
-	} else if s.pages {
+	case err != nil && !missing(err):
+		fail(w, r, err)
+	case s.pages:
 		s.servePage(w, r, name)
-	} else {
+	default:
 		http.NotFound(w, r)
 	}
 }
@@ -103,8 +108,11 @@ func (s *Site) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
-		http.NotFound(w, r)
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		fail(w, r, err)
 		return
 	}
 	// A weak tag: a compressed answer has the same one.
@@ -155,17 +163,26 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		http.Error(w, "403 forbidden", http.StatusForbidden)
-	case errors.Is(err, fs.ErrNotExist), unreachable(err):
+	case missing(err):
 		http.NotFound(w, r)
+	case short(err):
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "503 service unavailable", http.StatusServiceUnavailable)
 	default:
 		http.Error(w, "500 internal server error", http.StatusInternalServerError)
 	}
 }
 
-// unreachable tells whether err says that a name leads nowhere: it is too long, goes through a file, or leaves the site.
-func unreachable(err error) bool {
+// missing tells whether err says that a name is of no file: there is none, it is too long, goes through a file, or leaves the
+// site. Each system has numbers of its own for these.
+func missing(err error) bool {
 	var at *fs.PathError
-	return errors.As(err, &at) && at.Op != "read"
+	return errors.Is(err, fs.ErrNotExist) || errors.As(err, &at) && at.Op != "read" && !short(err) && !errors.Is(err, syscall.EIO)
+}
+
+// short tells whether err says that the process or the system had too little left of something: the file may well be there.
+func short(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // redirect sends the client to a path beside the one it asked for.

@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,15 @@ import (
 
 var text = strings.Repeat("a line of text\n", 200)
 
+// odd is the name of a file that must be escaped in a page, and oddURL in a path.
+var odd, oddURL = "a:b <c>.txt", "a:b%20%3Cc%3E.txt"
+
+func init() {
+	if runtime.GOOS == "windows" { // whose names have no such characters
+		odd, oddURL = "a&b #c.txt", "a&b%20%23c.txt"
+	}
+}
+
 // directory makes a site's files.
 func directory(t *testing.T) string {
 	t.Helper()
@@ -27,7 +38,7 @@ func directory(t *testing.T) string {
 	outside := filepath.Join(t.TempDir(), "secret")
 	for name, content := range map[string]string{
 		"index.html": "<h1>home</h1>", "a.txt": text, "b.js": text, "small.txt": "small", "data.bin": text, "plain": "no extension",
-		"sub/index.html": "sub", "list/one.txt": "1", "list/a:b <c>.txt": "2", "list/.hidden": "3", ".env": "secret",
+		"sub/index.html": "sub", "list/one.txt": "1", "list/" + odd: "2", "list/.hidden": "3", ".env": "secret",
 		".git/config": "secret", ".well-known/acme": "token", outside: "secret", "empty.txt": "",
 	} {
 		if !filepath.IsAbs(name) {
@@ -89,7 +100,7 @@ func TestFilesAreServedAndNothingElse(t *testing.T) {
 			{"/", 200, "<h1>home"}, {"/a.txt", 200, text}, {"/sub/", 200, "sub"}, {"/sub", 301, "./sub/"}, {"/plain", 200, "no"},
 			{"/sub?q=1", 301, "./sub/?q=1"}, {"/a.txt/", 301, "../a.txt"}, {"/empty.txt", 200, ""}, {"//a.txt", 200, text},
 			{"/sub/../a.txt", 200, text}, {"/within.txt", 200, text}, {"/.well-known/acme", 200, "token"},
-			{"/list/", list, ""}, {"/list", 301, "./list/"}, {"/list/a:b%20%3Cc%3E.txt", 200, "2"},
+			{"/list/", list, ""}, {"/list", 301, "./list/"}, {"/list/" + oddURL, 200, "2"},
 			{"/none", 404, ""}, {"/.env", 404, ""}, {"/.git/config", 404, ""}, {"/list/.hidden", 404, ""}, {"/escape", 404, ""},
 			{"/../secret", 404, ""}, {"/%2e%2e/secret", 404, ""}, {"/..%2f..%2fetc%2fpasswd", 404, ""}, {"/a.txt/b", 404, ""},
 			{"/%00", 404, ""}, {"/a.txt%00.html", 404, ""}, {"/..%5csecret", 404, ""}, {"/" + strings.Repeat("x", 5000), 404, ""},
@@ -119,7 +130,7 @@ func TestAPageOfADirectoryIsEscapedAndHidesWhatIsNotServed(t *testing.T) {
 	}
 	defer s.Close()
 	page := body(t, ask(t, s, "GET", "/list/"))
-	if !strings.Contains(page, `<a href="./a:b%20%3Cc%3E.txt">a:b &lt;c&gt;.txt</a>`) || !strings.Contains(page, `"./one.txt"`) ||
+	if !strings.Contains(page, `<a href="./`+html.EscapeString(oddURL)+`">`+html.EscapeString(odd)+`</a>`) || !strings.Contains(page, `"./one.txt"`) ||
 		!strings.Contains(page, `"../"`) || strings.Contains(page, "hidden") || strings.Contains(page, "<c>") {
 		t.Errorf("the page is %s", page)
 	}

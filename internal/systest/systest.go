@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"testing"
 )
 
 // Interruptible prepares a program that is to be started, so that Interrupt and Terminate reach it alone.
@@ -21,3 +22,14 @@ func ExitCode(state *os.ProcessState) int { return exitCode(state) }
 
 // Is is errors.Is for the portable number of a system's error. Those of package net have Winsock's number on Windows.
 func Is(err error, errno syscall.Errno) bool { return is(err, errno) }
+
+// HasUnix reports whether the system has Unix sockets. A Windows from before 2018 and Wine have none.
+func HasUnix() bool { return hasUnix() }
+
+// NeedUnix skips the test where the system has no Unix sockets.
+func NeedUnix(t testing.TB) {
+	t.Helper()
+	if !hasUnix() {
+		t.Skip("the system has no Unix sockets")
+	}
+}

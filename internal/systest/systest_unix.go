@@ -24,3 +24,5 @@ func exitCode(state *os.ProcessState) int {
 }
 
 func is(err error, errno syscall.Errno) bool { return errors.Is(err, errno) }
+
+func hasUnix() bool { return true }

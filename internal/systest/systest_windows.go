@@ -54,3 +54,12 @@ func is(err error, errno syscall.Errno) bool {
 	var e syscall.Errno
 	return errors.Is(err, errno) || errors.As(err, &e) && winsock.Errno(e) == errno
 }
+
+func hasUnix() bool {
+	s, err := windows.Socket(windows.AF_UNIX, windows.SOCK_STREAM, 0)
+	if err != nil {
+		return false
+	}
+	windows.Closesocket(s)
+	return true
+}

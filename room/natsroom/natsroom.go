@@ -1,16 +1,19 @@
-// Package natsroom joins the rooms of many processes through NATS.
+// Package natsroom joins the rooms of several processes through NATS.
 //
 //	bridge, err := natsroom.Connect("nats://10.0.0.1,nats://10.0.0.2", natsroom.Options{})
 //	hub := &room.Hub{Bridge: bridge}
 //
-// A process has one subscription for each of its rooms, and is not sent what it has published itself. Every process numbers the
-// messages of a room by itself: all have the messages of one publisher in its order, and each its own order of them all. So a
-// room.Position means nothing in another process.
+// A process has one NATS subscription for each of its rooms. It does not receive its own messages.
 //
-// Core NATS delivers at most once. Each process numbers what it publishes in a room, and repeats the last number now and then:
-// more and more rarely, until it publishes again. So what another one has missed, because a server of NATS or a connection
-// between two of them was gone, is counted and told in the room (room.Message.Missed) once they can talk again. What is published
-// while the process itself has no connection is kept, up to 8 MiB, and sent when it has one again.
+// Every process numbers the messages of a room by itself. In every process the messages of one publisher keep their
+// order, but the order of different publishers may differ. So a room.Position is only valid in the process that it
+// comes from.
+//
+// Core NATS delivers a message at most once. To detect losses, each process numbers what it publishes in a room, and
+// repeats the last number after a while, at growing intervals, until it publishes again. If a server of NATS or a
+// connection between two of them fails, the other processes count the messages that they missed and report them in
+// the room (room.Message.Missed) after NATS is connected again. Messages that a process publishes while it has no
+// connection are kept, up to 8 MiB, and sent when it is connected again.
 package natsroom
 
 import (
@@ -30,24 +33,25 @@ import (
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
-// Options are those of a Bridge. Every field may be left out.
+// Options configure a Bridge. All fields are optional.
 type Options struct {
-	// Prefix begins the subjects: that of the room "a" is Prefix.a. Processes with different ones are strangers. Empty means
-	// "room".
+	// Prefix is the start of the NATS subjects: the subject of room "a" is Prefix.a. Processes with different
+	// prefixes do not share rooms. Empty means "room".
 	Prefix string
 
-	// Name is put behind the names of this process's members elsewhere: "ann@Name". Empty means that names are passed on as they are.
+	// Name is added to the names of this process's members in other processes: "ann@Name". Empty means that names are
+	// not changed.
 	Name string
 
-	// Repeat is how soon after a message its number is repeated, for those who have missed it. It grows to 32 times that.
-	// Zero means 2 seconds.
+	// Repeat is the time after a message at which its number is repeated, for processes that missed it. It grows to
+	// 32 times that. Zero means 2 seconds.
 	Repeat time.Duration
 
-	// Logger is told what a person should look at. Nil means slog.Default.
+	// Logger receives warnings and errors. Nil means slog.Default.
 	Logger *slog.Logger
 }
 
-// A Bridge is a room.Bridge. Its methods may be called from any goroutine.
+// A Bridge is a room.Bridge on a connection to NATS. Any goroutine may call its methods.
 type Bridge struct {
 	nc      *nats.Conn
 	own     bool
@@ -57,7 +61,7 @@ type Bridge struct {
 
 const idSize = 12
 
-// New returns a Bridge on a connection that the caller has made and closes.
+// New returns a Bridge on a connection of the caller, who closes it.
 func New(nc *nats.Conn, o Options) (*Bridge, error) {
 	if o.Prefix == "" {
 		o.Prefix = "room"
@@ -76,8 +80,9 @@ func New(nc *nats.Conn, o Options) (*Bridge, error) {
 	return b, nil
 }
 
-// Connect returns a Bridge on a connection of its own to NATS servers: urls is a list with commas. It does not wait for them. A
-// connection that is lost is tried again for ever, with jitter, so that processes do not all come back at once.
+// Connect returns a Bridge with its own connection to NATS. urls is a comma-separated list of servers. Connect does
+// not wait for a connection. It connects again whenever the connection is lost, without end, after random delays, so
+// that processes do not all reconnect at once.
 func Connect(urls string, o Options, more ...nats.Option) (*Bridge, error) {
 	logger := o.Logger
 	if logger == nil {
@@ -123,7 +128,7 @@ func Connect(urls string, o Options, more ...nats.Option) (*Bridge, error) {
 	return b, nil
 }
 
-// Close sends what waits, and ends the connection if it is Connect's.
+// Close sends the remaining messages. It also closes the connection if Connect made it.
 func (b *Bridge) Close() {
 	if b.own {
 		if b.nc.IsConnected() {

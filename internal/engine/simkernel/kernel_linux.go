@@ -42,6 +42,9 @@ type Kernel struct {
 	// Wide gives all sockets large buffers.
 	Wide bool
 
+	// Entries is how long the submission queue of the last ring is. Zero: there is none.
+	Entries int
+
 	mu         sync.Mutex
 	rng        *rand.Rand
 	now        time.Duration

@@ -48,6 +48,7 @@ func (k *Kernel) OpenRing(config uring.Config, count, size int, wakerUser uint64
 	if k.rng.IntN(2) == 0 {
 		sq = min(sq, 1<<k.rng.IntN(6))
 	}
+	k.Entries = sq
 	if k.rng.IntN(2) == 0 {
 		cq = min(cq, 2<<k.rng.IntN(6))
 	}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestAFileThatCannotBeReadIsToldWithItsFlag(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("no PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range []struct{ args, want string }{
+		{"serve echo --tls-cert missing --tls-key " + text, "--tls-cert: "},
+		{"serve echo --tls-cert " + text + " --tls-key missing", "--tls-key: "},
+		{"serve echo --tls-cert " + text + " --tls-key " + text, "--tls-cert and --tls-key: "},
+		{"serve echo --tls-self-signed --tls-client-ca missing", "--tls-client-ca: "},
+		{"serve echo --tls-self-signed --tls-client-ca " + text, "--tls-client-ca: "},
+		{"serve proxy --to tls://127.0.0.1:7 --to-tls-ca missing", "--to-tls-ca: "},
+		{"serve zmq-queue --curve-secret missing", "--curve-secret: "},
+		{"serve chat --history-file missing/history", "--history-file: "},
+		{"dial --tls-ca " + text + " tls://127.0.0.1:7", "--tls-ca: "},
+		{"dial --tls-cert missing --tls-key " + text + " tls://127.0.0.1:7", "--tls-cert: "},
+		{"bench --payload missing 127.0.0.1:7", "--payload: "},
+		{"bench --body @missing http://127.0.0.1:7", "--body: "},
+		{"bench --html missing/page 127.0.0.1:7", "--html: "},
+		{"bench --hdr missing/table 127.0.0.1:7", "--hdr: "},
+	} {
+		out, complaint, code := once(t, "", strings.Fields(call.args)...)
+		if code != exitFailed || out != "" || strings.Count(complaint, "\n") != 1 || !strings.HasPrefix(complaint, "switchboard: "+call.want) {
+			t.Errorf("%s: exit code %d, %q%q, want %q", call.args, code, out, complaint, call.want)
+		}
+	}
+}
+
+func TestAnAddressInUseIsToldAlikeByEveryService(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	at := l.Addr().String()
+	for _, args := range [][]string{
+		{"echo", "--listen", at},
+		{"echo", "--mode", "goroutines", "--listen", at},
+		{"web", "--root", ".", "--listen", at},
+		{"chat", "--lines", "", "--listen", at},
+		{"chat", "--listen", "127.0.0.1:0", "--lines", at},
+		{"zmq-queue", "--listen", at},
+		{"zmq-queue", "--listen", "127.0.0.1:0", "--back", at},
+	} {
+		_, complaint, code := once(t, "", append([]string{"serve"}, args...)...)
+		if code != exitFailed || !strings.Contains(complaint, "listen "+at+": ") || !strings.Contains(complaint, "stop its program, or choose another") {
+			t.Errorf("%v: exit code %d, %s", args, code, complaint)
+		}
+	}
+}
