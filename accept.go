@@ -27,12 +27,14 @@ type listener struct {
 	tls    *tls.Config  // nil: its connections speak no TLS
 	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of
 	failed chan error   // why serve returns
+	handed bool         // another process has it: of serve's goroutine
 
 	// The loop's.
 	burst      int
 	optionless int // connections still to come that lack its options
 	closed     bool
 	waits      bool          // accepting is paused until connections go or the timer fires
+	held       bool          // or until a handover has failed
 	short      bool          // the log knows that descriptors are out
 	told       time.Duration // when it last said so
 	again      *Timer
@@ -82,6 +84,14 @@ func copyOf(l net.Listener) (*listener, error) {
 
 // serve accepts until end is called. The descriptor is its caller's again when it returns.
 func (s *Server) serve(ln *listener) error {
+	if err := s.begin(ln); err != nil {
+		return err
+	}
+	return s.await(ln)
+}
+
+// begin begins to accept.
+func (s *Server) begin(ln *listener) error {
 	if s.Accept == nil && s.Handler == nil {
 		return errors.New("switchboard: Server.Handler and Server.Accept are nil: set one to serve connections")
 	}
@@ -110,18 +120,29 @@ func (s *Server) serve(ln *listener) error {
 	if !running {
 		return ErrServerClosed
 	}
-	defer s.removeListener(ln)
 	if s.Listening != nil {
 		s.Listening(ln.addr)
 	}
 	if !ln.loop.give(task{f: ln.resume}) {
+		s.removeListener(ln)
 		return ErrServerClosed
 	}
-	err = <-ln.failed
+	return nil
+}
+
+// await waits until end is called.
+func (s *Server) await(ln *listener) error {
+	defer s.removeListener(ln)
+	err := <-ln.failed
+	if err == ErrMoved { // its loop has stopped it
+		ln.handed = true
+		return ErrServerClosed
+	}
 	stopped := make(chan struct{})
 	stop := func() {
+		ln.handed = ln.closed // and only then what ended it came
 		ln.stop()
-		if err == ErrServerClosed {
+		if err == ErrServerClosed && !ln.handed {
 			ln.acceptBacklog()
 		}
 		close(stopped)
@@ -154,6 +175,9 @@ func (ln *listener) end(err error) {
 
 // stop accepts no more. It runs on the loop.
 func (ln *listener) stop() {
+	if ln.closed { // it was handed over
+		return
+	}
 	if !ln.waits {
 		ln.loop.engine.Unlisten(&ln.line)
 	} else {
@@ -166,7 +190,7 @@ func (ln *listener) stop() {
 // resume begins to accept, or begins again. It runs on the loop.
 func (ln *listener) resume() {
 	ln.wanted.Store(false)
-	if ln.closed {
+	if ln.closed || ln.held {
 		return
 	}
 	if ln.waits {
@@ -179,6 +203,22 @@ func (ln *listener) resume() {
 		ln.server.logger().Error("cannot accept", "address", ln.addr, "error", err)
 		ln.pause(retry)
 	}
+}
+
+// hold stops accepting until release. It runs on the loop.
+func (ln *listener) hold() {
+	if ln.held = true; !ln.waits && !ln.closed {
+		ln.loop.engine.Unlisten(&ln.line)
+		ln.waits = true
+		ln.server.paused.Add(1)
+	}
+	ln.again.stop()
+}
+
+// release begins to accept again. It runs on the loop.
+func (ln *listener) release() {
+	ln.held = false
+	ln.resume()
 }
 
 // pause stops accepting until a connection goes, or for the time given if that is not 0.

@@ -59,16 +59,17 @@ type Conn struct {
 
 // What Conn.marks holds: these, why c is not read, how many Admitters have admitted it, and the number of its origin.
 const (
-	stopMark  = 1 << iota // Close or Abort was called: the handler gets no more
-	fullMark              // the queue reached the high-water mark and is not down at the low one
-	heavyMark             // it is not read, because it holds much while memory is short
+	stopMark   = 1 << iota // Close or Abort was called: the handler gets no more
+	fullMark               // the queue reached the high-water mark and is not down at the low one
+	heavyMark              // it is not read, because it holds much while memory is short
+	movingMark             // it is being handed over to another process
 
-	pauseShift      = 3
+	pauseShift      = 4
 	pauseMarks      = 7 << pauseShift
-	admissionShift  = 6
+	admissionShift  = 7
 	mostAdmitters   = 15
 	admissionsMarks = mostAdmitters << admissionShift
-	originShift     = 10
+	originShift     = 11
 )
 
 // Why a connection is not read, in Conn.marks; one of them.

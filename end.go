@@ -317,6 +317,7 @@ type Ends struct {
 	Aborted   int64 // Abort, or Server.Close
 	Memory    int64 // ErrMemory
 	Piped     int64 // the other connection of a Pipe failed
+	Moved     int64 // ErrMoved
 	Failed    int64 // all other errors: of handlers, of TLS, of dialling
 	Truncated int64 // those of all above that lost bytes which Write had taken (ErrUnsent)
 }
@@ -343,6 +344,8 @@ func (e *Ends) add(err error) {
 		e.Invalid++
 	case is(ErrMemory):
 		e.Memory++
+	case is(ErrMoved):
+		e.Moved++
 	case is(ErrAborted), is(ErrServerClosed):
 		e.Aborted++
 	default:
@@ -364,6 +367,7 @@ func (e *Ends) sum(o *Ends) {
 	e.Aborted += o.Aborted
 	e.Memory += o.Memory
 	e.Piped += o.Piped
+	e.Moved += o.Moved
 	e.Failed += o.Failed
 	e.Truncated += o.Truncated
 }

@@ -20,7 +20,10 @@ const histogramBounds = 24
 
 // HistogramBound returns the longest duration of a bucket: 1 µs, 2 µs, 4 µs and so on. The last bucket has none: ok is false.
 func HistogramBound(bucket int) (d time.Duration, ok bool) {
-	return time.Microsecond << bucket, bucket < histogramBounds
+	if bucket < 0 || bucket >= histogramBounds {
+		return 0, false
+	}
+	return time.Microsecond << bucket, true
 }
 
 // Count returns the number of durations.

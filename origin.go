@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// An origin is where connections come from: a listener's address, or Dial. It counts them by state. Each loop counts its own
+// An origin is where connections come from: a listener's address, or Dial and Takeover. It counts them by state. Each loop counts its own
 // in its place, so that loops do not wait for each other's memory.
 type origin struct {
 	addr     net.Addr  // nil: Dial
@@ -89,9 +89,9 @@ type ConnStates struct {
 	Closing     int64 // everything was sent, and the peer's end or acknowledgement is awaited
 }
 
-// An OriginStats are the figures of the connections that came from one address of a listener, or that Dial opened.
+// An OriginStats are the figures of the connections that came from one address of a listener, or that Dial or Takeover brought.
 type OriginStats struct {
-	Addr  net.Addr   // of the listener; nil for dialled connections
+	Addr  net.Addr   // of the listener; nil for connections that were dialled or taken over
 	Conns ConnStates // connections that there are now
 
 	Accepted int64 // connections taken from the listener, refused ones included
@@ -102,7 +102,7 @@ type OriginStats struct {
 	Short     bool // it waits, because the process has no descriptors left
 }
 
-// originStats returns the figures of all origins: first of Dial, then of the listeners.
+// originStats returns the figures of all origins: first of Dial and Takeover, then of the listeners.
 func (s *Server) originStats() (all []OriginStats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +133,7 @@ func (c *Conn) State() string {
 		stateLingering: "closing", stateResetting: "closing", stateGone: "gone"}[c.state]
 }
 
-// Origin returns the address of the listener that c was accepted from, and nil for a dialled connection. Any goroutine may
+// Origin returns the address of the listener that c was accepted from, and nil for one that was dialled or taken over. Any goroutine may
 // call it.
 func (c *Conn) Origin() net.Addr {
 	return (*c.loop.server.origins.Load())[c.marks.Load()>>originShift].addr

@@ -166,6 +166,13 @@ type Server struct {
 	// Trace has functions that are called when connections open and close, for metrics and logs. It may be nil.
 	Trace *Trace
 
+	// Moved makes the handler of a connection that Takeover receives, of what its Mover in the other process said. It runs on
+	// the loop of c, which is not served yet: Moved may call After and SetValue, and what it writes is sent when the
+	// connection has come over. If the handover fails, the handler's Closed is called, with ErrNotMoved, and the peer notices
+	// nothing. An error leaves the connection in the other process, which goes on serving it. If Moved is nil, only Pipes
+	// whose handlers have nothing to say come over.
+	Moved func(c *Conn, from HandlerState) (Handler, error)
+
 	mu           sync.Mutex
 	state        serverState
 	loops        []*loop
@@ -184,6 +191,8 @@ type Server struct {
 	idle         chan struct{} // made by Shutdown or Close, closed when the last connection is gone
 	isIdle       bool
 	splices      splices
+	handedOver   atomic.Bool
+	handing      chan struct{}            // has one item while a Handover or a Takeover runs
 	misfitLogged atomic.Bool              // the log knows of a handler from Accept that cannot serve
 	kernel       engine.Kernel            // nil: engine.System
 	elsewhere    func(done func()) func() // nil, or says when a step of a handshake is done: for the simulator
@@ -298,12 +307,22 @@ func (s *Server) listenAndServe(address string, config *tls.Config) error {
 func (s *Server) ServeSocket(l *socket.Socket) error { return s.serveSocket(l, s.TLSConfig) }
 
 func (s *Server) serveSocket(l *socket.Socket, config *tls.Config) error {
-	defer l.Close()
+	var ln *listener
+	defer func() {
+		if ln != nil && ln.handed { // the file of a Unix socket is another process's
+			l.SetTimeout(0) // Detach would make the descriptor blocking, the other process's too
+			if fd, err := l.Detach(); err == nil {
+				rawio.Close(fd)
+			}
+			return
+		}
+		l.Close()
+	}()
 	addr, err := l.LocalAddr()
 	if err != nil {
 		return err
 	}
-	ln := &listener{line: engine.Listener{FD: l.FD()}, addr: &net.UnixAddr{Name: addr.Path(), Net: "unix"}, tls: config}
+	ln = &listener{line: engine.Listener{FD: l.FD()}, addr: &net.UnixAddr{Name: addr.Path(), Net: "unix"}, tls: config}
 	if addr.Family() != socket.AF_UNIX {
 		ln.addr = net.TCPAddrFromAddrPort(addr.AddrPort())
 	}
@@ -325,7 +344,11 @@ func (s *Server) serveListener(l net.Listener, config *tls.Config) error {
 	}
 	defer rawio.Close(ln.line.FD)
 	ln.tls = config
-	return s.serve(ln)
+	err = s.serve(ln)
+	if u, ok := l.(*net.UnixListener); ok && ln.handed {
+		u.SetUnlinkOnClose(false) // the file is another process's
+	}
+	return err
 }
 
 // run starts the loops if they do not run yet.
@@ -366,6 +389,7 @@ func (s *Server) run() ([]*loop, error) {
 	s.state = serverRunning
 	s.running.Store(int64(len(s.loops)))
 	s.ended = make(chan struct{})
+	s.handing = make(chan struct{}, 1)
 	for _, l := range s.loops {
 		go l.run()
 	}

@@ -13,6 +13,7 @@ type Stats struct {
 	Accepted int64 // connections taken from listeners, refused ones included
 	Refused  int64 // connections that Server.Accept refused, or whose TLS handshake failed
 	Dialled  int64 // connections that Dial opened
+	Taken    int64 // connections that another process handed over, accepted and dialled
 
 	Handshakes        int64 // TLS handshakes that succeeded
 	HandshakeFailures int64 // TLS handshakes that failed, of dialled connections as well
@@ -36,6 +37,10 @@ type Stats struct {
 	Turns *Histogram // how long turns of the loops took; nil unless Server.SampleCalls is set
 	Calls *Histogram // how long calls of handlers took, of one in Server.SampleCalls; nil as well
 
+	// Busy is how long the loops have worked and not waited: the time of their turns, if Server.SampleCalls is set, and with
+	// the engine "uring" the processor time of their threads.
+	Busy time.Duration
+
 	Ring RingStats // of the engine "uring"; zero with others
 
 	Engine string  // the engine of the loops
@@ -58,6 +63,7 @@ func (s *Server) Stats() Stats {
 		sum.Accepted += st.Accepted
 		sum.Refused += st.Refused
 		sum.Dialled += st.Dialled
+		sum.Taken += st.Taken
 		sum.Handshakes += st.Handshakes
 		sum.HandshakeFailures += st.HandshakeFailures
 		sum.BytesIn += st.BytesIn
@@ -75,6 +81,7 @@ func (s *Server) Stats() Stats {
 		sum.Slow += st.Slow
 		sum.Turns = sum.Turns.plus(st.Turns)
 		sum.Calls = sum.Calls.plus(st.Calls)
+		sum.Busy += st.Busy
 		sum.Ring.Add(st.Ring)
 		sum.Engine, sum.Why = st.Engine, st.Why
 		sum.Loops = append(sum.Loops, st)
@@ -92,6 +99,10 @@ func (l *loop) figures() Stats {
 	st.Slow = l.slow.Load()
 	if l.times != nil {
 		st.Turns, st.Calls = l.times.turns.read(), l.times.calls.read()
+		st.Busy = st.Turns.Sum
+	}
+	if !l.isDone() {
+		st.Busy = max(st.Busy, l.engine.Processor())
 	}
 	return st
 }

@@ -25,7 +25,7 @@ var elsewhere = map[string]string{
 
 const module = "github.com/switchboard-go/switchboard"
 
-// TestCommandsOfTheReadme runs every command of the README, in its order, as they stand there. Servers run until the next one
+// TestCommandsOfTheReadme runs every command of the README and of docs/operate.md, in their order, as they stand there. Servers run until the next one
 // is started.
 func TestCommandsOfTheReadme(t *testing.T) {
 	bin := os.Getenv("SWITCHBOARD_TEST_BIN")
@@ -37,7 +37,7 @@ func TestCommandsOfTheReadme(t *testing.T) {
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		for _, peer := range []string{"nc", "curl"} {
+		for _, peer := range []string{"nc", "curl", "promtool"} {
 			if _, err := exec.LookPath(peer); err != nil {
 				if os.Getenv("CI") == "true" {
 					t.Fatal(err)
@@ -63,7 +63,7 @@ func TestCommandsOfTheReadme(t *testing.T) {
 	ran := 0
 	for _, p := range readPages(t) {
 		for _, b := range p.blocks {
-			if p.path != "README.md" || b.language != "sh" {
+			if p.path != "README.md" && p.path != "docs/operate.md" || b.language != "sh" {
 				continue
 			}
 			for _, command := range b.lines {

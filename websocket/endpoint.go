@@ -264,7 +264,11 @@ func (e *endpoint) Leaving(*switchboard.Conn) {
 		h.Leaving(c)
 		return
 	}
-	c.Close(CodeGoingAway, "")
+	if c.conn.Server().HandedOver() {
+		c.Close(CodeRestart, "") // another process is here already
+	} else {
+		c.Close(CodeGoingAway, "")
+	}
 }
 
 // Closed implements switchboard.Handler.

@@ -32,6 +32,10 @@ type Upgrader struct {
 	// every request is accepted.
 	Check func(r *http.Request, header http.Header) (Handler, error)
 
+	// MovedHandler returns the handler of a WebSocket that another process has handed over, made from what its Mover
+	// saved there. Nil means the field Handler, for Movers that saved nothing.
+	MovedHandler func(c *Conn, from switchboard.HandlerState) (Handler, error)
+
 	// Origins are the origins whose pages may open a WebSocket, besides pages of the same host:
 	// "https://example.org", "https://*.example.org" for all its subdomains, or "*" for all. Clients that send no
 	// Origin are not web pages, and are accepted.

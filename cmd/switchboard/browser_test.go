@@ -217,12 +217,7 @@ func (p *tab) picture(name string, width int, dark bool) {
 	if dir == "" {
 		return
 	}
-	scheme := "light"
-	if dark {
-		scheme = "dark"
-	}
-	p.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": scheme}}})
-	p.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 600})
+	p.looks(width, dark)
 	var m struct{ Data string }
 	json.Unmarshal(p.call("Page.captureScreenshot", map[string]any{"format": "png"}), &m)
 	p.call("Emulation.clearDeviceMetricsOverride", nil)
@@ -233,4 +228,15 @@ func (p *tab) picture(name string, width int, dark bool) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// looks has the page be shown on a screen of this width, by who prefers dark pages or light ones.
+func (p *tab) looks(width int, dark bool) {
+	p.t.Helper()
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	p.call("Emulation.setEmulatedMedia", map[string]any{"features": []any{map[string]any{"name": "prefers-color-scheme", "value": scheme}}})
+	p.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 600})
 }

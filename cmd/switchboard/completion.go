@@ -17,6 +17,7 @@ var schemes = map[string][]string{
 	"--to":      {"tls://", "unix:", "ws://", "wss://"},
 	"--connect": {"tls://", "unix:"},
 	"--other":   {"unix:", "ws://", "wss://", "fd://"}, // of what serve listens on
+	"top":       {"http://", "https://", "unix:"},
 }
 
 // completeAddresses completes the address of a command: how it may begin, this host, and the files behind unix: or in a path.

@@ -93,7 +93,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.Version = version()
 	root.SetVersionTemplate(versionLine() + "\n")
-	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), versionCommand())
+	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), topCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" { // which says nothing of a shell that it does not know

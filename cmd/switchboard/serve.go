@@ -35,6 +35,7 @@ type serving struct {
 	loop        loopFlags
 	ws          serverWebSocket
 	unix        unixFlags
+	admin       adminFlags
 	figures     figures
 }
 
@@ -105,6 +106,7 @@ func (s *serving) addFlags(flags *pflag.FlagSet) {
 	s.loop.add(flags)
 	s.ws.add(flags)
 	s.unix.add(flags)
+	s.admin.add(flags)
 }
 
 // serveService serves one of the services that every mode has.
@@ -136,6 +138,9 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	if err == nil {
 		err = s.unix.check(s.listen)
 	}
+	if err == nil {
+		err = s.admin.check(m)
+	}
 	if err != nil {
 		return mode{}, err
 	}
@@ -143,7 +148,7 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 		return m, s.loop.refuse(flags, m.name)
 	}
 	if !flags.Changed("max-conns") {
-		s.maxConns = roomFor(s.listen)
+		s.maxConns = s.admin.leave(roomFor(s.listen))
 	}
 	return m, s.loop.check()
 }
@@ -192,9 +197,9 @@ func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service
 }
 
 func (s *serving) logger() *slog.Logger {
-	var h slog.Handler = slog.NewTextHandler(s.standardError(), nil)
+	var h slog.Handler = slog.NewTextHandler(s.standardError(), &slog.HandlerOptions{Level: &s.admin.level})
 	if s.log == "json" {
-		h = slog.NewJSONHandler(quote.JSON(os.Stderr), &slog.HandlerOptions{ReplaceAttr: durationsWithUnits})
+		h = slog.NewJSONHandler(quote.JSON(os.Stderr), &slog.HandlerOptions{Level: &s.admin.level, ReplaceAttr: durationsWithUnits})
 	}
 	if s.worker {
 		return slog.New(h).With("worker", os.Getpid())

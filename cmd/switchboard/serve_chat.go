@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/chat"
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/room/natsroom"
@@ -140,7 +141,8 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		terminals.Shutdown(ctx)
 	}()
 	return c.serveOnLoops(log, guest{
-		name: "chat",
+		name:    "chat",
+		servers: []admin.Server{{Server: terminals, Name: "lines"}},
 		prepare: func(server *switchboard.Server) {
 			pages.Loops = server
 			if server.Engine == "auto" {

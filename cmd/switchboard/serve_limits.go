@@ -110,6 +110,7 @@ func (s *serving) server() *switchboard.Server {
 		MessageTimeout:   f.messageTime,
 		MemoryLimit:      f.memory.bytes(f.loops),
 
+		SampleCalls:      s.admin.sample(),
 		Handshakes:       f.tls.handshakes,
 		HandshakeTimeout: orNever(f.tls.timeout),
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/handler"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
@@ -26,6 +27,12 @@ type guest struct {
 
 	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
 	messages websocket.Handler
+
+	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
+	ended func(c *switchboard.Conn, err error)
+
+	// servers are looked at by the admin page, besides the one that prepare sets up.
+	servers []admin.Server
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
@@ -65,8 +72,23 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if s.verbose {
 		server.Trace = g.traceTo(log)
 	}
+	if g.ended != nil {
+		server.Trace = alsoEnded(server.Trace, g.ended)
+	}
 	s.figures.ofLoops(server)
-	err = s.serveUntil(s.announce(log, listeners, g.name, about...), server, g.serve, listeners)
+	drained, drain := context.WithCancel(context.Background())
+	defer drain()
+	endAdmin, err := s.admin.serve(log, g, server, drain)
+	if err != nil {
+		for _, l := range listeners {
+			l.Close()
+		}
+		return err
+	}
+	defer endAdmin()
+	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
+	defer context.AfterFunc(drained, cancel)()
+	err = s.serveUntil(ctx, server, g.serve, listeners)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}

@@ -21,6 +21,7 @@ type proxying struct {
 	connectTimeout time.Duration
 	toTLS          clientTLS
 	toWS           targetWebSocket
+	access         accessLogFlags
 }
 
 func proxyCommand(s *serving) *cobra.Command {
@@ -58,12 +59,16 @@ A client needs two descriptors, so the number of clients is at most half the lim
 	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "time after which the next target is tried")
 	p.toTLS.addTo(cmd, "to-tls")
 	p.toWS.addTo(cmd)
+	p.access.addTo(cmd, "connection", "text")
 	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 func (p *proxying) run(cmd *cobra.Command) error {
 	if err := p.checkLoop(cmd); err != nil {
+		return err
+	}
+	if err := p.access.check(); err != nil {
 		return err
 	}
 	balance, err := proxy.ParseBalance(p.balance)
@@ -97,6 +102,12 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	}
 	defer between.Close()
 	between.Places = p.maxConns
+	ends := func(*switchboard.Conn, error) {}
+	if p.access.on() {
+		lines := p.access.open(log)
+		defer lines.Close(accessPatience)
+		ends = p.access.connections(lines, between.Target)
+	}
 	return p.serveOnLoops(log, guest{
 		name:  "proxy",
 		check: func(listeners []*socket.Socket) error { return itself(callees, listeners) },
@@ -108,6 +119,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 			}
 		},
 		messages: between.Gateway(),
+		ended:    ends,
 		about: func(c *switchboard.Conn) ([]any, bool) {
 			target, isClient := between.Target(c)
 			return []any{"target", target}, isClient

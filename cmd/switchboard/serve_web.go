@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/textproto"
-	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/accesslog"
 	"github.com/switchboard-go/switchboard/internal/site"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/web"
@@ -24,7 +24,7 @@ type webServing struct {
 	*serving
 	root          string
 	pages         bool
-	accessLog     string
+	access        accessLogFlags
 	headers       []string
 	hsts          time.Duration
 	maxHeader     size
@@ -56,7 +56,7 @@ answered.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&w.root, "root", "r", "", "`DIR`ectory to serve")
 	flags.BoolVar(&w.pages, "pages", false, "list the files of a directory without index.html")
-	flags.StringVar(&w.accessLog, "access-log", "off", "log requests to standard output: common, json, off")
+	w.access.addTo(cmd, "request", string(site.Common))
 	flags.StringArrayVar(&w.headers, "header", nil, "`FIELD` for every answer, \"Name: value\", in place of one with the same name; may be repeated")
 	flags.DurationVar(&w.hsts, "hsts", 0, "tell browsers to use only HTTPS for this long (Strict-Transport-Security; 0: do not)")
 	flags.Var(&w.maxHeader, "max-header", "limit of the header of a request")
@@ -65,8 +65,6 @@ answered.`,
 	flags.DurationVar(&w.answerTimeout, "answer-timeout", 0, "limit of the time to send an answer (0: no limit)")
 	flags.DurationVar(&w.parkAfter, "park-after", 250*time.Millisecond, "time after an answer at which an idle connection gives up its goroutine (0: never)")
 	cmd.MarkFlagDirname("root")
-	cmd.RegisterFlagCompletionFunc("access-log",
-		cobra.FixedCompletions([]string{"common", "json", "off"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -77,19 +75,19 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	if !cmd.Flags().Changed("idle-timeout") {
 		w.idleTimeout = 2 * time.Minute
 	}
-	form := site.Form(w.accessLog)
 	secured := len(w.loop.tls.certs) > 0 || w.loop.tls.selfSigned
 	switch {
 	case w.root == "":
 		return errors.New("which directory? Give --root DIR")
-	case form != site.Common && form != site.JSON && w.accessLog != "off":
-		return fmt.Errorf("unknown --access-log %q: there are common, json and off", w.accessLog)
 	case w.hsts > 0 && !secured:
 		return errors.New("--hsts needs --tls-cert and --tls-key")
 	case w.maxHeader < 1<<10 || w.maxHeader > 16<<20:
 		return fmt.Errorf("--max-header %s: 1k to 16M", &w.maxHeader)
 	}
 	fields, err := w.fields()
+	if err == nil {
+		err = w.access.check()
+	}
 	if err != nil {
 		return err
 	}
@@ -99,12 +97,14 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	}
 	defer files.Close()
 	handler := site.Headers(fields, files)
-	if w.accessLog != "off" {
-		handler = site.Log(os.Stdout, form, handler)
-	}
 	w.loop.tls.protocols = []string{"http/1.1"}
 	log := w.logger()
 	w.limitPairs(cmd.Flags(), log)
+	if w.access.on() {
+		lines := w.access.open(log)
+		defer lines.Close(accessPatience)
+		handler = site.Log(lines, site.Form(w.access.form), accesslog.Sample(w.access.sample), handler)
+	}
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
 	return w.serveOnLoops(log, guest{
 		name: "web",

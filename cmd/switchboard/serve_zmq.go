@@ -104,7 +104,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	}
 	for _, name := range []string{"tls-cert", "tls-key", "tls-self-signed", "tls-client-ca", "tls-crl", "read-buffer", "input-limit", "high-water",
 		"low-water", "queue-limit", "write-timeout", "linger", "idle-timeout", "slow-call", "keep-alive",
-		"half-close-timeout", "message-timeout", "memory-limit"} {
+		"half-close-timeout", "message-timeout", "memory-limit", "admin", "admin-token", "admin-write"} {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
 			return fmt.Errorf("--%s is not for %s", name, z.device.name)
 		}

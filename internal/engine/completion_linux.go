@@ -36,11 +36,13 @@ type completion struct {
 	spare   []byte          // to read into
 	last    *Line           // that the completion before was for
 	row     int             // bytes that it has got in a row
+	still   bool            // nothing is begun for lines, see Still
 	serial  uint32          // the last one given
 	batch   batch
 	gather  gather
 	side    side
 	figures Figures
+	thread  atomic.Int32 // that the loop keeps; 0 before it begins
 }
 
 // Variables, so that a test can make them small.
@@ -92,6 +94,19 @@ func (e *completion) Name() string { return "uring" }
 
 func (e *completion) Figures() Figures { return e.figures }
 
+func (e *completion) Processor() time.Duration {
+	thread := e.thread.Load()
+	if thread == 0 {
+		return 0
+	}
+	var t unix.Timespec
+	const perThread, scheduled = 4, 2 // how the kernel makes a clock of a thread's number: CPUCLOCK_PERTHREAD_MASK, CPUCLOCK_SCHED
+	if unix.ClockGettime(^thread<<3|perThread|scheduled, &t) != nil {
+		return 0 // the thread has ended
+	}
+	return time.Duration(t.Nano())
+}
+
 func (e *completion) Splices() bool { return false }
 
 func (e *completion) Watch(l *Line, want Events) error {
@@ -101,6 +116,10 @@ func (e *completion) Watch(l *Line, want Events) error {
 		l.state.set(serialised)
 	}
 	l.wanted = want
+	if e.still {
+		e.again.Push(l)
+		return nil
+	}
 	if want&Read == 0 {
 		e.cancelInput(l)
 	} else if l.state.input == inputQuiet {

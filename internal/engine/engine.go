@@ -125,6 +125,13 @@ type Engine interface {
 	// Figures returns what the engine has counted.
 	Figures() Figures
 
+	// Still ends all receiving and waiting for lines, and deals with what that brings: when it returns, the kernel does nothing
+	// for any line, and the owner has all that was received. The next Wait begins anew. It must not be called within Wait.
+	Still()
+
+	// Processor returns the processor time of the thread that the loop keeps, 0 if it keeps none. Any goroutine may call it.
+	Processor() time.Duration
+
 	// Evacuate is called when the loop's goroutine ends early: the loop goes on on another goroutine. Nothing that has come
 	// is lost.
 	Evacuate()

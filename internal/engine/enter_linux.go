@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/switchboard-go/switchboard/internal/uring"
 )
 
@@ -95,6 +97,7 @@ func (e *completion) begin() error {
 		}
 	}
 	runtime.LockOSThread()
+	e.thread.Store(int32(unix.Gettid()))
 	if err := e.ring.Enable(); err != nil {
 		runtime.UnlockOSThread()
 		return err

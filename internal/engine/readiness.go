@@ -126,7 +126,12 @@ func (e *readiness) Wake() { e.poller.Wake() }
 
 func (e *readiness) Figures() Figures { return Figures{} }
 
+func (e *readiness) Processor() time.Duration { return 0 }
+
 func (e *readiness) Splices() bool { return true }
+
+// Still has nothing to do: between two waits nothing is under way.
+func (e *readiness) Still() {}
 
 // Evacuate has nothing to do: what was found and not dealt with is dealt with by the next Wait.
 func (e *readiness) Evacuate() {}

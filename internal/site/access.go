@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/accesslog"
 	"github.com/switchboard-go/switchboard/internal/quote"
 )
 
@@ -43,16 +44,24 @@ const (
 	JSON   Form = "json"
 )
 
-// Log has every request that h serves written to out when it is answered, a line each, in one Write.
-func Log(out io.Writer, form Form, h http.Handler) http.Handler {
+// Log has the requests that h serves written to out when they are answered, a line each, in one Write: those that sample takes,
+// and all that failed with a status of 500 or more.
+func Log(out io.Writer, form Form, sample *accesslog.Sampler, h http.Handler) http.Handler {
 	var mu sync.Mutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
 		counted := &counter{ResponseWriter: w}
 		defer func() {
+			every := sample.Every()
+			if !sample.Take() {
+				if counted.status() < http.StatusInternalServerError {
+					return
+				}
+				every = 1
+			}
 			line := commonLine(begun, r, counted)
 			if form == JSON {
-				line = jsonLine(begun, r, counted)
+				line = jsonLine(begun, r, counted, every)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -85,7 +94,11 @@ func commonLine(begun time.Time, r *http.Request, c *counter) []byte {
 	return append(strconv.AppendInt(b, c.bytes, 10), '\n')
 }
 
-func jsonLine(begun time.Time, r *http.Request, c *counter) []byte {
+// jsonLine makes a line of JSON. It stands for so many requests.
+func jsonLine(begun time.Time, r *http.Request, c *counter, requests int) []byte {
+	if requests == 1 {
+		requests = 0 // is left out
+	}
 	var line bytes.Buffer
 	json.NewEncoder(quote.JSON(&line)).Encode(struct {
 		Time      time.Time `json:"time"`
@@ -99,8 +112,9 @@ func jsonLine(begun time.Time, r *http.Request, c *counter) []byte {
 		Seconds   float64   `json:"seconds"`
 		UserAgent string    `json:"user_agent,omitempty"`
 		Referer   string    `json:"referer,omitempty"`
+		Requests  int       `json:"requests,omitempty"`
 	}{begun, host(r), r.Method, r.RequestURI, r.Proto, r.Host, c.status(), c.bytes, time.Since(begun).Seconds(),
-		r.UserAgent(), r.Referer()})
+		r.UserAgent(), r.Referer(), requests})
 	return line.Bytes()
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/accesslog"
 	"github.com/switchboard-go/switchboard/internal/site"
 )
 
@@ -206,7 +207,7 @@ func TestTheAccessLogHasALineForEachRequest(t *testing.T) {
 		io.WriteString(w, "hello")
 	})
 	var b bytes.Buffer
-	common := site.Log(&b, site.Common, h)
+	common := site.Log(&b, site.Common, accesslog.Sample(1), h)
 	ask(t, common, "GET", "/a%22b?q=1")
 	ask(t, common, "HEAD", "/none")
 	lines := strings.SplitAfter(b.String(), "\n")
@@ -216,7 +217,7 @@ func TestTheAccessLogHasALineForEachRequest(t *testing.T) {
 		t.Errorf("the common form is %q", lines)
 	}
 	b.Reset()
-	ask(t, site.Log(&b, site.JSON, h), "GET", "/none", "User-Agent: me\"\\")
+	ask(t, site.Log(&b, site.JSON, accesslog.Sample(1), h), "GET", "/none", "User-Agent: me\"\\")
 	var line struct {
 		Time                     time.Time
 		Peer, Method, URI, Proto string

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/internal/admin"
+	"github.com/switchboard-go/switchboard/socket"
+	"github.com/switchboard-go/switchboard/web"
+)
+
+// adminFlags ask for the page of the operator.
+type adminFlags struct {
+	address string
+	token   string // the file that has it
+	write   bool
+
+	level slog.LevelVar // of the log
+	set   *pflag.FlagSet
+}
+
+const (
+	// adminSample is how many calls of handlers one is measured of, for the histograms of the page: less than 1 % of a message.
+	adminSample = 16
+
+	// adminConns are the connections that the page may have at once.
+	adminConns = 64
+
+	// shortestToken is how many characters a token has at least.
+	shortestToken = 16
+)
+
+func (f *adminFlags) add(flags *pflag.FlagSet) {
+	f.set = pflag.NewFlagSet("admin", pflag.ContinueOnError)
+	f.set.StringVar(&f.address, "admin", "", "`ADDRESS` of a page that shows what goes on, with metrics, health, profiles: HOST:PORT or unix:PATH")
+	f.set.StringVar(&f.token, "admin-token", "", "`FILE` with the token that its clients must send; needed where others than this host reach it")
+	f.set.BoolVar(&f.write, "admin-write", false, "the page may close connections, drain and change the level of the log")
+	flags.AddFlagSet(f.set)
+}
+
+// check makes sure that the flags make sense together, and in this mode.
+func (f *adminFlags) check(m mode) error {
+	switch {
+	case m.classic != nil && (f.address != "" || f.token != "" || f.write):
+		return fmt.Errorf("--admin is for the mode loop, and %s has no such thing", m.name)
+	case f.address == "" && (f.token != "" || f.write):
+		return errors.New("--admin-token and --admin-write need --admin ADDRESS")
+	case f.address == "":
+		return nil
+	}
+	a, err := parseAddress(f.address)
+	if err == nil && (strings.HasPrefix(a.network, "ws") || a.network == "fd") {
+		err = fmt.Errorf("address %q: HOST:PORT or unix:PATH", f.address)
+	}
+	if err != nil {
+		return fmt.Errorf("--admin: %w", err)
+	}
+	return nil
+}
+
+// sample returns Server.SampleCalls.
+func (f *adminFlags) sample() int {
+	if f.address == "" {
+		return 0
+	}
+	return adminSample
+}
+
+// leave returns how many clients there may be, at most n, so that there are descriptors left for the page.
+func (f *adminFlags) leave(n int) int {
+	if f.address == "" || n == 0 {
+		return n
+	}
+	return max(n-adminConns-1, n/2, 1)
+}
+
+// readToken returns the token, "" if there is to be none.
+func (f *adminFlags) readToken(log *slog.Logger) (string, error) {
+	if f.token == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(f.token)
+	if err != nil {
+		return "", failure{exitFailed, fmt.Errorf("--admin-token: %w", err)}
+	}
+	token := strings.TrimSpace(string(text))
+	if len(token) < shortestToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", fmt.Errorf("--admin-token %s: it must hold one line of at least %d printable ASCII characters (try: openssl rand -hex 16)",
+			f.token, shortestToken)
+	}
+	certs.WarnExposed(log, f.token)
+	return token, nil
+}
+
+// serve begins to serve the page of a guest's server, if there is to be one. drain begins the shutdown of what it shows. end ends
+// the page.
+func (f *adminFlags) serve(log *slog.Logger, g guest, server *switchboard.Server, drain func()) (end func(), err error) {
+	if f.address == "" {
+		return func() {}, nil
+	}
+	token, err := f.readToken(log)
+	if err != nil {
+		return nil, err
+	}
+	at, err := parseAddress(f.address)
+	if err != nil {
+		return nil, err
+	}
+	l, err := listen(at)
+	if err != nil {
+		return nil, failure{exitFailed, fmt.Errorf("--admin: %w", err)}
+	}
+	if err := f.checkReach(log, l, token); err != nil {
+		l.Close()
+		return nil, err
+	}
+	shown := admin.New(admin.Config{Servers: append([]admin.Server{{Server: server, Name: g.name}}, g.servers...), Service: g.name,
+		Token: token, Write: f.write, Drain: drain, Level: &f.level, Logger: log})
+	loops := &switchboard.Server{Loops: 1, MaxConns: adminConns, Logger: log}
+	pages := &web.Server{Loops: loops, HTTP: &http.Server{
+		Handler:           shown.Handler(),
+		MaxHeaderBytes:    16 << 10,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}}
+	log.Info("admin page at "+pageURL(l), "service", g.name)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := pages.ServeSocket(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, switchboard.ErrServerClosed) {
+			log.Error("the admin page is not served any more", "error", err)
+		}
+	}()
+	return func() {
+		shown.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // for the last answer
+		defer cancel()
+		loops.Shutdown(ctx)
+		<-served
+	}, nil
+}
+
+// checkReach makes sure that nobody but this host reaches the page without a token.
+func (f *adminFlags) checkReach(log *slog.Logger, l *socket.Socket, token string) error {
+	addr, err := l.LocalAddr()
+	if err != nil {
+		return err
+	}
+	if addr.Family() == socket.AF_UNIX || addr.AddrPort().Addr().Unmap().IsLoopback() {
+		return nil
+	}
+	if token == "" {
+		return fmt.Errorf("--admin %s is reached from other hosts: it needs --admin-token FILE, or listen on 127.0.0.1", f.address)
+	}
+	log.Warn("the admin page speaks plain HTTP: whoever can listen on the way reads its token (put it behind TLS, or reach it with ssh -L)",
+		"address", f.address)
+	return nil
+}
+
+// pageURL is where the page of a listener is.
+func pageURL(l *socket.Socket) string {
+	at := whereabouts(l)
+	if _, _, err := net.SplitHostPort(at); err == nil && !strings.HasPrefix(at, "unix:") {
+		return "http://" + at + "/"
+	}
+	return at
+}

@@ -1,0 +1,559 @@
+package switchboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/handover"
+)
+
+var (
+	// ErrMoved ends a connection that another process has taken over: its peer notices nothing.
+	ErrMoved = errors.New("switchboard: another process serves the connection from here on")
+
+	// ErrNotMoved ends the handler that Server.Moved made for a connection which then stayed in the other process.
+	ErrNotMoved = errors.New("switchboard: the connection stays in the process that serves it")
+)
+
+// A Mover is a Handler whose connections can move to another process, see Server.Handover. Move returns what that process
+// needs to go on serving c: its Server.Moved makes a handler of it. Input that is not consumed, queued output and counters
+// move by themselves; timers and the value of SetValue do not.
+//
+// Move must not change anything: if the handover fails, the Mover goes on serving c. If it succeeds, Closed is called with
+// ErrMoved. An error says that c cannot move now; it stays, and this process serves it until it ends. Move runs while all loops
+// stand still, and must not wait.
+type Mover interface {
+	Move(c *Conn) (HandlerState, error)
+}
+
+// A HandlerState is what a handler says of a connection to its counterpart in another process.
+type HandlerState struct {
+	Kind    string // names the handler
+	Version int    // of Data, at least 0; a process that does not know it returns an error from Server.Moved
+	Data    []byte // at most 16 MiB
+}
+
+// A Handed tells what a handover has moved.
+type Handed struct {
+	Listeners int
+	Conns     int           // connections that moved
+	Stayed    int           // connections that the giving process goes on serving; 0 from Takeover
+	Why       string        // why the taking process has refused some of these; empty if it has not
+	Still     time.Duration // for how long the loops of the giving process stood still; 0 from Takeover
+}
+
+const (
+	// handoverPatience is how long a handover waits for one word of the other process, while all connections are served.
+	handoverPatience = 30 * time.Second
+
+	// stillLimit is how long loops stand still for a handover. Then it has failed, and they go on.
+	stillLimit = 5 * time.Second
+
+	// frameBytes is how much goes into one frame, unless one connection holds more.
+	frameBytes = 256 << 10
+)
+
+// Handover gives the listeners of s, and the connections whose handlers can move, to the process at the other end of to,
+// which calls Takeover. Handlers that are Movers can move, and both connections of a Pipe together. TLS connections,
+// connections of Blocking, connections that are held (Hold) or wait (WhenSent), that are still being dialled or are about to end
+// stay: s goes on serving them.
+//
+// A connection keeps its descriptor, the input that its handler has not consumed, its queued output, its counters and its age.
+// No byte is lost, and none is sent twice. The loops stand still for the time that it takes, some milliseconds for a thousand
+// connections; clients that connect meanwhile wait in the backlog.
+//
+// Everything belongs to s until the other process has said, once, that it has it. If that process dies, refuses or does not
+// answer before, Handover returns an error, s goes on serving, and no client notices. Loops stand still for 5 seconds at most.
+//
+// After success ListenAndServe, Serve and ServeSocket return ErrServerClosed for the listeners that moved. s serves the
+// connections that stayed until Shutdown, which a program calls next. If all the connections moved, it returns at once.
+//
+// A second Handover waits until the first is over. Handover does not close to. It must not be called on a loop. It is for
+// Linux; elsewhere the error is errors.ErrUnsupported.
+func (s *Server) Handover(ctx context.Context, to *net.UnixConn) (Handed, error) {
+	done, err := s.inTurn(ctx)
+	if err != nil {
+		return Handed{}, fmt.Errorf("switchboard: handover: %w", err)
+	}
+	defer done()
+	if s.kernel != nil {
+		return Handed{}, errors.ErrUnsupported // a simulated kernel's descriptors are nobody else's
+	}
+	h := &giving{server: s, link: handover.NewLink(to), over: make(chan struct{})}
+	defer endWith(ctx, h.link)()
+	if err := h.run(); err != nil {
+		return Handed{}, fmt.Errorf("switchboard: handover: %w", cmpError(context.Cause(ctx), err))
+	}
+	return h.handed, nil
+}
+
+// HandedOver tells whether another process has taken over the listeners of s: a handler can say so to a client that it asks to
+// leave. Any goroutine may call it.
+func (s *Server) HandedOver() bool { return s.handedOver.Load() }
+
+// cmpError returns the first of two errors that is not nil.
+func cmpError(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// inTurn waits until s hands nothing over, and has others wait until done is called.
+func (s *Server) inTurn(ctx context.Context) (done func(), err error) {
+	s.mu.Lock()
+	state, handing := s.state, s.handing
+	s.mu.Unlock()
+	switch state {
+	case serverNew:
+		return nil, errors.New("the server serves nothing yet")
+	case serverStopping, serverClosed:
+		return nil, ErrServerClosed
+	}
+	select {
+	case handing <- struct{}{}:
+		return func() { <-handing }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// endWith ends what is under way on the link when ctx ends, until stop is called.
+func endWith(ctx context.Context, link *handover.Link) (stop func()) {
+	cancel := context.AfterFunc(ctx, link.Expire)
+	return func() { cancel() }
+}
+
+// A giving is a Handover under way.
+type giving struct {
+	server    *Server
+	link      *handover.Link
+	listeners []*listener
+	handed    Handed
+
+	// While loops stand still, this goroutine may touch what is theirs.
+	standing chan *loop
+	over     chan struct{} // closed when they go on
+	moved    bool          // what it was for has come about; read once over is closed
+	moving   []moving      // by ID
+	present  int           // connections
+
+	frame       []byte
+	descriptors []int
+}
+
+// A moving is a connection that was offered to the other process.
+type moving struct {
+	c      *Conn // nil: refused
+	queued int   // bytes of its queue that were offered
+}
+
+func (h *giving) run() error {
+	h.link.SetDeadline(time.Now().Add(handoverPatience))
+	if err := h.greet(); err != nil {
+		return err
+	}
+	if err := h.offerListeners(); err != nil {
+		return err
+	}
+	defer h.goOn()
+	began := time.Now()
+	h.link.SetDeadline(began.Add(stillLimit))
+	if err := h.stop(); err != nil {
+		return err
+	}
+	if err := h.offerConns(); err != nil {
+		return err
+	}
+	if err := h.awaitMine(); err != nil {
+		return err
+	}
+	h.link.Commit(time.Now().Add(stillLimit))
+	h.sendLate()
+	h.moved = true
+	h.server.handedOver.Store(true)
+	h.handed.Still = time.Since(began)
+	h.handed.Listeners = len(h.listeners)
+	for _, m := range h.moving {
+		if m.c != nil {
+			h.handed.Conns++
+		}
+	}
+	h.handed.Stayed = h.present - h.handed.Conns
+	return nil
+}
+
+// greet agrees on a version of the format.
+func (h *giving) greet() error {
+	if err := h.link.Send(handover.Hello, handover.AppendHello(nil, handover.Oldest, handover.Newest), nil); err != nil {
+		return err
+	}
+	f, err := h.link.Receive(handover.Hello)
+	if err != nil {
+		return err
+	}
+	version, _, err := handover.ReadHello(f.Payload)
+	if err == nil && version != handover.Newest {
+		err = fmt.Errorf("the other process chose version %d of the format, which was not offered", version)
+	}
+	return err
+}
+
+// offerListeners gives the other process the listeners, which it does not accept from yet.
+func (h *giving) offerListeners() error {
+	h.server.mu.Lock()
+	for ln := range h.server.listeners {
+		h.listeners = append(h.listeners, ln)
+	}
+	h.server.mu.Unlock()
+	slices.SortFunc(h.listeners, func(a, b *listener) int { return int(a.number) - int(b.number) })
+	if len(h.listeners) > handover.MaxListeners {
+		return fmt.Errorf("%d listeners are more than %d", len(h.listeners), handover.MaxListeners)
+	}
+	var p []byte
+	var descriptors []int
+	for _, ln := range h.listeners {
+		p = handover.AppendListener(p, handover.Listener{Network: ln.addr.Network(), Address: ln.addr.String(), TLS: ln.tls != nil})
+		descriptors = append(descriptors, ln.line.FD)
+	}
+	if err := h.link.Send(handover.Listeners, p, descriptors); err != nil {
+		return err
+	}
+	_, err := h.link.Receive(handover.Ready)
+	return err
+}
+
+// stop stops accepting, and then has all loops stand still: what was accepted has come to its loop by then.
+func (h *giving) stop() error {
+	deadline := time.After(stillLimit)
+	held := make(chan struct{}, len(h.listeners))
+	for _, ln := range h.listeners {
+		f := func() {
+			if !isClosed(h.over) {
+				ln.hold()
+			}
+			held <- struct{}{}
+		}
+		if !ln.loop.give(task{f: f}) {
+			return ErrServerClosed
+		}
+	}
+	for range h.listeners {
+		select {
+		case <-held:
+		case <-deadline:
+			return errBusy
+		}
+	}
+	h.standing = make(chan *loop, len(h.server.loops))
+	for _, l := range h.server.loops {
+		if !l.give(task{f: func() { h.stand(l, 0) }}) {
+			return ErrServerClosed
+		}
+	}
+	for range h.server.loops {
+		select {
+		case <-h.standing:
+		case <-deadline:
+			return errBusy
+		}
+	}
+	return nil
+}
+
+var errBusy = fmt.Errorf("a handler has held its loop for %v", stillLimit)
+
+func isClosed(ch chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
+// stand has l stand still until the handover is over. What it was asked to do is done before, as it concerns connections that
+// may be gone after that.
+func (h *giving) stand(l *loop, tries int) {
+	const most = 100 // for a loop that is given more and more
+	if isClosed(h.over) {
+		return
+	}
+	l.engine.Still()
+	l.mu.Lock()
+	more := len(l.given)+len(l.posted)+l.tasks.Len()+l.arrived.Len() > 0
+	l.mu.Unlock()
+	if more && tries < most {
+		l.give(task{f: func() { h.stand(l, tries+1) }})
+		return
+	}
+	h.standing <- l
+	<-h.over
+	if h.moved {
+		h.depart(l)
+	}
+}
+
+// goOn has the loops go on.
+func (h *giving) goOn() {
+	for _, m := range h.moving {
+		if m.c != nil && !h.moved {
+			m.c.marks.And(^uint32(movingMark))
+		}
+	}
+	close(h.over)
+	for _, ln := range h.listeners {
+		if !h.moved {
+			ln.loop.give(task{f: ln.release})
+		}
+	}
+	for _, l := range h.server.loops { // Closed has been called when Handover returns
+		done := make(chan struct{})
+		if h.moved && l.give(task{f: func() { close(done) }}) {
+			select {
+			case <-done:
+			case <-l.done:
+			}
+		}
+	}
+}
+
+// offerConns offers all the connections that can move.
+func (h *giving) offerConns() error {
+	for _, l := range h.server.loops {
+		for line := range l.conns.All() {
+			c := connOf(line)
+			h.present++
+			if c.marked(movingMark) {
+				continue
+			}
+			if err := h.offer(c); err != nil {
+				return err
+			}
+		}
+	}
+	if err := h.sendFrame(); err != nil {
+		return err
+	}
+	return h.link.Send(handover.End, nil, nil)
+}
+
+// offer offers c if it can move, and with it the other connection of its Pipe.
+func (h *giving) offer(c *Conn) error {
+	both := []*Conn{c}
+	if p, ok := c.handler.(*pipe); ok {
+		if back, ok := p.to.handler.(*pipe); !ok || back.to != c || p.to.state != stateOpen {
+			return nil
+		}
+		both = append(both, p.to)
+	}
+	var records [2]handover.Conn
+	size := 0
+	for i, c := range both {
+		if !h.describe(c, &records[i]) {
+			return nil
+		}
+		if i < len(both)-1 {
+			records[i].Flags |= handover.Joined
+		}
+		size += len(records[i].Input) + len(records[i].Output) + len(records[i].State.Data) + 1<<10
+	}
+	if size > handover.MaxFrame {
+		return nil
+	}
+	if len(h.descriptors)+len(both) > handover.MaxConns || len(h.frame) > 0 && len(h.frame)+size > frameBytes {
+		if err := h.sendFrame(); err != nil {
+			return err
+		}
+	}
+	for i, c := range both {
+		records[i].ID = uint64(len(h.moving))
+		h.frame = handover.AppendConn(h.frame, &records[i])
+		h.descriptors = append(h.descriptors, int(c.line.FD))
+		h.moving = append(h.moving, moving{c, len(records[i].Output)})
+		c.marks.Or(movingMark)
+	}
+	return nil
+}
+
+func (h *giving) sendFrame() error {
+	if len(h.descriptors) == 0 {
+		return nil
+	}
+	err := h.link.Send(handover.Conns, h.frame, h.descriptors)
+	h.frame, h.descriptors = h.frame[:0], h.descriptors[:0]
+	return err
+}
+
+// awaitMine waits until the other process has taken what it was offered. If it does not, it cannot any more when awaitMine
+// returns.
+func (h *giving) awaitMine() error {
+	f, err := h.link.Receive(handover.Mine)
+	if err != nil {
+		var late error
+		if f, late = h.link.ReceiveLast(handover.Mine); late != nil {
+			return err
+		}
+	}
+	why, refused, err := handover.ReadMine(f.Payload)
+	if err != nil {
+		return err
+	}
+	h.handed.Why = why
+	for _, id := range refused {
+		if id < uint64(len(h.moving)) && h.moving[id].c != nil {
+			h.moving[id].c.marks.And(^uint32(movingMark))
+			h.moving[id].c = nil
+		}
+	}
+	return nil
+}
+
+// sendLate gives the other process what other goroutines have written since the queues were offered, and refuses what they
+// write from now on. Errors do not matter any more.
+func (h *giving) sendLate() {
+	var frame, queue []byte
+	for id, m := range h.moving {
+		c := m.c
+		if c == nil {
+			continue
+		}
+		c.mu.Lock()
+		c.out |= closed
+		if n := c.queue.Len(); n > m.queued {
+			queue = c.queue.AppendTo(queue[:0], n)
+			frame = handover.AppendPiece(frame, handover.Piece{ID: uint64(id), Output: queue[m.queued:]})
+		}
+		c.queue.Drop(c.queue.Len())
+		c.mu.Unlock()
+		if len(frame) >= frameBytes {
+			h.link.Send(handover.Late, frame, nil)
+			frame = frame[:0]
+		}
+	}
+	if len(frame) > 0 {
+		h.link.Send(handover.Late, frame, nil)
+	}
+	h.link.Send(handover.Late, nil, nil)
+}
+
+// depart ends on l what has moved.
+func (h *giving) depart(l *loop) {
+	for _, ln := range h.listeners {
+		if ln.loop == l {
+			ln.stop()
+			ln.end(ErrMoved)
+		}
+	}
+	for _, m := range h.moving {
+		if m.c != nil && m.c.loop == l {
+			l.engine.Watch(&m.c.line, 0) // the descriptor lives on in the other process: closing it would not end that
+			m.c.finish(ErrMoved)
+		}
+	}
+}
+
+// describe fills in the record of c, and tells whether c can move.
+func (h *giving) describe(c *Conn, r *handover.Conn) bool {
+	l := c.loop
+	handler := c.handler
+	p, piped := handler.(*pipe)
+	if piped {
+		handler = p.before
+	}
+	if !c.canMove() || !h.ask(c, handler, piped, r) || !c.canMove() || !c.emptyInflow() {
+		return false
+	}
+	set := func(f handover.Flags, is bool) {
+		if is {
+			r.Flags |= f
+		}
+	}
+	set(handover.Dialled, c.flags&dialled != 0)
+	set(handover.InputEnded, c.flags&inputEnded != 0)
+	set(handover.EndTold, c.flags&endTold != 0)
+	set(handover.OutputEnded, c.out&noOutput != 0)
+	set(handover.EndSent, c.out&endSent != 0)
+	set(handover.Paused, c.flags&paused != 0 && !piped) // of a Pipe that follows from the queues
+	set(handover.Full, c.marked(fullMark) || c.todo&todoDrain != 0)
+	set(handover.KeepsReading, c.flags&keepsReading != 0)
+	now := l.clock()
+	r.Age, r.Received = uint64(max(now-c.born, 0)), uint64(c.Received())
+	if l.limits.IdleTimeout > 0 || l.limits.HalfCloseTimeout > 0 {
+		r.Idle = uint64(max(now-c.active.Load(), 0))
+	}
+	if more := c.more.Load(); more != nil {
+		if addr := more.remote.Load(); addr != nil {
+			r.Network, r.Peer = (*addr).Network(), (*addr).String()
+		}
+	}
+	if c.in != nil {
+		r.Input = c.in.B
+	}
+	c.mu.Lock()
+	r.Sent = uint64(c.sent)
+	r.Output = c.queue.AppendTo(nil, c.queue.Len())
+	c.mu.Unlock()
+	return true
+}
+
+// canMove tells whether c itself is in a state that can move.
+func (c *Conn) canMove() bool {
+	const not = secured | rejected | leaving | endsFree | cutOff | upgraded
+	more := c.more.Load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == stateOpen && c.flags&not == 0 && !c.marked(stopMark) && c.ending == nil && c.out&(closed|sealed|inBatch) == 0 &&
+		(more == nil || more.dial == nil && more.target == nil && more.stream == nil && len(more.onSent) == 0 && more.holds.Load() == 0)
+}
+
+// ask asks the handler of c for its state. Handlers of the package that only fill a Pipe's place have none.
+func (h *giving) ask(c *Conn, handler Handler, piped bool, r *handover.Conn) bool {
+	switch handler.(type) {
+	case nil, DataFunc, *FrameHandler:
+		return piped
+	}
+	m, ok := handler.(Mover)
+	if !ok {
+		return false
+	}
+	var st HandlerState
+	var err error
+	if !c.loop.call(c, func() { st, err = m.Move(c) }) || err != nil || st.Version < 0 || len(st.Data) > handover.MaxState || len(st.Kind) > 1<<10 {
+		return false
+	}
+	r.Flags |= handover.Handled
+	r.State = handover.State{Kind: st.Kind, Version: uint64(st.Version), Data: st.Data}
+	return true
+}
+
+// emptyInflow moves what is in the kernel pipe of c into its queue, and tells whether c can move then.
+func (c *Conn) emptyInflow() bool {
+	if p, ok := c.handler.(*pipe); ok { // what comes next must not overtake the queue
+		p.to.stopSplicing()
+	}
+	f := c.inflowNow()
+	if f == nil {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held := make([]byte, f.holds)
+	for at := 0; at < len(held); {
+		n, err := handover.ReadPipe(f.r, held[at:])
+		if n <= 0 || err != nil {
+			c.breakOff("read", syscall.EIO) // the order of what is left is lost
+			c.later(0)
+			return false
+		}
+		at += n
+	}
+	f.holds = 0
+	c.queue.PutBack(held)
+	return true
+}

@@ -1,0 +1,127 @@
+// Package accesslog writes the lines of an access log. Who logs never waits for who reads the log.
+package accesslog
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// mostWaiting is how many bytes of lines wait for who reads the log. More are lost, and counted.
+const mostWaiting = 1 << 20
+
+// A Writer passes lines on to another writer. Its Write takes a line or more, whole or not at all, and never waits. Any
+// goroutine may call its methods.
+type Writer struct {
+	out  io.Writer
+	tell func(lost int, err error)
+
+	mu      sync.Mutex
+	waiting []byte
+	lines   int // in waiting
+	lost    int
+	failed  error
+	told    time.Time
+	ended   bool
+	more    chan struct{} // something waits
+	quit    chan struct{} // closed by Close
+	done    chan struct{}
+}
+
+// New returns a Writer to out. tell is called with the number of lines that were lost, at most once a minute, and why: err is
+// nil if nobody read them in time. It runs on a goroutine of the Writer's.
+func New(out io.Writer, tell func(lost int, err error)) *Writer {
+	w := &Writer{out: out, tell: tell, more: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+// Write implements io.Writer. Its error is always nil.
+func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	if w.ended || len(w.waiting)+len(p) > mostWaiting {
+		w.lost++
+	} else {
+		w.waiting = append(w.waiting, p...)
+		w.lines++
+	}
+	w.mu.Unlock()
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+// Close writes what waits, and returns when that is done, or after patience.
+func (w *Writer) Close(patience time.Duration) {
+	w.mu.Lock()
+	if !w.ended {
+		w.ended = true
+		close(w.quit)
+	}
+	w.mu.Unlock()
+	select {
+	case <-w.done:
+	case <-time.After(patience):
+	}
+}
+
+func (w *Writer) run() {
+	defer close(w.done)
+	var spare []byte
+	for open := true; open; {
+		select {
+		case <-w.more:
+		case <-w.quit:
+			open = false
+		}
+		w.mu.Lock()
+		text, lines := w.waiting, w.lines
+		w.waiting, w.lines = spare[:0], 0
+		w.mu.Unlock()
+		var err error
+		if len(text) > 0 {
+			_, err = w.out.Write(text)
+		}
+		spare = text
+		w.account(lines, err, open)
+	}
+}
+
+// tellEvery is how often lost lines are told of.
+const tellEvery = time.Minute
+
+// account tells of lost lines, now and then, and at the end.
+func (w *Writer) account(lines int, err error, open bool) {
+	w.mu.Lock()
+	if err != nil {
+		w.lost += lines
+		w.failed = err
+	}
+	lost, why := w.lost, w.failed
+	tells := lost > 0 && (!open || w.told.IsZero() || time.Since(w.told) >= tellEvery)
+	if tells {
+		w.lost, w.failed, w.told = 0, nil, time.Now()
+	}
+	w.mu.Unlock()
+	if tells {
+		w.tell(lost, why)
+	}
+}
+
+// A Sampler takes one in so many.
+type Sampler struct {
+	every uint64
+	n     atomic.Uint64
+}
+
+// Sample returns a Sampler that takes one in every, and all if that is 1 or less.
+func Sample(every int) *Sampler { return &Sampler{every: uint64(max(every, 1))} }
+
+// Take tells whether this one is taken: the first is, and then every so many. Any goroutine may call it.
+func (s *Sampler) Take() bool { return (s.n.Add(1)-1)%s.every == 0 }
+
+// Every returns how many there are for one that is taken.
+func (s *Sampler) Every() int { return int(s.every) }

@@ -1,0 +1,122 @@
+package accesslog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const patience = 60 * time.Second
+
+func TestLinesComeWholeAndInOrder(t *testing.T) {
+	var out bytes.Buffer
+	w := New(&out, func(lost int, err error) { t.Errorf("%d lines are lost: %v", lost, err) })
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			for n := range 500 {
+				fmt.Fprintf(w, "%d %d\n", i, n)
+			}
+		})
+	}
+	wait.Wait()
+	w.Close(patience)
+	next := [8]int{}
+	for line := range strings.Lines(out.String()) {
+		var i, n int
+		if _, err := fmt.Sscanf(line, "%d %d\n", &i, &n); err != nil || n != next[i] {
+			t.Fatalf("%q, and %d is next: %v", line, next[i], err)
+		}
+		next[i]++
+	}
+	if next != [8]int{500, 500, 500, 500, 500, 500, 500, 500} {
+		t.Errorf("%v", next)
+	}
+}
+
+// stuck is a reader that reads nothing until it is let.
+type stuck struct {
+	let   chan struct{}
+	bytes int
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.let
+	s.bytes += len(p)
+	return len(p), nil
+}
+
+func TestWhoReadsNothingStopsNobody(t *testing.T) {
+	out := &stuck{let: make(chan struct{})}
+	told := make(chan int, 10)
+	w := New(out, func(lost int, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		told <- lost
+	})
+	line := []byte(strings.Repeat("x", 1023) + "\n")
+	const lines = 5 << 10
+	for range lines {
+		w.Write(line)
+	}
+	w.Close(0) // does not wait for it either
+	close(out.let)
+	w.Close(patience)
+	w.Write(line) // comes too late
+	lost := 0
+	for more := true; more; {
+		select {
+		case n := <-told:
+			lost += n
+		default:
+			more = false
+		}
+	}
+	if got := out.bytes / len(line); got+lost != lines || got > 2*mostWaiting/len(line)+1 || lost == 0 {
+		t.Errorf("%d lines are written, and %d lost, of %d", got, lost, lines)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
+
+func TestLinesThatCannotBeWrittenAreToldOf(t *testing.T) {
+	told := make(chan string, 10)
+	w := New(full{}, func(lost int, err error) { told <- fmt.Sprint(lost, " ", err) })
+	w.Write([]byte("one\n"))
+	select {
+	case got := <-told:
+		if got != "1 the disk is full" {
+			t.Error(got)
+		}
+	case <-time.After(patience):
+		t.Fatal("nobody is told")
+	}
+	for range 3 {
+		w.Write([]byte("more\n"))
+	}
+	w.Close(patience)
+	if got := <-told; got != "3 the disk is full" {
+		t.Error(got)
+	}
+}
+
+func TestOneInSoManyIsTaken(t *testing.T) {
+	for every, want := range map[int]int{-1: 100, 0: 100, 1: 100, 3: 34, 10: 10, 1000: 1} {
+		s, taken := Sample(every), 0
+		for range 100 {
+			if s.Take() {
+				taken++
+			}
+		}
+		if taken != want {
+			t.Errorf("of one in %d: %d of 100", every, taken)
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package scenarios
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
+	"golang.org/x/sys/unix"
+)
+
+// movingEcho is an echo whose connections can move.
+type movingEcho struct{ switchboard.DataFunc }
+
+func (movingEcho) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
+	return switchboard.HandlerState{Kind: "echo", Version: 1}, nil
+}
+
+var theMovingEcho = movingEcho{func(c *switchboard.Conn, p []byte) (int, error) {
+	if _, err := c.Write(p); err == switchboard.ErrQueueFull {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}}
+
+func movedEcho(_ *switchboard.Conn, from switchboard.HandlerState) (switchboard.Handler, error) {
+	if from.Kind != "echo" || from.Version != 1 {
+		return nil, errors.New("no echo")
+	}
+	return theMovingEcho, nil
+}
+
+// unixPair returns the two ends of a Unix socket.
+func unixPair(t testing.TB) (a, b *net.UnixConn) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends [2]*net.UnixConn
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "pair")
+		c, err := net.FileConn(f)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		ends[i] = c.(*net.UnixConn)
+	}
+	return ends[0], ends[1]
+}
+
+// handOver has one server take over what another one has.
+func handOver(t testing.TB, from, to *switchboard.Server) switchboard.Handed {
+	t.Helper()
+	a, b := unixPair(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	taken := make(chan error, 1)
+	var got switchboard.Handed
+	go func() {
+		var err error
+		got, err = to.Takeover(ctx, b)
+		taken <- err
+	}()
+	given, err := from.Handover(ctx, a)
+	if err != nil {
+		t.Error(err)
+	}
+	if err := <-taken; err != nil {
+		t.Error(err)
+	}
+	if given.Conns != got.Conns || given.Listeners != got.Listeners {
+		t.Errorf("given %+v, taken %+v", given, got)
+	}
+	return given
+}
+
+// keepAsking sends bytes to an echo until stop is closed, and checks each that comes back.
+func keepAsking(t testing.TB, c net.Conn, seed uint64, stop chan struct{}) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		p := make([]byte, 1+rng.IntN(1<<rng.IntN(18)))
+		for i := range p {
+			p[i] = byte(rng.Uint32())
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		sent := make(chan error, 1)
+		go func() {
+			_, err := c.Write(p)
+			sent <- err
+		}()
+		got := make([]byte, len(p))
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, p) {
+			t.Errorf("%v: %d bytes came back, %v", c.LocalAddr(), len(p), err)
+			return
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAHandoverLosesNoByte(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+		address := start(t, s)
+		over := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range 20 {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			wg.Go(func() { keepAsking(t, c, uint64(i), over) })
+		}
+		var idle []net.Conn
+		for range 300 {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			idle = append(idle, c)
+		}
+		for range 5 {
+			next := newServer(t, s.Engine)
+			next.Accept, next.Moved = everyone(theMovingEcho), movedEcho
+			defer stop(next)
+			before := s
+			handed := handOver(t, s, next)
+			t.Logf("%+v", handed)
+			if handed.Listeners != 1 || handed.Conns+handed.Stayed < 20 {
+				t.Errorf("%+v", handed)
+			}
+			s = next
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			if err := before.Shutdown(ctx); err != nil {
+				t.Error(err, before.Stats().Active)
+			}
+			cancel()
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Write([]byte("new")); err != nil {
+				t.Error(err)
+			}
+			c.SetDeadline(time.Now().Add(patience))
+			if _, err := io.ReadFull(c, make([]byte, 3)); err != nil {
+				t.Error(err)
+			}
+			c.Close()
+		}
+		close(over)
+		wg.Wait()
+		for _, c := range idle {
+			c.SetDeadline(time.Now().Add(patience))
+			if _, err := c.Write([]byte("still here")); err != nil {
+				t.Error(err)
+			}
+			if _, err := io.ReadFull(c, make([]byte, 10)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestPipesMove has bulk pass through a proxy in both directions, while the proxy is replaced again and again.
+func TestPipesMove(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		target := newServer(t, s.Engine)
+		target.Accept = everyone(theMovingEcho)
+		to := start(t, target)
+		proxy := func(s *switchboard.Server) {
+			s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+				return nil, c.DialPipe(context.Background(), to, nil, nil)
+			}
+		}
+		proxy(s)
+		address := start(t, s)
+		over := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range 8 {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			wg.Go(func() { keepAsking(t, c, uint64(i), over) })
+		}
+		const size = 4 << 20
+		var half []net.Conn // which have ended their output, and take what comes late
+		for i := range 3 {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			half = append(half, c)
+			wg.Go(func() {
+				c.SetDeadline(time.Now().Add(patience))
+				if _, err := io.WriteString(c, noise(byte(i), size)); err != nil {
+					t.Error(err)
+				}
+				c.(*net.TCPConn).CloseWrite()
+			})
+		}
+		for i := range 6 {
+			next := newServer(t, s.Engine)
+			proxy(next)
+			defer stop(next)
+			before := s
+			handed := handOver(t, s, next)
+			t.Logf("%+v", handed)
+			s = next
+			if handed.Listeners != 1 || handed.Why != "" {
+				t.Errorf("%+v", handed)
+			}
+			if i == 2 { // what could not move then was being dialled
+				for i, c := range half {
+					wg.Go(func() {
+						c.SetDeadline(time.Now().Add(patience))
+						if got, err := io.ReadAll(c); err != nil || string(got) != noise(byte(i), size) {
+							t.Errorf("%d bytes came back, %v", len(got), err)
+						}
+					})
+				}
+			}
+			t.Cleanup(func() {
+				if before.Stats().Active > 0 {
+					t.Log("stayed:", before.Stats().Active)
+				}
+			})
+		}
+		close(over)
+		wg.Wait()
+	})
+}

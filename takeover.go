@@ -1,0 +1,482 @@
+package switchboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/engine"
+	"github.com/switchboard-go/switchboard/internal/handover"
+	"github.com/switchboard-go/switchboard/internal/rawio"
+)
+
+// Takeover receives the listeners and connections of the process at the other end of from, which calls Handover, and serves
+// them. It returns when they are here. Server.Moved makes the handlers of the connections. New connections get theirs from
+// Accept and Handler, as those of ListenAndServe do. Listeners that spoke TLS speak it with Server.TLSConfig.
+//
+// If Takeover returns an error, the other process goes on serving everything. A handover counts from one moment on for both
+// processes, whatever happens to either.
+//
+// The listeners are served until Shutdown or Close; no call of Serve waits for them. If one fails, the log says so. Takeover
+// does not close from. It must not be called on a loop. It is for Linux; elsewhere the error is errors.ErrUnsupported.
+func (s *Server) Takeover(ctx context.Context, from *net.UnixConn) (Handed, error) {
+	h := &taking{server: s, link: handover.NewLink(from)}
+	handed, err := h.begin(ctx)
+	if err != nil {
+		return Handed{}, fmt.Errorf("switchboard: takeover: %w", cmpError(context.Cause(ctx), err))
+	}
+	return handed, nil
+}
+
+// A taking is a Takeover under way.
+type taking struct {
+	server    *Server
+	link      *handover.Link
+	listeners []*listener
+	conns     []*taken
+	byID      map[uint64]*taken
+	refused   []uint64
+	why       string
+}
+
+// A taken is a connection that is about to come over.
+type taken struct {
+	c       *Conn
+	record  handover.Conn // without its Input and Output
+	descr   int           // -1: it did not come
+	other   *taken        // of a Pipe
+	handler Handler
+	err     error // why it is refused
+}
+
+func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
+	s := h.server
+	if s.kernel != nil {
+		return Handed{}, errors.ErrUnsupported
+	}
+	defer h.link.Close()
+	defer endWith(ctx, h.link)()
+	defer func() {
+		if err != nil {
+			if _, theirs := errors.AsType[*handover.RefusedError](err); !theirs {
+				h.link.SetDeadline(time.Now().Add(time.Second))
+				h.link.Send(handover.Refused, []byte(err.Error()), nil)
+			}
+			h.abandon()
+		}
+	}()
+	h.link.SetDeadline(time.Now().Add(handoverPatience))
+	if err := h.greet(); err != nil {
+		return Handed{}, err
+	}
+	if s.Accept == nil && s.Handler == nil {
+		return Handed{}, errors.New("Server.Handler and Server.Accept are nil: set one to serve connections")
+	}
+	if _, err := s.run(); err != nil {
+		return Handed{}, err
+	}
+	done, err := s.inTurn(ctx)
+	if err != nil {
+		return Handed{}, err
+	}
+	defer done()
+	if err := h.takeListeners(); err != nil {
+		return Handed{}, err
+	}
+	if err := h.takeConns(); err != nil {
+		return Handed{}, err
+	}
+	if !h.link.Commit(time.Now().Add(stillLimit)) {
+		return Handed{}, context.Cause(ctx)
+	}
+	if err := h.link.Send(handover.Mine, handover.AppendMine(nil, h.why, h.refused), nil); err != nil {
+		return Handed{}, err
+	}
+	// From here on everything is this process's.
+	late := h.receiveLate()
+	return h.serve(late), nil
+}
+
+// greet chooses the version of the format.
+func (h *taking) greet() error {
+	f, err := h.link.Receive(handover.Hello)
+	if err != nil {
+		return err
+	}
+	oldest, newest, err := handover.ReadHello(f.Payload)
+	if err != nil {
+		return err
+	}
+	if newest < handover.Oldest || oldest > handover.Newest {
+		return fmt.Errorf("the other process speaks the versions %d to %d of the format, this one %d to %d: restart in smaller steps",
+			oldest, newest, handover.Oldest, handover.Newest)
+	}
+	version := min(uint64(handover.Newest), newest)
+	return h.link.Send(handover.Hello, handover.AppendHello(nil, version, version), nil)
+}
+
+// takeListeners makes listeners of those that come, which do not accept yet.
+func (h *taking) takeListeners() error {
+	f, err := h.link.Receive(handover.Listeners)
+	if err != nil {
+		return err
+	}
+	for _, fd := range f.Descriptors {
+		h.listeners = append(h.listeners, &listener{line: engine.Listener{FD: fd}})
+	}
+	all, err := handover.ReadListeners(f.Payload)
+	if err != nil {
+		return err
+	}
+	if len(all) != f.Sent {
+		return handover.ErrFormat
+	}
+	if len(f.Descriptors) < len(all) {
+		return errors.New("there are too few descriptors for the listeners: raise the limit with ulimit -n")
+	}
+	for i, l := range all {
+		ln := h.listeners[i]
+		if l.Network == "unix" {
+			ln.addr = &net.UnixAddr{Name: l.Address, Net: "unix"}
+		} else if ln.addr, err = net.ResolveTCPAddr(l.Network, l.Address); err != nil {
+			return err
+		}
+		if l.TLS {
+			if ln.tls = h.server.TLSConfig; ln.tls == nil {
+				return fmt.Errorf("the listener %s speaks TLS, and Server.TLSConfig is nil", l.Address)
+			}
+		}
+		if err := checkTLS(ln.tls); err != nil {
+			return err
+		}
+	}
+	return h.link.Send(handover.Ready, nil, nil)
+}
+
+// takeConns makes connections of those that come, which are not served yet.
+func (h *taking) takeConns() error {
+	h.byID = map[uint64]*taken{}
+	for {
+		f, err := h.link.Receive(handover.Conns, handover.End)
+		if err != nil {
+			return err
+		}
+		if f.Kind == handover.End {
+			return nil
+		}
+		records, err := handover.ReadConns(f.Payload)
+		if err == nil && len(records) != f.Sent {
+			err = handover.ErrFormat
+		}
+		if err != nil {
+			handover.CloseAll(f.Descriptors)
+			return err
+		}
+		batch := make([]*taken, len(records))
+		var l *loop
+		for i := range records {
+			t := &taken{record: records[i], descr: -1}
+			batch[i] = t
+			if i < len(f.Descriptors) {
+				t.descr = f.Descriptors[i]
+			} else {
+				t.err = errors.New("there are too few descriptors: raise the limit with ulimit -n")
+			}
+			if i > 0 && records[i-1].Flags&handover.Joined != 0 {
+				t.other, batch[i-1].other = batch[i-1], t // of one loop
+			} else {
+				l = h.server.quietest(nil)
+			}
+			t.make(l)
+		}
+		h.conns = append(h.conns, batch...)
+		if err := h.findHandlers(batch); err != nil {
+			return err
+		}
+		for _, t := range batch {
+			if t.other != nil && t.other.err != nil && t.err == nil {
+				t.err = t.other.err
+			}
+		}
+		for _, t := range batch {
+			if t.err != nil {
+				h.refused = append(h.refused, t.record.ID)
+				if h.why == "" {
+					h.why = t.err.Error()
+				}
+			} else if _, twice := h.byID[t.record.ID]; twice {
+				return handover.ErrFormat
+			}
+			h.byID[t.record.ID] = t
+		}
+	}
+}
+
+// make makes the connection. Until it is served, writing only fills its queue.
+func (t *taken) make(l *loop) {
+	r := &t.record
+	var peer rawio.Peer
+	var addr net.Addr
+	if t.descr >= 0 {
+		peer, _ = l.kernel.PeerName(t.descr)
+	}
+	switch r.Network {
+	case "":
+	case "unix":
+		addr = &net.UnixAddr{Name: r.Peer, Net: "unix"}
+	default:
+		if a, err := net.ResolveTCPAddr(r.Network, r.Peer); err == nil {
+			addr = a
+		}
+	}
+	c := newConn(l, t.descr, peer, 0)
+	t.c = c
+	if addr != nil {
+		c.extra().setRemote(addr)
+	}
+	if r.Flags&handover.Dialled != 0 {
+		c.flags |= dialled
+	} else {
+		l.server.accepted.Add(1)
+	}
+	c.out |= blocked
+	for flag, f := range map[handover.Flags]flags{handover.InputEnded: inputEnded, handover.EndTold: endTold,
+		handover.Paused: paused, handover.KeepsReading: keepsReading} {
+		if r.Flags&flag != 0 {
+			c.flags |= f
+		}
+	}
+	if r.Flags&handover.OutputEnded != 0 {
+		c.out |= noOutput
+	}
+	if r.Flags&handover.EndSent != 0 {
+		c.out |= endSent
+	}
+	if r.Flags&handover.Full != 0 {
+		c.marks.Or(fullMark)
+	}
+	c.born -= int64(r.Age)
+	c.active.Store(l.clock() - int64(r.Idle))
+	c.received.Store(int64(r.Received))
+	c.sent = int64(r.Sent)
+	c.queue.Add(r.Output)
+	if len(r.Input) > 0 {
+		c.in = buffer.Append(nil, r.Input)
+		if len(r.Input) >= l.limits.InputLimit {
+			c.flags |= inputFull
+		}
+	}
+	r.Input, r.Output = nil, nil
+}
+
+// findHandlers asks Server.Moved for the handlers of connections, each on its loop.
+func (h *taking) findHandlers(batch []*taken) error {
+	done := make(chan struct{}, len(h.server.loops))
+	for _, l := range h.server.loops {
+		f := func() {
+			defer func() { done <- struct{}{} }()
+			for _, t := range batch {
+				if t.c.loop == l && t.err == nil {
+					t.findHandler()
+				}
+			}
+		}
+		if !l.give(task{f: f}) {
+			return ErrServerClosed
+		}
+	}
+	patience := time.After(handoverPatience)
+	for range h.server.loops {
+		select {
+		case <-done:
+		case <-patience:
+			return errors.New("a handler holds its loop")
+		}
+	}
+	return nil
+}
+
+func (t *taken) findHandler() {
+	c, r := t.c, &t.record
+	s := c.loop.server
+	switch {
+	case r.Flags&handover.Handled == 0 && t.other != nil:
+		return
+	case s.Moved == nil:
+		t.err = errors.New("Server.Moved is nil")
+		return
+	}
+	t.err = errors.New("Server.Moved did not return") // if it does not
+	st := HandlerState{Kind: r.State.Kind, Version: int(r.State.Version), Data: r.State.Data}
+	returned := c.loop.call(c, func() { t.handler, t.err = s.Moved(c, st) })
+	switch {
+	case !returned:
+		t.err = fmt.Errorf("Server.Moved panicked: %w", c.endedFor())
+	case t.err == nil && t.handler == nil:
+		t.err = errors.New("Server.Moved returned no handler")
+	case t.err == nil:
+		t.err = s.limits.check(t.handler)
+	}
+	r.State = handover.State{}
+}
+
+// receiveLate receives what was written in the other process while the connections were on their way. That the other process is
+// gone does not matter any more.
+func (h *taking) receiveLate() map[uint64][]byte {
+	late := map[uint64][]byte{}
+	for {
+		f, err := h.link.Receive(handover.Late)
+		if err != nil || len(f.Payload) == 0 {
+			return late
+		}
+		pieces, err := handover.ReadPieces(f.Payload)
+		if err != nil {
+			return late
+		}
+		for _, p := range pieces {
+			late[p.ID] = append(late[p.ID], p.Output...)
+		}
+	}
+}
+
+// serve begins to serve everything that was not refused.
+func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
+	s := h.server
+	ready := make([][]*taken, len(s.loops))
+	for _, t := range h.conns {
+		if t.err != nil {
+			t.drop(ErrNotMoved)
+			continue
+		}
+		if p := late[t.record.ID]; len(p) > 0 {
+			t.c.mu.Lock()
+			t.c.queue.Add(p)
+			t.c.mu.Unlock()
+		}
+		t.c.handler = t.handler
+		if t.other != nil {
+			t.c.handler = &pipe{to: t.other.c, before: t.handler}
+			t.c.flags |= keepsReading
+		}
+		i := t.c.loop.number
+		ready[i] = append(ready[i], t)
+		handed.Conns++
+	}
+	handed.Why = h.why
+	for _, l := range s.loops {
+		l.giveTaken(ready[l.number])
+	}
+	for _, ln := range h.listeners {
+		if err := s.begin(ln); err != nil {
+			s.logger().Error("cannot serve a listener that was taken over", "address", ln.addr, "error", err)
+			rawio.Close(ln.line.FD)
+			continue
+		}
+		handed.Listeners++
+		go func() {
+			if err := s.await(ln); !errors.Is(err, ErrServerClosed) {
+				s.logger().Error("a listener that was taken over failed", "address", ln.addr, "error", err)
+			}
+			rawio.Close(ln.line.FD)
+		}()
+	}
+	return handed
+}
+
+// giveTaken has l begin to serve connections, some in each turn, so that it serves the first before it has begun the last.
+func (l *loop) giveTaken(list []*taken) {
+	const some = 256
+	if len(list) == 0 {
+		return
+	}
+	f := func() {
+		n := min(some, len(list))
+		for n < len(list) && list[n-1].record.Flags&handover.Joined != 0 {
+			n++
+		}
+		for _, t := range list[:n] {
+			t.c.beginTaken()
+		}
+		l.giveTaken(list[n:])
+	}
+	if !l.give(task{f: f}) {
+		for _, t := range list {
+			t.drop(ErrServerClosed)
+		}
+	}
+}
+
+// beginTaken begins to serve a connection that another process has served. It runs on the loop.
+func (c *Conn) beginTaken() {
+	l := c.loop
+	if c.state != stateNew {
+		return
+	}
+	l.addConn(c)
+	l.count.Taken++
+	c.become(stateOpen)
+	if t := l.server.trace; t != nil && t.Opened != nil {
+		l.call(c, func() { t.Opened(c) })
+	}
+	c.mu.Lock()
+	c.out &^= blocked
+	if c.pending() >= l.limits.HighWater {
+		c.marks.Or(fullMark)
+	}
+	c.mu.Unlock()
+	c.schedule()
+	c.later(todoOffer)
+	if l.server.stopping.Load() {
+		c.flags |= leaving
+		c.later(todoLeave)
+	}
+	c.flush()
+}
+
+// drop lets go of a connection that is the other process's. Its peer notices nothing.
+func (t *taken) drop(err error) {
+	l := t.c.loop
+	f := func() {
+		c := t.c
+		c.mu.Lock()
+		c.out |= closed
+		c.queue.Drop(c.queue.Len())
+		c.mu.Unlock()
+		c.become(stateGone)
+		c.marks.Or(stopMark)
+		if c.in != nil {
+			buffer.Put(c.in)
+			c.in = nil
+		}
+		c.stopTimers()
+		l.budget.held -= int64(c.weight) * l.budget.unit
+		c.weight = 0
+		if t.handler != nil {
+			l.call(c, func() { t.handler.Closed(c, err) })
+		}
+		if t.descr >= 0 {
+			l.kernel.Close(t.descr)
+		}
+		l.active.Add(-1)
+		if c.flags&dialled == 0 {
+			l.server.unclaim()
+		}
+		l.server.departed()
+	}
+	if !l.give(task{f: f}) && t.descr >= 0 {
+		l.kernel.Close(t.descr)
+	}
+}
+
+// abandon lets go of everything that has come.
+func (h *taking) abandon() {
+	for _, ln := range h.listeners {
+		rawio.Close(ln.line.FD)
+	}
+	for _, t := range h.conns {
+		t.drop(ErrNotMoved)
+	}
+}
