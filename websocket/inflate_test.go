@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/switchboard-go/switchboard"
 )
 
 // inflatePieces inflates a message that comes in pieces whose sizes cut returns.
@@ -117,4 +119,25 @@ func FuzzInflatePieces(f *testing.F) {
 			t.Errorf("in pieces %d bytes, %v; whole %v", len(out), err, wholeErr)
 		}
 	})
+}
+
+// A compressed message that a Receiver has in part keeps its WebSocket where it is: what the rest refers to does not move.
+func TestAWebSocketStaysWhileAMessageIsInflated(t *testing.T) {
+	c := &Conn{handler: &moving{}, loop: &loop{settings: &settings{}}, subprotocol: -1, deflates: deflateOn | 15}
+	c.sending.Store(sendOpen)
+	in := &incoming{op: opBinary, compressed: true, fin: true, left: 5}
+	c.more = &extra{in: in}
+	if _, err := (*endpoint)(c).Move(nil); err != nil {
+		t.Errorf("before its first byte: %v", err)
+	}
+	in.inflater = new(pieceInflater)
+	if _, err := (*endpoint)(c).Move(nil); err != errStays {
+		t.Errorf("after its first byte: %v", err)
+	}
+}
+
+type moving struct{ partsEcho }
+
+func (*moving) Move(*Conn) (switchboard.HandlerState, error) {
+	return switchboard.HandlerState{Kind: "moving", Version: 1}, nil
 }
