@@ -50,7 +50,11 @@ func inflatePieces(p, history []byte, limit int, cut func() int) ([]byte, error)
 // Whatever is compressed, however and wherever it is cut, comes out as it was.
 func TestPiecesAreInflatedAsTheWholeIs(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for name, said := range payloads(random, 200_000) {
+	size := 200_000
+	if raceEnabled {
+		size = 120_000 // still more than the window and a piece
+	}
+	for name, said := range payloads(random, size) {
 		for _, level := range []int{flate.HuffmanOnly, 0, 1, 6, 9} {
 			for _, history := range []string{"", said[:1000], said[:100_000]} {
 				var b bytes.Buffer
@@ -81,7 +85,8 @@ func TestPiecesAreInflatedAsTheWholeIs(t *testing.T) {
 
 // A bomb comes out in pieces, each of which takes some of it.
 func TestABombComesOutInPieces(t *testing.T) {
-	b := deflation{level: 9, bits: maxWindowBits}.compress(make([]byte, 50<<20), nil)
+	const all = 8 << 20
+	b := deflation{level: 9, bits: maxWindowBits}.compress(make([]byte, all), nil)
 	z := new(pieceInflater)
 	z.begin(nil)
 	size, pieces := 0, 0
@@ -93,7 +98,7 @@ func TestABombComesOutInPieces(t *testing.T) {
 		p = p[used:]
 		size += len(piece)
 	}
-	if size < 50<<20-1024 || pieces < 500 {
+	if size < all-1024 || pieces < 80 {
 		t.Errorf("%d bytes in %d pieces", size, pieces)
 	}
 }
