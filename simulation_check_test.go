@@ -176,6 +176,9 @@ func (w *world) checkEnd() {
 		}
 		if f.closed == 0 && f.told {
 			f.checkStuck()
+			if f.timers > 0 {
+				w.fault("%v: %d of its timers have not fired", f, f.timers)
+			}
 		}
 		if f.peer == nil {
 			continue

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -88,6 +89,7 @@ func TestChangedFilesServeSoon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.next.Store(math.MaxInt64) // the second goes on
 	second := write(t, p, "one.example")
 	if got := served(t, f, "one.example"); got.Equal(second.Leaf) {
 		t.Error("the files were looked at within the second")
@@ -181,6 +183,24 @@ func TestLoadWantsEveryPairGood(t *testing.T) {
 		if _, err := Load(nil, pairs...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v", pairs, err)
 		}
+	}
+}
+
+func TestAnEncryptedKeyIsExplained(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	out, err := exec.Command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:secret", "-keyout", key, "-out", cert, "-subj", "/CN=localhost").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, err := Load(nil, Pair{Cert: cert, Key: key}); err == nil || !strings.Contains(err.Error(), "the key is encrypted: openssl pkey -in "+key) {
+		t.Errorf("%v", err)
 	}
 }
 

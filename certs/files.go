@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -112,6 +113,9 @@ func (f *Files) look(now time.Time) {
 func (p *pair) use(parts [][]byte) error {
 	cert, err := tls.X509KeyPair(parts[0], parts[1])
 	if err != nil {
+		if block, _ := pem.Decode(parts[1]); block != nil && (strings.Contains(block.Type, "ENCRYPTED") || block.Headers["DEK-Info"] != "") {
+			err = fmt.Errorf("%w (the key is encrypted: openssl pkey -in %s writes it without its passphrase)", err, p.Key)
+		}
 		return fmt.Errorf("%s with %s: %w", p.Cert, p.Key, err)
 	}
 	p.cert = &cert

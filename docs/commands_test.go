@@ -71,7 +71,7 @@ func TestCommandsOfTheReadme(t *testing.T) {
 					continue
 				}
 				ran++
-				if strings.Contains(command, " serve ") {
+				if strings.Contains(command, " serve ") && !strings.Contains(command, " --check ") {
 					stop()
 					server = serve(t, command)
 				} else {

@@ -12,7 +12,7 @@ import (
 )
 
 // public are the packages that programs import.
-var public = []string{".", "socket", "selector", "frame", "certs", "web", "websocket", "room", "room/natsroom", "zmtp"}
+var public = []string{".", "socket", "selector", "frame", "certs", "web", "websocket", "room", "room/natsroom", "zmtp", "metrics", "proxyproto", "access"}
 
 // unexplained are functions that a program does not begin with: their one line says all.
 var unexplained = map[string][]string{
@@ -26,6 +26,9 @@ var unexplained = map[string][]string{
 	"room":          {"Stream", "WebSocket"},
 	"room/natsroom": {"New"},
 	"zmtp":          {"NewSocket", "ParseKey"},
+	"metrics":       {"Process", "ReadProcess", "Server"},
+	"proxyproto":    {"For"},
+	"access":        {"Merge", "ReadList"},
 }
 
 // beginnings are types that programs begin with and that no function makes.

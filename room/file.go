@@ -17,11 +17,14 @@ import (
 
 // A FileStore is a Store in a file of JSON lines, one for each message. The messages survive any end of the program.
 // A crash of the machine may lose those of the last seconds. Lines that are no longer needed are removed when the
-// file is opened, and when they are most of it. Only one process at a time may open the file. Any goroutine may call
-// its methods.
+// file is opened, and when they are most of it. Any goroutine may call its methods.
+//
+// Only one FileStore at a time can have a file open: it holds a lock on a file of the same name with ".lock" behind it, which is
+// released when the process ends, however that comes.
 type FileStore struct {
 	path string
 	keep int
+	held *os.File // the lock
 
 	mu    sync.Mutex
 	file  *os.File
@@ -62,19 +65,36 @@ func OpenFile(path string, keep int) (*FileStore, error) {
 	if keep == 0 {
 		keep = 1000
 	}
-	s := &FileStore{path: path, keep: keep}
-	rooms, err := s.read()
+	held, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
+	}
+	taken, err := lock(held)
+	if err == nil && !taken {
+		err = fmt.Errorf("room: %s: another store has it open, perhaps in another process", path)
+	}
+	s := &FileStore{path: path, keep: keep, held: held}
+	if err == nil {
+		err = s.open()
+	}
+	if err != nil {
+		held.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open reads the file and begins it anew.
+func (s *FileStore) open() error {
+	rooms, err := s.read()
+	if err != nil {
+		return err
 	}
 	s.found, s.ends = rooms, map[string]roomEnd{}
 	for name, r := range rooms {
 		s.ends[name] = r.roomEnd
 	}
-	if err := s.rewrite(rooms); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s.rewrite(rooms)
 }
 
 // read reads the file. A last line that is cut off was never sent to anybody, and is not counted.
@@ -244,6 +264,7 @@ func (s *FileStore) Forget(room string) {
 func (s *FileStore) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.held.Close()
 	if s.file == nil {
 		return nil
 	}

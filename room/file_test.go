@@ -198,3 +198,22 @@ func TestPresenceIsCoalesced(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestOneStoreAtATimeHasAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	at, s := fill(t, path, 3)
+	if second, err := OpenFile(path, 10); err == nil || !strings.Contains(err.Error(), path+": another store has it open") {
+		t.Errorf("%v, %v", second, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenFile(path, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if epoch, last, messages, err := s.Load("a", History{Messages: 10}); epoch != at.Epoch || last != at.Seq || len(messages) != 3 || err != nil {
+		t.Errorf("%q %d %d %v, wanted %v and 3 messages", epoch, last, len(messages), err, at)
+	}
+}

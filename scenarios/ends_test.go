@@ -167,15 +167,20 @@ func TestIdleEndKeepsWhatWasWritten(t *testing.T) {
 		s.IdleTimeout = 50 * time.Millisecond
 		all := noise(4, 500_000)
 		s.QueueLimit = 1 << 20
-		s.Accept = everyone(switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
-			c.Write([]byte(all))
-			c.Pause() // what the client says from here on is never read
-			return len(p), nil
-		}))
+		releases := make(chan func(), 1)
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			releases <- c.Hold() // until the client has said all, however long that takes
+			return switchboard.DataFunc(func(c *switchboard.Conn, p []byte) (int, error) {
+				c.Write([]byte(all))
+				c.Pause() // what the client says from here on is never read
+				return len(p), nil
+			}), nil
+		}
 		p := call(t, start(t, s))
 		p.says("x")
 		eventually(t, "it is received", func() bool { return s.Stats().Messages == 1 })
 		p.says("unread")
+		next(t, releases)()
 		p.hearsEnd(all)
 	})
 }
@@ -386,15 +391,21 @@ func TestHoldKeepsAConnectionForItsAnswer(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 		s.IdleTimeout = 40 * time.Millisecond
 		questions := make(chan func(answer string), 10)
-		s.Accept = everyone(switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
-			question, release := string(m), c.Hold()
-			questions <- func(answer string) {
-				c.Write([]byte(question + answer))
-				release()
-				release() // counts once
-			}
-			return nil
-		}))
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			asked := c.Hold() // however long the client takes for that
+			return switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
+				question, release := string(m), c.Hold()
+				questions <- func(answer string) {
+					c.Write([]byte(question + answer))
+					release()
+					release() // counts once
+				}
+				if question == "two" {
+					asked()
+				}
+				return nil
+			}), nil
+		}
 		address := start(t, s)
 		p := call(t, address)
 		p.says("one\ntwo\n")
@@ -446,39 +457,51 @@ func TestSyscallConnGivesTheDescriptor(t *testing.T) {
 func TestStoppedProcessHangsUpOnNobodyWhoSpoke(t *testing.T) {
 	for _, engine := range engines() {
 		t.Run(engine, func(t *testing.T) {
-			c := startChild(t, "echo with a timeout", engine)
-			var pid int
-			fmt.Sscan(c.answer(), &pid)
-			var peers []peer
-			for range 100 {
-				p := call(t, c.address)
-				p.says("x")
-				p.hears("x")
-				peers = append(peers, p)
-			}
-			for range 2 {
-				syscall.Kill(pid, syscall.SIGSTOP)
-				for range 5 {
-					time.Sleep(100 * time.Millisecond)
-					for _, p := range peers {
-						p.says("y")
+			whileCalm(t, 300*time.Millisecond, func(span time.Duration, pace *pace) error {
+				t.Setenv(idleVariable, span.String())
+				c := startChild(t, "echo with a timeout", engine)
+				var pid int
+				fmt.Sscan(c.answer(), &pid)
+				var peers []peer
+				pace.last = time.Now()
+				for range 100 {
+					p := call(t, c.address)
+					defer p.Close()
+					if err := attempt(p, "x", "x"); err != nil {
+						return err
 					}
+					peers = append(peers, p)
 				}
-				syscall.Kill(pid, syscall.SIGCONT)
-				for _, p := range peers {
-					p.hears("yyyyy")
+				pace.step() // the first has waited for all others
+				for range 2 {
+					syscall.Kill(pid, syscall.SIGSTOP)
+					for range 5 {
+						time.Sleep(span / 3)
+						for _, p := range peers {
+							p.says("y") // which the system takes
+						}
+						pace.step()
+					}
+					syscall.Kill(pid, syscall.SIGCONT)
+					for _, p := range peers {
+						if err := attempt(p, "", "yyyyy"); err != nil {
+							return err
+						}
+					}
+					pace.step()
 				}
-			}
-			for _, p := range peers {
-				p.Close()
-			}
+				return nil
+			})
 		})
 	}
 }
 
+const idleVariable = "SWITCHBOARD_TEST_IDLE"
+
 func init() {
 	children["echo with a timeout"] = func() {
-		s := &switchboard.Server{Engine: os.Getenv(engineVariable), Accept: everyone(echo), IdleTimeout: 300 * time.Millisecond, SlowCall: -1}
+		idle, _ := time.ParseDuration(os.Getenv(idleVariable))
+		s := &switchboard.Server{Engine: os.Getenv(engineVariable), Accept: everyone(echo), IdleTimeout: idle, SlowCall: -1}
 		l, err := socket.CreateServer("127.0.0.1:0", nil)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -290,6 +290,18 @@ func stays(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// settles waits until something holds and goes on to hold for a moment.
+func settles(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	since := time.Now()
+	eventually(t, what, func() bool {
+		if !holds() {
+			since = time.Now()
+		}
+		return time.Since(since) > 30*time.Millisecond
+	})
+}
+
 // leavesNothing makes sure that at its end the test has as few goroutines and descriptors as it had to begin with.
 func leavesNothing(t testing.TB) {
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -157,7 +158,7 @@ func TestBlockingCallsOfSocketsParkTheGoroutineAndNoThread(t *testing.T) {
 	leavesNothing(t)
 	threads := func() int {
 		tasks, err := os.ReadDir("/proc/self/task")
-		if err != nil {
+		if runtime.GOOS != "linux" || err != nil {
 			t.Skip("no count of threads here")
 		}
 		return len(tasks)

@@ -167,42 +167,47 @@ func (h *framed) Closed(_ *switchboard.Conn, err error) { h.ended <- err }
 // What is written from elsewhere keeps a connection as alive as what is received.
 func TestIdleTimeoutEndsWhatDoesNotMove(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		s.IdleTimeout, s.LingerTimeout = time.Second, -1
-		h := watch((*switchboard.Conn).Write)
-		conns := accepted(s, h)
-		address := start(t, s)
-		spokenTo := call(t, address)
-		c := next(t, conns)
-		began := time.Now()
-		silent, busy := call(t, address), call(t, address)
-		last, longest := began, time.Duration(0)
-		for len(h.ended) == 0 || time.Since(began) < s.IdleTimeout*3/2 {
-			busy.says("x")
-			busy.hears("x")
-			c.Write([]byte("x"))
-			spokenTo.hears("x")
-			longest = max(longest, time.Since(last))
-			last = time.Now()
-			time.Sleep(time.Millisecond)
-			if longest > s.IdleTimeout/2 {
-				t.Skipf("this machine stood still for %v", longest)
+		whileCalm(t, 200*time.Millisecond, func(span time.Duration, pace *pace) error {
+			s := &switchboard.Server{Engine: s.Engine, Loops: 2, Logger: s.Logger, TLSConfig: s.TLSConfig, IdleTimeout: span, LingerTimeout: -1}
+			h := watch((*switchboard.Conn).Write)
+			conns := accepted(s, h)
+			address := start(t, s)
+			spokenTo := call(t, address)
+			c := next(t, conns)
+			began := time.Now()
+			silent, busy := call(t, address), call(t, address)
+			last := began
+			for len(h.ended) == 0 || time.Since(began) < span*3/2 {
+				last = time.Now()
+				c.Write([]byte("x"))
+				if err := attempt(spokenTo, "", "x"); err != nil {
+					return fmt.Errorf("who is spoken to: %w", err)
+				}
+				if err := attempt(busy, "x", "x"); err != nil {
+					return fmt.Errorf("who speaks: %w", err)
+				}
+				pace.step()
+				time.Sleep(time.Millisecond)
 			}
-		}
-		if err := <-h.ended; !errors.Is(err, switchboard.ErrIdle) {
-			t.Errorf("ended with %v", err)
-		}
-		silent.hearsEnd("")
-		if len(h.ended) > 0 {
-			t.Errorf("another ended with %v", <-h.ended)
-		}
-		for range 2 {
-			if err := next(t, h.ended); !errors.Is(err, switchboard.ErrIdle) {
+			if err := <-h.ended; !errors.Is(err, switchboard.ErrIdle) {
 				t.Errorf("ended with %v", err)
 			}
-		}
-		if took := time.Since(last); took < s.IdleTimeout-10*time.Millisecond {
-			t.Errorf("idle for %v only", took)
-		}
+			if got, err := io.ReadAll(silent); err != nil || len(got) != 0 {
+				t.Fatalf("who is silent: heard %q, %v", got, err)
+			}
+			if len(h.ended) > 0 {
+				return fmt.Errorf("another ended with %w", <-h.ended)
+			}
+			for range 2 {
+				if err := next(t, h.ended); !errors.Is(err, switchboard.ErrIdle) {
+					t.Errorf("ended with %v", err)
+				}
+			}
+			if took := time.Since(last); took < span-10*time.Millisecond {
+				t.Errorf("idle for %v only", took)
+			}
+			return nil
+		})
 	})
 }
 
@@ -231,24 +236,29 @@ func TestWriteTimeoutSparesWhoReadsSlowly(t *testing.T) {
 		t.Skip("Winsock tells nothing of what the peer takes before it has taken the 64 KiB of one send")
 	}
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		s.WriteTimeout = 100 * time.Millisecond
-		s.QueueLimit = 64 << 20
-		h := watch(nil)
-		conns := accepted(s, h)
-		p := callWith(t, start(t, s), net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-			return raw.Control(func(fd uintptr) { smallReceiveBuffer(fd) })
-		}})
-		c := next(t, conns)
-		c.Write(make([]byte, 8<<20))
-		piece := make([]byte, 16<<10) // 100 of which are not room enough for the system to say that there is some
-		for began := time.Now(); time.Since(began) < 300*time.Millisecond; time.Sleep(5 * time.Millisecond) {
-			if _, err := io.ReadFull(p, piece); err != nil {
-				t.Fatal(err, len(h.ended), <-h.ended)
+		whileCalm(t, 100*time.Millisecond, func(span time.Duration, pace *pace) error {
+			s := &switchboard.Server{Engine: s.Engine, Loops: 2, Logger: s.Logger, TLSConfig: s.TLSConfig, WriteTimeout: span, QueueLimit: 64 << 20}
+			h := watch(nil)
+			conns := accepted(s, h)
+			p := callWith(t, start(t, s), net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+				return raw.Control(func(fd uintptr) { smallReceiveBuffer(fd) })
+			}})
+			c := next(t, conns)
+			pace.step()
+			c.Write(make([]byte, 8<<20))
+			piece := make([]byte, 16<<10) // 100 of which are not room enough for the system to say that there is some
+			for range 60 {
+				time.Sleep(span / 20)
+				if _, err := io.ReadFull(p, piece); err != nil {
+					return fmt.Errorf("%w: %w", err, next(t, h.ended))
+				}
+				pace.step()
 			}
-		}
-		if len(h.ended) > 0 {
-			t.Errorf("ended with %v", <-h.ended)
-		}
+			if len(h.ended) > 0 {
+				return fmt.Errorf("ended with %w", <-h.ended)
+			}
+			return nil
+		})
 	})
 }
 

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -50,22 +51,29 @@ func drip(c net.Conn, ended chan error) {
 // any time.
 func TestMessageTimeoutBeginsAnewWithEachMessage(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		s.MessageTimeout = 2 * time.Second
-		ended := make(chan error, 1)
-		s.Handler = &framed{switchboard.Messages(frame.Lines(0), func(c *switchboard.Conn, m []byte) error {
-			return c.WriteMessage(frame.Lines(0), m)
-		}), ended}
-		p := call(t, start(t, s))
-		p.says("half")
-		for began := time.Now(); time.Since(began) < s.MessageTimeout*5/4; time.Sleep(10 * time.Millisecond) {
-			p.says(" a line\nhalf")
-			p.hears("half a line\n")
-		}
-		p.says("\n")
-		p.hears("half\n")
-		if len(ended) > 0 {
-			t.Errorf("ended with %v", <-ended)
-		}
+		whileCalm(t, 200*time.Millisecond, func(span time.Duration, pace *pace) error {
+			s := &switchboard.Server{Engine: s.Engine, Loops: 2, Logger: s.Logger, TLSConfig: s.TLSConfig, MessageTimeout: span}
+			ended := make(chan error, 1)
+			s.Handler = &framed{switchboard.Messages(frame.Lines(0), func(c *switchboard.Conn, m []byte) error {
+				return c.WriteMessage(frame.Lines(0), m)
+			}), ended}
+			p := call(t, start(t, s))
+			pace.step()
+			p.says("half")
+			for began := time.Now(); time.Since(began) < span*5/4; time.Sleep(span / 200) {
+				if err := attempt(p, " a line\nhalf", "half a line\n"); err != nil {
+					return err
+				}
+				pace.step()
+			}
+			if err := attempt(p, "\n", "half\n"); err != nil {
+				return err
+			}
+			if len(ended) > 0 {
+				return fmt.Errorf("ended with %w", <-ended)
+			}
+			return nil
+		})
 	})
 }
 
@@ -98,7 +106,7 @@ func TestMessageTimeoutDoesNotRunWhileTheConnectionIsPaused(t *testing.T) {
 // Over TLS a record that is not complete is not offered to anybody, and is limited as well.
 func TestMessageTimeoutEndsADripOfOneRecord(t *testing.T) {
 	overTLS(t, func(t *testing.T, s *switchboard.Server) {
-		s.MessageTimeout = 100 * time.Millisecond
+		s.MessageTimeout, s.LingerTimeout = 100*time.Millisecond, 300*time.Millisecond
 		h := watch((*switchboard.Conn).Write)
 		s.Accept = everyone(h)
 		p := call(t, start(t, s))

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -381,6 +382,31 @@ func TestPipeInAccept(t *testing.T) {
 	})
 }
 
+// Who is joined with a connection that Accept refuses is told of its end, and nothing is left of the two.
+func TestPipeInAcceptThatRefuses(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		target := foreign(t, nil, sendBack)
+		refused := errors.New("refused")
+		back := watch(nil)
+		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
+			to, err := c.Dial(context.Background(), target, back)
+			if err != nil {
+				t.Error(err)
+			}
+			switchboard.Pipe(c, to)
+			return nil, refused
+		}
+		p := call(t, start(t, s))
+		p.Write([]byte("not to be passed on"))
+		io.Copy(io.Discard, p)
+		p.Close()
+		if err := next(t, back.ended); err == nil {
+			t.Error("the other ended in order")
+		}
+		eventually(t, "none is left", func() bool { st := s.Stats(); return st.Active == 0 && st.Refused == 1 })
+	})
+}
+
 // Two that splice may be joined again: nothing is lost, and no kernel pipe is left behind.
 func TestPipeAgainWhileItSplices(t *testing.T) {
 	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
@@ -411,47 +437,33 @@ func TestPipeAgainWhileItSplices(t *testing.T) {
 	})
 }
 
-// A proxied client that reads slowly but steadily is not idle, and neither is the target behind it. On a machine that stands
-// still for long the reader is not steady, and the test begins again with more time.
+// A proxied client that reads slowly but steadily is not idle, and neither is the target behind it.
 func TestSlowReaderIsNotIdle(t *testing.T) {
 	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
-		for idle := 700 * time.Millisecond; ; idle *= 2 {
-			got, all, longest, err := readSlowly(t, &switchboard.Server{Engine: s.Engine, Loops: 2, Logger: s.Logger, IdleTimeout: idle})
-			switch {
-			case got == all:
-				return
-			case longest < idle/2:
-				t.Fatalf("%d bytes of %d: %v, and the reader never waited for longer than %v of %v", len(got), len(all), err, longest, idle)
-			case idle > 10*time.Second:
-				t.Skipf("this machine stood still for %v", longest)
+		whileCalm(t, 700*time.Millisecond, func(span time.Duration, pace *pace) error {
+			s := newServer(t, s.Engine)
+			s.IdleTimeout = span
+			one, other, _, _, ended := joined(t, s)
+			all := noise(34, 6_000_000)
+			go func() {
+				io.WriteString(one, all) // fails if the server ends it
+				one.Conn.(*net.TCPConn).CloseWrite()
+			}()
+			var got strings.Builder
+			for p := make([]byte, 50_000); ; time.Sleep(span / 45) {
+				n, err := other.Read(p)
+				pace.step()
+				got.Write(p[:n])
+				if err != nil {
+					break
+				}
 			}
-		}
+			if got.String() != all {
+				return fmt.Errorf("%d bytes of %d: %w", got.Len(), len(all), next(t, ended))
+			}
+			return nil
+		})
 	})
-}
-
-// readSlowly sends through a Pipe, and reads so slowly that it takes longer than the server's IdleTimeout. longest is the most
-// time between two reads, or before the first.
-func readSlowly(t *testing.T, s *switchboard.Server) (got, all string, longest time.Duration, err error) {
-	last := time.Now()
-	one, other, _, _, ended := joined(t, s)
-	all = noise(34, 6_000_000)
-	go func() {
-		io.WriteString(one, all) // fails if the server ends it
-		one.Conn.(*net.TCPConn).CloseWrite()
-	}()
-	var text strings.Builder
-	for p := make([]byte, 50_000); ; time.Sleep(s.IdleTimeout / 45) {
-		n, err := other.Read(p)
-		longest, last = max(longest, time.Since(last)), time.Now()
-		text.Write(p[:n])
-		if err != nil {
-			break
-		}
-	}
-	if text.String() != all {
-		err = next(t, ended)
-	}
-	return text.String(), all, longest, err
 }
 
 // Each side's loop looks whether the other side's peer has taken something, while the other loop does the same. How these

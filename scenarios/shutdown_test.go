@@ -26,6 +26,29 @@ func shutdown(t testing.TB, s *switchboard.Server) {
 	}
 }
 
+// A connection that its handler has paused is not idle: what its peer sends meanwhile is served before the server ends.
+func TestShutdownWaitsForWhoIsPaused(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		conns := accepted(s, echo)
+		p := call(t, start(t, s))
+		p.says("before")
+		p.hears("before")
+		c := next(t, conns)
+		onLoop(t, c, c.Pause)
+		over := make(chan bool)
+		go func() {
+			shutdown(t, s)
+			close(over)
+		}()
+		stays(t, "the server waits", func() bool { return s.Stats().Active > 0 })
+		p.says("meanwhile")
+		onLoop(t, c, func() { c.Resume() })
+		p.hearsEnd("meanwhile")
+		p.Close()
+		next(t, over)
+	})
+}
+
 // Each client asks again as soon as it has its answer. Every request that the server took is answered whole, and then
 // there is an end and no reset.
 func TestShutdownUnderLoadLosesNoAcceptedByte(t *testing.T) {

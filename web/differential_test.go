@@ -208,8 +208,11 @@ func (p pair) agrees(t testing.TB, pieces [][]byte, pause func()) {
 	t.Helper()
 	want, reset := exchange(t, p.plain, pieces, pause)
 	got, ours := exchange(t, p.looped, pieces, pause)
-	want, got = masked(want), masked(got)
 	// A reset may cost the client the last of what it was sent. On the loops an answer that is cut short ends with one.
+	if reset {
+		want = want[:bytes.LastIndexByte(want, '\n')+1] // a part of a date has no mask
+	}
+	want, got = masked(want), masked(got)
 	cutShort := bytes.Contains(bytes.Join(pieces, nil), []byte("GET /panic"))
 	if ours && !reset && !cutShort || !bytes.Equal(got, want) && !(reset && bytes.HasPrefix(got, want)) {
 		t.Errorf("to %q\nnet/http says %.2000q, reset %v\n  on the loops %.2000q, reset %v", pieces, want, reset, got, ours)

@@ -181,8 +181,13 @@ func (c *conn) wakeUp(p []byte, size int) {
 	c.stopTimer()
 	c.s, c.state, c.begun, c.late, c.scan = s, serving, false, false, headerScan{}
 	server.quiet.begun()
+	c.sc.CountMemory(servedMemory)
 	c.from.tell(c.shown(), woken)
 }
+
+// servedMemory is what a connection costs while net/http serves it, for switchboard.Server.MemoryLimit: the stack of a goroutine,
+// two buffers of 4 KiB and the request.
+const servedMemory = 20 << 10
 
 // expireAfter ends the time of the request that is awaited, or has begun, in d. It runs on the loop.
 func (c *conn) expireAfter(d time.Duration) {
@@ -271,6 +276,9 @@ func (c *conn) endSession() {
 	s := c.s
 	c.s = nil
 	s.release()
+	if sc := c.sc; c.from.server.Loops.MemoryLimit > 0 {
+		sc.Do(func() { sc.CountMemory(-servedMemory) }) // if it is gone already, nothing is counted for it
+	}
 	c.from.server.sessionEnded()
 }
 

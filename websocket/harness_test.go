@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,9 +19,12 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/systest"
+	"github.com/switchboard-go/switchboard/internal/testshard"
 )
 
-const patience = 20 * time.Second // for what must come, on a machine that is busy with other things
+func TestMain(m *testing.M) { os.Exit(testshard.Run(m)) }
+
+const patience = 60 * time.Second // for what must come, on a machine that is busy with other things
 
 const askLines = "Host: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
 	"Sec-WebSocket-Version: 13\r\n"
@@ -236,6 +241,9 @@ func (w *witness) conn(t testing.TB) *Conn {
 // program returns the path of a peer program. Without it, the test is skipped, or fails where CI runs.
 func program(t testing.TB, name string) string {
 	t.Helper()
+	if path, err := exec.LookPath(name); err == nil && runtime.GOOS == "windows" {
+		return path
+	}
 	for _, dir := range append([]string{"/usr/bin", "/usr/local/bin"}, strings.Split(os.Getenv("PATH"), ":")...) {
 		if info, err := os.Stat(dir + "/" + name); err == nil && info.Mode()&0o111 != 0 {
 			return dir + "/" + name

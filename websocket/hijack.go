@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"syscall"
 
@@ -175,42 +174,35 @@ func bridge(nc net.Conn) (net.Conn, error) {
 
 // A bridged is a socket that speaks for another connection.
 type bridged struct {
-	*net.UnixConn
+	end
 	of net.Conn
 }
 
 // RemoteAddr implements net.Conn.
 func (b *bridged) RemoteAddr() net.Addr { return b.of.RemoteAddr() }
 
-// pair returns two sockets that are connected with each other.
-func pair() (near, far *net.UnixConn, err error) {
+// An end is one of two sockets that are connected with each other.
+type end interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+}
+
+func pair() (near, far end, err error) {
 	a, b, err := socket.Pair(socket.AF_UNIX, socket.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	if near, err = unixConn(a); err != nil {
-		b.Close()
+	defer a.Close()
+	defer b.Close()
+	x, err := a.Conn()
+	if err != nil {
 		return nil, nil, err
 	}
-	if far, err = unixConn(b); err != nil {
-		near.Close()
+	y, err := b.Conn()
+	if err != nil {
+		x.Close()
 		return nil, nil, err
 	}
-	return near, far, nil
-}
-
-// unixConn makes s a connection of package net.
-func unixConn(s *socket.Socket) (*net.UnixConn, error) {
-	fd, err := s.Detach()
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	f := os.NewFile(uintptr(fd), "pair")
-	defer f.Close()
-	nc, err := net.FileConn(f)
-	if err != nil {
-		return nil, err
-	}
-	return nc.(*net.UnixConn), nil
+	return x.(end), y.(end), nil
 }

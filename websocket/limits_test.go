@@ -359,7 +359,11 @@ func TestAnIdleWebSocketCostsLittle(t *testing.T) {
 			// The clients of this test are in the same heap: about 600 bytes each with net's part.
 			each := (heap() - before) / n
 			t.Logf("%s: %d bytes, the client's among them", name, each)
-			if each > 1500 {
+			most := int64(1500)
+			if runtime.GOOS == "windows" {
+				most = 2500 // where net's part is larger, and a waiting socket has its poll
+			}
+			if each > most {
 				t.Errorf("%s: an idle WebSocket and its client cost %d bytes", name, each)
 			}
 			for _, r := range clients {

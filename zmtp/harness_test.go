@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/systest"
+	"github.com/switchboard-go/switchboard/internal/testshard"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -24,7 +25,7 @@ func heap() int {
 
 // TestMain fails if a test has left a goroutine behind.
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := testshard.Run(m)
 	if code == 0 {
 		for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			left := ours()

@@ -46,7 +46,8 @@ type Options struct {
 	Linger time.Duration
 
 	// ReconnectMin is the time before a failed connection is tried again. It doubles up to ReconnectMax; up to half
-	// of it, at random, is left out. 0 means 100 milliseconds, and 5 seconds.
+	// of it, at random, is left out. 0 means 100 milliseconds, and 1 second: a peer that is back is found within that
+	// time, so a REQ should wait for a reply for longer.
 	ReconnectMin, ReconnectMax time.Duration
 
 	// HandshakeTimeout limits the time from the start of a connection to the end of its handshake. 0 means 30
@@ -142,7 +143,7 @@ func (o Options) resolve(t Type) (Options, error) {
 	o.SubscriptionLimit = cmp.Or(o.SubscriptionLimit, 16<<20)
 	o.Linger = cmp.Or(o.Linger, 30*time.Second)
 	o.ReconnectMin = cmp.Or(o.ReconnectMin, 100*time.Millisecond)
-	o.ReconnectMax = max(cmp.Or(o.ReconnectMax, 5*time.Second), o.ReconnectMin)
+	o.ReconnectMax = max(cmp.Or(o.ReconnectMax, time.Second), o.ReconnectMin)
 	o.HandshakeTimeout = cmp.Or(o.HandshakeTimeout, 30*time.Second)
 	o.HeartbeatTimeout = cmp.Or(o.HeartbeatTimeout, o.HeartbeatInterval)
 	o.ReqCorrelate = o.ReqCorrelate || o.ReqRelaxed

@@ -3,6 +3,7 @@ package zmtp_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,6 +124,30 @@ func TestReqRecoversWhenItsPeerDies(t *testing.T) {
 	rep.expect("again")
 	rep.send("here")
 	expect(t, req, "here")
+}
+
+// A peer that was away for long is found again soon: a REQ that waits for five seconds, as most do, must not give up meanwhile.
+func TestReconnectingSlowsDownToASecond(t *testing.T) {
+	t.Parallel()
+	waits := make(chan time.Duration, 100)
+	req := socketOf(t, newContext(t), zmtp.REQ, &zmtp.Options{Monitor: func(e zmtp.Event) {
+		if e.Kind == zmtp.ConnectFailed {
+			waits <- e.RetryIn
+		}
+	}})
+	connect(t, req, "ipc://"+filepath.Join(t.TempDir(), "nobody"))
+	longest := time.Duration(0)
+	for range 7 { // 100, 200, 400, 800 ms, and then the longest
+		select {
+		case d := <-waits:
+			longest = max(longest, d)
+		case <-time.After(patience):
+			t.Fatal("it is not tried again")
+		}
+	}
+	if longest < 400*time.Millisecond || longest > time.Second {
+		t.Errorf("the longest wait is %v", longest)
+	}
 }
 
 func TestSubscribersSubscribeAgain(t *testing.T) {

@@ -13,12 +13,12 @@ import (
 
 // An address is what --listen and dial take: where to listen, or whom to call.
 type address struct {
-	network string // "tcp", "unix", "ws", "wss", or "fd": a listening socket that this process was started with
-	name    string // HOST:PORT, a path or @NAME, or a descriptor's number
+	network string // "tcp", "unix", "ws", "wss", or "fd", "systemd": listening sockets that this process was started with
+	name    string // HOST:PORT, a path or @NAME, a descriptor's number, or the name of passed sockets
 }
 
 // parseAddress reads HOST:PORT or a path, with or without a scheme: tcp://HOST:PORT, unix:PATH, unix://PATH,
-// unix:@NAME for Linux's abstract names, fd://NUMBER. The error says what a user would write instead.
+// unix:@NAME for Linux's abstract names, fd://NUMBER, systemd:NAME. The error says what a user would write instead.
 func parseAddress(s string) (address, error) {
 	a, err := splitScheme(s)
 	if err != nil {
@@ -33,7 +33,7 @@ func parseAddress(s string) (address, error) {
 		a.name, err = checkPath(a.name)
 	case "fd":
 		if n, bad := strconv.ParseUint(a.name, 10, 31); bad != nil {
-			err = fmt.Errorf("%q is no descriptor number (try fd://3)", a.name)
+			err = fmt.Errorf("%q is not a descriptor number (try fd://3)", a.name)
 		} else {
 			a.name = strconv.FormatUint(n, 10)
 		}
@@ -54,6 +54,8 @@ func (a address) String() string {
 		return "unix://" + a.name
 	case "fd", "ws", "wss":
 		return a.network + "://" + a.name
+	case "systemd":
+		return "systemd:" + a.name
 	}
 	return a.name
 }
@@ -61,7 +63,7 @@ func (a address) String() string {
 // callable tells what keeps an address, which was written as text, from being connected to.
 func (a address) callable(text string) error {
 	switch {
-	case a.network == "fd":
+	case a.network == "fd" || a.network == "systemd":
 		return fmt.Errorf("address %q: connecting takes no open descriptor", text)
 	case a.network == "ws" || a.network == "wss":
 		return fmt.Errorf("address %q: only dial and bench speak WebSocket", text)
@@ -81,7 +83,7 @@ func (s unknownScheme) Error() string {
 	case "tls":
 		return "--tls-cert and --tls-self-signed have every --listen speak TLS"
 	}
-	return fmt.Sprintf("unknown scheme %q (there are tcp://, ws://, wss://, unix: and fd://)", string(s))
+	return fmt.Sprintf("unknown scheme %q (there are tcp://, ws://, wss://, unix:, fd:// and systemd:)", string(s))
 }
 
 // inTermsOf has an error about a scheme name those that a command knows.
@@ -94,6 +96,17 @@ func inTermsOf(command, schemes string, err error) error {
 	return fmt.Errorf("%sunknown scheme %q (%s takes %s)", text, string(unknown), command, schemes)
 }
 
+// inFull has an error about the rest of an address, behind its scheme, name the whole of it and propose one with the scheme.
+func inFull(err error, whole, rest string) error {
+	scheme, found := strings.CutSuffix(whole, rest)
+	text := err.Error()
+	after, ours := strings.CutPrefix(text, fmt.Sprintf("address %q: ", rest))
+	if !found || !ours || scheme == "" {
+		return err
+	}
+	return fmt.Errorf("address %q: %s", whole, strings.Replace(after, "(try ", "(try "+scheme, 1))
+}
+
 func splitScheme(s string) (address, error) {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(scheme, "/.@:[") {
 		switch scheme {
@@ -101,6 +114,9 @@ func splitScheme(s string) (address, error) {
 			return address{scheme, rest}, nil
 		}
 		return address{}, unknownScheme(scheme)
+	}
+	if rest, ok := strings.CutPrefix(s, "systemd:"); ok {
+		return address{"systemd", rest}, nil
 	}
 	if rest, ok := strings.CutPrefix(s, "unix:"); ok {
 		return address{"unix", rest}, nil
@@ -149,7 +165,7 @@ func checkHostPort(s string) (string, error) {
 		return "", fmt.Errorf("the host is missing (try 127.0.0.1:%s, or :%[1]s for every interface)", s)
 	}
 	if strings.Trim(s, "0123456789") == "" {
-		return "", fmt.Errorf("%q is no port (0 to 65535)", s)
+		return "", fmt.Errorf("%q is not a port (0 to 65535)", s)
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -165,7 +181,7 @@ func checkHostPort(s string) (string, error) {
 		if n, err := net.LookupPort("tcp", port); err == nil && port != "" {
 			return net.JoinHostPort(host, strconv.Itoa(n)), nil
 		}
-		return "", fmt.Errorf("%q is no port (0 to 65535)", port)
+		return "", fmt.Errorf("%q is not a port (0 to 65535)", port)
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 }

@@ -79,7 +79,7 @@ arguments.`,
   switchboard bench --json 127.0.0.1:7007 >result.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("takes one address, but got %d", len(args))
+				return fmt.Errorf("needs one address, not %d", len(args))
 			}
 			return nil
 		},
@@ -227,7 +227,7 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 	for _, s := range b.sources {
 		a, err := netip.ParseAddr(s)
 		if err != nil {
-			return fmt.Errorf("--source %q: it is no IP address", s)
+			return fmt.Errorf("--source %q: not an IP address", s)
 		}
 		b.cfg.Sources = append(b.cfg.Sources, a)
 	}
@@ -235,13 +235,13 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 	case flags.Changed("path") && !http:
 		return errors.New("--path is for --expect http")
 	case (flags.Changed("path") || flags.Changed("method") || flags.Changed("body")) && b.payload != "":
-		return errors.New("--path, --method and --body, or --payload: either one is the request")
+		return errors.New("--path, --method and --body make the request, and so does --payload: they exclude each other")
 	case (flags.Changed("method") || flags.Changed("body")) && !http:
 		return errors.New("--method and --body are for http://HOST:PORT/PATH and --expect http")
 	case len(b.cfg.Header) > 0 && b.payload != "":
-		return errors.New("--header: the --payload has its own")
+		return errors.New("--header and --payload exclude each other: the payload has its own header")
 	case flags.Changed("size") && (http || b.payload != ""):
-		return errors.New("--size: the request or the payload has its own")
+		return errors.New("--size: the request or payload has its own size")
 	case http && b.payload == "":
 	default:
 		b.cfg.Path = ""
@@ -296,22 +296,21 @@ func parsePID(s string) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("--pid %q: it is auto, none or the number of a process", s)
+		return 0, fmt.Errorf("--pid %q: must be auto, none or the number of a process", s)
 	}
 	return n, nil
 }
 
 func parseSizes(s string) (r bench.Range, err error) {
 	low, high, isRange := strings.Cut(s, "-")
-	if r.Min, err = strconv.Atoi(low); err == nil {
-		if r.Max = r.Min; isRange {
-			r.Max, err = strconv.Atoi(high)
-		}
+	if !isRange {
+		high = low
 	}
-	if err != nil {
-		return r, fmt.Errorf("--size %q: a number of bytes, or a range of them (16-4096)", s)
+	var least, most size
+	if least.Set(low) != nil || most.Set(high) != nil {
+		return r, fmt.Errorf("--size %q: not a number of bytes (64, 16k) or a range (16-4096)", s)
 	}
-	return r, nil
+	return bench.Range{Min: int(least), Max: int(most)}, nil
 }
 
 // readPayload reads a message from the file that a flag names. It may have bench.MaxSize bytes.

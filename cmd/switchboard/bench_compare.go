@@ -199,7 +199,7 @@ func usual() []string {
 
 // engineNames asks serve what can follow its --engine.
 func engineNames() (names []string) {
-	serve := serveCommand()
+	serve := serveCommand(new(serving))
 	complete, ok := serve.GetFlagCompletionFunc("engine")
 	if !ok {
 		return nil

@@ -38,7 +38,7 @@ Exit codes: 0 for success, 1 if a file cannot be read or, with --fail-if-worse, 
   switchboard bench diff --fail-if-worse 5 old1.json,old2.json new1.json,new2.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return fmt.Errorf("takes OLD and NEW, but got %d", len(args))
+				return fmt.Errorf("needs two arguments, OLD and NEW, not %d", len(args))
 			}
 			return nil
 		},

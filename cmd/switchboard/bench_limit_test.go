@@ -138,21 +138,21 @@ func TestBenchSendsSoManyRequestsOfAURL(t *testing.T) {
 		t.Errorf("%v: %s", err, table)
 	}
 	for args, says := range map[string]string{
-		"-n 5 --warmup 1 " + web:          "each one counts",
+		"-n 5 --warmup 1 " + web:          "every request counts",
 		"-n -5 " + web:                    "cannot be negative",
 		"-X PUT 127.0.0.1:7":              "--method and --body are for",
-		"--body x --payload y " + web:     "either one is the request",
+		"--body x --payload y " + web:     "exclude each other",
 		"-H nonsense " + web:              "NAME: VALUE",
 		"-H Content-Length:5 " + web:      "--body has its own",
 		"--subprotocol x " + web:          "--subprotocol is for ws://",
 		"-H A:b 127.0.0.1:7":              "--header is for http://",
-		"-c x 127.0.0.1:7":                "it is no whole number",
+		"-c x 127.0.0.1:7":                "it is not a whole number",
 		"-c 99999999999999999999 [::1]:7": "it is out of range",
-		"-r x 127.0.0.1:7":                "it is no number",
+		"-r x 127.0.0.1:7":                "it is not a number",
 		"--json=x 127.0.0.1:7":            "it is neither true nor false",
 		"http://u:p@127.0.0.1/":           "it is http://HOST",
 		"--fail-if-worse 5 " + web:        "unknown flag",
-		"diff one":                        "takes OLD and NEW, but got 1",
+		"diff one":                        "needs two arguments, OLD and NEW, not 1",
 		"diff --fail-if-worse -1 one two": "cannot be negative",
 	} {
 		_, complaint, code := once(t, "", append([]string{"bench", "-q"}, strings.Fields(args)...)...)
@@ -218,9 +218,9 @@ func TestAZoneIsNoPartOfTheHost(t *testing.T) {
 	}()
 	_, port := split(t, l.Addr().String())
 	for _, args := range [][]string{
-		{"bench", "-q", "-n", "1", "-c", "1", "http://[::1%25"+zone+"]:" + port + "/"},
-		{"bench", "-q", "-n", "1", "-c", "1", "ws://[::1%25"+zone+"]:" + port + "/"},
-		{"dial", "ws://[::1%25"+zone+"]:" + port + "/"},
+		{"bench", "-q", "-n", "1", "-c", "1", "http://[::1%25" + zone + "]:" + port + "/"},
+		{"bench", "-q", "-n", "1", "-c", "1", "ws://[::1%25" + zone + "]:" + port + "/"},
+		{"dial", "ws://[::1%25" + zone + "]:" + port + "/"},
 	} {
 		_, complaint, _ := once(t, "", args...)
 		select {

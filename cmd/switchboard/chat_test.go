@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -400,5 +401,21 @@ func TestTheServersOfChatShareTheMemoryLimit(t *testing.T) {
 		if got := halfOf(&switchboard.Server{Loops: 2, MemoryLimit: test.limit}); got != test.want {
 			t.Errorf("half of %d is %d, not %d", test.limit, got, test.want)
 		}
+	}
+}
+
+func TestTheStatisticsOfAChatCountBothKindsOfClients(t *testing.T) {
+	s, lines := serveChat(t)
+	c, err := net.Dial("tcp", lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := bufio.NewReader(c).ReadString('\n'); err != nil { // it is there
+		t.Fatal(err)
+	}
+	s.stop()
+	if served := s.await("served", 1); served["connections"] != 1.0 || served["clients"] != 0.0 {
+		t.Errorf("%v", served)
 	}
 }

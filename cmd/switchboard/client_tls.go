@@ -69,7 +69,7 @@ func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
 			err = fmt.Errorf("address %q: tls:// takes HOST:PORT", text)
 		}
 		if err != nil {
-			return nil, inTermsOf(c.command, c.schemes, err)
+			return nil, inFull(inTermsOf(c.command, c.schemes, err), text, rest)
 		}
 		if !secure {
 			callees = append(callees, callee{address: to})
@@ -131,6 +131,8 @@ func (c *clientTLS) hinted(err error) error {
 	switch {
 	case errors.As(err, new(tls.RecordHeaderError)):
 		hint = "it does not speak TLS"
+	case strings.Contains(err.Error(), "*tls.clientHelloMsg"): // our own
+		hint = "it does not speak TLS, but sends back what it receives"
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		hint = fmt.Sprintf("--%s-ca FILE sets the authorities to trust, --%[1]s-insecure accepts any certificate", c.prefix)
 	case errors.As(err, new(x509.HostnameError)):

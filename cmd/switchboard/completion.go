@@ -16,7 +16,7 @@ var schemes = map[string][]string{
 	"bench":     {"http://", "https://", "tls://", "ws://", "wss://", "unix:"},
 	"--to":      {"tls://", "unix:", "ws://", "wss://"},
 	"--connect": {"tls://", "unix:"},
-	"--other":   {"unix:", "ws://", "wss://", "fd://"}, // of what serve listens on
+	"--other":   {"unix:", "ws://", "wss://", "fd://", "systemd:"}, // of what serve listens on
 	"top":       {"http://", "https://", "unix:"},
 }
 

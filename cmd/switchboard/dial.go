@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -117,7 +118,7 @@ func (d *dialling) addTo(flags *pflag.FlagSet) {
 // target reads what dial was called with: an address, or HOST PORT.
 func (d *dialling) target(args []string) (string, error) {
 	if len(args) == 0 || len(args) > 2 {
-		return "", fmt.Errorf("takes one address, or HOST PORT, but got %d", len(args))
+		return "", fmt.Errorf("needs one address, or HOST PORT, not %d arguments", len(args))
 	}
 	target := args[0]
 	if len(args) == 2 {
@@ -128,7 +129,7 @@ func (d *dialling) target(args []string) (string, error) {
 			scheme += "://"
 		}
 		if _, err := netip.ParseAddr(host); err != nil && strings.ContainsAny(host, ":/") {
-			return "", fmt.Errorf("takes one address, or HOST PORT, but got %q and %q", args[0], args[1])
+			return "", fmt.Errorf("needs one address, or HOST PORT, not %q and %q", args[0], args[1])
 		}
 		target = scheme + net.JoinHostPort(host, args[1])
 	}
@@ -171,7 +172,7 @@ func (d *dialling) run(target string) error {
 	case d.udp && (to.network != "tcp" || to.tls != nil):
 		return fmt.Errorf("address %q: --udp takes HOST:PORT", target)
 	case d.udp && d.probe:
-		return errors.New("--zero: datagrams have no connection that could be tried")
+		return errors.New("--zero: datagrams have no connection to test")
 	case (d.only4 || d.only6) && to.network != "tcp":
 		return fmt.Errorf("address %q: --ipv4 and --ipv6 are for HOST:PORT", target)
 	}
@@ -223,6 +224,9 @@ func refused(err error) error {
 	var call *socket.Error
 	if errors.As(err, &call) && alike(call.Err, syscall.ECONNREFUSED) {
 		err = fmt.Errorf("%s %s: %w", call.Op, call.Addr, syscall.ECONNREFUSED)
+		if info, bad := os.Stat(call.Addr); isPath(call.Addr) && bad == nil && info.Mode()&fs.ModeSocket == 0 {
+			return fmt.Errorf("%w (it is not a socket)", err)
+		}
 	}
 	return fmt.Errorf("%w (nothing listens there)", err)
 }
@@ -267,7 +271,7 @@ func parseSource(s string) (socket.Addr, error) {
 	}
 	a, err := netip.ParseAddrPort(s)
 	if err != nil {
-		return socket.Addr{}, fmt.Errorf("--source %q: neither IP nor IP:PORT", s)
+		return socket.Addr{}, fmt.Errorf("--source %q: not IP or IP:PORT", s)
 	}
 	return socket.InetAddr(a), nil
 }
@@ -284,12 +288,15 @@ func (d *dialling) connect(to address, source socket.Addr) (*socket.Socket, erro
 	}
 	if source.IsValid() {
 		if hints.Family != 0 && hints.Family != source.Family() {
-			return nil, fmt.Errorf("--source %s is of another family", source)
+			return nil, fmt.Errorf("--source %s is of another family than --ipv4 or --ipv6", source)
 		}
 		hints.Family = source.Family()
 	}
 	found, err := socket.GetAddrInfo(ctx, host, port, hints)
-	if err != nil {
+	switch {
+	case (d.only4 || d.only6) && errors.Is(err, socket.EAI_ADDRFAMILY):
+		return nil, fmt.Errorf("connect %s: it has no address that --ipv%d allows", to, map[bool]int{true: 4, false: 6}[d.only4])
+	case err != nil:
 		return nil, err
 	}
 	if !d.udp {

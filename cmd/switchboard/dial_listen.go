@@ -67,7 +67,7 @@ func (d *dialling) place(args []string) (address, error) {
 	}
 	switch {
 	case a.network == "ws" || a.network == "wss":
-		return a, fmt.Errorf("address %q: switchboard serve speaks WebSocket with its clients", text)
+		return a, fmt.Errorf("address %q: listen does not speak WebSocket; switchboard serve does", text)
 	case (d.udp || d.only4 || d.only6) && a.network != "tcp":
 		return a, fmt.Errorf("address %q: --udp, --ipv4 and --ipv6 are for HOST:PORT", text)
 	}
@@ -80,7 +80,7 @@ func (d *dialling) place(args []string) (address, error) {
 	case host == "":
 		a.name = "[::]:" + port
 	case err != nil || ip.Is4() != d.only4:
-		return a, fmt.Errorf("address %q: --ipv4 and --ipv6 want an address of theirs", text)
+		return a, fmt.Errorf("address %q: not an address that --ipv%d allows", text, map[bool]int{true: 4, false: 6}[d.only4])
 	}
 	return a, nil
 }

@@ -221,8 +221,8 @@ func TestNetcatsReflexes(t *testing.T) {
 		{[]string{"-z", host, closed}, 1, "", "connection refused (nothing listens there)"},
 		{[]string{"-6", host, port}, 1, "", host},
 		{[]string{"-w", "0.1", mute}, exitTimeout, "", noConnect},
-		{[]string{"-46", host, port}, 2, "", "opposite"},
-		{[]string{"-uz", host, port}, 2, "", "no connection that could be tried"},
+		{[]string{"-46", host, port}, 2, "", "exclude each other"},
+		{[]string{"-uz", host, port}, 2, "", "no connection to test"},
 		{[]string{"-4", "/tmp/s.sock"}, 2, "", "for HOST:PORT"},
 		{[]string{"-k", host, port}, 2, "", "--keep is for --listen"},
 		{[]string{"-C", "ws://" + where + "/"}, 2, "", "not for WebSocket"},
@@ -230,10 +230,10 @@ func TestNetcatsReflexes(t *testing.T) {
 		{[]string{"-l", "--tls-insecure", "0"}, 2, "", "--tls-insecure is not for --listen"},
 		{[]string{"-l", "tls://:0"}, 2, "", "listen takes HOST:PORT, udp://, unix: and fd://"},
 		{[]string{"-l", "ws://:0"}, 2, "", "switchboard serve"},
-		{[]string{"-l", "-6", "127.0.0.1:0"}, 2, "", "want an address of theirs"},
+		{[]string{"-l", "-6", "127.0.0.1:0"}, 2, "", "not an address that --ipv6 allows"},
 		{[]string{"-l", "-w", "0.1", "127.0.0.1:0"}, exitTimeout, "", "nobody connected within 100ms"},
 		{[]string{"gopher://" + where}, 2, "", "dial takes HOST:PORT, tls://, udp://"},
-		{[]string{host, port, "more"}, 2, "", "but got 3"},
+		{[]string{host, port, "more"}, 2, "", "not 3 arguments"},
 		{[]string{"-w", "soon", where}, 2, "", "try 5, 300ms or 1m30s"},
 	} {
 		out, complaint, code := once(t, "one\ntwo\r\nthree", append([]string{"dial"}, c.args...)...)

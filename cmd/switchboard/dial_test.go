@@ -120,14 +120,14 @@ func TestDialTellsHowItEnded(t *testing.T) {
 		{"reset", []string{rude}, 1, "", "connection reset by peer"},
 		{"no answer", []string{"--timeout=100ms", full(t)}, exitTimeout, "", noConnect},
 		{"source that is not here", []string{"--source=192.0.2.1", silent}, 1, "", "192.0.2.1"},
-		{"no address", nil, 2, "", "takes one address"},
-		{"two addresses", []string{"a:1", "b:2"}, 2, "", "takes one address"},
+		{"no address", nil, 2, "", "needs one address"},
+		{"two addresses", []string{"a:1", "b:2"}, 2, "", "needs one address"},
 		{"no port", []string{"localhost"}, 2, "", "try localhost:7007"},
 		{"no host", []string{":7007"}, 2, "", "try 127.0.0.1:7007"},
 		{"descriptor", []string{"fd://0"}, 2, "", "takes no open descriptor"},
 		{"no number", []string{"--timeout=soon", silent}, 2, "", "--timeout"},
 		{"negative", []string{"--timeout=-1s", silent}, 2, "", "cannot be negative"},
-		{"no source", []string{"--source=here", silent}, 2, "", "neither IP nor IP:PORT"},
+		{"no source", []string{"--source=here", silent}, 2, "", "not IP or IP:PORT"},
 		{"datagrams on Unix", []string{"--udp", "/tmp/s.sock"}, 2, "", "takes HOST:PORT"},
 	} {
 		heard, complaint, code := once(t, "hello", append([]string{"dial"}, end.args...)...)

@@ -62,7 +62,7 @@ func TestDialVerifiesWhoAnswers(t *testing.T) {
 			{"another's", elsewhere, []string{"--tls-ca", a.file}, "(--tls-server-name NAME sets the name to expect)"},
 			{"who is expected", elsewhere, []string{"--tls-ca", a.file, "--tls-server-name", "elsewhere.example"}, ""},
 			{"nobody", good, []string{"--tls-ca", a.file, "--tls-server-name", "elsewhere.example"}, "elsewhere.example"},
-			{"expired", expired, []string{"--tls-ca", a.file}, "(the server needs a new one; --tls-insecure trusts any)"},
+			{"expired", expired, []string{"--tls-ca", a.file}, "(the server needs a new one; --tls-insecure accepts any)"},
 			{"expired, and all the same", expired, []string{"--tls-insecure"}, ""},
 		} {
 			heard, complaint, code := once(t, "secret", append([]string{"dial", "tls://" + call.where}, call.flags...)...)
@@ -85,6 +85,14 @@ func TestDialVerifiesWhoAnswers(t *testing.T) {
 	})
 }
 
+func TestDialingTLSToAnEchoIsExplained(t *testing.T) {
+	s := serve(t, "echo")
+	_, complaint, code := once(t, "hello", "dial", "tls://"+s.addrs[0])
+	if code != exitFailed || !strings.Contains(complaint, "(it does not speak TLS, but sends back what it receives)") {
+		t.Errorf("exit code %d, %s", code, complaint)
+	}
+}
+
 func TestDialShowsItsCertificateToWhoAsks(t *testing.T) {
 	inEveryVersion(t, func(t *testing.T, version string) {
 		a := newAuthority(t)
@@ -97,7 +105,7 @@ func TestDialShowsItsCertificateToWhoAsks(t *testing.T) {
 			t.Errorf("%q, exit code %d, %s", heard, code, complaint)
 		}
 		_, complaint, code = once(t, "live\n", "dial", "--tls-ca", a.file, where)
-		if code != exitFailed || !strings.Contains(complaint, "it asked for a certificate: --tls-cert and --tls-key show one") {
+		if code != exitFailed || !strings.Contains(complaint, "it asked for a client certificate: see --tls-cert and --tls-key") {
 			t.Errorf("without one: exit code %d, %s", code, complaint)
 		}
 	})

@@ -70,10 +70,10 @@ func (z *dialZMQ) parse(target string) (yes bool, err error) {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		return wrong("there are zmq+TYPE:// with %s", strings.Join(names, ", "))
+		return wrong("unknown type %q: zmq+TYPE:// has the types %s", name, strings.Join(names, ", "))
 	}
 	if z.udp || z.hex || z.probe {
-		return wrong("none of --udp, --hex and --zero is for messages of ZeroMQ")
+		return wrong("--udp, --hex and --zero are not for ZeroMQ")
 	}
 	address, query, _ := strings.Cut(rest, "?")
 	values, err := url.ParseQuery(query)
@@ -89,11 +89,11 @@ func (z *dialZMQ) parse(target string) (yes bool, err error) {
 		case key == "bind":
 			z.bind = true
 		default:
-			return wrong("%q says nothing to %s", key, name)
+			return wrong("%s has no %q in its query", name, key)
 		}
 	}
 	if z.endpoint, err = zmqEndpoint(address); err != nil {
-		return true, err
+		return true, inFull(err, target, address)
 	}
 	if !z.bind && strings.HasPrefix(z.endpoint, "tcp://*") {
 		return wrong("the host is missing (try 127.0.0.1, or ?bind to be connected to)")

@@ -21,7 +21,7 @@ func (s seconds) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return errors.New("it is no duration (try 5, 300ms or 1m30s)")
+		return errors.New("it is not a duration (try 5, 300ms or 1m30s)")
 	case d < 0:
 		return errors.New("it cannot be negative")
 	}

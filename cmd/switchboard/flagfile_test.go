@@ -3,7 +3,9 @@ package main
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -32,6 +34,22 @@ func TestAFileThatCannotBeReadIsToldWithItsFlag(t *testing.T) {
 		out, complaint, code := once(t, "", strings.Fields(call.args)...)
 		if code != exitFailed || out != "" || strings.Count(complaint, "\n") != 1 || !strings.HasPrefix(complaint, "switchboard: "+call.want) {
 			t.Errorf("%s: exit code %d, %q%q, want %q", call.args, code, out, complaint, call.want)
+		}
+	}
+}
+
+// TestTooFewDescriptorsAreToldWithTheLimit begins with a limit at which the Go runtime can run at all: it needs two descriptors itself.
+func TestTooFewDescriptorsAreToldWithTheLimit(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("how many descriptors a loop needs differs")
+	}
+	installed(t, "sh")
+	for _, args := range []string{"serve echo --listen 127.0.0.1:0", "serve web --root / --listen 127.0.0.1:0", "bench 127.0.0.1:7"} {
+		cmd := exec.Command("sh", "-c", `ulimit -n 9; exec "$0" `+args, os.Args[0])
+		complaint, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(string(complaint), "(raise the limit of this process: ulimit -n)") &&
+			!strings.Contains(string(complaint), "raise the limit (ulimit -n") {
+			t.Errorf("%s: exit code %d, %s", args, code, complaint)
 		}
 	}
 }

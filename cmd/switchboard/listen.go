@@ -12,6 +12,16 @@ import (
 
 // listen makes the socket that a server accepts from, or takes over the one that this process was started with.
 func listen(a address) (*socket.Socket, error) {
+	if a.network == "systemd" {
+		passed, err := passedSockets(a)
+		if err == nil && len(passed) != 1 {
+			err = fmt.Errorf("listen %s: %d sockets have that name, and one is expected", a, len(passed))
+		}
+		if err != nil {
+			return nil, err
+		}
+		a = passed[0]
+	}
 	if a.network != "fd" {
 		l, err := socket.CreateServer(a.name, nil)
 		if err != nil {
@@ -40,7 +50,7 @@ func listenError(a address, err error) error {
 	hint := why.Hint()
 	if host, port, _ := net.SplitHostPort(a.name); errors.Is(err, syscall.EACCES) && a.network == "tcp" {
 		n, _ := strconv.Atoi(port)
-		hint += "; try --listen " + net.JoinHostPort(host, strconv.Itoa(8000+n))
+		hint += "; try " + net.JoinHostPort(host, strconv.Itoa(8000+n))
 	}
 	if hint == "" {
 		return fmt.Errorf("listen %s: %w", a, why.Err)

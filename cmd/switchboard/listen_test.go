@@ -42,10 +42,10 @@ func TestErrorsOfListeningSayWhatToDo(t *testing.T) {
 func TestAPortThatNeedsRootIsExplained(t *testing.T) {
 	denied := &socket.Error{Op: "bind", Addr: "127.0.0.1:80", Err: syscall.EACCES}
 	err := listenError(address{"tcp", "127.0.0.1:80"}, denied)
-	want := "try --listen 127.0.0.1:8080)"
+	want := "try 127.0.0.1:8080)"
 	if runtime.GOOS == "linux" {
 		want = "listen 127.0.0.1:80: permission denied " +
-			"(ports below 1024 need root or CAP_NET_BIND_SERVICE; try --listen 127.0.0.1:8080)"
+			"(ports below 1024 need root or CAP_NET_BIND_SERVICE; try 127.0.0.1:8080)"
 	}
 	if !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got  %s\nwant %s", err, want)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,11 @@ func run(args []string) int {
 	}
 	var f failure
 	if errors.As(err, &f) {
-		fmt.Fprintf(os.Stderr, "switchboard: %s\n", quote.Error(f.error))
+		text := quote.Error(f.error)
+		if errors.Is(err, syscall.EMFILE) && !strings.Contains(text, "ulimit -n") {
+			text += " (raise the limit of this process: ulimit -n)"
+		}
+		fmt.Fprintf(os.Stderr, "switchboard: %s\n", text)
 		return f.code
 	}
 	if p := (*fs.PathError)(nil); errors.As(err, &p) && p.Op == "write" { // a full disk is no wrong call
@@ -75,7 +80,10 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func rootCommand() *cobra.Command {
+func rootCommand() *cobra.Command { return rootCommandOf(new(serving)) }
+
+// rootCommandOf is rootCommand with the flags of serve in s.
+func rootCommandOf(s *serving) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "switchboard",
 		Short: "Serve, dial and measure sockets",
@@ -93,7 +101,8 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.Version = version()
 	root.SetVersionTemplate(versionLine() + "\n")
-	root.AddCommand(serveCommand(), dialCommand(), listenCommand(), benchCommand(), topCommand(), versionCommand())
+	root.AddCommand(serveCommand(s), dialCommand(), listenCommand(), benchCommand(), topCommand(), versionCommand())
+	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" { // which says nothing of a shell that it does not know
@@ -113,14 +122,14 @@ func plainNumber(err error) error {
 	if !errors.As(err, &n) {
 		return err
 	}
-	why := "it is no number"
+	why := "it is not a number"
 	switch {
 	case n.Func == "ParseBool":
 		why = "it is neither true nor false"
 	case errors.Is(n.Err, strconv.ErrRange):
 		why = "it is out of range"
 	case n.Func != "ParseFloat":
-		why = "it is no whole number"
+		why = "it is not a whole number"
 	}
 	return errors.New(strings.Replace(err.Error(), n.Error(), why, 1))
 }
@@ -131,7 +140,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if !cmd.HasAvailableSubCommands() {
-		return fmt.Errorf("takes no argument, but got %q", args[0])
+		return fmt.Errorf("takes no arguments, but got %q", args[0])
 	}
 	err := fmt.Errorf("there is no %q", args[0])
 	cmd.SuggestionsMinimumDistance = 2

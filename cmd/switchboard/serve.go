@@ -37,10 +37,10 @@ type serving struct {
 	unix        unixFlags
 	admin       adminFlags
 	figures     figures
+	config      configFile
 }
 
-func serveCommand() *cobra.Command {
-	var s serving
+func serveCommand(s *serving) *cobra.Command {
 	serve := &cobra.Command{
 		Use:   "serve SERVICE",
 		Short: "Serve on event loops, or in a classic architecture",
@@ -51,7 +51,7 @@ func serveCommand() *cobra.Command {
 			"Sizes are in bytes; the suffixes k, M and G multiply by 1024, 1024² and 1024³. Durations are in seconds, or have a\n" +
 			"unit: 300ms, 1m30s.\n\n" +
 			"SIGINT and SIGTERM stop accepting and wait until the connections have finished, at most --grace; a second signal\n" +
-			"ends the process at once. SIGHUP reads changed certificates. SIGUSR1 logs the statistics, which are also logged at\n" +
+			"ends the process at once. SIGHUP reads certificates, lists and targets again. SIGUSR1 logs the statistics, which are also logged at\n" +
 			"the end. Exit codes: 0 after a shutdown by signal, 1 if the server failed, 2 for wrong arguments.",
 		Example: "  switchboard serve echo\n" +
 			"  switchboard serve echo --mode select --listen '[::1]:7007' --listen unix:///tmp/echo.sock\n" +
@@ -61,7 +61,16 @@ func serveCommand() *cobra.Command {
 			"  switchboard serve lines --listen :7443 --tls-cert site.pem --tls-key site.key --tls-client-ca clients.pem\n" +
 			"  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082",
 		Args: noArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.HasSubCommands() {
+				return s.config.read(cmd)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.config.path != "" {
+				return s.config.run(cmd)
+			}
 			var names []string
 			for _, what := range cmd.Commands() {
 				names = append(names, what.Name())
@@ -82,14 +91,14 @@ func serveCommand() *cobra.Command {
 			RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveService(cmd, what) },
 		})
 	}
-	serve.AddCommand(linesCommand(&s), relayCommand(&s), proxyCommand(&s), webCommand(&s), chatCommand(&s))
-	serve.AddCommand(zmqCommands(&s)...)
+	serve.AddCommand(linesCommand(s), relayCommand(s), proxyCommand(s), webCommand(s), chatCommand(s))
+	serve.AddCommand(zmqCommands(s)...)
 	return serve
 }
 
 func (s *serving) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&s.listen, "listen", "l", []string{"127.0.0.1:7007"},
-		"`ADDRESS` to listen on; may be repeated: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER, "+
+		"`ADDRESS` to listen on; may be repeated: HOST:PORT, unix:PATH, unix:@NAME, fd://NUMBER, systemd:NAME, "+
 			"ws://HOST:PORT for WebSocket, wss://HOST:PORT for WebSocket over TLS")
 	flags.StringVarP(&s.mode, "mode", "m", modes()[0].name, "architecture of the server: "+strings.Join(modeNames(), ", "))
 	flags.IntVar(&s.maxConns, "max-conns", 0, "limit of clients at the same time; others wait in the backlog (0: no limit; default in mode loop: "+
@@ -107,6 +116,7 @@ func (s *serving) addFlags(flags *pflag.FlagSet) {
 	s.ws.add(flags)
 	s.unix.add(flags)
 	s.admin.add(flags)
+	s.config.add(flags)
 }
 
 // serveService serves one of the services that every mode has.
@@ -131,6 +141,7 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	case s.quiet && s.verbose:
 		return mode{}, errors.New("--quiet and --verbose exclude each other")
 	}
+	s.loop.access.mayChange = s.config.path != ""
 	m, err := modeNamed(s.mode)
 	if err == nil {
 		err = s.ws.check(s, m)
@@ -172,6 +183,9 @@ func (s *serving) listenAll() (listeners []*socket.Socket, err error) {
 		}
 		addresses = append(addresses, a)
 	}
+	if addresses, err = s.expand(addresses); err != nil {
+		return nil, failure{exitFailed, err}
+	}
 	for _, a := range addresses {
 		l, err := s.unix.listen(a)
 		if err != nil {
@@ -197,6 +211,9 @@ func (s *serving) announce(log *slog.Logger, listeners []*socket.Socket, service
 }
 
 func (s *serving) logger() *slog.Logger {
+	if s.config.instead != nil {
+		return slog.New(slog.DiscardHandler)
+	}
 	var h slog.Handler = slog.NewTextHandler(s.standardError(), &slog.HandlerOptions{Level: &s.admin.level})
 	if s.log == "json" {
 		h = slog.NewJSONHandler(quote.JSON(os.Stderr), &slog.HandlerOptions{Level: &s.admin.level, ReplaceAttr: durationsWithUnits})
@@ -210,6 +227,7 @@ func (s *serving) logger() *slog.Logger {
 // untilTold returns a context that is done at the first SIGINT or SIGTERM. The second one ends the process.
 func (s *serving) untilTold(log *slog.Logger) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
+	s.manage(log)
 	s.figures.heedSignals(log)
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to end
 	signals := make(chan os.Signal, 2)
@@ -219,6 +237,7 @@ func (s *serving) untilTold(log *slog.Logger) context.Context {
 		if !s.worker {
 			log.Info("shutting down", "signal", first.String(), "grace", s.grace)
 		}
+		s.figures.manager.Tell("STOPPING=1")
 		cancel()
 		if second, ok := (<-signals).(syscall.Signal); ok {
 			os.Exit(128 + int(second))

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,6 +98,9 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		}
 		c.name = host
 	}
+	if only, err := c.onlyChecks(guest{name: "chat"}); only {
+		return err
+	}
 	log := c.logger()
 	config := chat.Config{
 		History: room.History{Messages: c.history, Bytes: max(1, c.history*(chat.LongestText+200)), Age: c.age},
@@ -135,11 +139,12 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	if len(lines) > 0 {
 		terminals.MemoryLimit = halfOf(terminals)
 	}
-	defer func() {
+	endLines := sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), c.grace)
 		defer cancel()
 		terminals.Shutdown(ctx)
-	}()
+	})
+	defer endLines()
 	return c.serveOnLoops(log, guest{
 		name:    "chat",
 		servers: []admin.Server{{Server: terminals, Name: "lines"}},
@@ -156,6 +161,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		},
 		serve: func(l *socket.Socket) error {
 			err := pages.ServeSocket(l)
+			endLines()
 			if errors.Is(err, http.ErrServerClosed) {
 				return switchboard.ErrServerClosed
 			}

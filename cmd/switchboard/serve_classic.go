@@ -16,6 +16,9 @@ import (
 
 // serveClassic serves in one of the architectures that socket servers are taught with.
 func (s *serving) serveClassic(cmd *cobra.Command, what service.Service, m classic.Mode) error {
+	if only, err := s.onlyChecks(guest{name: what.Name}); only {
+		return err
+	}
 	listeners, err := s.listenAll()
 	if err != nil {
 		return err
@@ -53,7 +56,7 @@ func (s *serving) workerCommands(cmd *cobra.Command) func(maxConns int) *exec.Cm
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch f.Name {
-		case "listen", "mode", "max-conns", "socket-mode", "socket-owner":
+		case "listen", "mode", "max-conns", "socket-mode", "socket-owner", "config":
 		default:
 			args = append(args, "--"+f.Name+"="+f.Value.String())
 		}

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/bench/report"
 	"github.com/switchboard-go/switchboard/internal/classic"
+	"github.com/switchboard-go/switchboard/internal/systemd"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
 
@@ -25,14 +27,32 @@ type figures struct {
 	list   func() []any  // for the log; nil: nothing is served yet
 	line   func() string // for the terminal; nil: none
 	reload func()        // reads again what can be; nil: there is nothing
+	await  func()        // waits until every loop has had a turn; nil: there are no loops
 	status *statusLine   // nil unless standard error is a terminal
+
+	collector *collector       // nil: it is not ours to set
+	manager   *systemd.Manager // nil: nobody wants to know
 }
 
-// ofLoops has the figures be those of event loops.
-func (f *figures) ofLoops(server *switchboard.Server) {
+// ofLoops has the figures be those of event loops: of a server, and of others that serve with it.
+func (f *figures) ofLoops(server *switchboard.Server, others ...admin.Server) {
 	f.began = time.Now()
-	f.list = func() []any {
+	all := func() switchboard.Stats {
 		st := server.Stats()
+		for _, o := range others {
+			more := o.Server.Stats()
+			st.Active += more.Active
+			st.Accepted += more.Accepted
+			st.Refused += more.Refused
+			st.Dialled += more.Dialled
+			st.Handshakes += more.Handshakes
+			st.BytesIn += more.BytesIn
+			st.BytesOut += more.BytesOut
+		}
+		return st
+	}
+	f.list = func() []any {
+		st := all()
 		list := []any{"clients", st.Active, "connections", st.Accepted, "refused", st.Refused}
 		if st.Dialled > 0 {
 			list = append(list, "dialled", st.Dialled)
@@ -47,11 +67,12 @@ func (f *figures) ofLoops(server *switchboard.Server) {
 		return append(list, "engine", st.Engine)
 	}
 	f.line = func() string {
-		st := server.Stats()
+		st := all()
 		return fmt.Sprintf("%s clients, %s connections, %s received, %s sent", report.Count(st.Active), report.Count(st.Accepted),
 			report.Size(float64(st.BytesIn)), report.Size(float64(st.BytesOut)))
 	}
 	f.reload = reloading(server.TLSConfig)
+	f.await = func() { awaitTurns(server) }
 }
 
 // ofClassic has the figures be those of a classic server.
@@ -105,7 +126,7 @@ func (f *figures) tell(log *slog.Logger, what string) {
 	if f.list == nil {
 		return
 	}
-	log.Info(what, append(f.list(), "lasted", time.Since(f.began).Round(time.Millisecond))...)
+	log.Info(what, append(append(f.list(), f.collector.figures()...), "lasted", time.Since(f.began).Round(time.Millisecond))...)
 }
 
 // summarise logs the figures for the last time.

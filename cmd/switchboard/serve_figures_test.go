@@ -63,7 +63,7 @@ func TestAHangUpReadsCertificatesAgainAndKillsNobody(t *testing.T) {
 	s := serve(t, "echo", "--tls-cert="+cert, "--tls-key="+key)
 	a.writes(cert, key, "localhost", time.Now().Add(48*time.Hour))
 	s.cmd.Process.Signal(syscall.SIGHUP)
-	s.await("reading certificates again", 1)
+	s.await("reading what changed", 1)
 	s.await("a changed certificate serves from now on", 1) // and nobody has connected
 }
 

@@ -28,6 +28,7 @@ type loopFlags struct {
 	memory       memoryLimit
 	slowCall     time.Duration
 	tls          serverTLS
+	access       accessFlags
 
 	set *pflag.FlagSet
 }
@@ -52,6 +53,7 @@ func (f *loopFlags) add(flags *pflag.FlagSet) {
 		"default: a quarter of the memory that the process may use, or a third of $GOMEMLIMIT)")
 	f.set.DurationVar(&f.slowCall, "slow-call", 100*time.Millisecond, "log a handler that blocks its loop for this long (0: never)")
 	f.tls.add(f.set)
+	f.access.add(f.set)
 	flags.AddFlagSet(f.set)
 }
 
@@ -82,7 +84,7 @@ func (f *loopFlags) check() error {
 	case limit > 1<<30:
 		return fmt.Errorf("--queue-limit %s: at most 1G", &limit)
 	}
-	return f.tls.check()
+	return cmp.Or(f.tls.check(), f.access.check())
 }
 
 // mostQueued is --queue-limit, its default in words.
@@ -95,6 +97,7 @@ func (s *serving) server() *switchboard.Server {
 		Loops:         f.loops,
 		Engine:        f.engine,
 		MaxConns:      s.maxConns,
+		Admission:     f.access.admission(),
 		ReadBuffer:    int(f.readBuffer),
 		InputLimit:    int(f.inputLimit),
 		HighWater:     int(f.highWater),

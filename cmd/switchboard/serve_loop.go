@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/handler"
+	"github.com/switchboard-go/switchboard/internal/proxy"
 	"github.com/switchboard-go/switchboard/internal/service"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
@@ -25,14 +27,19 @@ type guest struct {
 	// check tells why the service cannot be served there. nil: it can.
 	check func(listeners []*socket.Socket) error
 
-	// messages serves WebSockets, if they are what the service is asked for. nil: it has nothing to say to them.
+	// messages serves WebSockets, if they are what the service is asked for. nil: the service does not speak WebSocket.
 	messages websocket.Handler
 
 	// ended is told of connections that have ended, refused ones included. nil: nobody asks.
 	ended func(c *switchboard.Conn, err error)
 
-	// servers are looked at by the admin page, besides the one that prepare sets up.
+	// servers are in the admin page and in the statistics, besides the one that prepare sets up.
 	servers []admin.Server
+
+	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
+	targets []proxy.Target
+	balance string
+	reload  func(fresh guest) error
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
@@ -49,6 +56,12 @@ func onLoops(what service.Service) guest {
 
 // serveOnLoops serves on event loops until a signal.
 func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+	if g.messages == nil && s.ws.scheme != "" {
+		return fmt.Errorf("%s does not speak WebSocket at --listen %s", g.name, s.listen[0])
+	}
+	if only, err := s.onlyChecks(g); only {
+		return err
+	}
 	secure, about, err := s.loop.tls.config(log, s.listen)
 	if err != nil {
 		return err
@@ -67,6 +80,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
+	s.collect(log)
 	g.prepare(server)
 	s.ws.apply(server, g.messages)
 	if s.verbose {
@@ -75,7 +89,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if g.ended != nil {
 		server.Trace = alsoEnded(server.Trace, g.ended)
 	}
-	s.figures.ofLoops(server)
+	s.figures.ofLoops(server, g.servers...)
 	drained, drain := context.WithCancel(context.Background())
 	defer drain()
 	endAdmin, err := s.admin.serve(log, g, server, drain)
@@ -86,6 +100,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		return err
 	}
 	defer endAdmin()
+	s.figures.reload = s.reloader(log, g, s.figures.reload)
 	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
 	defer context.AfterFunc(drained, cancel)()
 	err = s.serveUntil(ctx, server, g.serve, listeners)

@@ -15,6 +15,9 @@ import (
 type memoryLimit struct {
 	set bool
 	n   int64
+
+	chosen int64  // for clients, once bytes has been asked; 0 is no limit
+	source string // of what was chosen
 }
 
 // Set implements pflag.Value.
@@ -49,6 +52,13 @@ const heapShare = 3
 
 // bytes is the limit for so many loops, and has the garbage collector work harder near what that makes of the whole process.
 func (m *memoryLimit) bytes(loops int) int64 {
+	if m.source == "" {
+		m.chosen, m.source = m.choose(loops)
+	}
+	return m.chosen
+}
+
+func (m *memoryLimit) choose(loops int) (limit int64, source string) {
 	if loops == 0 {
 		loops = runtime.GOMAXPROCS(0)
 	}
@@ -56,33 +66,37 @@ func (m *memoryLimit) bytes(loops int) int64 {
 	heap := debug.SetMemoryLimit(-1) // $GOMEMLIMIT
 	switch {
 	case m.set && m.n == 0:
-		return 0
+		return 0, "--memory-limit"
 	case m.set:
 		if heap == math.MaxInt64 {
 			debug.SetMemoryLimit(heapShare * max(m.n, least))
 		}
-		return max(m.n, least)
+		return max(m.n, least), "--memory-limit"
 	case heap != math.MaxInt64:
-		return max(heap/heapShare, least)
+		return max(heap/heapShare, least), "$GOMEMLIMIT"
 	}
-	limit := max(availableMemory()/(heapShare+1), least)
+	available, source := availableMemory()
+	limit = max(available/(heapShare+1), least)
 	debug.SetMemoryLimit(heapShare * limit)
-	return limit
+	return limit, source
 }
 
-// availableMemory is how many bytes the process may use: what the machine has, or the control group or ulimit -v leaves.
-func availableMemory() int64 {
+// availableMemory is how many bytes the process may use, and who says so: what the machine has, or the control group or ulimit -v
+// leaves.
+func availableMemory() (least int64, source string) {
 	const unknown = 1 << 30
-	least := int64(math.MaxInt64)
-	for _, n := range []int64{machineMemory(), groupMemory(), addressSpace()} {
-		if n > 0 {
-			least = min(least, n)
+	for _, limit := range []struct {
+		n      int64
+		source string
+	}{{machineMemory(), "the machine"}, {groupMemory(), "the control group"}, {addressSpace(), "ulimit -v"}} {
+		if limit.n > 0 && (source == "" || limit.n < least) {
+			least, source = limit.n, limit.source
 		}
 	}
-	if least == math.MaxInt64 {
-		return unknown
+	if source == "" {
+		return unknown, "nobody knows how much there is"
 	}
-	return least
+	return least, source
 }
 
 // roomFor is how many clients there are descriptors for, 0 where that is not limited. Each loop, each listener and the process

@@ -31,11 +31,11 @@ func (w *targetWebSocket) addTo(cmd *cobra.Command) {
 	cmd.RegisterFlagCompletionFunc("to-ws-subprotocol", cobra.NoFileCompletions)
 }
 
-// targets returns what the texts of --to stand for, and where they are.
-func (w *targetWebSocket) targets(texts []string, secure *clientTLS, timeout time.Duration) (targets []proxy.Target, callees []callee, err error) {
+// parse reads the addresses of targets, and says in these what they stand for.
+func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.Duration, targets []proxy.Target) (callees []callee, err error) {
 	header, options, err := w.options("to-ws-header")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	options.HandshakeTimeout, options.PingInterval = timeout, time.Minute
 	plain := make([]string, len(texts)) // as secure takes them
@@ -43,26 +43,26 @@ func (w *targetWebSocket) targets(texts []string, secure *clientTLS, timeout tim
 		plain[i] = text
 		if isWebSocket(text) {
 			if plain[i], err = socketAddress(text); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 	}
 	if callees, err = secure.parse(plain...); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	w.dialers = nil
 	for i, to := range callees {
-		target := proxy.Target{Address: to.name, TLS: to.tls}
+		targets[i].Address, targets[i].TLS = to.name, to.tls
 		if isWebSocket(texts[i]) {
-			target.URL = texts[i]
-			target.Dialer = &websocket.Dialer{Options: options, Header: header, TLSConfig: to.tls}
-			w.dialers = append(w.dialers, target.Dialer)
+			dialer := &websocket.Dialer{Options: options, Header: header, TLSConfig: to.tls}
+			targets[i].URL, targets[i].Dialer = texts[i], dialer
+			w.dialers = append(w.dialers, dialer)
 		}
-		targets = append(targets, target)
 	}
 	if len(w.dialers) == 0 {
 		err = w.refuse()
 	}
-	return targets, callees, err
+	return callees, err
 }
 
 // socketAddress returns the address of a URL for clientTLS.parse.

@@ -3,10 +3,13 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // heedSignals tells the figures at SIGUSR1, and reads at SIGHUP again what can be. Neither ends the process.
@@ -22,11 +25,22 @@ func (f *figures) heedSignals(log *slog.Logger) {
 			case s == syscall.SIGUSR1:
 				f.tell(log, "statistics")
 			case f.reload != nil:
-				log.Info("reading certificates again", "signal", s.String())
+				log.Info("reading what changed", "signal", s.String())
+				f.manager.Tell("RELOADING=1", monotonic())
 				f.reload()
+				f.manager.Tell("READY=1")
 			default:
 				log.Info("nothing to read again", "signal", s.String())
+				f.manager.Tell("RELOADING=1", monotonic())
+				f.manager.Tell("READY=1")
 			}
 		}
 	}()
+}
+
+// monotonic says when a reload began, as a service manager wants to know it.
+func monotonic() string {
+	var now unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	return fmt.Sprintf("MONOTONIC_USEC=%d", now.Nano()/1000)
 }

@@ -88,7 +88,7 @@ func zmqEndpoint(text string) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case a.network == "fd":
+	case a.network == "fd" || a.network == "systemd":
 		return "", fmt.Errorf("address %q: ZeroMQ takes no open descriptor here", text)
 	case a.network == "unix":
 		return "ipc://" + a.name, nil
@@ -102,12 +102,15 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if err := z.checkLoop(cmd); err != nil {
 		return err
 	}
-	for _, name := range []string{"tls-cert", "tls-key", "tls-self-signed", "tls-client-ca", "tls-crl", "read-buffer", "input-limit", "high-water",
+	for _, name := range append([]string{"tls-cert", "tls-key", "tls-self-signed", "tls-client-ca", "tls-crl", "read-buffer", "input-limit", "high-water",
 		"low-water", "queue-limit", "write-timeout", "linger", "idle-timeout", "slow-call", "keep-alive",
-		"half-close-timeout", "message-timeout", "memory-limit", "admin", "admin-token", "admin-write"} {
+		"half-close-timeout", "message-timeout", "memory-limit", "admin", "admin-token", "admin-write"}, accessNames...) {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
 			return fmt.Errorf("--%s is not for %s", name, z.device.name)
 		}
+	}
+	if z.ws.scheme != "" {
+		return fmt.Errorf("%s does not speak WebSocket at --listen %s", z.device.name, z.listen[0])
 	}
 	if z.highWater <= 0 {
 		return fmt.Errorf("--high-water-messages %d: must be more than 0", z.highWater)
@@ -118,6 +121,9 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	}
 	if len(z.back) == 0 && len(z.connectBack) == 0 {
 		z.back = []string{"127.0.0.1:7008"}
+	}
+	if only, err := z.onlyChecks(guest{name: z.device.name}); only {
+		return err
 	}
 	log := z.logger()
 	context := &zmtp.Context{Loops: z.loop.loops, Engine: z.loop.engine, Logger: log}

@@ -27,7 +27,7 @@ func (z *size) Set(s string) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 1 || n > (1<<30)/int64(unit) {
-		return fmt.Errorf("it is no size of 1 byte to 1G (try 4096, 64k or 1M)")
+		return fmt.Errorf("it is not a size of 1 byte to 1G (try 4096, 64k or 1M)")
 	}
 	*z = size(n) * unit
 	return nil

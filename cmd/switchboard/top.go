@@ -124,8 +124,8 @@ type watching struct {
 	seen    bool // a frame has come
 }
 
-// again is after how long a server that is gone is tried again.
-const again = time.Second
+// redial is after how long a server that is gone is tried again.
+const redial = time.Second
 
 func (w *watching) run() error {
 	for {
@@ -138,7 +138,7 @@ func (w *watching) run() error {
 		}
 		w.screen.lost(err)
 		select {
-		case <-time.After(again):
+		case <-time.After(redial):
 		case <-w.ctx.Done():
 			return nil
 		}

@@ -14,11 +14,14 @@ import (
 func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 	for _, call := range []struct{ args, want string }{
 		{"frobnicate", `there is no "frobnicate"`},
+		{"help frobnicate", `there is no "frobnicate"`},
+		{"help serve ecko", `did you mean "echo"?`},
+		{"help version now", `takes no arguments, but got "now"`},
 		{"sevre", `did you mean "serve"?`},
 		{"--frobnicate", "unknown flag: --frobnicate (see switchboard --help)"},
 		{"serve", "which service? There are chargen, chat, daytime, discard, echo, lines, proxy, relay, time, web, zmq-forwarder, zmq-queue, zmq-streamer (see switchboard serve --help)"},
 		{"serve ecko", `did you mean "echo"?`},
-		{"serve echo more", `takes no argument, but got "more"`},
+		{"serve echo more", `takes no arguments, but got "more"`},
 		{"serve echo --moed select", "unknown flag: --moed (see switchboard serve echo --help)"},
 		{"serve echo --mode slect", `unknown mode "slect"`},
 		{"serve echo --log yaml", `unknown --log "yaml"`},
@@ -54,6 +57,17 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve relay --queue-limit 1M --member-queue 2M", "--member-queue 2M: 1k to --queue-limit, 1M"},
 		{"serve relay --listen ws://127.0.0.1:0 --queue-limit 150k --ws-message 100k --member-queue 100k", "--queue-limit 150k: it must hold --high-water and a message"},
 		{"serve chat --high-water 4k --read-buffer 2k --queue-limit 8k", "--queue-limit 8k: it must hold --high-water and a message of 16k, 20k"},
+		{"serve web --root . --listen ws://127.0.0.1:0", "web does not speak WebSocket at --listen ws://127.0.0.1:0"},
+		{"serve zmq-queue --listen ws://127.0.0.1:0", "zmq-queue does not speak WebSocket"},
+		{"serve proxy --to tls://example.org", `address "tls://example.org": the port is missing (try tls://example.org:7007)`},
+		{"dial tls://127.0.0.1", `address "tls://127.0.0.1": the port is missing (try tls://127.0.0.1:7007)`},
+		{"dial zmq+sub://127.0.0.1", `address "zmq+sub://127.0.0.1": the port is missing (try zmq+sub://127.0.0.1:7007)`},
+		{"dial zmq+foo://127.0.0.1:7", `unknown type "foo"`},
+		{"dial zmq+sub://127.0.0.1:7?foo=1", `sub has no "foo" in its query`},
+		{"listen -4 ::1 7", "--ipv4 allows"},
+		{"bench -c -1 127.0.0.1:7", "--conns -1"},
+		{"bench -s 0 127.0.0.1:7", `--size "0"`},
+		{"bench -s 4k-16 127.0.0.1:7", "--size 4096-16"},
 		{"dial --frobnicate", "unknown flag: --frobnicate (see switchboard dial --help)"},
 		{"version now", "takes no argument"},
 	} {
@@ -187,7 +201,7 @@ func TestExamplesAreCalls(t *testing.T) {
 			return
 		}
 		script := "switchboard() { for a; do printf '%s\\n' \"$a\"; done; echo --; }\n" +
-			strings.NewReplacer("<file", "", "<config", "", ">result.json", "", ">received", "").Replace(cmd.Example)
+			strings.NewReplacer(" &\n", "\n", "<file", "", "<config", "", ">result.json", "", ">received", "").Replace(cmd.Example)
 		out := string(peer(t, nil, "sh", "-c", "cd /; for other in date seq nc curl; do eval \"$other() { :; }\"; done\n"+script))
 		for call := range strings.SplitSeq(out, "--\n") {
 			if call == "" {

@@ -172,12 +172,12 @@ func TestDialReachesLibzmq(t *testing.T) {
 
 func TestWrongZeroMQAddressesAreExplained(t *testing.T) {
 	for _, call := range []struct{ args, want string }{
-		{"dial zmq+foo://127.0.0.1:1", "there are zmq+TYPE:// with dealer, pair, pub, pull, push, rep, req, sub"},
-		{"dial zmq+push://127.0.0.1:1?topic=x", `"topic" says nothing to push`},
+		{"dial zmq+foo://127.0.0.1:1", "zmq+TYPE:// has the types dealer, pair, pub, pull, push, rep, req, sub"},
+		{"dial zmq+push://127.0.0.1:1?topic=x", `push has no "topic" in its query`},
 		{"dial zmq+push://:1", "the host is missing"},
 		{"dial zmq+push://127.0.0.1", "port is missing"},
-		{"dial --hex zmq+push://127.0.0.1:1", "none of --udp, --hex and --zero"},
-		{"dial --zero zmq+push://127.0.0.1:1", "none of --udp, --hex and --zero"},
+		{"dial --hex zmq+push://127.0.0.1:1", "--udp, --hex and --zero are not for ZeroMQ"},
+		{"dial --zero zmq+push://127.0.0.1:1", "--udp, --hex and --zero are not for ZeroMQ"},
 		{"dial --multipart 127.0.0.1:1", "are for zmq+TYPE"},
 		{"dial --curve-server-key x zmq+push://127.0.0.1:1", "40 characters"},
 		{"serve zmq-queue --tls-self-signed", "--tls-self-signed is not for zmq-queue"},

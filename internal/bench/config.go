@@ -120,13 +120,13 @@ func (c Config) resolve() (Config, error) {
 	case c.WebSocket != nil && c.Expect == HTTP:
 		return c, errors.New("--expect http: over WebSocket there are echo, line and none")
 	case c.Conns < 0 || c.Idle < 0:
-		return c, errors.New("there cannot be less than 0 connections")
+		return c, fmt.Errorf("--conns %d, --idle %d: a number of connections cannot be negative", c.Conns, c.Idle)
 	case c.Conns == 0 && c.Idle == 0:
 		return c, errors.New("--conns 0: there must be at least one connection, or --idle some")
 	case c.Conns > maxConns || c.Idle > maxConns:
-		return c, fmt.Errorf("there cannot be more than %d connections", maxConns)
+		return c, fmt.Errorf("--conns %d, --idle %d: at most %d connections", c.Conns, c.Idle, maxConns)
 	case c.Size.Min < 1 || c.Size.Max < c.Size.Min:
-		return c, fmt.Errorf("--size %d-%d: at least 1 byte, and the smaller one first", c.Size.Min, c.Size.Max)
+		return c, fmt.Errorf("--size %d-%d: at least 1 byte, and the smaller number first", c.Size.Min, c.Size.Max)
 	case c.Size.Max > MaxSize:
 		return c, fmt.Errorf("--size %d: at most %d bytes", c.Size.Max, MaxSize)
 	case c.Depth < 1 || c.Depth > maxDepth:
@@ -134,33 +134,33 @@ func (c Config) resolve() (Config, error) {
 	case c.Expect != None && int64(c.Conns)*int64(c.Depth)*int64(c.Size.Max) > maxFlight:
 		return c, fmt.Errorf("--conns %d x --depth %d x --size %d: more than %d bytes in flight", c.Conns, c.Depth, c.Size.Max, maxFlight)
 	case len(c.Sources) > 0 && strings.ContainsAny(c.Address, "/@"):
-		return c, errors.New("--source: a Unix socket connects from nowhere")
+		return c, errors.New("--source: a Unix socket has no local address")
 	case c.Churn && c.Depth > 1:
 		return c, errors.New("--churn: a connection has one exchange, so --depth must be 1")
 	case c.Churn && c.Expect == None:
 		return c, errors.New("--churn: without an answer there is no exchange (--expect none)")
 	case math.IsNaN(c.Rate) || c.Rate < 0 || c.Rate > maxRate:
-		return c, fmt.Errorf("--rate %v: 0 (as many as it takes) to %.0f messages a second", c.Rate, maxRate)
+		return c, fmt.Errorf("--rate %v: 0 (a closed loop) to %.0f messages per second", c.Rate, maxRate)
 	case c.Loops < 1 || c.Loops > 1024:
 		return c, fmt.Errorf("--loops %d: 1 to 1024", c.Loops)
 	case c.Requests < 0:
-		return c, errors.New("--requests cannot be negative (0 is as many as there is time for)")
+		return c, errors.New("--requests cannot be negative (0: send for --duration)")
 	case c.Requests > 0 && c.Conns == 0:
-		return c, errors.New("--requests: idle connections alone send none")
+		return c, errors.New("--requests needs --conns: idle connections do not send requests")
 	case c.Requests > 0 && c.Warmup > 0:
-		return c, errors.New("--warmup: with --requests each one counts, from the first on")
+		return c, errors.New("--warmup and --requests exclude each other: every request counts")
 	case c.Expect == Line && c.Payload != nil && !bytes.HasSuffix(c.Payload, []byte("\n")):
-		return c, errors.New("--expect line: the payload must end with the end of a line")
+		return c, errors.New("--expect line: the payload must end with a line end")
 	}
 	if ap, err := netip.ParseAddrPort(c.Address); err == nil {
 		for _, source := range c.Sources {
 			if source.Is4() != ap.Addr().Unmap().Is4() {
-				return c, fmt.Errorf("--source %v: it cannot reach %v, which is of the other family", source, ap.Addr())
+				return c, fmt.Errorf("--source %v: it cannot reach %v, which is of another family", source, ap.Addr())
 			}
 		}
 	}
 	if c.Duration == 0 {
-		return c, errors.New("--duration 0: there must be some time to measure")
+		return c, errors.New("--duration 0: it must be more than 0")
 	}
 	for _, d := range []time.Duration{c.Duration, c.Warmup, c.Ramp, c.OpenWait, c.LastWait} {
 		if d < 0 || d > maxWait {
@@ -176,11 +176,11 @@ const tokenChars = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI
 // checkRequest says what no request can have in it.
 func (c *Config) checkRequest() error {
 	if strings.Trim(c.Method, tokenChars) != "" || c.Method == http.MethodConnect {
-		return fmt.Errorf("--method %q: it is no method of a request to a server", c.Method)
+		return fmt.Errorf("--method %q: not a method of HTTP requests", c.Method)
 	}
 	for name, values := range c.Header {
 		if name == "" || strings.Trim(name, tokenChars) != "" {
-			return fmt.Errorf("--header %q: it is no name of a field", name)
+			return fmt.Errorf("--header %q: not a field name", name)
 		}
 		for _, value := range values {
 			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {

@@ -24,6 +24,8 @@ func (r *run) outage(res *Result) *Outage {
 		return nil // it may only be slow
 	case res.Connections.AtEnd > 0 && r.whole.heard > r.ended-int64(leastSilence):
 		return nil // others were answered
+	case res.Connections.AtEnd > 0 && r.whole.failing > r.whole.heard: // others ended
+		o.Why = r.whole.failure
 	case res.Connections.AtEnd > 0:
 		o.Why = fmt.Sprintf("its connections were open, and nothing came on %d of them", res.Connections.AtEnd)
 	case r.whole.failing <= r.whole.heard:

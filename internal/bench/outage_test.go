@@ -155,3 +155,17 @@ func TestAServerThatWantsACertificateIsToldAsSuch(t *testing.T) {
 		})
 	}
 }
+
+func TestAServerThatAnswersWronglyAndThenNothingIsToldByWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "tcp", "127.0.0.1:0", func(_ *server, conn net.Conn) {
+		io.ReadFull(conn, make([]byte, 1))
+		conn.Write([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+		io.Copy(io.Discard, conn)
+	})
+	r := load(t, Config{Address: s.at(), Conns: 3, Duration: time.Second, LastWait: 50 * time.Millisecond})
+	s.stop()
+	if r.Outage == nil || r.Outage.Why != "wrong bytes" {
+		t.Errorf("%+v %v", r.Outage, said(r))
+	}
+}

@@ -170,6 +170,9 @@ func (c *client) mayCommand() bool {
 func (c *client) say(name, text, id string, echo bool) error {
 	s := c.member.In(name)
 	if s == nil {
+		if name == "" {
+			return errors.New("you are in no room: /join ROOM")
+		}
 		return fmt.Errorf("you are not in the room %q", name)
 	}
 	if text = cleanText(text); text == "" {

@@ -164,7 +164,7 @@ func (h *lineClients) line(c *switchboard.Conn, line []byte) error {
 	case "/who":
 		if s := me.member.In(me.room); s != nil {
 			names, n := s.Room().Members()
-			me.tell(fmt.Sprintf("%d are in the room %s: %s", n, me.room, list(names, n)))
+			me.tell(fmt.Sprintf("%d %s in the room %s: %s", n, areOrIs(n), me.room, list(names, n)))
 		} else {
 			me.tell("You are in no room.")
 		}

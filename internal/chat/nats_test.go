@@ -116,7 +116,7 @@ func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
 		t.Errorf("the other server shows %q", got)
 	}
 	fmt.Fprintln(people[0].c, "/who") // an own message that came back would stand before the answer
-	if got := people[0].hears("lobby"); !strings.Contains(got, "1 are in the room lobby: ann") && !strings.Contains(got, "here comes") {
+	if got := people[0].hears("lobby"); !strings.Contains(got, "1 is in the room lobby: ann") && !strings.Contains(got, "here comes") {
 		t.Errorf("after its own message came %q", got)
 	}
 }

@@ -99,7 +99,7 @@ func serve(args []string) error {
 		s.Accept = handler.Accept(service.Echo)
 		s.Loops, _ = strconv.Atoi(args[1])
 	case "proxy":
-		between, err := proxy.New([]proxy.Target{{Address: args[1]}}, proxy.RoundRobin, slog.Default())
+		between, err := proxy.New([]proxy.Target{{Address: args[1], Weight: 1}}, proxy.RoundRobin, slog.Default())
 		if err != nil {
 			return err
 		}

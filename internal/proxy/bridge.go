@@ -20,10 +20,12 @@ type bridge line
 // Opened implements websocket.Opener: the target answers.
 func (b *bridge) Opened(far *websocket.Conn) error {
 	ln := (*line)(b)
-	if !ln.answered(far.Conn()) {
+	ln.proxy.targets.answered(ln.target)
+	if ln.gone {
 		far.Abort()
 		return nil
 	}
+	ln.joinedWith(far.Conn())
 	ln.client.SetHandler((*unframed)(ln))
 	ln.client.Resume()
 	return nil

@@ -114,7 +114,7 @@ func (b *plain) Leaving(*switchboard.Conn) {}
 // Closed implements switchboard.Handler.
 func (b *plain) Closed(_ *switchboard.Conn, err error) {
 	b.back = nil
-	b.target.active.Add(-1)
+	b.target.left()
 	if err == nil {
 		b.socket.Close(websocket.CodeNormal, "")
 	} else {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/proxyproto"
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
@@ -22,6 +23,7 @@ type line struct {
 	target *target           // that is connected, or connecting
 	back   *switchboard.Conn // to target, with a socket only
 	far    *websocket.Conn   // to target, if that speaks WebSocket
+	name   string            // that the client asks for, by SNI
 	tried  []*target         // that did not answer
 
 	joined bool
@@ -38,8 +40,14 @@ const redial = 100 * time.Millisecond
 // dial connects to the next target that was not tried for this client.
 func (ln *line) dial() error {
 	for {
-		t := ln.proxy.targets.pick(ln.tried)
-		if t == nil {
+		t := ln.proxy.targets.pick(ln.name, ln.tried)
+		switch {
+		case t != nil:
+		case !ln.proxy.targets.has(ln.name):
+			return noTargetFor(ln.name)
+		case len(ln.tried) == 0:
+			return fmt.Errorf("all targets are drained: %s", ln.proxy.targets)
+		default:
 			return fmt.Errorf("no target answers: %s", ln.proxy.targets)
 		}
 		var err error
@@ -48,14 +56,14 @@ func (ln *line) dial() error {
 		} else if ln.socket != nil {
 			ln.back, err = t.dial(ln.client, (*backend)(ln))
 		} else {
-			err = ln.client.DialPipe(context.Background(), t.Address, t.TLS, (*backend)(ln))
+			err = ln.client.DialPipe(context.Background(), t.Address, t.dialTLS(), (*backend)(ln))
 		}
 		if err == nil {
 			ln.target = t
 			return nil
 		}
 		if errors.Is(err, switchboard.ErrServerClosed) { // no fault of the target's
-			t.active.Add(-1)
+			t.left()
 			return err
 		}
 		ln.failed(t, err)
@@ -64,7 +72,7 @@ func (ln *line) dial() error {
 
 // failed takes note that a target could not be connected to.
 func (ln *line) failed(t *target, err error) {
-	t.active.Add(-1)
+	t.left()
 	ln.tried = append(ln.tried, t)
 	ln.proxy.targets.failed(t, err)
 }
@@ -109,24 +117,26 @@ type backend line
 // Opened implements switchboard.Opener: the target answers. DialPipe joins the two connections, or the gateway does.
 func (b *backend) Opened(back *switchboard.Conn) error {
 	ln := (*line)(b)
-	if !ln.answered(back) {
+	ln.proxy.targets.answered(ln.target)
+	if ln.gone {
 		return switchboard.ErrAborted
 	}
+	if version := ln.proxy.targets.announce; version > 0 {
+		if err := ln.target.announce(back, proxyproto.For(ln.client, version)); err != nil {
+			return err
+		}
+	}
+	ln.joinedWith(back)
 	if ln.socket != nil {
 		gateway{ln.proxy}.open(ln, back)
 	}
 	return nil
 }
 
-// answered takes note that the target answers. It returns false if the client is gone.
-func (ln *line) answered(back *switchboard.Conn) bool {
-	ln.proxy.targets.answered(ln.target)
-	if ln.gone {
-		return false
-	}
+// joinedWith takes note of the connection to the target.
+func (ln *line) joinedWith(back *switchboard.Conn) {
 	ln.joined, ln.tried = true, nil
 	ln.proxy.lines.join(ln, back)
-	return true
 }
 
 // Data implements switchboard.Handler. The two are joined before there is any.
@@ -143,12 +153,12 @@ func (ln *line) ended(err error) {
 	ln.back, ln.far = nil, nil
 	switch {
 	case ln.joined || ln.gone:
-		ln.target.active.Add(-1)
+		ln.target.left()
 	case errors.Is(err, switchboard.ErrServerClosed):
-		ln.target.active.Add(-1)
+		ln.target.left()
 		ln.client.Abort()
 	case isShortage(err):
-		ln.target.active.Add(-1)
+		ln.target.left()
 		if limit := cmp.Or(ln.client.Server().DialTimeout, 10*time.Second); limit > 0 && ln.client.Age() >= limit {
 			ln.refuse(err)
 		} else {

@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"context"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/proxyproto"
 )
 
 // probeEvery is how often a target that did not answer is looked at.
@@ -20,7 +23,7 @@ type probe struct {
 func (p *pool) look(t *target) {
 	p.mu.Lock()
 	t.probe = nil
-	server, needless := p.server, p.closed || !t.dead
+	server, needless := p.server, p.closed || !t.dead || !slices.Contains(p.all, t)
 	p.mu.Unlock()
 	if needless {
 		return
@@ -40,8 +43,18 @@ func (p *pool) look(t *target) {
 // Opened implements switchboard.Opener.
 func (h *probe) Opened(c *switchboard.Conn) error {
 	h.pool.answered(h.target)
-	c.Abort()
-	return nil
+	if h.pool.announce == 0 {
+		c.Abort()
+		return nil
+	}
+	b, err := (&proxyproto.Header{Version: h.pool.announce, Local: true}).Append(nil)
+	if err == nil {
+		_, err = c.Write(b) // which says that it is for nobody
+	}
+	if err == nil {
+		err = io.EOF
+	}
+	return err
 }
 
 // Data implements switchboard.Handler.

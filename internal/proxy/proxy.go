@@ -5,6 +5,7 @@ package proxy
 import (
 	"errors"
 	"log/slog"
+	"strings"
 
 	"github.com/switchboard-go/switchboard"
 )
@@ -22,17 +23,31 @@ type Proxy struct {
 	lines    lines
 }
 
+var errNoTarget = errors.New("proxy: no target: give at least one address to connect to")
+
 // New makes a proxy to the targets. How long one may take to answer is the server's DialTimeout, and to shake hands its
 // HandshakeTimeout.
 func New(targets []Target, balance Balance, log *slog.Logger) (*Proxy, error) {
 	if len(targets) == 0 {
-		return nil, errors.New("proxy: no target: give at least one address to connect to")
+		return nil, errNoTarget
 	}
-	p := &Proxy{log: log, targets: &pool{balance: balance, log: log}}
-	for _, to := range targets {
-		p.targets.all = append(p.targets.all, &target{Target: to})
-	}
+	p := &Proxy{log: log, targets: &pool{log: log}}
+	p.targets.set(targets, balance)
 	return p, nil
+}
+
+// Announce has targets be told for whom each connection is, by the header of the PROXY protocol in version 1 or 2. It is called
+// before the proxy serves.
+func (p *Proxy) Announce(version int) { p.targets.announce = version }
+
+// Set replaces the targets, for clients that come from then on. A target that is not among them any more, or has the weight 0,
+// keeps the clients that it has. Any goroutine may call it.
+func (p *Proxy) Set(targets []Target, balance Balance) error {
+	if len(targets) == 0 {
+		return errNoTarget
+	}
+	p.targets.set(targets, balance)
+	return nil
 }
 
 // Close stops looking at targets that do not answer. Any goroutine may call it.
@@ -41,6 +56,9 @@ func (p *Proxy) Close() { p.targets.close() }
 // Accept is for switchboard.Server: it begins to connect to a target.
 func (p *Proxy) Accept(c *switchboard.Conn) (switchboard.Handler, error) {
 	ln := p.newLine(c)
+	if state := c.TLS(); state == nil && p.targets.routes() {
+		return (*asking)(ln), nil
+	}
 	c.Pause() // also while there is no target to be connected to
 	ln.connect()
 	return ln, nil
@@ -50,6 +68,9 @@ func (p *Proxy) Accept(c *switchboard.Conn) (switchboard.Handler, error) {
 func (p *Proxy) newLine(c *switchboard.Conn) *line {
 	p.targets.serve(c.Server())
 	ln := &line{proxy: p, client: c}
+	if state := c.TLS(); state != nil {
+		ln.name = strings.ToLower(state.ServerName)
+	}
 	c.SetValue(ln)
 	if n := p.lines.add(ln); p.Places > 0 && n >= p.Places {
 		p.lines.press(p)

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+)
+
+// onlyChecks does what is asked for in place of serving, when flags and files are checked and nothing is opened yet. It tells
+// whether something is: --check, or a reload.
+func (s *serving) onlyChecks(g guest) (bool, error) {
+	if !s.config.check && s.config.instead == nil {
+		return false, nil
+	}
+	if _, _, err := s.loop.tls.config(s.logger(), s.listen); err != nil {
+		return true, err
+	}
+	if s.config.instead != nil {
+		return true, s.config.instead(g)
+	}
+	_, err := io.WriteString(os.Stdout, "good: it serves "+g.name+"\n")
+	return true, err
+}
+
+// askAgain returns what the command line and the file ask for by now, checked.
+func askAgain() (fresh *serving, g guest, err error) {
+	fresh = &serving{}
+	fresh.config.instead = func(made guest) error {
+		g = made
+		return nil
+	}
+	root := rootCommandOf(fresh)
+	root.SetArgs(os.Args[1:])
+	return fresh, g, root.Execute()
+}
+
+// reloadable are the flags that can change while the server runs. The others need a restart.
+var reloadable = []string{"allow", "deny", "exempt", "conns-per-address", "conn-rate", "conn-burst", "to", "balance"}
+
+// reloader returns what reads everything again that can be while g is served, nil if there is nothing. certificates is what
+// reads those, or nil.
+func (s *serving) reloader(log *slog.Logger, g guest, certificates func()) func() {
+	isFile := func(item string) bool { return strings.HasPrefix(item, "@") }
+	a := &s.loop.access
+	if s.config.path == "" && !slices.ContainsFunc(slices.Concat(a.allow, a.deny, a.exempt), isFile) {
+		return certificates
+	}
+	return func() {
+		if certificates != nil {
+			certificates()
+		}
+		fresh, now, err := askAgain()
+		if err == nil && g.reload != nil {
+			err = g.reload(now)
+		}
+		if err != nil {
+			log.Error("what changed cannot be used, all stays as it was", "error", err)
+			return
+		}
+		if a.limiter != nil {
+			a.limiter.Set(fresh.loop.access.rules)
+		}
+		s.config.warnOfOthers(log, &fresh.config)
+		s.config.texts = fresh.config.texts
+		log.Info("read again", "allow", len(fresh.loop.access.rules.Allow.Prefixes()), "deny", len(fresh.loop.access.rules.Deny.Prefixes()),
+			"targets", len(now.targets))
+	}
+}
+
+// warnOfOthers logs which flags have changed that are not heeded before a restart.
+func (f *configFile) warnOfOthers(log *slog.Logger, fresh *configFile) {
+	var names []string
+	for name, text := range fresh.texts {
+		if text != f.texts[name] && !slices.Contains(reloadable, name) {
+			names = append(names, name)
+		}
+	}
+	if slices.Sort(names); len(names) > 0 {
+		log.Warn("what changed of these is heeded after a restart", "flags", strings.Join(names, ", "))
+	}
+}
