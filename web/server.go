@@ -32,7 +32,7 @@ type Server struct {
 	Loops *switchboard.Server
 
 	// ParkAfter is how long a busy connection keeps its goroutine and buffers after an answer, while it waits for the
-	// next request. Then it is parked. Parking and waking together cost about as much as a request. A connection is
+	// next request. Then it is parked. Parking and waking together cost up to half of a request. A connection is
 	// busy if its requests follow each other within ParkAfter, or if those of most others do and at most 1000
 	// connections have goroutines. Other connections are parked at once, or after a fiftieth of ParkAfter if the request
 	// was their first. 0 means 250 milliseconds. A negative value means that connections are not parked after their

@@ -69,6 +69,26 @@ func (e *HandshakeError) Error() string {
 //
 // Dial returns an error and no Conn for what is known at once, such as an invalid URL.
 func (d *Dialer) Dial(ctx context.Context, rawURL string, h Handler) (*Conn, error) {
+	if d.Server == nil {
+		return d.dial(ctx, ownServer(), ownServer(), rawURL, h)
+	}
+	return d.dial(ctx, d.Server, d.Server, rawURL, h)
+}
+
+// DialFrom is Dial on the loop of sc, so that the handlers of the two connections never run at the same time. It needs a
+// Dialer without Proxy. Any goroutine may call it.
+func (d *Dialer) DialFrom(ctx context.Context, sc *switchboard.Conn, rawURL string, h Handler) (*Conn, error) {
+	return d.dial(ctx, sc, nil, rawURL, h)
+}
+
+// An origin is a switchboard.Server or Conn.
+type origin interface {
+	Dial(ctx context.Context, address string, h switchboard.Handler) (*switchboard.Conn, error)
+	DialTLS(ctx context.Context, address string, config *tls.Config, h switchboard.Handler) (*switchboard.Conn, error)
+}
+
+// dial connects from an origin. What comes through a proxy goes to a loop of server, if that is not nil.
+func (d *Dialer) dial(ctx context.Context, from origin, server *switchboard.Server, rawURL string, h Handler) (*Conn, error) {
 	d.once.Do(func() { d.settings, d.err = d.Options.resolve(nil) })
 	if d.err != nil {
 		return nil, d.err
@@ -83,16 +103,14 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string, h Handler) (*Conn, err
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("websocket: dial %s: %w", to, err)
 	}
-	server := d.Server
-	if server == nil {
-		server = ownServer()
-	}
 	k := &asking{c: &Conn{handler: h, subprotocol: -1}, d: d, to: to, ctx: ctx}
 	if k.request, err = d.request(k); err != nil {
 		return nil, fmt.Errorf("websocket: dial %s: %w", to, err)
 	}
 	if proxy, err := d.proxyFor(to); err != nil {
 		return nil, fmt.Errorf("websocket: dial %s: %w", to, err)
+	} else if proxy != nil && server == nil {
+		return nil, fmt.Errorf("websocket: dial %s: DialFrom cannot go through a proxy", to)
 	} else if proxy != nil {
 		go k.throughProxy(server, proxy)
 		return k.c, nil
@@ -100,9 +118,9 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string, h Handler) (*Conn, err
 	k.c.mu.Lock() // Opened waits for it
 	defer k.c.mu.Unlock()
 	if to.secure {
-		k.c.conn, err = server.DialTLS(ctx, to.address, d.TLSConfig, k)
+		k.c.conn, err = from.DialTLS(ctx, to.address, d.TLSConfig, k)
 	} else {
-		k.c.conn, err = server.Dial(ctx, to.address, k)
+		k.c.conn, err = from.Dial(ctx, to.address, k)
 	}
 	if err != nil {
 		return nil, err

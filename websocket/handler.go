@@ -25,7 +25,7 @@ type Opener interface {
 // A Receiver is a Handler that receives messages in parts, of any length, as they arrive. Its Message is not called.
 // last is set for the last part of a message, which may be empty. A part of a text may end inside a character; what
 // has arrived is valid UTF-8 otherwise. p is valid until Part returns. A compressed message is decompressed as it
-// arrives, with 100 KB of memory while it is under way. What is not decompressed yet waits while the connection is
+// arrives, with 70 KB of memory while it is under way. What is not decompressed yet waits while the connection is
 // paused or its queue is full.
 type Receiver interface {
 	Part(c *Conn, kind Kind, p []byte, last bool) error

@@ -14,8 +14,8 @@ import (
 // fragmented message. Move returns what Upgrader.MovedHandler needs there to make a handler, and must not change anything. An
 // error says that the WebSocket cannot move now. After a move the Handler's Closed is told switchboard.ErrMoved.
 //
-// A WebSocket stays that was dialled, that is closing, that carries an HTTP server's request, or that has messages compressed
-// with the ones before (Deflate.ContextTakeover).
+// A WebSocket stays that was dialled, that is closing, that carries an HTTP server's request, that has messages compressed
+// with the ones before (Deflate.ContextTakeover), or whose Receiver has a part of a compressed message.
 type Mover interface {
 	Move(c *Conn) (switchboard.HandlerState, error)
 }
@@ -64,6 +64,9 @@ func (e *endpoint) Move(*switchboard.Conn) (st switchboard.HandlerState, err err
 	c.mu.Unlock()
 	m := c.more
 	if sending&sendClosed != 0 || m != nil && (m.closing != nil || m.failed != nil || m.due != nil) {
+		return st, errStays
+	}
+	if m != nil && m.in != nil && m.in.inflater != nil { // what it remembers stays
 		return st, errStays
 	}
 	of, err := h.Move(c)

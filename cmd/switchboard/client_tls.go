@@ -35,7 +35,7 @@ func (c *clientTLS) addTo(cmd *cobra.Command, prefix string) {
 	c.command, c.schemes = cmd.Name(), map[string]string{
 		"dial":  "HOST:PORT, tls://, udp://, ws://, wss://, zmq+TYPE:// and unix:",
 		"bench": "HOST:PORT, tls://, http://, https://, ws://, wss:// and unix:",
-		"proxy": "HOST:PORT, tls:// and unix:",
+		"proxy": "HOST:PORT, tls://, ws://, wss:// and unix:",
 	}[cmd.Name()]
 	c.prefix, c.set = prefix, pflag.NewFlagSet(prefix, pflag.ContinueOnError)
 	c.set.SortFlags = false

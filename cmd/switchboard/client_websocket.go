@@ -69,7 +69,7 @@ func (w *clientWebSocket) refuse() (err error) {
 
 // httpHeader returns the header of requests that have nothing to do with WebSocket.
 func (w *clientWebSocket) httpHeader() (http.Header, error) {
-	header, _, err := w.options()
+	header, _, err := w.options("header")
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +81,13 @@ func (w *clientWebSocket) httpHeader() (http.Header, error) {
 	return header, nil
 }
 
-// options returns what a websocket.Dialer is to be told.
-func (w *clientWebSocket) options() (header http.Header, o websocket.Options, err error) {
+// options returns what a websocket.Dialer is to be told. The flag for fields of the header is named.
+func (w *clientWebSocket) options(flag string) (header http.Header, o websocket.Options, err error) {
 	header = http.Header{}
 	for _, line := range w.headers {
 		name, value, ok := strings.Cut(line, ":")
 		if name = textproto.TrimString(name); !ok || name == "" {
-			return nil, o, fmt.Errorf("--header %q: it must be NAME: VALUE", line)
+			return nil, o, fmt.Errorf("--%s %q: it must be NAME: VALUE", flag, line)
 		}
 		header.Add(name, textproto.TrimString(value))
 	}
@@ -125,7 +125,7 @@ func (w *clientWebSocket) parse(text string, secure *clientTLS) (to callee, ws *
 	if err != nil {
 		return to, nil, err
 	}
-	header, options, err := w.options()
+	header, options, err := w.options("header")
 	if err != nil {
 		return to, nil, err
 	}

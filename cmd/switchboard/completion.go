@@ -11,12 +11,13 @@ import (
 
 // schemes are what an address may begin with, of each command that takes one.
 var schemes = map[string][]string{
-	"top":     {"http://", "https://", "unix:"},
-	"dial":    {"tls://", "udp://", "ws://", "wss://", "zmq+sub://", "unix:"},
-	"listen":  {"udp://", "unix:", "fd://"},
-	"bench":   {"http://", "https://", "tls://", "ws://", "wss://", "unix:"},
-	"--to":    {"tls://", "unix:"},
-	"--other": {"unix:", "ws://", "wss://", "fd://", "systemd:"}, // of what serve listens on
+	"dial":      {"tls://", "udp://", "ws://", "wss://", "zmq+sub://", "unix:"},
+	"listen":    {"udp://", "unix:", "fd://"},
+	"bench":     {"http://", "https://", "tls://", "ws://", "wss://", "unix:"},
+	"--to":      {"tls://", "unix:", "ws://", "wss://"},
+	"--connect": {"tls://", "unix:"},
+	"--other":   {"unix:", "ws://", "wss://", "fd://", "systemd:"}, // of what serve listens on
+	"top":       {"http://", "https://", "unix:"},
 }
 
 // completeAddresses completes the address of a command: how it may begin, this host, and the files behind unix: or in a path.
@@ -90,8 +91,11 @@ func completeFlags(cmd *cobra.Command) {
 			return
 		case what == "ADDRESS" && f.Name != "source":
 			begin := schemes["--other"]
-			if strings.HasPrefix(f.Name, "to") || strings.HasPrefix(f.Name, "connect") {
+			switch {
+			case f.Name == "to":
 				begin = schemes["--to"]
+			case strings.HasPrefix(f.Name, "to") || strings.HasPrefix(f.Name, "connect"):
+				begin = schemes["--connect"]
 			}
 			answer = func(_ *cobra.Command, _ []string, text string) ([]cobra.Completion, cobra.ShellCompDirective) {
 				return completeAddress(begin, text)

@@ -22,6 +22,7 @@ type proxying struct {
 	connectTimeout time.Duration
 	announce       string
 	toTLS          clientTLS
+	toWS           targetWebSocket
 	access         accessLogFlags
 }
 
@@ -45,26 +46,29 @@ With --tls-cert or --tls-self-signed the clients speak TLS; the targets need not
 TLS. It verifies the certificate of the target, as the flags --to-tls-… say.
 
 With --listen ws://HOST:PORT the clients speak WebSocket; the targets do not. The bytes in a client's messages go to the target. The
-bytes of the target go to the client in binary messages. When one side ends, the other is closed.
+bytes of the target go to the client in binary messages. When one side ends, the other is closed. With --to ws://HOST:PORT/PATH it
+is the other way round: the target speaks WebSocket; the clients do not.
 
 A client needs two descriptors, so the number of clients is at most half the limit (ulimit -n).`,
 		Example: "  switchboard serve proxy --listen :443 --to '10.0.0.1:443 sni=one.example' --to '10.0.0.2:443 sni=*.two.example'\n" +
 			"  switchboard serve proxy --listen :8080 --to 127.0.0.1:8081 --to 127.0.0.1:8082 --balance least-conn\n" +
 			"  switchboard serve proxy --listen unix:/tmp/db.sock --to db.example.org:5432 --idle-timeout 1h\n" +
 			"  switchboard serve proxy --listen :443 --tls-cert site.pem --tls-key site.key --to 127.0.0.1:8080\n" +
-			"  switchboard serve proxy --to tls://db.internal:5433 --to-tls-ca internal-ca.pem",
+			"  switchboard serve proxy --to tls://db.internal:5433 --to-tls-ca internal-ca.pem\n" +
+			"  switchboard serve proxy --listen :1883 --to wss://broker.example.org/mqtt --to-ws-subprotocol mqtt",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&p.to, "to", "t", nil,
-		"`ADDRESS` of a target: HOST:PORT, tls://HOST:PORT, unix:PATH, unix:@NAME; may be repeated.\n"+
+		"`ADDRESS` of a target: HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:PATH, unix:@NAME; may be repeated.\n"+
 			"Options follow after a space: weight=N (default 1; 0: no new clients), sni=NAME")
 	flags.StringVarP(&p.balance, "balance", "b", string(proxy.RoundRobin),
 		"how to choose a target: round-robin (each in turn) or least-conn (the one with the fewest connections)")
 	flags.DurationVar(&p.connectTimeout, "connect-timeout", 5*time.Second, "time after which the next target is tried")
 	flags.StringVar(&p.announce, "to-proxy-protocol", "", "send targets the header of the PROXY protocol: v1 or v2")
 	p.toTLS.addTo(cmd, "to-tls")
+	p.toWS.addTo(cmd)
 	p.access.addTo(cmd, "connections", "text")
 	cmd.RegisterFlagCompletionFunc("to-proxy-protocol", cobra.FixedCompletions([]string{"v1", "v2"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("balance", cobra.FixedCompletions(proxy.Balances(), cobra.ShellCompDirectiveNoFileComp))
@@ -85,11 +89,8 @@ func (p *proxying) targets() (callees []callee, targets []proxy.Target, err erro
 		}
 		addresses, targets = append(addresses, at), append(targets, to)
 	}
-	if callees, err = p.toTLS.parse(addresses...); err != nil {
+	if callees, err = p.toWS.parse(addresses, &p.toTLS, p.connectTimeout, targets); err != nil {
 		return nil, nil, err
-	}
-	for i, to := range callees {
-		targets[i].Address, targets[i].TLS = to.name, to.tls
 	}
 	return callees, targets, nil
 }
@@ -114,8 +115,14 @@ func (p *proxying) run(cmd *cobra.Command) error {
 		return errors.New("to which target? Give --to ADDRESS, once or more")
 	}
 	callees, targets, err := p.targets()
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("--to: %w", err)
+	case len(p.toWS.dialers) > 0 && p.ws.scheme != "":
+		return errors.New("--to ws://… is for clients that do not speak WebSocket: for those that do, give --to HOST:PORT or tls://HOST:PORT, " +
+			"and --listen without ws://, so that all is passed on as it is")
+	case len(p.toWS.dialers) > 0 && announce > 0:
+		return errors.New("--to-proxy-protocol is not for targets at ws://… and wss://…: --to-ws-header can say something to them")
 	}
 	log := p.logger()
 	if p.toTLS.insecure {
@@ -153,6 +160,9 @@ func (p *proxying) run(cmd *cobra.Command) error {
 		prepare: func(server *switchboard.Server) {
 			server.Accept = between.Accept
 			server.DialTimeout = p.connectTimeout
+			for _, dialer := range p.toWS.dialers {
+				dialer.Server = server
+			}
 		},
 		messages: between.Gateway(),
 		moved:    between.Moved,

@@ -101,7 +101,6 @@ func TestWrongCallsOfWebSocket(t *testing.T) {
 		{[]string{"serve", "echo", "--listen=ws://127.0.0.1:0", "--ws-message=2M", "--queue-limit=1M"}, "--queue-limit", exitUsage},
 		{[]string{"serve", "echo", "--listen=ws://127.0.0.1:0", "--mode=select"}, "in the mode loop", exitUsage},
 		{[]string{"serve", "echo", "--listen=ws://127.0.0.1"}, "the port is missing", exitUsage},
-		{[]string{"serve", "proxy", "--to=ws://127.0.0.1:1"}, "only dial and bench", exitUsage},
 		{[]string{"dial", "--binary", "127.0.0.1:1"}, "is for ws://", exitUsage},
 		{[]string{"dial", "--header=nonsense", "ws://127.0.0.1:1"}, "NAME: VALUE", exitUsage},
 		{[]string{"dial", "--udp", "ws://127.0.0.1:1"}, "--udp", exitUsage},
@@ -127,16 +126,7 @@ func TestWrongCallsOfWebSocket(t *testing.T) {
 
 // Python's websockets, which has a client of its own for the command line.
 func TestServeSpeaksWebSocketWithPython(t *testing.T) {
-	python := "/usr/bin/python3" // for which the system's packages are
-	if exec.Command(python, "-c", "import websockets").Run() != nil {
-		python = installed(t, "python3")
-	}
-	if exec.Command(python, "-c", "import websockets").Run() != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("python3 has no package websockets")
-		}
-		t.Skip("python3 has no package websockets (Debian's python3-websockets)")
-	}
+	python := pythonWithWebSockets(t)
 	at := serve(t, "echo", "--listen=ws://127.0.0.1:0", "--ws-message=16M").addrs[0]
 	var out bytes.Buffer
 	cmd := exec.Command(python, "-c", fmt.Sprintf(`
@@ -152,4 +142,19 @@ asyncio.run(main())`, at))
 	if err := cmd.Run(); err != nil || !strings.Contains(out.String(), "1000") {
 		t.Errorf("%v: %s", err, out.String())
 	}
+}
+
+func pythonWithWebSockets(t *testing.T) string {
+	t.Helper()
+	python := "/usr/bin/python3" // for which the system's packages are
+	if exec.Command(python, "-c", "import websockets").Run() != nil {
+		python = installed(t, "python3")
+	}
+	if exec.Command(python, "-c", "import websockets").Run() != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("python3 has no package websockets")
+		}
+		t.Skip("python3 has no package websockets (Debian's python3-websockets)")
+	}
+	return python
 }

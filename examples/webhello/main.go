@@ -46,8 +46,8 @@ func main() {
 		defer cancel()
 		ended <- server.Shutdown(ctx)
 	})
-	// With net/http alone it is server.Serve(l). FreeMemory: this program does nothing else.
-	loops := &web.Server{HTTP: server, FreeMemory: true}
+	// With net/http alone it is server.Serve(l).
+	loops := &web.Server{HTTP: server}
 	if err := loops.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		log.Fatal(err)
 	}

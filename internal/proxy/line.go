@@ -22,6 +22,7 @@ type line struct {
 	socket *websocket.Conn   // the client's, if it speaks WebSocket
 	target *target           // that is connected, or connecting
 	back   *switchboard.Conn // to target, with a socket only
+	far    *websocket.Conn   // to target, if that speaks WebSocket
 	name   string            // that the client asks for, by SNI
 	tried  []*target         // that did not answer
 
@@ -52,7 +53,9 @@ func (ln *line) dial() error {
 			return fmt.Errorf("no target answers: %s", ln.proxy.targets)
 		}
 		var err error
-		if ln.socket != nil {
+		if t.URL != "" {
+			ln.far, err = t.Dialer.DialFrom(context.Background(), ln.client, t.URL, (*bridge)(ln))
+		} else if ln.socket != nil {
 			ln.back, err = t.dial(ln.client, (*backend)(ln))
 		} else {
 			err = ln.client.DialPipe(context.Background(), t.Address, t.dialTLS(), (*backend)(ln))
@@ -105,6 +108,9 @@ func (ln *line) Leaving(*switchboard.Conn) {}
 func (ln *line) Closed(*switchboard.Conn, error) {
 	ln.gone = true
 	ln.proxy.lines.remove(ln)
+	if ln.far != nil {
+		ln.far.Abort()
+	}
 }
 
 // A backend is the line as the handler of the connection to its target.
@@ -122,12 +128,17 @@ func (b *backend) Opened(back *switchboard.Conn) error {
 			return err
 		}
 	}
-	ln.joined, ln.tried = true, nil
-	ln.proxy.lines.join(ln, back)
+	ln.joinedWith(back)
 	if ln.socket != nil {
 		gateway{ln.proxy}.open(ln, back)
 	}
 	return nil
+}
+
+// joinedWith takes note of the connection to the target.
+func (ln *line) joinedWith(back *switchboard.Conn) {
+	ln.joined, ln.tried = true, nil
+	ln.proxy.lines.join(ln, back)
 }
 
 // Data implements switchboard.Handler. The two are joined before there is any.
@@ -137,9 +148,11 @@ func (b *backend) Data(*switchboard.Conn, []byte) (int, error) { return 0, nil }
 func (b *backend) Leaving(*switchboard.Conn) {}
 
 // Closed implements switchboard.Handler.
-func (b *backend) Closed(_ *switchboard.Conn, err error) {
-	ln := (*line)(b)
-	ln.back = nil
+func (b *backend) Closed(_ *switchboard.Conn, err error) { (*line)(b).ended(err) }
+
+// ended takes note that the connection to the target has ended, or that there is none.
+func (ln *line) ended(err error) {
+	ln.back, ln.far = nil, nil
 	switch {
 	case ln.joined || ln.gone:
 		ln.target.left()

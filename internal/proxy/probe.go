@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"io"
 	"slices"
 	"time"
@@ -27,7 +28,14 @@ func (p *pool) look(t *target) {
 	if needless {
 		return
 	}
-	if _, err := t.dial(server, &probe{p, t}); err != nil {
+	var err error
+	if t.URL != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+		_, err = t.Dialer.Dial(ctx, t.URL, &socketProbe{probe{p, t}, cancel})
+	} else {
+		_, err = t.dial(server, &probe{p, t})
+	}
+	if err != nil {
 		p.failed(t, err)
 	}
 }

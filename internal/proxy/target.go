@@ -11,12 +11,17 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/proxyproto"
+	"github.com/switchboard-go/switchboard/websocket"
 )
 
 // A Target is where clients are sent to.
 type Target struct {
 	Address string      // for switchboard.Conn.Dial
 	TLS     *tls.Config // for switchboard.Conn.DialTLS; nil: what clients say is passed on as it is
+
+	// URL is not empty for a target that speaks WebSocket, which Dialer opens there. Address and TLS play no part then.
+	URL    string
+	Dialer *websocket.Dialer
 
 	// Weight is how many clients it gets for each that a target of weight 1 gets. 0: it gets none, and is left by those that it
 	// has in their own time.
@@ -27,8 +32,11 @@ type Target struct {
 	Names []string
 }
 
-// String is the address, after tls:// if TLS is spoken there.
+// String is the URL, or the address, after tls:// if TLS is spoken there.
 func (t Target) String() string {
+	if t.URL != "" {
+		return t.URL
+	}
 	if t.TLS != nil {
 		return "tls://" + t.Address
 	}

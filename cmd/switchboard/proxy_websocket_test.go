@@ -1,0 +1,201 @@
+//go:build !windows
+
+package main
+
+import (
+	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestAProxyFromTCPToWebSocket(t *testing.T) {
+	noise := strings.Repeat("any bytes \x00\xff", 200_000)
+	for name, c := range map[string]struct{ target, proxy []string }{
+		"ws":               {nil, nil},
+		"compressed":       {nil, []string{"--to-ws-deflate"}},
+		"wss":              {[]string{"--listen=wss://127.0.0.1:0", "--tls-self-signed"}, []string{"--to-tls-insecure"}},
+		"clients with TLS": {nil, []string{"--tls-self-signed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := c.target
+			if target == nil {
+				target = []string{"--listen=ws://127.0.0.1:0"}
+			}
+			behind := serve(t, append([]string{"echo"}, target...)...).addrs[0]
+			at := serve(t, append([]string{"proxy", "--listen=127.0.0.1:0", "--to=" + behind}, c.proxy...)...).addrs[0]
+			dial := []string{"dial", at}
+			if name == "clients with TLS" {
+				dial = []string{"dial", "--tls-insecure", "tls://" + strings.TrimPrefix(at, "tls://")}
+			}
+			heard, told, code := once(t, noise, dial...) // it ends its output first, and the answers still come
+			if heard != noise || code != 0 {
+				t.Errorf("%d bytes of %d, exit code %d, %s", len(heard), len(noise), code, told)
+			}
+		})
+	}
+}
+
+// What one proxy takes out of WebSocket another one puts back.
+func TestProxiesBothWays(t *testing.T) {
+	echo := serve(t, "echo", "--listen=ws://127.0.0.1:0").addrs[0]
+	bridge := serve(t, "proxy", "--listen=127.0.0.1:0", "--to="+echo).addrs[0]
+	gateway := serve(t, "proxy", "--listen=ws://127.0.0.1:0", "--to="+bridge).addrs[0]
+	noise := strings.Repeat("any bytes \x00\xff", 200_000)
+	d := runs(t, os.Args[0], "dial", "--binary", gateway)
+	go io.WriteString(d.input, noise)
+	got := make([]byte, len(noise))
+	if _, err := io.ReadFull(d.output, got); err != nil || string(got) != noise {
+		t.Errorf("what came back is the same: %v, %v", string(got) == noise, err)
+	}
+}
+
+// A target decides how its client ends.
+func TestTheEndOfAWebSocketTargetIsItsClients(t *testing.T) {
+	for name, c := range map[string]struct {
+		frames string
+		heard  string
+		want   error
+	}{
+		"in order":      {"\x82\x02hi\x88\x02\x03\xe8", "hi", io.EOF},
+		"going away":    {"\x82\x02hi\x88\x02\x03\xe9", "hi", io.EOF},
+		"with an error": {"\x88\x02\x03\xf3", "", syscall.ECONNRESET},
+		"cut off":       {"", "", syscall.ECONNRESET},
+		"wrong frame":   {"\x83\x00", "", syscall.ECONNRESET},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := webSocketTarget(t, func(conn net.Conn) {
+				io.WriteString(conn, c.frames)
+				if strings.Contains(c.frames, "\x88") {
+					io.Copy(io.Discard, conn) // until the other side has answered
+				}
+			})
+			at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+target+"/path", "--to-ws-header=X-Test: yes", "--to-ws-subprotocol=binary").addrs[0]
+			conn, err := net.Dial("tcp", at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(time.Minute))
+			var heard strings.Builder
+			buf := make([]byte, 100)
+			for err == nil {
+				var n int
+				n, err = conn.Read(buf)
+				heard.Write(buf[:n])
+			}
+			if heard.String() != c.heard || !errors.Is(err, c.want) {
+				t.Errorf("heard %q and then %v, want %q and %v", heard.String(), err, c.heard, c.want)
+			}
+		})
+	}
+}
+
+// webSocketTarget is a server that opens WebSockets by hand, for requests as a proxy was told to make them.
+func webSocketTarget(t *testing.T, serve func(conn net.Conn)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			in := bufio.NewReader(conn)
+			r, err := http.ReadRequest(in)
+			if err == nil {
+				if r.URL.Path != "/path" || r.Header.Get("X-Test") != "yes" || r.Header.Get("Sec-WebSocket-Protocol") != "binary" {
+					t.Errorf("it asked for %s with %v", r.URL, r.Header)
+				}
+				sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455, section 1.3
+				io.WriteString(conn, "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: binary\r\n"+
+					"Sec-WebSocket-Accept: "+base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n")
+				conn.SetDeadline(time.Now().Add(time.Minute))
+				serve(conn)
+			}
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-done
+	})
+	return l.Addr().String()
+}
+
+// A server that is no WebSocket's does not answer as far as a proxy is concerned.
+func TestATargetThatOpensNoWebSocketIsSkipped(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{Handler: http.NotFoundHandler()}
+	go web.Serve(l)
+	t.Cleanup(func() { web.Close() })
+	echo := serve(t, "echo", "--listen=ws://127.0.0.1:0").addrs[0]
+	both := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+l.Addr().String(), "--to="+echo).addrs[0]
+	for range 3 {
+		if heard, told, code := once(t, "hello", "dial", both); heard != "hello" || code != 0 {
+			t.Errorf("heard %q, exit code %d, %s", heard, code, told)
+		}
+	}
+	alone := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+l.Addr().String()).addrs[0]
+	if heard, told, code := once(t, "hello", "dial", alone); heard != "" || code != exitFailed || !strings.Contains(told, "reset") {
+		t.Errorf("heard %q, exit code %d, %s", heard, code, told)
+	}
+}
+
+// Python's websockets serves, and its client ends in order.
+func TestAProxyToPythonsWebSockets(t *testing.T) {
+	python := pythonWithWebSockets(t)
+	target := runs(t, python, "-c", `
+import asyncio, websockets
+async def upper(ws, *path):
+    async for m in ws:
+        await ws.send(m.upper())
+    print("closed", ws.close_code, flush=True)
+async def main():
+    async with websockets.serve(upper, "127.0.0.1", 0) as server:
+        print("127.0.0.1:%d" % server.sockets[0].getsockname()[1], flush=True)
+        await asyncio.Future()
+asyncio.run(main())`)
+	at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+target.hears("127.0.0.1:"), "--to-ws-deflate").addrs[0]
+	said := strings.Repeat("hello from tcp ", 20_000)
+	if heard, told, code := once(t, said, "dial", at); heard != strings.ToUpper(said) || code != 0 {
+		t.Errorf("%d bytes of %d, exit code %d, %s", len(heard), len(said), code, told)
+	}
+	target.hears("closed 1000")
+}
+
+func TestWrongCallsOfAProxyToWebSocket(t *testing.T) {
+	for want, args := range map[string][]string{
+		"for clients that do not speak WebSocket": {"--listen=ws://127.0.0.1:0", "--to=ws://127.0.0.1:1"},
+		"--to-ws-header is for ws://":             {"--to=127.0.0.1:1", "--to-ws-header=A: b"},
+		"--to-ws-header \"A\": it must be":        {"--to=ws://127.0.0.1:1", "--to-ws-header=A"},
+		"the host is missing":                     {"--to=ws://:80"},
+		"proxy takes ws://HOST:PORT/PATH":         {"--to=ws+unix:/tmp/a.sock"},
+		"a fragment":                              {"--to=ws://127.0.0.1:1/#a"},
+		"--to-tls-insecure is for tls://":         {"--to=ws://127.0.0.1:1", "--to-tls-insecure"},
+	} {
+		_, told, code := once(t, "", append([]string{"serve", "proxy", "--listen=127.0.0.1:0"}, args...)...)
+		if args[0][:8] == "--listen" {
+			_, told, code = once(t, "", append([]string{"serve", "proxy"}, args...)...)
+		}
+		if code == 0 || !strings.Contains(told, want) {
+			t.Errorf("%q: exit code %d, %s", args, code, told)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/switchboard-go/switchboard/internal/proxy"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+// A targetWebSocket is what serve proxy is told about targets that speak WebSocket.
+type targetWebSocket struct {
+	clientWebSocket
+	dialers []*websocket.Dialer
+}
+
+func (w *targetWebSocket) addTo(cmd *cobra.Command) {
+	w.set = pflag.NewFlagSet("to-ws", pflag.ContinueOnError)
+	w.set.StringArrayVar(&w.headers, "to-ws-header", nil, "`'NAME: VALUE'` of the request to ws://…; may be repeated")
+	w.set.StringSliceVar(&w.subprotocols, "to-ws-subprotocol", nil, "`NAME` of a WebSocket subprotocol to offer at ws://…, the best first")
+	w.set.BoolVar(&w.deflate, "to-ws-deflate", false, "offer to compress messages at ws://…")
+	cmd.Flags().AddFlagSet(w.set)
+	cmd.RegisterFlagCompletionFunc("to-ws-header", cobra.NoFileCompletions)
+	cmd.RegisterFlagCompletionFunc("to-ws-subprotocol", cobra.NoFileCompletions)
+}
+
+// parse reads the addresses of targets, and says in these what they stand for.
+func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.Duration, targets []proxy.Target) (callees []callee, err error) {
+	header, options, err := w.options("to-ws-header")
+	if err != nil {
+		return nil, err
+	}
+	options.HandshakeTimeout, options.PingInterval = timeout, time.Minute
+	plain := make([]string, len(texts)) // as secure takes them
+	for i, text := range texts {
+		plain[i] = text
+		if isWebSocket(text) {
+			if plain[i], err = socketAddress(text); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if callees, err = secure.parse(plain...); err != nil {
+		return nil, err
+	}
+	w.dialers = nil
+	for i, to := range callees {
+		targets[i].Address, targets[i].TLS = to.name, to.tls
+		if isWebSocket(texts[i]) {
+			dialer := &websocket.Dialer{Options: options, Header: header, TLSConfig: to.tls}
+			targets[i].URL, targets[i].Dialer = texts[i], dialer
+			w.dialers = append(w.dialers, dialer)
+		}
+	}
+	if len(w.dialers) == 0 {
+		err = w.refuse()
+	}
+	return callees, err
+}
+
+// socketAddress returns the address of a URL for clientTLS.parse.
+func socketAddress(text string) (string, error) {
+	u, err := url.Parse(text)
+	var inner *url.Error
+	switch {
+	case errors.As(err, &inner):
+		return "", fmt.Errorf("address %q: %w", text, inner.Err)
+	case u.Scheme != "ws" && u.Scheme != "wss":
+		return "", fmt.Errorf("address %q: proxy takes ws://HOST:PORT/PATH or wss://HOST:PORT/PATH", text)
+	case u.Hostname() == "":
+		return "", fmt.Errorf("address %q: the host is missing", text)
+	case u.Fragment != "" || strings.Contains(text, "#"):
+		return "", fmt.Errorf("address %q: a fragment (#) means nothing here", text)
+	}
+	port, scheme := u.Port(), ""
+	if u.Scheme == "wss" {
+		scheme = "tls://"
+	}
+	if port == "" {
+		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+	}
+	return scheme + net.JoinHostPort(u.Hostname(), port), nil
+}
