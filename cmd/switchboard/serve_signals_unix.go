@@ -3,13 +3,10 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // heedSignals tells the figures at SIGUSR1, and reads at SIGHUP again what can be. Neither ends the process.
@@ -36,11 +33,4 @@ func (f *figures) heedSignals(log *slog.Logger) {
 			}
 		}
 	}()
-}
-
-// monotonic says when a reload began, as a service manager wants to know it.
-func monotonic() string {
-	var now unix.Timespec
-	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
-	return fmt.Sprintf("MONOTONIC_USEC=%d", now.Nano()/1000)
 }
