@@ -24,7 +24,11 @@ type restarting struct {
 
 func serveRestarting(t testing.TB, args ...string) *restarting {
 	t.Helper()
-	s := &restarting{server: serve(t, args...)}
+	return restartable(t, serve(t, args...))
+}
+
+func restartable(t testing.TB, first *server) *restarting {
+	s := &restarting{server: first}
 	s.pid = s.cmd.Process.Pid
 	t.Cleanup(func() {
 		syscall.Kill(s.pid, syscall.SIGTERM) // before s.stop, which knows only the first
@@ -93,6 +97,25 @@ func TestARestartDropsNobody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The service manager is told which process it is by then, and hears nothing more of the old one.
+func TestTheManagerHearsOfARestart(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	s := restartable(t, serves(t, "export NOTIFY_SOCKET="+m.path+" WATCHDOG_USEC=200000 WATCHDOG_PID=$$;", "echo"))
+	m.hears("READY=1")
+	c := client(t, s.server)
+	echoes(t, c, []byte("hello"))
+	for range 2 {
+		s.restart()
+		m.hears("READY=1")
+		m.hears("MAINPID=" + strconv.Itoa(s.pid))
+		m.hears("WATCHDOG=1")
+		echoes(t, c, []byte("hello"))
+	}
+	syscall.Kill(s.pid, syscall.SIGTERM)
+	m.hears("STOPPING=1")
 }
 
 func TestARestartOfAProxyDropsNobody(t *testing.T) {

@@ -155,7 +155,7 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 	}
 	replaced, stop := (<-chan struct{})(nil), func() {}
 	if moves {
-		replaced, stop = heedRestart(server.Logger, server)
+		replaced, stop = heedRestart(server.Logger, server, s.figures.manager)
 	}
 	defer stop()
 	left, failed := len(listeners), error(nil)

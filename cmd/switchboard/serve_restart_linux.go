@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systemd"
 )
 
 // handoverVariable names the descriptor over which this process takes over what another one serves.
@@ -80,7 +81,7 @@ func (p *predecessor) takeOver(log *slog.Logger, take takeover) error {
 
 // heedRestart has SIGUSR2 start the program again and hand everything over to it. What is returned is closed when that has come
 // about. stop ends it.
-func heedRestart(log *slog.Logger, server *switchboard.Server) (replaced <-chan struct{}, stop func()) {
+func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager) (replaced <-chan struct{}, stop func()) {
 	program, err := os.Executable() // now: the file may be replaced by a new version, which is what is to be started
 	signals, done, over := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, syscall.SIGUSR2)
@@ -92,7 +93,7 @@ func heedRestart(log *slog.Logger, server *switchboard.Server) (replaced <-chan 
 				return
 			}
 			if err == nil {
-				err := restart(log, server, program)
+				err := restart(log, server, manager, program)
 				if err == nil {
 					close(done)
 					return
@@ -110,7 +111,7 @@ func heedRestart(log *slog.Logger, server *switchboard.Server) (replaced <-chan 
 }
 
 // restart starts the program and hands everything over to it. If that fails, the new process is ended.
-func restart(log *slog.Logger, server *switchboard.Server, program string) error {
+func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string) error {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socketpair", err)
@@ -126,7 +127,7 @@ func restart(log *slog.Logger, server *switchboard.Server, program string) error
 	next.Args[0] = os.Args[0]
 	next.Stdout, next.Stderr = os.Stdout, os.Stderr
 	next.ExtraFiles = []*os.File{theirs}
-	next.Env = append(os.Environ(), handoverVariable+"=3")
+	next.Env = append(append(os.Environ(), manager.Environ()...), handoverVariable+"=3")
 	err = next.Start()
 	theirs.Close()
 	if err != nil {
@@ -142,6 +143,9 @@ func restart(log *slog.Logger, server *switchboard.Server, program string) error
 		next.Process.Kill()
 		<-ended
 		return err
+	}
+	if err := manager.Resign(next.Process.Pid); err != nil {
+		log.Warn("the service manager does not hear of the new process", "error", err)
 	}
 	if handed.Why != "" {
 		log.Warn("the new process has refused connections", "reason", handed.Why)

@@ -9,6 +9,7 @@ import (
 	"net"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/systemd"
 )
 
 // A takeover is a Server's Takeover.
@@ -21,6 +22,6 @@ func findPredecessor() (*predecessor, error) { return nil, nil }
 
 func (*predecessor) takeOver(*slog.Logger, takeover) error { return errors.ErrUnsupported }
 
-func heedRestart(*slog.Logger, *switchboard.Server) (replaced <-chan struct{}, stop func()) {
+func heedRestart(*slog.Logger, *switchboard.Server, *systemd.Manager) (replaced <-chan struct{}, stop func()) {
 	return nil, func() {}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,8 @@ import (
 type Manager struct {
 	socket   *net.UnixAddr
 	watchdog time.Duration
+	variable []string    // of the environment, for a successor
+	resigned atomic.Bool // another process speaks to it
 }
 
 // NewManager returns the manager that the environment names, nil if it names none. It takes the variables out of the environment, so
@@ -27,13 +30,32 @@ func NewManager() *Manager {
 	if path == "" || path[0] != '/' && path[0] != '@' {
 		return nil
 	}
-	m := &Manager{socket: &net.UnixAddr{Name: path, Net: "unixgram"}}
+	m := &Manager{socket: &net.UnixAddr{Name: path, Net: "unixgram"}, variable: []string{"NOTIFY_SOCKET=" + path}}
 	usec, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
 	pid := os.Getenv("WATCHDOG_PID")
 	if err == nil && usec > 0 && usec < int64(time.Hour*24*365/time.Microsecond) && (pid == "" || pid == strconv.Itoa(os.Getpid())) {
 		m.watchdog = time.Duration(usec) * time.Microsecond
+		m.variable = append(m.variable, fmt.Sprintf("WATCHDOG_USEC=%d", usec))
 	}
 	return m
+}
+
+// Environ returns the variables from which a process that takes over from this one learns who the manager is.
+func (m *Manager) Environ() []string {
+	if m == nil {
+		return nil
+	}
+	return m.variable
+}
+
+// Resign tells the manager that the service is the process with this PID from here on. What this process tells it afterwards is
+// not sent.
+func (m *Manager) Resign(to int) error {
+	if m == nil {
+		return nil
+	}
+	defer m.resigned.Store(true)
+	return m.Tell(fmt.Sprintf("MAINPID=%d", to))
 }
 
 // Watchdog returns within what time the manager wants to hear "WATCHDOG=1" again and again, or else it restarts the service. 0: it
@@ -47,7 +69,7 @@ func (m *Manager) Watchdog() time.Duration {
 
 // Tell sends assignments: "READY=1", "STATUS=serving". It waits at most for a second, should the manager not read.
 func (m *Manager) Tell(assignments ...string) error {
-	if m == nil {
+	if m == nil || m.resigned.Load() {
 		return nil
 	}
 	conn, err := net.DialUnix("unixgram", nil, m.socket)
