@@ -1,6 +1,11 @@
 package switchboard
 
-import "errors"
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+)
 
 // ErrPiped ends a connection of a Pipe when the other connection has failed.
 var ErrPiped = errors.New("switchboard: the connection it was joined with has failed")
@@ -107,4 +112,109 @@ func (h *pipe) Closed(c *Conn, err error) {
 	if h.before != nil {
 		h.before.Closed(c, err)
 	}
+}
+
+// DialPipe connects to address and joins c with the new connection, as Pipe does. In Accept it is a whole proxy. It does not
+// wait: c is paused until the target has answered, and its input stays in the buffers of the system. A config makes the
+// connection to the target speak TLS, as DialTLS does; nil means no TLS. address and ctx are those of Server.Dial. If
+// DialPipe returns an error, it has changed nothing.
+//
+// h may be nil. Then c fails with ErrPiped, which wraps the cause, if the target cannot be reached. Otherwise h is the
+// handler of the connection to the target: its Opened is called before the two are joined, its Closed when the connection
+// has ended. A Closed without an Opened means that the target was not reached. Then h decides about c, which is still
+// paused: it can call DialPipe with another target, write an answer and close c, or abort it.
+//
+// If c ends first, the connection to the target is aborted. Another DialPipe aborts it as well. Server.Shutdown lets DialPipe
+// go on, and waits for both connections until their peers end them.
+//
+// DialPipe belongs to c's loop. Accept may call it, and may return a nil Handler then:
+//
+//	Accept: func(c *switchboard.Conn) (switchboard.Handler, error) {
+//		return nil, c.DialPipe(context.Background(), "127.0.0.1:8080", nil, nil)
+//	}
+func (c *Conn) DialPipe(ctx context.Context, address string, config *tls.Config, h Handler) error {
+	c.checkLoop("Conn.DialPipe")
+	if c.marked(stopMark) || c.state == stateGone {
+		return c.closedError("dialpipe")
+	}
+	if err := c.loop.limits.check(h); err != nil {
+		return err
+	}
+	dial := c.Dial
+	if config != nil {
+		dial = func(ctx context.Context, address string, h Handler) (*Conn, error) {
+			return c.DialTLS(ctx, address, config, h)
+		}
+	}
+	to, err := dial(ctx, address, &joiner{c, h})
+	if err != nil {
+		return err
+	}
+	c.abortTarget()
+	c.extra().target = to
+	c.pause()
+	return nil
+}
+
+// A joiner is the handler of a connection to the target of DialPipe until it is joined with the client.
+type joiner struct {
+	client *Conn
+	h      Handler // nil, or the user's
+}
+
+// current tells whether the client still waits for to.
+func (j *joiner) current(to *Conn) bool {
+	more := j.client.more.Load()
+	return more.target == to && !j.client.marked(stopMark) && j.client.state == stateOpen
+}
+
+// Opened implements Opener.
+func (j *joiner) Opened(to *Conn) error {
+	if !j.current(to) {
+		return ErrAborted
+	}
+	if h, ok := j.h.(Opener); ok {
+		if err := h.Opened(to); err != nil || !j.current(to) || to.marked(stopMark) {
+			return err
+		}
+	}
+	j.client.more.Load().target = nil
+	join(j.client, to)
+	to.handler.(*pipe).before = j.h
+	return nil
+}
+
+// Data implements Handler. Nothing is offered before the two are joined.
+func (j *joiner) Data(*Conn, []byte) (int, error) { return 0, nil }
+
+// Closed implements Handler.
+func (j *joiner) Closed(to *Conn, err error) {
+	current := j.current(to)
+	if current {
+		j.client.more.Load().target = nil
+	}
+	switch {
+	case j.h != nil:
+		j.h.Closed(to, err)
+	case current:
+		j.client.end(fmt.Errorf("%w: %w", ErrPiped, err))
+	}
+}
+
+// abortTarget ends the connection to the target that c waits for, if there is one.
+func (c *Conn) abortTarget() {
+	if more := c.more.Load(); more != nil && more.target != nil {
+		to := more.target
+		more.target = nil
+		to.Abort()
+	}
+}
+
+// isJoining tells whether c needs no handler of its own: it is joined with another connection, or will be.
+func (c *Conn) isJoining() bool {
+	if _, ok := c.handler.(*pipe); ok {
+		return true
+	}
+	more := c.more.Load()
+	return more != nil && more.target != nil
 }
