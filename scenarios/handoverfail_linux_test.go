@@ -69,6 +69,7 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 	for name, h := range map[string]taker{
 		"hangs up": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {}, ""},
 		"says something": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
+			receive(l, handover.Hello)
 			c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 		}, "does not speak"},
 		"refuses": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {

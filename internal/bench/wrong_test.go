@@ -21,7 +21,7 @@ func TestSettingsThatMakeNoSenseAreRefused(t *testing.T) {
 	good := filled(Config{Address: "127.0.0.1:1"})
 	for wanted, change := range map[string]func(*Config){
 		"--conns 0":     func(c *Config) { c.Conns = 0 },
-		"less than 0":   func(c *Config) { c.Conns = -1 },
+		"--conns -1":    func(c *Config) { c.Conns = -1 },
 		"--size 0-0":    func(c *Config) { c.Size = Range{0, 0} },
 		"--size 9-8":    func(c *Config) { c.Size = Range{9, 8} },
 		"at most":       func(c *Config) { c.Size = Range{1, MaxSize + 1} },
@@ -33,7 +33,7 @@ func TestSettingsThatMakeNoSenseAreRefused(t *testing.T) {
 		"--loops":       func(c *Config) { c.Loops = -1 },
 		"--expect":      func(c *Config) { c.Expect = "answers" },
 		"--path":        func(c *Config) { c.Expect, c.Path = HTTP, "index.html" },
-		"end of a line": func(c *Config) { c.Expect, c.Payload = Line, []byte("hello") },
+		"a line end":    func(c *Config) { c.Expect, c.Payload = Line, []byte("hello") },
 		"--duration 0":  func(c *Config) { c.Duration = 0 },
 		"a time is":     func(c *Config) { c.Warmup = -1 },
 		"other family":  func(c *Config) { c.Sources = addresses("::1") },
