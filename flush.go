@@ -142,32 +142,33 @@ func (c *Conn) want(out outFlags) (ev engine.Events) {
 
 // watch tells the engine what c waits for.
 func (c *Conn) watch(want engine.Events) {
-	if reads := want&engine.Read != 0; reads != c.line.Watches(engine.Read) {
-		c.notePause(reads)
+	switch reads := want&engine.Read != 0; {
+	case reads:
+		c.setPause(notPaused)
+	case c.marks.Load()&pauseMarks == notPaused: // it may never have been read
+		c.setPause(c.pausedBy())
+	}
+	if c.line.Watches(engine.Read) && want&engine.Read == 0 {
+		c.loop.count.Pauses++
 	}
 	if err := c.loop.engine.Watch(&c.line, want); err != nil {
 		c.breakDown(err)
 	}
 }
 
-// notePause counts that c is no longer read, or read again, and why.
-func (c *Conn) notePause(reads bool) {
-	why := notPaused
-	if !reads {
-		c.loop.count.Pauses++
-		switch {
-		case c.flags&inputEnded != 0 || c.marked(stopMark) || c.state == stateConnecting: // there is nothing to read, or nobody for it
-		case c.flags&paused != 0:
-			why = pausedByHandler
-		case c.flags&inputFull != 0:
-			why = pausedByInput
-		case c.marked(heavyMark):
-			why = pausedByMemory
-		default:
-			why = pausedByOutput
-		}
+// pausedBy returns why c is not read, the first reason if there are several.
+func (c *Conn) pausedBy() uint32 {
+	switch {
+	case c.flags&inputEnded != 0 || c.marked(stopMark) || c.state == stateConnecting: // there is nothing to read, or nobody for it
+		return notPaused
+	case c.flags&paused != 0:
+		return pausedByHandler
+	case c.flags&inputFull != 0:
+		return pausedByInput
+	case c.marked(heavyMark):
+		return pausedByMemory
 	}
-	c.setPause(why)
+	return pausedByOutput
 }
 
 // setPause counts c with those that are not read for this reason.
