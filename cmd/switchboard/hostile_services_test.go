@@ -55,6 +55,21 @@ func exchanges(says, hears string) func(func() net.Conn) func() error {
 	}
 }
 
+// tells is a good of a service that says something to who connects, and ends: each exchange is a connection of its own.
+func tells(complete func(said []byte) bool) func(func() net.Conn) func() error {
+	return func(connect func() net.Conn) func() error {
+		return func() error {
+			conn := connect()
+			defer conn.Close()
+			got, err := io.ReadAll(conn)
+			if err == nil && !complete(got) {
+				err = fmt.Errorf("%q came", got)
+			}
+			return err
+		}
+	}
+}
+
 // masked is a frame of a WebSocket's client, with a key of zeros.
 func masked(first byte, length uint64, body string) string {
 	b := []byte{first}
@@ -171,6 +186,18 @@ func abusedServices(t *testing.T) []abused {
 				return err
 			}
 		}},
+		{name: "discard", args: []string{"discard"}, some: true, request: long, partial: "x", giant: long,
+			good: func(connect func() net.Conn) func() error {
+				conn := connect()
+				return func() error {
+					_, err := io.WriteString(conn, "hello")
+					return err
+				}
+			}},
+		{name: "daytime", args: []string{"daytime"}, some: true, request: long, partial: "x", giant: long,
+			good: tells(func(said []byte) bool { return len(said) > 20 && bytes.HasSuffix(said, []byte("\r\n")) })},
+		{name: "time", args: []string{"time"}, some: true, request: long, partial: "x", giant: long,
+			good: tells(func(said []byte) bool { return len(said) == 4 })},
 		{name: "proxy", args: []string{"proxy", "--to", serve(t, "echo", "--quiet").addrs[0]}, request: long, partial: "x", giant: long,
 			good: exchanges("hello", "hello")},
 		{name: "web", args: []string{"web", "--root", dir}, request: "GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
