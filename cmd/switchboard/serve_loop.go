@@ -29,6 +29,9 @@ type guest struct {
 	// check tells why the service cannot be served there. nil: it can.
 	check func(listeners []*socket.Socket) error
 
+	// addresses checks the addresses of --check. nil: they are what serving.addresses reads.
+	addresses func() error
+
 	// messages serves WebSockets, if they are what the service is asked for. nil: the service does not speak WebSocket.
 	messages websocket.Handler
 

@@ -14,6 +14,18 @@ func (s *serving) onlyChecks(g guest) (bool, error) {
 	if !s.config.check && s.config.instead == nil {
 		return false, nil
 	}
+	if g.addresses == nil {
+		g.addresses = func() error {
+			_, err := s.addresses()
+			return err
+		}
+	}
+	if err := g.addresses(); err != nil {
+		return true, err
+	}
+	if _, err := s.admin.readToken(s.logger()); err != nil {
+		return true, err
+	}
 	if _, _, err := s.loop.tls.config(s.logger(), s.listen); err != nil {
 		return true, err
 	}
