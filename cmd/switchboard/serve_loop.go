@@ -124,7 +124,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	endAdmin = sync.OnceFunc(endAdmin)
 	defer endAdmin()
-	s.figures.reload = s.reloader(log, g, s.figures.reload)
+	s.figures.reload = s.reloader(log, g, listeners, s.figures.reload)
 	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
 	defer context.AfterFunc(drained, cancel)()
 	if before != nil {
