@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/switchboard-go/switchboard/socket"
+	"github.com/switchboard-go/switchboard"
 )
 
 // onlyChecks does what is asked for in place of serving, when flags and files are checked and nothing is opened yet. It tells
@@ -54,9 +54,9 @@ func askAgain() (fresh *serving, g guest, err error) {
 // reloadable are the flags that can change while the server runs. The others need a restart.
 var reloadable = []string{"allow", "deny", "exempt", "conns-per-address", "conn-rate", "conn-burst", "to", "balance"}
 
-// reloader returns what reads everything again that can be while g is served on listeners, nil if there is nothing. certificates
-// is what reads those, or nil.
-func (s *serving) reloader(log *slog.Logger, g guest, listeners []*socket.Socket, certificates func()) func() {
+// reloader returns what reads everything again that can be while server serves g, nil if there is nothing. certificates is
+// what reads those, or nil.
+func (s *serving) reloader(log *slog.Logger, g guest, server *switchboard.Server, certificates func()) func() {
 	isFile := func(item string) bool { return strings.HasPrefix(item, "@") }
 	a := &s.loop.access
 	if s.config.path == "" && !slices.ContainsFunc(slices.Concat(a.allow, a.deny, a.exempt), isFile) {
@@ -71,7 +71,7 @@ func (s *serving) reloader(log *slog.Logger, g guest, listeners []*socket.Socket
 			err = fmt.Errorf("the service is now %s, and this process serves %s: that needs a restart", now.name, g.name)
 		}
 		if err == nil && now.check != nil {
-			err = now.check(listeners)
+			err = now.check(servedAddrs(server))
 		}
 		if err == nil && g.reload != nil {
 			err = g.reload(now)
