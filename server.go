@@ -107,7 +107,8 @@ type Server struct {
 	MemoryLimit int64
 
 	// IdleTimeout ends a connection with ErrIdle when no byte was received or sent for this time. The end is orderly if
-	// all output was sent, otherwise it is a reset. Zero means no limit.
+	// all output was sent, otherwise it is a reset. Zero means no limit. If HalfCloseTimeout is over at the same time, that
+	// decides.
 	IdleTimeout time.Duration
 
 	// MessageTimeout limits the time for one message. It ends a connection with ErrMessageTimeout and a reset when the

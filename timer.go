@@ -165,10 +165,10 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 		if c.held() && !c.blocksForInput() {
 			break
 		}
-		first(c.lastMoved(), lim.IdleTimeout, (*Conn).idleTooLong)
-		if c.flags&inputEnded != 0 {
+		if c.flags&inputEnded != 0 { // before the other, which is in order, if both are over at once
 			first(c.active.Load(), lim.HalfCloseTimeout, (*Conn).halfClosedTooLong)
 		}
+		first(c.lastMoved(), lim.IdleTimeout, (*Conn).idleTooLong)
 	}
 	return at, over, ok
 }
@@ -331,9 +331,23 @@ func (c *Conn) idleTooLong() {
 		c.active.Store(c.loop.clock())
 	case c.Queued() > 0:
 		c.drop(ErrIdle) // what the peer got is not all, and must not look like it
+	case c.otherHalfClosed():
+		c.drop(ErrHalfClosed)
 	default:
 		c.end(ErrIdle)
 	}
+}
+
+// otherHalfClosed tells whether c is joined with a connection whose peer has ended its output, and which is half-closed too long
+// when c is idle too long: it waits for an answer, and must not get what looks like one.
+func (c *Conn) otherHalfClosed() bool {
+	lim := c.loop.limits
+	if _, ok := c.handler.(*pipe); !ok || lim.HalfCloseTimeout <= 0 || lim.HalfCloseTimeout > lim.IdleTimeout {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out&noOutput != 0
 }
 
 // halfClosedTooLong ends c, whose peer ended its output a while ago.

@@ -95,6 +95,7 @@ const (
 	closedFirst                     // this side began the closing handshake
 	lateClose                       // the peer did not answer a Close frame in time
 	lateStart                       // the opening handshake was not done in time
+	missed                          // a message, or a part of one, has come after Close
 )
 
 // Conn returns the underlying connection, for its addresses, Value, Do, After, server and counters. Do not read,
@@ -121,6 +122,10 @@ func (c *Conn) Subprotocol() string {
 // Compressed reports whether the peers agreed on permessage-deflate. Any goroutine may call it once the handler has
 // been told of c.
 func (c *Conn) Compressed() bool { return c.deflates&deflateOn != 0 }
+
+// Missed reports whether messages, or parts of one, have come after Close: the peer sent them before it answered, and the
+// handler was not told of them. Only the loop may call it.
+func (c *Conn) Missed() bool { return c.has(missed) }
 
 // Handler returns the handler of c. Only the loop may call it.
 func (c *Conn) Handler() Handler { return c.handler }

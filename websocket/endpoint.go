@@ -52,6 +52,9 @@ func (c *Conn) frame(p []byte) (int, error) {
 	case found.op.isControl():
 		return n, c.control(found)
 	}
+	if c.sending.Load()&sendClosed != 0 {
+		c.flags |= missed
+	}
 	if found.compressed && c.has(streams) {
 		left, err := c.inflateParts(found)
 		return n - left, err

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -342,6 +343,13 @@ func TestTopShowsTheFigures(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || len(lines) != 3 || !strings.Contains(lines[0], "messages/s") || strings.Fields(lines[2])[1] != "2" {
 		t.Errorf("exit code %d, %s\n%s", code, complaint, out)
+	}
+	if runtime.GOOS == "linux" { // there is /dev/full
+		cmd := exec.Command("sh", "-c", `exec "$0" top "$1" >/dev/full`, os.Args[0], "unix:"+path)
+		told, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(string(told), "no space left") {
+			t.Errorf("a full disk: exit code %d, %s", code, told)
+		}
 	}
 	for _, c := range []struct {
 		args string

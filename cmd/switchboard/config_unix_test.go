@@ -165,22 +165,29 @@ func TestSlipsInAFileAreToldWithItsName(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "switchboard.toml")
 	for text, want := range map[string]string{
 		"service = echo": config + ":1: ",
-		"service = \"echo\"\nlisten = [\"a\"\n\nloops = 1":    config + ":",
-		"listen = \"127.0.0.1:0\"":                            "does not say which service",
-		"service = \"ecko\"":                                  `there is no service "ecko"`,
-		"service = \"echo\"\nidletimeout = 1":                 "idletimeout: serve echo has no such flag, did you mean idle-timeout?",
-		"service = \"echo\"\nto = \"127.0.0.1:1\"":            "to: serve echo has no such flag",
-		"service = \"echo\"\nidle-timeout = \"soon\"":         "idle-timeout: ",
-		"service = \"echo\"\nloops = [1, 2]":                  "loops: one value is expected, and not a list",
-		"service = \"echo\"\nloops = \"many\"":                "loops: ",
-		"service = \"echo\"\n[loops]\nn = 1":                  "loops: a text, a number, true or false is expected",
-		"service = \"echo\"\nlisten = [[\"a\"]]":              "listen: a text, a number",
-		"service = \"echo\"\nworker = true":                   "worker: that is for the command line",
-		"service = \"echo\"\nconfig = \"x\"":                  "config: that is for the command line",
-		"service = \"echo\"\ndeny = \"10.0.0.1/8\"":           "--deny: ",
-		"service = \"echo\"\ndeny = \"@/no/such/file\"":       "/no/such/file",
-		"service = \"echo\"\ntls-cert = \"x\"\ntls-key=\"x\"": "x: no such file",
-		"service = \"echo\"\nservice = \"echo\"":              config + ":2: ",
+		"service = \"echo\"\nlisten = [\"a\"\n\nloops = 1":        config + ":",
+		"listen = \"127.0.0.1:0\"":                                "does not say which service",
+		"service = \"ecko\"":                                      `there is no service "ecko"`,
+		"service = \"echo\"\nidletimeout = 1":                     "idletimeout: serve echo has no such flag, did you mean idle-timeout?",
+		"service = \"echo\"\nto = \"127.0.0.1:1\"":                "to: serve echo has no such flag",
+		"service = \"echo\"\nidle-timeout = \"soon\"":             "idle-timeout: ",
+		"service = \"echo\"\nloops = [1, 2]":                      "loops: one value is expected, and not a list",
+		"service = \"echo\"\nloops = \"many\"":                    "loops: ",
+		"service = \"echo\"\n[loops]\nn = 1":                      "loops: a text, a number, true or false is expected",
+		"service = \"echo\"\nlisten = [[\"a\"]]":                  "listen: a text, a number",
+		"service = \"echo\"\nworker = true":                       "worker: that is for the command line",
+		"service = \"echo\"\nconfig = \"x\"":                      "config: that is for the command line",
+		"service = \"echo\"\nlisten = \"127.0.0.1:99999\"":        `address "127.0.0.1:99999": "99999" is not a port`,
+		"service = \"echo\"\nlisten = 7":                          `address "7": `,
+		"service = \"echo\"\nmode = \"poll\"\nlisten = \"a\"":     `address "a": `,
+		"service = \"chat\"\nlisten = \"a\"":                      `address "a": `,
+		"service = \"chat\"\nlines = \"a\"":                       `address "a": `,
+		"service = \"zmq-queue\"\nback = \"a\"":                   `address "a": `,
+		"service = \"echo\"\nadmin = \":0\"\nadmin-token = \"x\"": "--admin-token: open x: no such file",
+		"service = \"echo\"\ndeny = \"10.0.0.1/8\"":               "--deny: ",
+		"service = \"echo\"\ndeny = \"@/no/such/file\"":           "/no/such/file",
+		"service = \"echo\"\ntls-cert = \"x\"\ntls-key=\"x\"":     "x: no such file",
+		"service = \"echo\"\nservice = \"echo\"":                  config + ":2: ",
 	} {
 		writeFile(t, config, text)
 		out, complaint, code := once(t, "", "serve", "--check", "--config", config)
@@ -214,5 +221,29 @@ func TestSlipsInAFileAreToldWithItsName(t *testing.T) {
 		if _, complaint, code := once(t, "", "serve", "proxy", "--to", to); code != exitUsage || !strings.Contains(complaint, want) {
 			t.Errorf("%q: exit code %d, %q, want %q", to, code, complaint, want)
 		}
+	}
+}
+
+// What would not start must not come about by a reload either: each client would be connected to the proxy again and again.
+func TestAReloadDoesNotMakeAProxyItsOwnTarget(t *testing.T) {
+	t.Parallel()
+	echo, where := serve(t, "echo"), nobody(t)
+	config := filepath.Join(t.TempDir(), "proxy.toml")
+	text := "service = \"proxy\"\nlisten = [\"" + where + "\"]\nlog = \"json\"\nto = [\"" + echo.addrs[0] + "\"]\n"
+	writeFile(t, config, text)
+	s := start(t, exec.Command(os.Args[0], "serve", "--config", config))
+	s.await("listening on ", 1)
+	s.addrs = []string{where}
+	for i, c := range []struct{ text, want string }{
+		{strings.Replace(text, echo.addrs[0], where, 1), "that is the proxy itself"},
+		{"service = \"echo\"\n", "the service is now echo, and this process serves proxy"},
+		{strings.Replace(text, where, "127.0.0.1:99999", 1), "is not a port"},
+	} {
+		writeFile(t, config, c.text)
+		s.cmd.Process.Signal(syscall.SIGHUP)
+		if e := s.await("what changed cannot be used", i+1); !strings.Contains(fmt.Sprint(e["error"]), c.want) {
+			t.Errorf("%v, want %q", e, c.want)
+		}
+		echoes(t, client(t, s), []byte("as it was"))
 	}
 }

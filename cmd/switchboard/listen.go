@@ -64,6 +64,11 @@ func whereabouts(l *socket.Socket) string {
 	if err != nil {
 		return err.Error()
 	}
+	return inWords(at)
+}
+
+// inWords is an address in the form that parseAddress reads.
+func inWords(at socket.Addr) string {
 	if at.Family() == socket.AF_UNIX {
 		return address{"unix", at.Path()}.String()
 	}

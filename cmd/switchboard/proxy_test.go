@@ -456,3 +456,32 @@ func TestVerboseTellsWhichTargetAClientHas(t *testing.T) {
 		t.Errorf("connected: %v", keys)
 	}
 }
+
+// A client that has ended its output waits for its answer. That there is none must not look like an empty one, and by default both
+// times are the same.
+func TestAHalfClosedClientIsNotIdle(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for range 5 {
+		at := serve(t, "proxy", "--to="+l.Addr().String(), "--idle-timeout=500ms", "--half-close-timeout=500ms").addrs[0]
+		conn, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		target, err := l.Accept() // it says nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer target.Close()
+		conn.SetDeadline(time.Now().Add(patience))
+		conn.Write([]byte("hello"))
+		conn.(*net.TCPConn).CloseWrite()
+		if n, err := conn.Read(make([]byte, 1)); !systest.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%d bytes, %v, want a reset", n, err)
+		}
+	}
+}

@@ -199,3 +199,70 @@ func TestWrongCallsOfAProxyToWebSocket(t *testing.T) {
 		}
 	}
 }
+
+// WebSocket has no half-close. A target that has said nothing since its client did still owes its answer.
+func TestATargetsLateAnswerIsNotLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, after, close string // what the target says at once, three seconds later, and when it is closed
+		heard                string
+		want                 error
+	}{
+		"late":             {"", "\x82\x05hello\x88\x02\x03\xe8", "", "hello", io.EOF},
+		"answered":         {"\x82\x05hello", "", "\x88\x02\x03\xe8", "hello", io.EOF},
+		"closed too early": {"\x82\x05hello", "", "\x82\x05world\x88\x02\x03\xe8", "hello", syscall.ECONNRESET},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := webSocketTarget(t, func(conn net.Conn) {
+				io.WriteString(conn, c.before)
+				time.AfterFunc(3*time.Second, func() { io.WriteString(conn, c.after) })
+				for buf := make([]byte, 200); ; { // frames come whole: they are few
+					n, err := conn.Read(buf)
+					if err != nil {
+						return
+					}
+					switch buf[0] {
+					case 0x89: // a client's ping: header, key, payload
+						io.WriteString(conn, "\x8a"+string(rune(n-6))+unmasked(buf[2:n]))
+					case 0x88:
+						io.WriteString(conn, c.close)
+					}
+				}
+			})
+			at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+target+"/path", "--to-ws-header=X-Test: yes", "--to-ws-subprotocol=binary").addrs[0]
+			conn, err := net.Dial("tcp", at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(time.Minute))
+			conn.(*net.TCPConn).CloseWrite()
+			heard, err := io.ReadAll(conn)
+			if err == nil {
+				err = io.EOF
+			}
+			if string(heard) != c.heard || !errors.Is(err, c.want) {
+				t.Errorf("heard %q and then %v, want %q and %v", heard, err, c.heard, c.want)
+			}
+		})
+	}
+}
+
+// unmasked is the payload behind its key.
+func unmasked(p []byte) string {
+	var b strings.Builder
+	for i, c := range p[4:] {
+		b.WriteByte(c ^ p[i%4])
+	}
+	return b.String()
+}
+
+// The queue to a target may be shorter than the messages that the proxy would make.
+func TestAProxyToWebSocketWithAShortQueue(t *testing.T) {
+	noise := strings.Repeat("any bytes \x00\xff", 50_000)
+	echo := serve(t, "echo", "--listen=ws://127.0.0.1:0").addrs[0]
+	at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to="+echo, "--queue-limit=3k", "--high-water=1k", "--read-buffer=1k").addrs[0]
+	if heard, told, code := once(t, noise, "dial", at); heard != noise || code != 0 {
+		t.Errorf("%d bytes of %d, exit code %d, %s", len(heard), len(noise), code, told)
+	}
+}

@@ -174,15 +174,23 @@ func (s *serving) checkLoop(cmd *cobra.Command) error {
 	return err
 }
 
-// listenAll opens the listening sockets.
-func (s *serving) listenAll() (listeners []*socket.Socket, err error) {
-	var addresses []address
+// addresses reads --listen.
+func (s *serving) addresses() (all []address, err error) {
 	for _, text := range s.listen {
 		a, err := parseAddress(text)
 		if err != nil {
 			return nil, err
 		}
-		addresses = append(addresses, a)
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// listenAll opens the listening sockets.
+func (s *serving) listenAll() (listeners []*socket.Socket, err error) {
+	addresses, err := s.addresses()
+	if err != nil {
+		return nil, err
 	}
 	if addresses, err = s.expand(addresses); err != nil {
 		return nil, failure{exitFailed, err}

@@ -98,7 +98,14 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		}
 		c.name = host
 	}
-	if only, err := c.onlyChecks(guest{name: "chat"}); only {
+	addresses := func() error {
+		_, err := c.addresses()
+		if err == nil {
+			_, err = c.addressesOfLines()
+		}
+		return err
+	}
+	if only, err := c.onlyChecks(guest{name: "chat", addresses: addresses}); only {
 		return err
 	}
 	log := c.logger()
@@ -181,6 +188,22 @@ func halfOf(s *switchboard.Server) int64 {
 
 // openLines opens the listeners of those who talk in lines.
 func (c *chatServing) openLines() (all []*socket.Socket, err error) {
+	addresses, err := c.addressesOfLines()
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range addresses {
+		l, err := listen(a)
+		if err != nil {
+			return nil, failure{exitFailed, err}
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// addressesOfLines reads --lines.
+func (c *chatServing) addressesOfLines() (all []address, err error) {
 	for _, text := range c.lines {
 		if text == "" {
 			continue
@@ -192,11 +215,7 @@ func (c *chatServing) openLines() (all []*socket.Socket, err error) {
 		if err != nil {
 			return nil, err
 		}
-		l, err := listen(a)
-		if err != nil {
-			return nil, failure{exitFailed, err}
-		}
-		all = append(all, l)
+		all = append(all, a)
 	}
 	return all, nil
 }

@@ -10,22 +10,46 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/socket"
 )
 
 // lookupWait is how long the start of a proxy waits for the addresses of a target, to compare them with its own.
 const lookupWait = 2 * time.Second
 
-// itself returns an error if one of the targets is one of the listeners: such a proxy would connect each client to itself
+// localAddrs returns where sockets listen.
+func localAddrs(listeners []*socket.Socket) (all []socket.Addr) {
+	for _, l := range listeners {
+		if here, err := l.LocalAddr(); err == nil {
+			all = append(all, here)
+		}
+	}
+	return all
+}
+
+// servedAddrs returns where a server listens, on sockets of its own or taken over.
+func servedAddrs(server *switchboard.Server) (all []socket.Addr) {
+	for _, at := range server.Addrs() {
+		switch at := at.(type) {
+		case *net.TCPAddr:
+			all = append(all, socket.InetAddr(netip.AddrPortFrom(at.AddrPort().Addr().Unmap(), uint16(at.Port))))
+		case *net.UnixAddr:
+			all = append(all, socket.UnixAddr(at.Name))
+		}
+	}
+	return all
+}
+
+// itself returns an error if one of the targets is where the proxy listens: such a proxy would connect each client to itself
 // until no descriptor is left.
-func itself(targets []callee, listeners []*socket.Socket) error {
+func itself(targets []callee, listens []socket.Addr) error {
 	local := localAddresses()
 	for _, to := range targets {
 		for _, at := range reachedAs(to.address) {
-			for _, l := range listeners {
-				if here, err := l.LocalAddr(); err == nil && isSame(at, here, local) {
+			for _, here := range listens {
+				if isSame(at, here, local) {
 					return fmt.Errorf("--to %s: that is the proxy itself, which listens on %s: it would connect each client to itself for ever",
-						to.address, whereabouts(l))
+						to.address, inWords(here))
 				}
 			}
 		}

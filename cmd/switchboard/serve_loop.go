@@ -27,7 +27,10 @@ type guest struct {
 	serve   func(l *socket.Socket) error     // serves a listener; nil: ServeSocket of the server
 
 	// check tells why the service cannot be served there. nil: it can.
-	check func(listeners []*socket.Socket) error
+	check func(listens []socket.Addr) error
+
+	// addresses checks the addresses of --check. nil: they are what serving.addresses reads.
+	addresses func() error
 
 	// messages serves WebSockets, if they are what the service is asked for. nil: the service does not speak WebSocket.
 	messages websocket.Handler
@@ -90,7 +93,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		return err
 	}
 	if g.check != nil {
-		if err := g.check(listeners); err != nil {
+		if err := g.check(localAddrs(listeners)); err != nil {
 			for _, l := range listeners {
 				l.Close()
 			}
@@ -121,7 +124,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	endAdmin = sync.OnceFunc(endAdmin)
 	defer endAdmin()
-	s.figures.reload = s.reloader(log, g, s.figures.reload)
+	s.figures.reload = s.reloader(log, g, server, s.figures.reload)
 	ctx, cancel := context.WithCancel(s.announce(log, listeners, g.name, about...))
 	defer context.AfterFunc(drained, cancel)()
 	if before != nil {

@@ -156,7 +156,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 			return err
 		},
 		balance: p.balance,
-		check:   func(listeners []*socket.Socket) error { return itself(callees, listeners) },
+		check:   func(listens []socket.Addr) error { return itself(callees, listens) },
 		prepare: func(server *switchboard.Server) {
 			server.Accept = between.Accept
 			server.DialTimeout = p.connectTimeout

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/switchboard-go/switchboard"
 )
 
 // onlyChecks does what is asked for in place of serving, when flags and files are checked and nothing is opened yet. It tells
@@ -13,6 +16,18 @@ import (
 func (s *serving) onlyChecks(g guest) (bool, error) {
 	if !s.config.check && s.config.instead == nil {
 		return false, nil
+	}
+	if g.addresses == nil {
+		g.addresses = func() error {
+			_, err := s.addresses()
+			return err
+		}
+	}
+	if err := g.addresses(); err != nil {
+		return true, err
+	}
+	if _, err := s.admin.readToken(s.logger()); err != nil {
+		return true, err
 	}
 	if _, _, err := s.loop.tls.config(s.logger(), s.listen); err != nil {
 		return true, err
@@ -39,9 +54,9 @@ func askAgain() (fresh *serving, g guest, err error) {
 // reloadable are the flags that can change while the server runs. The others need a restart.
 var reloadable = []string{"allow", "deny", "exempt", "conns-per-address", "conn-rate", "conn-burst", "to", "balance"}
 
-// reloader returns what reads everything again that can be while g is served, nil if there is nothing. certificates is what
-// reads those, or nil.
-func (s *serving) reloader(log *slog.Logger, g guest, certificates func()) func() {
+// reloader returns what reads everything again that can be while server serves g, nil if there is nothing. certificates is
+// what reads those, or nil.
+func (s *serving) reloader(log *slog.Logger, g guest, server *switchboard.Server, certificates func()) func() {
 	isFile := func(item string) bool { return strings.HasPrefix(item, "@") }
 	a := &s.loop.access
 	if s.config.path == "" && !slices.ContainsFunc(slices.Concat(a.allow, a.deny, a.exempt), isFile) {
@@ -52,6 +67,12 @@ func (s *serving) reloader(log *slog.Logger, g guest, certificates func()) func(
 			certificates()
 		}
 		fresh, now, err := askAgain()
+		if err == nil && now.name != g.name {
+			err = fmt.Errorf("the service is now %s, and this process serves %s: that needs a restart", now.name, g.name)
+		}
+		if err == nil && now.check != nil {
+			err = now.check(servedAddrs(server))
+		}
 		if err == nil && g.reload != nil {
 			err = g.reload(now)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -122,7 +123,15 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if len(z.back) == 0 && len(z.connectBack) == 0 {
 		z.back = []string{"127.0.0.1:7008"}
 	}
-	if only, err := z.onlyChecks(guest{name: z.device.name}); only {
+	addresses := func() error {
+		for _, text := range slices.Concat(listen, z.connect, z.back, z.connectBack) {
+			if _, err := zmqEndpoint(text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if only, err := z.onlyChecks(guest{name: z.device.name, addresses: addresses}); only {
 		return err
 	}
 	log := z.logger()

@@ -133,7 +133,7 @@ func (w *watching) run() error {
 		switch {
 		case w.ctx.Err() != nil || !w.endless && w.left <= 0:
 			return nil
-		case !w.seen || !w.screen.terminal:
+		case !w.seen || !w.screen.terminal || errors.As(err, new(outputError)):
 			return err
 		}
 		w.screen.lost(err)
@@ -164,7 +164,9 @@ func (w *watching) watch() error {
 			w.seen = true
 			if before != nil {
 				if rates, ok := admin.RatesOf(before, f); ok {
-					w.screen.show(f, &rates)
+					if err := w.screen.show(f, &rates); err != nil {
+						return err
+					}
 					w.left--
 				}
 			}

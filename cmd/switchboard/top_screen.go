@@ -39,21 +39,30 @@ func newTopScreen(out *os.File, address string) *topScreen {
 }
 
 // show shows a frame and what happened in the second before it.
-func (s *topScreen) show(f *admin.Frame, r *admin.Rates) {
+func (s *topScreen) show(f *admin.Frame, r *admin.Rates) error {
 	s.messages = append(s.messages, r.Messages)
 	s.messages = s.messages[max(0, len(s.messages)-60):]
 	if s.terminal {
-		s.draw(append(s.figures(f, r), tables(f, r)...))
-		return
+		return s.draw(append(s.figures(f, r), tables(f, r)...))
 	}
 	const form = "%8s %8s %12s %11s %11s %9s %9s %5s %10s %10s %8s\n"
+	var b strings.Builder
 	if s.lines%20 == 0 {
-		fmt.Fprintf(s.out, form, "time", "conns", "messages/s", "received/s", "sent/s", "turn p50", "turn p99", "cpu", "resident", "queued", "paused")
+		fmt.Fprintf(&b, form, "time", "conns", "messages/s", "received/s", "sent/s", "turn p50", "turn p99", "cpu", "resident", "queued", "paused")
 	}
 	s.lines++
-	fmt.Fprintf(s.out, form, time.UnixMilli(f.Time).Format("15:04:05"), report.Count(f.Conns.Total()), report.Count(int64(r.Messages)),
+	fmt.Fprintf(&b, form, time.UnixMilli(f.Time).Format("15:04:05"), report.Count(f.Conns.Total()), report.Count(int64(r.Messages)),
 		bytesOf(r.Received), bytesOf(r.Sent), shortTime(r.TurnMedian), shortTime(r.Turn99), fmt.Sprintf("%.0f%%", r.CPU*100),
 		bytesOf(float64(f.Process.Resident)), bytesOf(float64(f.Queued)), report.Count(f.Paused.Total()))
+	return s.write(b.String())
+}
+
+// write writes to standard output.
+func (s *topScreen) write(text string) error {
+	if _, err := io.WriteString(s.out, text); err != nil {
+		return outputError{fmt.Errorf("write standard output: %w", err)}
+	}
+	return nil
 }
 
 // bytesOf writes a size without a space, for columns.
@@ -123,7 +132,7 @@ func (s *topScreen) lost(err error) {
 }
 
 // draw shows lines, as many and as much of each as the terminal has room for.
-func (s *topScreen) draw(lines []string) {
+func (s *topScreen) draw(lines []string) error {
 	s.last = lines
 	width, height := terminalSize(s.out)
 	var b strings.Builder
@@ -142,7 +151,7 @@ func (s *topScreen) draw(lines []string) {
 		b.WriteString(line + eraseRest)
 	}
 	b.WriteString(eraseBelow)
-	io.WriteString(s.out, b.String())
+	return s.write(b.String())
 }
 
 // close gives the terminal back.

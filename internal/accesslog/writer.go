@@ -20,17 +20,19 @@ type Writer struct {
 	mu      sync.Mutex
 	waiting []byte
 	lines   int // in waiting
+	writing int // lines that out is being given
 	lost    int
 	failed  error
 	told    time.Time
 	ended   bool
+	givenUp bool          // by Close: what was being written is counted as lost
 	more    chan struct{} // something waits
 	quit    chan struct{} // closed by Close
 	done    chan struct{}
 }
 
 // New returns a Writer to out. tell is called with the number of lines that were lost, at most once a minute, and why: err is
-// nil if nobody read them in time. It runs on a goroutine of the Writer's.
+// nil if nobody read them in time. It runs on a goroutine of the Writer's, or in Close.
 func New(out io.Writer, tell func(lost int, err error)) *Writer {
 	w := &Writer{out: out, tell: tell, more: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	go w.run()
@@ -54,7 +56,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes what waits, and returns when that is done, or after patience.
+// Close writes what waits, and returns when that is done, or after patience. What is not written by then is told of as lost.
 func (w *Writer) Close(patience time.Duration) {
 	w.mu.Lock()
 	if !w.ended {
@@ -65,6 +67,18 @@ func (w *Writer) Close(patience time.Duration) {
 	select {
 	case <-w.done:
 	case <-time.After(patience):
+		w.giveUp()
+	}
+}
+
+// giveUp tells of all that is not written, once.
+func (w *Writer) giveUp() {
+	w.mu.Lock()
+	lost := w.lost + w.lines + w.writing
+	w.waiting, w.lines, w.writing, w.lost, w.givenUp = nil, 0, 0, 0, true
+	w.mu.Unlock()
+	if lost > 0 {
+		w.tell(lost, nil)
 	}
 }
 
@@ -79,7 +93,7 @@ func (w *Writer) run() {
 		}
 		w.mu.Lock()
 		text, lines := w.waiting, w.lines
-		w.waiting, w.lines = spare[:0], 0
+		w.waiting, w.lines, w.writing = spare[:0], 0, lines
 		w.mu.Unlock()
 		var err error
 		if len(text) > 0 {
@@ -96,7 +110,8 @@ const tellEvery = time.Minute
 // account tells of lost lines, now and then, and at the end.
 func (w *Writer) account(lines int, err error, open bool) {
 	w.mu.Lock()
-	if err != nil {
+	w.writing = 0
+	if err != nil && !w.givenUp {
 		w.lost += lines
 		w.failed = err
 	}

@@ -36,6 +36,7 @@ func (b *bridge) Part(far *websocket.Conn, _ websocket.Kind, p []byte, _ bool) e
 	if b.gone {
 		return nil
 	}
+	b.answered = true
 	_, err := b.client.Write(p) // a full queue has paused the target long before it refuses
 	if b.client.Full() {
 		far.Pause()
@@ -57,8 +58,9 @@ func (b *bridge) Drained(*websocket.Conn) {
 func (b *bridge) Leaving(*websocket.Conn) {}
 
 // WebSocket has no half-close: a target that reads a Close frame need answer nothing else. So when a client has ended its
-// output, the target is sent lastPing. By its pong it has read all before. Then it is closed once it has said nothing for
-// quietTime.
+// output, the target is sent lastPing. By its pong it has read all before. Then it is closed once it has answered and has
+// said nothing for quietTime. One that has said nothing since the client last did may still be at work on its answer: while
+// it answers pings, it is waited for until the client's half-close timeout.
 var lastPing = []byte("end of input")
 
 const quietTime = 2 * time.Second
@@ -73,11 +75,11 @@ func (b *bridge) Ponged(far *websocket.Conn, p []byte) {
 	}
 }
 
-// closeQuiet closes a target as soon as it has said nothing for quietTime.
+// closeQuiet closes a target as soon as it has answered and has said nothing for quietTime.
 func (b *bridge) closeQuiet(far *websocket.Conn) {
 	heard := far.Conn().Received()
 	far.Conn().After(quietTime, func() {
-		if far.Conn().Received() != heard || far.Conn().Buffered() > 0 || !b.gone && b.client.Queued() > 0 {
+		if !b.answered || far.Conn().Received() != heard || far.Conn().Buffered() > 0 || !b.gone && b.client.Queued() > 0 {
 			b.closeQuiet(far)
 			return
 		}
@@ -86,12 +88,12 @@ func (b *bridge) closeQuiet(far *websocket.Conn) {
 }
 
 // Closed implements websocket.Handler.
-func (b *bridge) Closed(_ *websocket.Conn, err error) {
+func (b *bridge) Closed(far *websocket.Conn, err error) {
 	ln := (*line)(b)
 	ln.ended(err)
 	switch {
 	case !ln.joined || ln.gone:
-	case err == nil:
+	case err == nil && !far.Missed(): // what was missed is a part of the answer
 		ln.client.Close()
 	default:
 		ln.client.Abort()
@@ -106,7 +108,8 @@ func (u *unframed) Data(client *switchboard.Conn, p []byte) (int, error) {
 	if u.far == nil {
 		return len(p), nil
 	}
-	p = p[:min(len(p), longestMessage)]
+	p = oneMessage(client, p)
+	u.answered = false
 	err := u.far.Write(websocket.Binary, p)
 	if u.far.Full() {
 		client.Pause() // until the target's Drained

@@ -15,8 +15,20 @@ func (p *Proxy) Gateway() websocket.Handler { return gateway{p} }
 // A gateway is a websocket.Receiver: no message is too long for it.
 type gateway struct{ proxy *Proxy }
 
-// longestMessage is how many of a target's bytes go into one message.
+// longestMessage is how many bytes of a stream go into one message at most.
 const longestMessage = 32 << 10
+
+// mostHeader is how many bytes the header of a message of longestMessage has at most.
+const mostHeader = 8
+
+// oneMessage returns as much of p as goes into one message of c, whose queue may be smaller than longestMessage.
+func oneMessage(c *switchboard.Conn, p []byte) []byte {
+	most := longestMessage
+	if limit := c.Server().QueueLimit; limit > 0 {
+		most = max(min(most, limit-mostHeader), 1)
+	}
+	return p[:min(len(p), most)]
+}
 
 // Opened implements websocket.Opener.
 func (g gateway) Opened(c *websocket.Conn) error {
@@ -91,7 +103,7 @@ type plain line
 
 // Data implements switchboard.Handler.
 func (b *plain) Data(back *switchboard.Conn, p []byte) (int, error) {
-	p = p[:min(len(p), longestMessage)]
+	p = oneMessage(back, p)
 	err := b.socket.Write(websocket.Binary, p)
 	if b.socket.Full() {
 		back.Pause() // until the client's Drained

@@ -26,6 +26,8 @@ type line struct {
 	name   string            // that the client asks for, by SNI
 	tried  []*target         // that did not answer
 
+	answered bool // far has said something since the client last did
+
 	moved uint64 // tells it from others while it is handed over; 0: not chosen yet
 
 	joined bool
