@@ -39,6 +39,14 @@ func (a *asking) Data(c *switchboard.Conn, p []byte) (int, error) {
 	return 0, nil // the target gets it all
 }
 
+// InputEnded implements switchboard.InputEnder. The error resets the client: an end in order would look like an empty answer.
+func (a *asking) InputEnded(*switchboard.Conn, []byte) error {
+	ln := (*line)(a)
+	err := errors.New("a client ended its output before it had said what it asks for")
+	ln.proxy.unserved.tell(ln.proxy.log, err)
+	return err
+}
+
 // Leaving implements switchboard.Leaver: a client that has begun to ask is served still.
 func (a *asking) Leaving(c *switchboard.Conn) {
 	if c.Buffered() == 0 {
