@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -173,19 +174,48 @@ func TestAProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
 	if err := os.Remove(program); err != nil {
 		t.Fatal(err)
 	}
-	restart := func(n int) {
+	restart := func(n int, why string) {
 		if _, stderr, code := once(t, "", "restart", strconv.Itoa(s.cmd.Process.Pid)); code != 0 {
 			t.Fatal(stderr)
 		}
-		s.await("the restart failed", n)
+		if e := s.await("the restart failed", n); !strings.Contains(e["error"].(string), why) {
+			t.Errorf("%v does not say %q", e["error"], why)
+		}
 		echoes(t, c, []byte("still here"))
 	}
-	restart(1)
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil {
-		t.Fatal(err)
+	restart(1, "no such file")
+	for i, c := range []struct{ script, why string }{{"exit 3", "ended before it took over (exit status 3)"}, {"exec 3>&-; exec sleep 100", "hung up"},
+		{"kill -9 $$", "ended before it took over (signal: killed)"}} {
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		restart(2+i, c.why)
 	}
-	restart(2)
 	echoes(t, client(t, s), []byte("and for who is new"))
+}
+
+// What a client of TLS says first may be on its way when the server restarts.
+func TestARestartWaitsForTheFirstWordOfAClient(t *testing.T) {
+	for _, engine := range []string{"uring", "epoll"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := serveRestarting(t, "echo", "--tls-self-signed", "--engine", engine)
+			var silent []net.Conn
+			for range 3 {
+				silent = append(silent, client(t, s.server))
+			}
+			until(t, "all are accepted", func() bool { return acceptedBy(t, s.pid) == len(silent) })
+			if e := s.restart(); e["stayed"] != 3.0 {
+				t.Errorf("%v", e)
+			}
+			time.Sleep(50 * time.Millisecond) // the old process shuts down
+			for _, c := range silent {
+				secret := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+				echoes(t, secret, []byte("hello"))
+				c.Close()
+			}
+		})
+	}
 }
 
 func TestOnlyAServerIsToldToRestart(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -98,6 +99,9 @@ func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.
 					close(done)
 					return
 				}
+				if errors.Is(err, syscall.EMFILE) {
+					err = fmt.Errorf("%w: there are too few descriptors to start another process: raise the limit with ulimit -n", err)
+				}
 				log.Error("the restart failed, and this process goes on serving", "error", err)
 			} else {
 				log.Error("the restart failed, and this process goes on serving", "error", err)
@@ -140,9 +144,7 @@ func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Mana
 	defer cancel()
 	handed, err := server.Handover(ctx, conn)
 	if err != nil {
-		next.Process.Kill()
-		<-ended
-		return err
+		return endedBy(err, next, ended)
 	}
 	if err := manager.Resign(next.Process.Pid); err != nil {
 		log.Warn("the service manager does not hear of the new process", "error", err)
@@ -153,6 +155,27 @@ func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Mana
 	log.Info("handed over", "pid", next.Process.Pid, "listeners", handed.Listeners, "connections", handed.Conns,
 		"stayed", handed.Stayed, "still", handed.Still.Round(time.Microsecond))
 	return nil
+}
+
+// endedBy ends the process that should have taken over, and tells more of why it has not than the socket to it can.
+func endedBy(err error, next *exec.Cmd, ended <-chan error) error {
+	hungUp := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	if hungUp {
+		select { // a process that ends closes its socket first
+		case <-ended:
+			return fmt.Errorf("the new process has ended before it took over (%v): if it said why, that is in the log above", next.ProcessState)
+		case <-time.After(time.Second):
+		}
+	}
+	next.Process.Kill()
+	<-ended
+	switch {
+	case hungUp:
+		return fmt.Errorf("the new process has hung up, and was killed: is %s still this program? (%w)", next.Path, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("the new process has not taken over in time, and was killed: is %s still this program? (%w)", next.Path, err)
+	}
+	return err
 }
 
 // checkRestartable tells why a process cannot be told to restart.
