@@ -218,6 +218,27 @@ func TestARestartWaitsForTheFirstWordOfAClient(t *testing.T) {
 	}
 }
 
+// Connections that came from the old process count for the limit of their address.
+func TestTheLimitOfAnAddressOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	s := serveRestarting(t, "echo", "--conns-per-address", "2")
+	kept := []*net.TCPConn{client(t, s.server), client(t, s.server)}
+	for range 2 {
+		for _, c := range kept {
+			echoes(t, c, []byte("hello"))
+		}
+		s.restart()
+		many := client(t, s.server)
+		if n, err := many.Read(make([]byte, 1)); err == nil || err == io.EOF {
+			t.Error("a third connection was served:", n, err)
+		}
+		kept[0].Close()
+		until(t, "one is gone", func() bool { return acceptedBy(t, s.pid) == 1 })
+		kept[0] = client(t, s.server)
+	}
+	echoes(t, kept[0], []byte("hello"))
+}
+
 func TestOnlyAServerIsToldToRestart(t *testing.T) {
 	sleep := exec.Command("sleep", "60")
 	if err := sleep.Start(); err != nil {
