@@ -239,6 +239,37 @@ func TestTheLimitOfAnAddressOutlivesARestart(t *testing.T) {
 	echoes(t, kept[0], []byte("hello"))
 }
 
+// The last of the processes that hand a Unix socket on removes its file, unless it is another's by then.
+func TestTheFileOfASocketGoesWithTheLastProcess(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		t.Run("replaced="+strconv.FormatBool(replaced), func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "s")
+			s := serveRestarting(t, "lines", "--listen=unix:"+path)
+			s.restart()
+			s.restart()
+			if _, err := os.Lstat(path); err != nil {
+				t.Fatal(err)
+			}
+			if replaced {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+				l, err := net.Listen("unix", path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+			}
+			syscall.Kill(s.pid, syscall.SIGTERM)
+			s.await("served", 3)
+			if _, err := os.Lstat(path); replaced != (err == nil) {
+				t.Error("at the end:", err)
+			}
+		})
+	}
+}
+
 func TestOnlyAServerIsToldToRestart(t *testing.T) {
 	sleep := exec.Command("sleep", "60")
 	if err := sleep.Start(); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -30,7 +32,51 @@ const handoverTime = time.Minute
 type takeover = func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
 
 // A predecessor is the process that this one takes over from. Nil: there is none.
-type predecessor struct{ conn *net.UnixConn }
+type predecessor struct {
+	conn  *net.UnixConn
+	files []socketFile
+}
+
+// filesVariable has the files of Unix sockets that are handed over, as JSON.
+const filesVariable = "SWITCHBOARD_SOCKET_FILES"
+
+// A socketFile is the file of a Unix socket that the first of the processes made which hand it on: the last one removes it.
+type socketFile struct {
+	Path     string
+	Dev, Ino uint64
+}
+
+// socketFiles returns the files at which this process has just begun to listen.
+func socketFiles(paths []string) (all []socketFile) {
+	for _, path := range paths {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			continue
+		}
+		f := socketFile{Path: path}
+		if f.identify() {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// identify finds out which file is at the path.
+func (f *socketFile) identify() bool {
+	var st unix.Stat_t
+	if unix.Lstat(f.Path, &st) != nil {
+		return false
+	}
+	f.Dev, f.Ino = st.Dev, st.Ino
+	return true
+}
+
+// remove removes the file, unless it is another's by now. The socket must be open still: another file could have its number later.
+func (f *socketFile) remove() {
+	if now := (socketFile{Path: f.Path}); now.identify() && now == *f {
+		os.Remove(f.Path)
+	}
+}
 
 // findPredecessor returns the process that started this one to take over from it.
 func findPredecessor() (*predecessor, error) {
@@ -39,6 +85,9 @@ func findPredecessor() (*predecessor, error) {
 		return nil, nil
 	}
 	os.Unsetenv(handoverVariable)
+	var files []socketFile
+	json.Unmarshal([]byte(os.Getenv(filesVariable)), &files) // a process of an older version says nothing of them
+	os.Unsetenv(filesVariable)
 	fd, err := strconv.Atoi(text)
 	if err != nil || fd < 3 {
 		return nil, fmt.Errorf("%s=%s: it names no descriptor", handoverVariable, text)
@@ -48,7 +97,7 @@ func findPredecessor() (*predecessor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%s: %w", handoverVariable, text, err)
 	}
-	return &predecessor{conn}, nil
+	return &predecessor{conn, files}, nil
 }
 
 // unixConn makes a net.UnixConn of a descriptor, and closes that.
@@ -82,7 +131,7 @@ func (p *predecessor) takeOver(log *slog.Logger, take takeover) error {
 
 // heedRestart has SIGUSR2 start the program again and hand everything over to it. What is returned is closed when that has come
 // about. stop ends it.
-func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager) (replaced <-chan struct{}, stop func()) {
+func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, files []socketFile) (replaced <-chan struct{}, stop func()) {
 	program, err := os.Executable() // now: the file may be replaced by a new version, which is what is to be started
 	signals, done, over := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, syscall.SIGUSR2)
@@ -94,7 +143,7 @@ func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.
 				return
 			}
 			if err == nil {
-				err := restart(log, server, manager, program)
+				err := restart(log, server, manager, program, files)
 				if err == nil {
 					close(done)
 					return
@@ -115,7 +164,7 @@ func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.
 }
 
 // restart starts the program and hands everything over to it. If that fails, the new process is ended.
-func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string) error {
+func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string, files []socketFile) error {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socketpair", err)
@@ -132,6 +181,9 @@ func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Mana
 	next.Stdout, next.Stderr = os.Stdout, os.Stderr
 	next.ExtraFiles = []*os.File{theirs}
 	next.Env = append(append(os.Environ(), manager.Environ()...), handoverVariable+"=3")
+	if list, err := json.Marshal(files); err == nil {
+		next.Env = append(next.Env, filesVariable+"="+string(list))
+	}
 	err = next.Start()
 	theirs.Close()
 	if err != nil {
