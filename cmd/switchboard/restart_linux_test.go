@@ -350,6 +350,53 @@ func TestARestartOfAWebServerMovesParkedConnections(t *testing.T) {
 	}
 }
 
+// A connection that cannot move, as it was answered a moment ago, gets one more answer, which says that it is the last.
+func TestARestartOfAWebServerAnswersOnceMore(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "page.txt"), []byte("a page\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--park-after", "1h"}, {"--park-after", "1h", "--tls-self-signed"}, {"--park-after", "1ms", "--tls-self-signed"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			s := serveRestarting(t, append([]string{"web", "--root", root, "--access-log", "off", "--grace", "1m", "--loops", "1"}, args...)...)
+			ask := func(c net.Conn) *http.Response {
+				t.Helper()
+				io.WriteString(c, "GET /page.txt HTTP/1.1\r\nHost: here\r\n\r\n")
+				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if page, err := io.ReadAll(answer.Body); err != nil || string(page) != "a page\n" {
+					t.Fatalf("%v %q, %v", answer.Status, page, err)
+				}
+				return answer
+			}
+			var conns []net.Conn
+			for range 4 {
+				c := net.Conn(client(t, s.server))
+				if len(args) > 2 {
+					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+				}
+				if ask(c).Close {
+					t.Error("the first answer is the last")
+				}
+				conns = append(conns, c)
+			}
+			time.Sleep(50 * time.Millisecond)
+			if e := s.restart(); e["stayed"] != 4.0 {
+				t.Errorf("%v", e)
+			}
+			time.Sleep(50 * time.Millisecond) // the old process shuts down
+			for i, c := range conns[1:] {     // the first is asked to leave at once
+				if !ask(c).Close {
+					t.Errorf("the answer to client %d is not the last", i+1)
+				}
+			}
+		})
+	}
+}
+
 // acceptedBy returns how many sockets of a process are connected.
 func acceptedBy(t testing.TB, pid int) (n int) {
 	t.Helper()
