@@ -135,17 +135,27 @@ func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.
 	program, err := os.Executable() // now: the file may be replaced by a new version, which is what is to be started
 	signals, done, over := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, syscall.SIGUSR2)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		for {
 			select {
 			case <-signals:
 			case <-over:
 				return
 			}
+			if isReplaced(done) {
+				log.Warn("another process has taken over already, which is the one to restart: this one serves what stayed")
+				continue
+			}
 			if err == nil {
-				err := restart(log, server, manager, program, files)
+				err := restart(ctx, log, server, manager, program, files)
 				if err == nil {
 					close(done)
+					continue
+				}
+				if ctx.Err() != nil { // the server has ended meanwhile
 					return
 				}
 				if errors.Is(err, syscall.EMFILE) {
@@ -160,11 +170,22 @@ func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.
 	return done, func() {
 		signal.Stop(signals)
 		close(over)
+		cancel() // a process that is being started is not left behind
+		<-ended
+	}
+}
+
+func isReplaced(done chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
 	}
 }
 
 // restart starts the program and hands everything over to it. If that fails, the new process is ended.
-func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string, files []socketFile) error {
+func restart(ctx context.Context, log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string, files []socketFile) error {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socketpair", err)
@@ -192,7 +213,7 @@ func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Mana
 	ended := make(chan error, 1)
 	go func() { ended <- next.Wait() }()
 	log.Info("restarting", "program", program, "pid", next.Process.Pid)
-	ctx, cancel := context.WithTimeout(context.Background(), handoverTime)
+	ctx, cancel := context.WithTimeout(ctx, handoverTime)
 	defer cancel()
 	handed, err := server.Handover(ctx, conn)
 	if err != nil {
