@@ -69,7 +69,8 @@ const (
 	admissionShift  = 7
 	mostAdmitters   = 15
 	admissionsMarks = mostAdmitters << admissionShift
-	originShift     = 11
+	readmitted      = 1 << 11 // another process has admitted it, and the Readmitters know
+	originShift     = 12
 )
 
 // Why a connection is not read, in Conn.marks; one of them.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -322,6 +323,14 @@ type Admitter interface {
 	Ended(c *Conn)
 }
 
+// A Readmitter is an Admitter that hears of the connections that came from another process (Server.Takeover), where Admit was
+// asked about them. Readmit cannot refuse c, and Ended is called for it as for a connection that Admit has admitted. Other
+// Admitters hear nothing of such connections.
+type Readmitter interface {
+	Admitter
+	Readmit(c *Conn)
+}
+
 // SetRemoteAddr replaces the address that RemoteAddr returns, for a connection that a proxy passes on for somebody else. It
 // belongs to the loop; an Admitter may call it.
 func (c *Conn) SetRemoteAddr(addr net.Addr) {
@@ -406,8 +415,31 @@ func (c *Conn) deny(err error) {
 // admissionTooLong refuses c, which has not said in time what the Admitter waits for.
 func (c *Conn) admissionTooLong() { c.deny(ErrHandshakeTimeout) }
 
+// readmit tells the Readmitters of c, which came from another process.
+func (c *Conn) readmit() {
+	all := c.Server().Admission
+	if len(all) == 0 || c.flags&dialled != 0 {
+		return
+	}
+	c.marks.Or(readmitted)
+	for _, a := range all {
+		if r, ok := a.(Readmitter); ok {
+			c.loop.call(c, func() { r.Readmit(c) })
+		}
+	}
+}
+
 // tellEnded tells the Admitters that have admitted c that it is gone, the last first.
 func (c *Conn) tellEnded() {
+	if c.marked(readmitted) {
+		c.marks.And(^uint32(readmitted))
+		for _, a := range slices.Backward(c.Server().Admission) {
+			if r, ok := a.(Readmitter); ok {
+				c.loop.call(c, func() { r.Ended(c) })
+			}
+		}
+		return
+	}
 	for n := c.admissions(); n > 0; n-- {
 		c.marks.Add(^uint32(1<<admissionShift - 1)) // before the call, which may not return
 		c.loop.call(c, func() { c.Server().Admission[n-1].Ended(c) })

@@ -200,13 +200,17 @@ func (l *loop) leaveAll() {
 	i, n := 0, l.conns.Len()
 	for line := range l.conns.All() {
 		c := connOf(line)
-		switch at := spread / time.Duration(n) * time.Duration(i); {
-		case c.state < stateOpen && !c.isAwaited():
-			c.flags |= leaving
-			c.drop(ErrServerClosed)
-		case at > 0:
+		at := spread / time.Duration(n) * time.Duration(i)
+		switch {
+		case c.state >= stateOpen:
+		case c.flags&dialled == 0: // what its client says first may be on its way, and no restart may reset it for that
+			at = spread
+		case !c.isAwaited():
+			at = 0
+		}
+		if at > 0 {
 			c.after(at, c.leaveNow)
-		default:
+		} else {
 			c.leaveNow()
 		}
 		i++
@@ -216,6 +220,10 @@ func (l *loop) leaveAll() {
 // leaveNow has c leave when nothing is under way on it.
 func (c *Conn) leaveNow() {
 	c.flags |= leaving
+	if c.state < stateOpen && !c.isAwaited() {
+		c.drop(ErrServerClosed)
+		return
+	}
 	c.later(todoLeave)
 }
 

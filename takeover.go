@@ -238,6 +238,10 @@ func (t *taken) make(l *loop) {
 	case "":
 	case "unix":
 		addr = &net.UnixAddr{Name: r.Peer, Net: "unix"}
+	case "udp": // in a header of the PROXY protocol
+		if a, err := net.ResolveUDPAddr(r.Network, r.Peer); err == nil {
+			addr = a
+		}
 	default:
 		if a, err := net.ResolveTCPAddr(r.Network, r.Peer); err == nil {
 			addr = a
@@ -433,6 +437,7 @@ func (c *Conn) beginTaken() {
 	l.addConn(c)
 	l.count.Taken++
 	c.become(stateOpen)
+	c.readmit()
 	if t := l.server.trace; t != nil && t.Opened != nil {
 		l.call(c, func() { t.Opened(c) })
 	}

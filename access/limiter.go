@@ -125,6 +125,21 @@ func (l *Limiter) Ended(c *switchboard.Conn) {
 	}
 }
 
+// Readmit implements switchboard.Readmitter: connections that came from another process count as others do.
+func (l *Limiter) Readmit(c *switchboard.Conn) {
+	ip, ok := addressOf(c.RemoteAddr())
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rules.PerAddress > 0 && !l.rules.Exempt.Contains(ip) {
+		who := l.find(keyOf(ip), l.now())
+		l.join(who)
+		l.conns[c] = who
+	}
+}
+
 func addressOf(addr net.Addr) (netip.Addr, bool) {
 	switch a := addr.(type) {
 	case *net.TCPAddr:
@@ -153,34 +168,47 @@ func (l *Limiter) admit(ip netip.Addr) (*client, error) {
 	case r.PerAddress <= 0 && r.Rate <= 0, r.Exempt.Contains(ip):
 		return nil, nil
 	}
-	now, key := l.now(), keyOf(ip)
-	burst := float64(cmp.Or(r.Burst, max(1, int(r.Rate))))
-	who := l.known[key]
-	if who == nil {
-		who = &client{key: key, tokens: burst, last: now}
-	}
+	now := l.now()
+	who := l.find(keyOf(ip), now)
 	if r.PerAddress > 0 && who.conns >= r.PerAddress {
 		return nil, ErrTooMany
 	}
 	if r.Rate > 0 {
-		who.tokens = min(burst, who.tokens+max(0, now.Sub(who.last).Seconds())*r.Rate)
+		who.tokens = min(r.burst(), who.tokens+max(0, now.Sub(who.last).Seconds())*r.Rate)
 		who.last = now
 		if who.tokens < 1 {
 			return nil, ErrTooFast
 		}
 		who.tokens--
 	}
-	l.known[key] = who
 	if r.PerAddress <= 0 {
+		l.known[who.key] = who
 		l.rest(who)
 		return nil, nil
 	}
+	l.join(who)
+	return who, nil
+}
+
+// burst is how many connections an address may open that has rested.
+func (r *Rules) burst() float64 { return float64(cmp.Or(r.Burst, max(1, int(r.Rate)))) }
+
+// find returns the client with a key, which is not known yet if it is new. mu is held.
+func (l *Limiter) find(key netip.Addr, now time.Time) *client {
+	if who := l.known[key]; who != nil {
+		return who
+	}
+	return &client{key: key, tokens: l.rules.burst(), last: now}
+}
+
+// join gives a client one more connection. mu is held.
+func (l *Limiter) join(who *client) {
+	l.known[who.key] = who
 	if who.rests != nil {
 		l.resting.Remove(who.rests)
 		who.rests = nil
 	}
 	who.conns++
-	return who, nil
 }
 
 // leave takes a connection from a client. mu is held.

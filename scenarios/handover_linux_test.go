@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -251,5 +252,55 @@ func TestPipesMove(t *testing.T) {
 		}
 		close(over)
 		wg.Wait()
+	})
+}
+
+// counting counts what it is told, and readmits.
+type counting struct{ admits, readmits, ended atomic.Int64 }
+
+func (a *counting) Admit(*switchboard.Conn, []byte) (int, error) {
+	a.admits.Add(1)
+	return 0, nil
+}
+
+func (a *counting) Readmit(*switchboard.Conn) { a.readmits.Add(1) }
+
+func (a *counting) Ended(*switchboard.Conn) { a.ended.Add(1) }
+
+// An Admitter that is no Readmitter hears nothing of connections that it has not admitted.
+func TestReadmittersHearOfWhatWasTakenOver(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+		address := start(t, s)
+		next := newServer(t, s.Engine)
+		knows, ignores := &counting{}, &counting{}
+		next.Accept, next.Moved, next.Admission = s.Accept, movedEcho, []switchboard.Admitter{struct{ switchboard.Admitter }{ignores}, knows}
+		var conns []net.Conn
+		dial := func() {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			c.SetDeadline(time.Now().Add(patience))
+			roundTrip(t, c, "hello")
+			conns = append(conns, c)
+		}
+		dial()
+		dial()
+		handOver(t, s, next)
+		defer stop(next)
+		dial()
+		for _, c := range conns {
+			roundTrip(t, c, "again")
+			c.Close()
+		}
+		eventually(t, "all are gone", func() bool { return next.Stats().Active == 0 })
+		if a := knows; a.admits.Load() != 1 || a.readmits.Load() != 2 || a.ended.Load() != 3 {
+			t.Errorf("%d admitted, %d came over, %d ended", a.admits.Load(), a.readmits.Load(), a.ended.Load())
+		}
+		if a := ignores; a.admits.Load() != 1 || a.readmits.Load() != 0 || a.ended.Load() != 1 {
+			t.Errorf("%d admitted, %d came over, %d ended, of an Admitter that hears of none", a.admits.Load(), a.readmits.Load(), a.ended.Load())
+		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -170,6 +171,9 @@ func (c *conn) RemoteAddr() net.Addr { return c.sc.RemoteAddr() }
 // Close implements net.Conn: what was written is still sent. When net/http closes c because it is to be parked, c is not
 // closed; if somebody else closes it meanwhile, it is.
 func (c *conn) Close() error {
+	if c.from.server.spares.Load() && calledBy("net/http.(*Server).closeIdleConns") {
+		return nil
+	}
 	c.mu.Lock()
 	if c.given { // it is another handler's
 		c.mu.Unlock()
@@ -201,12 +205,15 @@ var errCutShort = errors.New("web: an answer was cut short: by a panic or runtim
 
 // unwinding tells whether a panic or runtime.Goexit runs the deferred function that calls: net/http closes a connection in
 // one whose handler has failed.
-func unwinding() bool {
+func unwinding() bool { return calledBy("runtime.gopanic", "runtime.Goexit") }
+
+// calledBy tells whether one of the functions is among the callers.
+func calledBy(names ...string) bool {
 	var callers [32]uintptr
 	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
 	for {
 		frame, more := frames.Next()
-		if frame.Function == "runtime.gopanic" || frame.Function == "runtime.Goexit" {
+		if slices.Contains(names, frame.Function) {
 			return true
 		}
 		if !more {

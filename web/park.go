@@ -61,9 +61,9 @@ func (l lines) Drained(sc *switchboard.Conn) {
 func (l lines) Leaving(sc *switchboard.Conn) {
 	l.server.leave()
 	c := sc.Value().(*conn)
-	c.left = true
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.left = true
 	if c.state == parked && (sc.Buffered() == 0 || l.server.refuses.Load()) {
 		c.hangUp()
 	}
@@ -72,7 +72,20 @@ func (l lines) Leaving(sc *switchboard.Conn) {
 // leave has every answer be its connection's last, because the loops are being shut down.
 func (s *Server) leave() {
 	s.leaves.Store(true)
-	s.lastOnce.Do(func() { s.HTTP.SetKeepAlivesEnabled(false) })
+	s.lastOnce.Do(func() {
+		if s.Loops.HandedOver() { // each of those that stay has its time: none is closed for being idle at this moment
+			s.endProbe()
+			s.spares.Store(true)
+			defer s.spares.Store(false)
+		}
+		s.HTTP.SetKeepAlivesEnabled(false)
+	})
+}
+
+// goes tells whether c is closed now that it is idle. mu is held.
+func (c *conn) goes() bool {
+	s := c.from.server
+	return s.leaves.Load() && (c.left || s.refuses.Load() || !s.Loops.HandedOver())
 }
 
 // Closed implements switchboard.Handler.
@@ -240,14 +253,14 @@ func (c *conn) hijacked() {
 func (c *conn) served() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, server := c.s, c.from.server
+	s := c.s
 	if c.state != parking || s.closes > 1 || s.closed || s.err != nil {
 		if c.state == parking {
 			c.sc.Close()
 		}
 		return c.drop()
 	}
-	if len(s.unread()) == 0 && (s.ended || server.leaves.Load()) {
+	if len(s.unread()) == 0 && (s.ended || c.goes()) {
 		c.sc.Close()
 		return c.drop()
 	}
@@ -299,7 +312,7 @@ func (c *conn) settle() {
 	}
 	if len(s.unread()) > 0 || s.ended {
 		c.sc.Unread(s.unread())
-	} else if c.from.server.leaves.Load() {
+	} else if c.goes() {
 		c.hangUp()
 		return
 	}

@@ -63,6 +63,7 @@ type Server struct {
 
 	refuses  atomic.Bool // http.Server serves no more requests
 	leaves   atomic.Bool // the loops are being shut down, or http.Server is
+	spares   atomic.Bool // http.Server is told that answers are the last, and closes what is idle, which is not to be
 	lastOnce sync.Once   // has every answer be its connection's last
 	shutOnce sync.Once
 	needless atomic.Int64 // connections that were parked and came back within parkAfter, less those that came later

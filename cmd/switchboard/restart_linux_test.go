@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -173,19 +174,143 @@ func TestAProgramThatDoesNotComeUpChangesNothing(t *testing.T) {
 	if err := os.Remove(program); err != nil {
 		t.Fatal(err)
 	}
-	restart := func(n int) {
+	restart := func(n int, why string) {
 		if _, stderr, code := once(t, "", "restart", strconv.Itoa(s.cmd.Process.Pid)); code != 0 {
 			t.Fatal(stderr)
 		}
-		s.await("the restart failed", n)
+		if e := s.await("the restart failed", n); !strings.Contains(e["error"].(string), why) {
+			t.Errorf("%v does not say %q", e["error"], why)
+		}
 		echoes(t, c, []byte("still here"))
 	}
-	restart(1)
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nexit 3\n"), 0o755); err != nil {
+	restart(1, "no such file")
+	for i, c := range []struct{ script, why string }{{"exit 3", "ended before it took over (exit status 3)"}, {"exec 3>&-; exec sleep 100", "hung up"},
+		{"kill -9 $$", "ended before it took over (signal: killed)"}} {
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		restart(2+i, c.why)
+	}
+	echoes(t, client(t, s), []byte("and for who is new"))
+}
+
+// What a client of TLS says first may be on its way when the server restarts.
+func TestARestartWaitsForTheFirstWordOfAClient(t *testing.T) {
+	for _, engine := range []string{"uring", "epoll"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := serveRestarting(t, "echo", "--tls-self-signed", "--engine", engine)
+			var silent []net.Conn
+			for range 3 {
+				silent = append(silent, client(t, s.server))
+			}
+			until(t, "all are accepted", func() bool { return acceptedBy(t, s.pid) == len(silent) })
+			if e := s.restart(); e["stayed"] != 3.0 {
+				t.Errorf("%v", e)
+			}
+			time.Sleep(50 * time.Millisecond) // the old process shuts down
+			for _, c := range silent {
+				secret := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+				echoes(t, secret, []byte("hello"))
+				c.Close()
+			}
+		})
+	}
+}
+
+// asked returns a connection to an echo that answers, nil if it is refused, which may be before it is there.
+func asked(address string) net.Conn {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, "x")
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		c.Close()
+		return nil
+	}
+	return c
+}
+
+// Connections that came from the old process count for the limit of their address.
+func TestTheLimitOfAnAddressOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	s := serveRestarting(t, "echo", "--conns-per-address", "2")
+	kept := []net.Conn{client(t, s.server), client(t, s.server)}
+	for range 2 {
+		for _, c := range kept {
+			echoes(t, c, []byte("hello"))
+		}
+		s.restart()
+		if c := asked(s.addrs[0]); c != nil {
+			t.Error("a third connection is served")
+			c.Close()
+		}
+		kept[0].Close()
+		until(t, "another is served in its place", func() bool {
+			kept[0] = asked(s.addrs[0])
+			return kept[0] != nil
+		})
+		defer kept[0].Close()
+	}
+	echoes(t, kept[0], []byte("hello"))
+}
+
+// A new process that hangs does not outlive the end of the one that started it.
+func TestTheEndOfAServerEndsWhatItStarted(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "switchboard")
+	self, err := os.ReadFile(os.Args[0])
+	if err == nil {
+		err = os.WriteFile(program, self, 0o755)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	restart(2)
-	echoes(t, client(t, s), []byte("and for who is new"))
+	s := start(t, exec.Command(program, serveArgs([]string{"echo"})...))
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 100\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := once(t, "", "restart", strconv.Itoa(s.cmd.Process.Pid)); code != 0 {
+		t.Fatal(stderr)
+	}
+	pid := int(s.await("restarting", 1)["pid"].(float64))
+	syscall.Kill(s.cmd.Process.Pid, syscall.SIGTERM)
+	until(t, "the new process has ended", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+}
+
+// The last of the processes that hand a Unix socket on removes its file, unless it is another's by then.
+func TestTheFileOfASocketGoesWithTheLastProcess(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		t.Run("replaced="+strconv.FormatBool(replaced), func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "s")
+			s := serveRestarting(t, "lines", "--listen=unix:"+path)
+			s.restart()
+			s.restart()
+			if _, err := os.Lstat(path); err != nil {
+				t.Fatal(err)
+			}
+			if replaced {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+				l, err := net.Listen("unix", path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+			}
+			syscall.Kill(s.pid, syscall.SIGTERM)
+			s.await("served", 3)
+			if _, err := os.Lstat(path); replaced != (err == nil) {
+				t.Error("at the end:", err)
+			}
+		})
+	}
 }
 
 func TestOnlyAServerIsToldToRestart(t *testing.T) {
@@ -265,6 +390,53 @@ func TestARestartOfAWebServerMovesParkedConnections(t *testing.T) {
 			kept = nil
 		}
 		until(t, "those are gone", func() bool { return acceptedBy(t, s.pid) <= present-2 })
+	}
+}
+
+// A connection that cannot move, as it was answered a moment ago, gets one more answer, which says that it is the last.
+func TestARestartOfAWebServerAnswersOnceMore(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "page.txt"), []byte("a page\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--park-after", "1h"}, {"--park-after", "1h", "--tls-self-signed"}, {"--park-after", "1ms", "--tls-self-signed"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			s := serveRestarting(t, append([]string{"web", "--root", root, "--access-log", "off", "--grace", "1m", "--loops", "1"}, args...)...)
+			ask := func(c net.Conn) *http.Response {
+				t.Helper()
+				io.WriteString(c, "GET /page.txt HTTP/1.1\r\nHost: here\r\n\r\n")
+				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if page, err := io.ReadAll(answer.Body); err != nil || string(page) != "a page\n" {
+					t.Fatalf("%v %q, %v", answer.Status, page, err)
+				}
+				return answer
+			}
+			var conns []net.Conn
+			for range 4 {
+				c := net.Conn(client(t, s.server))
+				if len(args) > 2 {
+					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+				}
+				if ask(c).Close {
+					t.Error("the first answer is the last")
+				}
+				conns = append(conns, c)
+			}
+			time.Sleep(50 * time.Millisecond)
+			if e := s.restart(); e["stayed"] != 4.0 {
+				t.Errorf("%v", e)
+			}
+			time.Sleep(50 * time.Millisecond) // the old process shuts down
+			for i, c := range conns[1:] {     // the first is asked to leave at once
+				if !ask(c).Close {
+					t.Errorf("the answer to client %d is not the last", i+1)
+				}
+			}
+		})
 	}
 }
 

@@ -92,6 +92,10 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if err != nil {
 		return err
 	}
+	files := socketFiles(s.unix.made)
+	if before != nil {
+		files = before.files
+	}
 	if g.check != nil {
 		if err := g.check(localAddrs(listeners)); err != nil {
 			for _, l := range listeners {
@@ -137,7 +141,8 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 			return failure{exitFailed, err}
 		}
 	}
-	err = s.serveUntil(ctx, server, g.serve, listeners, g.serve == nil || g.takeOver != nil, endAdmin)
+	h := ownedFiles{files: files, inherited: before != nil}
+	err = s.serveUntil(ctx, server, g.serve, listeners, h, g.serve == nil || g.takeOver != nil, endAdmin)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}
@@ -145,10 +150,25 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	return nil
 }
 
+// ownedFiles are the files of the Unix sockets that a process listens at, and hands on with them.
+type ownedFiles struct {
+	files     []socketFile
+	inherited bool // no socket of this process removes them when it is closed
+}
+
+// end removes what no other process listens at any more.
+func (h ownedFiles) end() {
+	for _, f := range h.files {
+		if h.inherited {
+			f.remove()
+		}
+	}
+}
+
 // serveUntil serves until ctx is done, a listener fails or another process has taken over, which can come about if the service
 // moves. Then it shuts the server down.
 func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, serve func(*socket.Socket) error,
-	listeners []*socket.Socket, moves bool, endAdmin func()) error {
+	listeners []*socket.Socket, h ownedFiles, moves bool, endAdmin func()) error {
 	if serve == nil {
 		serve = server.ServeSocket
 	}
@@ -158,7 +178,7 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 	}
 	replaced, stop := (<-chan struct{})(nil), func() {}
 	if moves {
-		replaced, stop = heedRestart(server.Logger, server, s.figures.manager)
+		replaced, stop = heedRestart(server.Logger, server, s.figures.manager, h.files)
 	}
 	defer stop()
 	left, failed := len(listeners), error(nil)
@@ -166,6 +186,9 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 		select {
 		case <-ctx.Done():
 			waiting = false
+			if !server.HandedOver() {
+				h.end()
+			}
 		case <-replaced:
 			waiting = false
 			endAdmin() // its address is the new process's

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -29,7 +32,51 @@ const handoverTime = time.Minute
 type takeover = func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
 
 // A predecessor is the process that this one takes over from. Nil: there is none.
-type predecessor struct{ conn *net.UnixConn }
+type predecessor struct {
+	conn  *net.UnixConn
+	files []socketFile
+}
+
+// filesVariable has the files of Unix sockets that are handed over, as JSON.
+const filesVariable = "SWITCHBOARD_SOCKET_FILES"
+
+// A socketFile is the file of a Unix socket that the first of the processes made which hand it on: the last one removes it.
+type socketFile struct {
+	Path     string
+	Dev, Ino uint64
+}
+
+// socketFiles returns the files at which this process has just begun to listen.
+func socketFiles(paths []string) (all []socketFile) {
+	for _, path := range paths {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			continue
+		}
+		f := socketFile{Path: path}
+		if f.identify() {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// identify finds out which file is at the path.
+func (f *socketFile) identify() bool {
+	var st unix.Stat_t
+	if unix.Lstat(f.Path, &st) != nil {
+		return false
+	}
+	f.Dev, f.Ino = st.Dev, st.Ino
+	return true
+}
+
+// remove removes the file, unless it is another's by now. The socket must be open still: another file could have its number later.
+func (f *socketFile) remove() {
+	if now := (socketFile{Path: f.Path}); now.identify() && now == *f {
+		os.Remove(f.Path)
+	}
+}
 
 // findPredecessor returns the process that started this one to take over from it.
 func findPredecessor() (*predecessor, error) {
@@ -38,6 +85,9 @@ func findPredecessor() (*predecessor, error) {
 		return nil, nil
 	}
 	os.Unsetenv(handoverVariable)
+	var files []socketFile
+	json.Unmarshal([]byte(os.Getenv(filesVariable)), &files) // a process of an older version says nothing of them
+	os.Unsetenv(filesVariable)
 	fd, err := strconv.Atoi(text)
 	if err != nil || fd < 3 {
 		return nil, fmt.Errorf("%s=%s: it names no descriptor", handoverVariable, text)
@@ -47,7 +97,7 @@ func findPredecessor() (*predecessor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%s: %w", handoverVariable, text, err)
 	}
-	return &predecessor{conn}, nil
+	return &predecessor{conn, files}, nil
 }
 
 // unixConn makes a net.UnixConn of a descriptor, and closes that.
@@ -81,22 +131,35 @@ func (p *predecessor) takeOver(log *slog.Logger, take takeover) error {
 
 // heedRestart has SIGUSR2 start the program again and hand everything over to it. What is returned is closed when that has come
 // about. stop ends it.
-func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager) (replaced <-chan struct{}, stop func()) {
+func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, files []socketFile) (replaced <-chan struct{}, stop func()) {
 	program, err := os.Executable() // now: the file may be replaced by a new version, which is what is to be started
 	signals, done, over := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, syscall.SIGUSR2)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		for {
 			select {
 			case <-signals:
 			case <-over:
 				return
 			}
+			if isReplaced(done) {
+				log.Warn("another process has taken over already, which is the one to restart: this one serves what stayed")
+				continue
+			}
 			if err == nil {
-				err := restart(log, server, manager, program)
+				err := restart(ctx, log, server, manager, program, files)
 				if err == nil {
 					close(done)
+					continue
+				}
+				if ctx.Err() != nil { // the server has ended meanwhile
 					return
+				}
+				if errors.Is(err, syscall.EMFILE) {
+					err = fmt.Errorf("%w: there are too few descriptors to start another process: raise the limit with ulimit -n", err)
 				}
 				log.Error("the restart failed, and this process goes on serving", "error", err)
 			} else {
@@ -107,11 +170,22 @@ func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.
 	return done, func() {
 		signal.Stop(signals)
 		close(over)
+		cancel() // a process that is being started is not left behind
+		<-ended
+	}
+}
+
+func isReplaced(done chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
 	}
 }
 
 // restart starts the program and hands everything over to it. If that fails, the new process is ended.
-func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string) error {
+func restart(ctx context.Context, log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string, files []socketFile) error {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socketpair", err)
@@ -128,6 +202,9 @@ func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Mana
 	next.Stdout, next.Stderr = os.Stdout, os.Stderr
 	next.ExtraFiles = []*os.File{theirs}
 	next.Env = append(append(os.Environ(), manager.Environ()...), handoverVariable+"=3")
+	if list, err := json.Marshal(files); err == nil {
+		next.Env = append(next.Env, filesVariable+"="+string(list))
+	}
 	err = next.Start()
 	theirs.Close()
 	if err != nil {
@@ -136,13 +213,11 @@ func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Mana
 	ended := make(chan error, 1)
 	go func() { ended <- next.Wait() }()
 	log.Info("restarting", "program", program, "pid", next.Process.Pid)
-	ctx, cancel := context.WithTimeout(context.Background(), handoverTime)
+	ctx, cancel := context.WithTimeout(ctx, handoverTime)
 	defer cancel()
 	handed, err := server.Handover(ctx, conn)
 	if err != nil {
-		next.Process.Kill()
-		<-ended
-		return err
+		return endedBy(err, next, ended)
 	}
 	if err := manager.Resign(next.Process.Pid); err != nil {
 		log.Warn("the service manager does not hear of the new process", "error", err)
@@ -153,6 +228,27 @@ func restart(log *slog.Logger, server *switchboard.Server, manager *systemd.Mana
 	log.Info("handed over", "pid", next.Process.Pid, "listeners", handed.Listeners, "connections", handed.Conns,
 		"stayed", handed.Stayed, "still", handed.Still.Round(time.Microsecond))
 	return nil
+}
+
+// endedBy ends the process that should have taken over, and tells more of why it has not than the socket to it can.
+func endedBy(err error, next *exec.Cmd, ended <-chan error) error {
+	hungUp := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	if hungUp {
+		select { // a process that ends closes its socket first
+		case <-ended:
+			return fmt.Errorf("the new process has ended before it took over (%v): if it said why, that is in the log above", next.ProcessState)
+		case <-time.After(time.Second):
+		}
+	}
+	next.Process.Kill()
+	<-ended
+	switch {
+	case hungUp:
+		return fmt.Errorf("the new process has hung up, and was killed: is %s still this program? (%w)", next.Path, err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("the new process has not taken over in time, and was killed: is %s still this program? (%w)", next.Path, err)
+	}
+	return err
 }
 
 // checkRestartable tells why a process cannot be told to restart.

@@ -16,12 +16,18 @@ import (
 type takeover = func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
 
 // A predecessor is the process that this one takes over from: there is none where connections cannot be handed over.
-type predecessor struct{}
+type predecessor struct{ files []socketFile }
+
+type socketFile struct{}
+
+func socketFiles([]string) []socketFile { return nil }
+
+func (*socketFile) remove() {}
 
 func findPredecessor() (*predecessor, error) { return nil, nil }
 
 func (*predecessor) takeOver(*slog.Logger, takeover) error { return errors.ErrUnsupported }
 
-func heedRestart(*slog.Logger, *switchboard.Server, *systemd.Manager) (replaced <-chan struct{}, stop func()) {
+func heedRestart(*slog.Logger, *switchboard.Server, *systemd.Manager, []socketFile) (replaced <-chan struct{}, stop func()) {
 	return nil, func() {}
 }

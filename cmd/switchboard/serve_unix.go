@@ -21,6 +21,8 @@ type unixFlags struct {
 
 	bits     fs.FileMode // of mode
 	uid, gid int         // of owner; -1: as it is
+
+	made []string // paths at which listen has made files
 }
 
 func (f *unixFlags) add(flags *pflag.FlagSet) {
@@ -81,6 +83,14 @@ func findOwner(text string) (uid, gid int, err error) {
 
 // listen is listen, with the file of a Unix socket as the flags say. Nobody else can connect before it is.
 func (f *unixFlags) listen(a address) (*socket.Socket, error) {
+	l, err := f.listenAt(a)
+	if err == nil && a.network == "unix" && a.name[0] != '@' {
+		f.made = append(f.made, a.name)
+	}
+	return l, err
+}
+
+func (f *unixFlags) listenAt(a address) (*socket.Socket, error) {
 	if f.mode == "" && f.owner == "" || a.network != "unix" || a.name[0] == '@' {
 		return listen(a)
 	}
