@@ -411,11 +411,17 @@ func TestQueueLimitHoldsOverTLS(t *testing.T) {
 		p := callTLS(t, start(t, s), client)
 		c := next(t, conns)
 		piece := make([]byte, 100_000)
-		for range 10_000 {
-			if n, err := c.Write(piece); err != nil && (n != 0 || !errors.Is(err, switchboard.ErrQueueFull)) {
+		writes := func() (taken int) {
+			n, err := c.Write(piece)
+			if err != nil && (n != 0 || !errors.Is(err, switchboard.ErrQueueFull)) {
 				t.Fatalf("Write took %d and said %v", n, err)
 			}
+			return n
 		}
+		for range 10_000 {
+			writes()
+		}
+		settles(t, "the system takes no more", func() bool { return writes() == 0 })
 		if n := c.Queued(); n > 1<<20 || n < 900_000 || !c.Full() {
 			t.Errorf("%d are queued", n)
 		}
