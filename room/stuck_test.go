@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,19 +110,22 @@ func (h listeners) Closed(c *switchboard.Conn, _ error) { c.Value().(*room.Subsc
 
 // allDrop tells whether more than so many messages were dropped for each member.
 func allDrop(s *switchboard.Server, messages uint64) bool {
-	all, n := make(chan bool), 0
+	var asked sync.WaitGroup // not a goroutine each, which the runtime would keep the memory of
+	var not atomic.Bool
 	for c := range s.Conns() {
-		n++
-		c.Do(func() {
-			drops := c.Value().(*room.Subscription).Counts().Dropped > messages
-			go func() { all <- drops }()
+		asked.Add(1)
+		err := c.Do(func() {
+			if c.Value().(*room.Subscription).Counts().Dropped <= messages {
+				not.Store(true)
+			}
+			asked.Done()
 		})
+		if err != nil {
+			asked.Done()
+		}
 	}
-	does := true
-	for range n {
-		does = <-all && does
-	}
-	return does
+	asked.Wait()
+	return !not.Load()
 }
 
 func heapInUse() int64 {
