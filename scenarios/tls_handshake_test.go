@@ -92,7 +92,8 @@ func TestFloodOfHandshakesIsServedInBounds(t *testing.T) {
 			io.WriteString(c, hello)
 			most = max(most, runtime.NumGoroutine()-ours)
 		}
-		p := call(t, address)
+		eventually(t, "all but those that may have given way", func() bool { return s.Stats().HandshakeFailures >= clients-2*4 })
+		p := call(t, address) // before, a later one could have it give way
 		p.says("served")
 		p.hears("served")
 		most = max(most, runtime.NumGoroutine()-ours)
