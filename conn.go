@@ -51,7 +51,7 @@ type Conn struct {
 	todo    todo
 	weight  uint16 // what it holds, in units of its loop's budget
 
-	marks atomic.Uint32 // set by one side, read by any; above originShift, the number of its origin
+	marks atomic.Uint32 // set by one side, read by any
 
 	peer rawio.Peer
 	more atomic.Pointer[extra]

@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,9 +86,9 @@ func (s *Server) Handover(ctx context.Context, to *net.UnixConn) (Handed, error)
 		return Handed{}, errors.ErrUnsupported // a simulated kernel's descriptors are nobody else's
 	}
 	h := &giving{server: s, link: handover.NewLink(to), over: make(chan struct{})}
-	defer endWith(ctx, h.link)()
+	defer context.AfterFunc(ctx, h.link.Expire)()
 	if err := h.run(); err != nil {
-		return Handed{}, fmt.Errorf("switchboard: handover: %w", cmpError(context.Cause(ctx), err))
+		return Handed{}, fmt.Errorf("switchboard: handover: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	return h.handed, nil
 }
@@ -95,14 +96,6 @@ func (s *Server) Handover(ctx context.Context, to *net.UnixConn) (Handed, error)
 // HandedOver tells whether another process has taken over the listeners of s: a handler can say so to a client that it asks to
 // leave. Any goroutine may call it.
 func (s *Server) HandedOver() bool { return s.handedOver.Load() }
-
-// cmpError returns the first of two errors that is not nil.
-func cmpError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
 
 // inTurn waits until s hands nothing over, and has others wait until done is called.
 func (s *Server) inTurn(ctx context.Context) (done func(), err error) {
@@ -121,12 +114,6 @@ func (s *Server) inTurn(ctx context.Context) (done func(), err error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-}
-
-// endWith ends what is under way on the link when ctx ends, until stop is called.
-func endWith(ctx context.Context, link *handover.Link) (stop func()) {
-	cancel := context.AfterFunc(ctx, link.Expire)
-	return func() { cancel() }
 }
 
 // A giving is a Handover under way.

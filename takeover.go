@@ -28,7 +28,7 @@ func (s *Server) Takeover(ctx context.Context, from *net.UnixConn) (Handed, erro
 	h := &taking{server: s, link: handover.NewLink(from)}
 	handed, err := h.begin(ctx)
 	if err != nil {
-		return Handed{}, fmt.Errorf("switchboard: takeover: %w", cmpError(context.Cause(ctx), err))
+		return Handed{}, fmt.Errorf("switchboard: takeover: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	return handed, nil
 }
@@ -59,7 +59,7 @@ func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
 		return Handed{}, errors.ErrUnsupported
 	}
 	defer h.link.Close()
-	defer endWith(ctx, h.link)()
+	defer context.AfterFunc(ctx, h.link.Expire)()
 	defer func() {
 		if err != nil {
 			if _, theirs := errors.AsType[*handover.RefusedError](err); !theirs {

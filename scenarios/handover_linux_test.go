@@ -117,29 +117,30 @@ func keepAsking(t testing.TB, c net.Conn, seed uint64, stop chan struct{}) {
 	}
 }
 
+// clientsOf connects clients that ask until over is closed, and clients that wait.
+func clientsOf(t *testing.T, address string, busy, idle int) (over chan struct{}, asking *sync.WaitGroup, waiting []net.Conn) {
+	t.Helper()
+	over, asking = make(chan struct{}), new(sync.WaitGroup)
+	for i := range busy + idle {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if i < busy {
+			asking.Go(func() { keepAsking(t, c, uint64(i), over) })
+		} else {
+			waiting = append(waiting, c)
+		}
+	}
+	return over, asking, waiting
+}
+
 func TestAHandoverLosesNoByte(t *testing.T) {
 	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
 		address := start(t, s)
-		over := make(chan struct{})
-		var wg sync.WaitGroup
-		for i := range 20 {
-			c, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			wg.Go(func() { keepAsking(t, c, uint64(i), over) })
-		}
-		var idle []net.Conn
-		for range 300 {
-			c, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			idle = append(idle, c)
-		}
+		over, busy, idle := clientsOf(t, address, 20, 300)
 		for range 5 {
 			next := newServer(t, s.Engine)
 			next.Accept, next.Moved = everyone(theMovingEcho), movedEcho
@@ -170,7 +171,7 @@ func TestAHandoverLosesNoByte(t *testing.T) {
 			c.Close()
 		}
 		close(over)
-		wg.Wait()
+		busy.Wait()
 		for _, c := range idle {
 			c.SetDeadline(time.Now().Add(patience))
 			if _, err := c.Write([]byte("still here")); err != nil {

@@ -132,25 +132,7 @@ func TestKillingTheNewProcessDropsNobody(t *testing.T) {
 			s := newServer(t, engine)
 			s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
 			address := start(t, s)
-			over := make(chan struct{})
-			var wg sync.WaitGroup
-			for i := range 5 {
-				c, err := net.Dial("tcp", address)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer c.Close()
-				wg.Go(func() { keepAsking(t, c, uint64(i), over) })
-			}
-			var idle []net.Conn
-			for range 100 {
-				c, err := net.Dial("tcp", address)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer c.Close()
-				idle = append(idle, c)
-			}
+			over, busy, idle := clientsOf(t, address, 5, 100)
 			rng := rand.New(rand.NewPCG(uint64(rounds), 5))
 			for round := range rounds {
 				next := startSuccessor(t, engine)
@@ -207,7 +189,7 @@ func TestKillingTheNewProcessDropsNobody(t *testing.T) {
 				roundTrip(t, c, "and in the new one")
 			}
 			close(over)
-			wg.Wait()
+			busy.Wait()
 			next.kill()
 			relays.Wait()
 		})

@@ -78,7 +78,7 @@ func TestTheManagerHearsHowTheServiceDoes(t *testing.T) {
 	}
 }
 
-// systemd-socket-activate is systemd's own program for trying out socket activation.
+// systemd-socket-activate, of systemd, listens and passes its sockets to a program.
 func TestSystemdPassesSocketsByName(t *testing.T) {
 	t.Parallel()
 	program := installed(t, "systemd-socket-activate")
