@@ -20,8 +20,8 @@ var ErrPiped = errors.New("switchboard: the connection it was joined with has fa
 // different loops; on the same loop, as after Conn.Dial, no byte moves between goroutines. b may still be connecting, and
 // both may be paused. If one has ended already, the other ends with ErrPiped.
 //
-// Server.Shutdown waits until the peers end the two connections. A program that knows better when they may go, gives one of
-// them a handler that is a Leaver.
+// Server.Shutdown waits until the peers end the two connections. To end them earlier, give one of them a handler that is a
+// Leaver.
 //
 // Pipe belongs to the loop of a. Server.Accept may call it for the connection that it is given.
 func Pipe(a, b *Conn) {
