@@ -7,6 +7,8 @@
 //	Listeners, with descriptors     →
 //	                                ← Ready; or Refused
 //	Conns, with descriptors; again and again  →
+//	Withdrawn: IDs of these that are not offered any more; since version 2  →
+//	Conns, with descriptors; again and again  →
 //	End                             →
 //	                                ← Mine: all but these
 //	Late: what was written meanwhile  →
@@ -21,8 +23,11 @@ import "errors"
 // Oldest and Newest are the versions of the format that this package speaks. A version is for good: what it says never changes.
 const (
 	Oldest = 1
-	Newest = 1
+	Newest = 2
 )
+
+// EarlyVersion is the first version of the format that has Withdrawn.
+const EarlyVersion = 2
 
 const (
 	// MaxConns is how many connections go into one frame: the system passes at most 253 descriptors at once.
@@ -50,6 +55,8 @@ const (
 	Mine
 	Late
 	Refused
+	_
+	Withdrawn
 )
 
 // ErrFormat is the error of bytes that are no frame of this protocol.
