@@ -6,6 +6,7 @@
 //	                                ← Hello: the version of this handover; or Refused
 //	Listeners, with descriptors     →
 //	                                ← Ready; or Refused
+//	Shared, in pieces, of what handlers share; since version 2  →
 //	Conns, with descriptors; again and again  →
 //	End                             →
 //	                                ← Mine: all but these
@@ -21,7 +22,7 @@ import "errors"
 // Oldest and Newest are the versions of the format that this package speaks. A version is for good: what it says never changes.
 const (
 	Oldest = 1
-	Newest = 1
+	Newest = 2
 )
 
 const (
@@ -36,6 +37,12 @@ const (
 
 	// MaxState bounds what a handler says of its state, in bytes.
 	MaxState = 16 << 20
+
+	// MaxShared bounds what handlers share, in bytes.
+	MaxShared = 1 << 30
+
+	// SharedVersion is the first version of the format that has Shared.
+	SharedVersion = 2
 )
 
 // A Kind says what a frame is.
@@ -50,6 +57,7 @@ const (
 	Mine
 	Late
 	Refused
+	Shared
 )
 
 // ErrFormat is the error of bytes that are no frame of this protocol.
