@@ -407,10 +407,18 @@ func (c *Conn) finish(err error) {
 	c.tellClosed(err)
 }
 
-// tellClosed tells the handler, and who else wants to know, that c is gone.
+// tellClosed tells the Admitters, the handler, and who else wants to know, that c is gone.
 func (c *Conn) tellClosed(err error) {
+	if c.marks.Load()&(admissionsMarks|readmitted) != 0 {
+		defer c.tellHandler(err) // also if an Admitter calls runtime.Goexit
+		c.tellEnded()
+		return
+	}
+	c.tellHandler(err)
+}
+
+func (c *Conn) tellHandler(err error) {
 	l := c.loop
-	c.tellEnded()
 	if log := l.server.logger(); err != nil && log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("a connection failed", "remote", c.RemoteAddr(), "error", err)
 	}

@@ -17,6 +17,7 @@ import (
 // proxy dials a target and joins it with f, at once or when it is there.
 func (f *life) proxy(atOnce bool) {
 	w := f.w
+	w.joins = true
 	w.ports++
 	address := fmt.Sprintf("10.0.0.3:%d", w.ports)
 	t := w.newLife()
@@ -98,7 +99,7 @@ func (w *world) play(p *simkernel.Peer) {
 	case f.c.flags&dialled != 0:
 		p.In, f.peer = f.stream, p
 	case f.piped != nil:
-		p.In, f.peer.In = f.peer.Out, p.Out
+		p.In, p.InFrom, f.peer.In = f.peer.Out, f.header, p.Out
 		f.piped.peer = p
 		if f.bulk {
 			w.carry(p)
@@ -145,7 +146,7 @@ func (w *world) dial(from *life) {
 // write writes what is left of its stream, as far as it is taken.
 func (f *life) write() {
 	w := f.w
-	if f.echo || f.block != nil || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
+	if f.upgradeAt > 0 || f.echo || f.block != nil || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
 		return
 	}
 	for range 1 + w.rng.IntN(8) {
@@ -218,6 +219,7 @@ func (f *life) act() {
 func (f *life) resume() {
 	if f.closed == 0 {
 		f.paused, f.resumed = false, f.w.k.Now()
+		f.progresses()
 		f.c.Resume()
 	}
 }

@@ -30,7 +30,7 @@ func (w *world) before() {
 // With TLS there are its answers as well, and what encryption adds to a batch.
 func (w *world) mostQueued() int {
 	lim := &w.s.limits
-	if w.tls {
+	if w.tls || w.upgrades {
 		return lim.QueueLimit + 16<<10 + lim.HighWater + 4*lim.ReadBuffer + 4<<10
 	}
 	return lim.QueueLimit + 16<<10
@@ -48,6 +48,9 @@ func (w *world) check(l *loop) {
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
+		if c.marked(stopMark) && c.endedFor() == ErrMessageTimeout {
+			w.lifeOf(c).checkMessage()
+		}
 		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(l.list) == 0 && !l.left() {
 			w.fault("%v: %d bytes are kept, and it is read on", w.lifeOf(c), c.Buffered())
 		}
@@ -62,6 +65,7 @@ func (w *world) check(l *loop) {
 		w.fault("%d handshakes are under way, with Handshakes of %d", s.places, s.most)
 	}
 	w.checkMemory(l)
+	w.checkCounts(l)
 	if w.ln.short && len(l.spares) > 0 && len(w.s.loops) == 1 {
 		w.spareTurns++
 	} else {
@@ -168,6 +172,7 @@ func (w *world) checkEnd() {
 			if c := connOf(line); c.state == stateHandshaking && c.flags&inputEnded != 0 {
 				w.fault("the peer of %v has ended its output, and its handshake waits", c.RemoteAddr())
 			}
+			w.checkTimeouts(connOf(line))
 		}
 	}
 	for _, f := range w.lives {
@@ -193,7 +198,7 @@ func (w *world) checkEnd() {
 		if f.lostTheLast() {
 			w.fault("%v: it was closed in order, and a reset cost its peer the last of what was written", f)
 		}
-		if f.peer.Heard() == simkernel.Cut && f.err == nil && f.closed > 0 && f.piped == nil && !f.broke {
+		if f.peer.Heard() == simkernel.Cut && f.upgradeAt == 0 && f.err == nil && f.closed > 0 && f.piped == nil && !f.broke {
 			w.fault("%v: it was closed in order, and its peer heard no close_notify", f)
 		}
 		if f.inputEnded && !f.peer.Said() && f.piped == nil {
@@ -206,8 +211,8 @@ func (w *world) checkEnd() {
 			f.checkPiped()
 			continue
 		}
-		left := len(w.closings) > 0 && f.err == ErrServerClosed && f.peer.Got() == f.wrote                                  // Shutdown had ended it in order before
-		ends := w.tls && f.peer.Said() && f.consumed == f.peer.Sent() && !f.failed && !f.aborted && f.peer.Got() == f.wrote // its close_notify was queued when the system failed
+		left := len(w.closings) > 0 && f.err == ErrServerClosed && f.peer.Got() == f.wrote                                                  // Shutdown had ended it in order before
+		ends := (w.tls || w.upgrades) && f.peer.Said() && f.consumed == f.peer.Sent() && !f.failed && !f.aborted && f.peer.Got() == f.wrote // its close_notify was queued when the system failed
 		if f.failure() && !f.peer.Unix() && !left && !ends {
 			w.fault("%v: its peer heard an end in order", f)
 		}
@@ -231,7 +236,7 @@ func (f *life) checkPiped() {
 		f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
 		return
 	}
-	if f.peer.Got() != other.peer.Sent() && f.w.s.limits.IdleTimeout == 0 {
+	if f.peer.Got() != other.peer.Sent()-other.header && f.w.s.limits.IdleTimeout == 0 {
 		f.w.fault("%v: its peer heard an end in order after %d bytes, of the %d that the other peer sent: %v", f, f.peer.Got(), other.peer.Sent(), other)
 	}
 }

@@ -81,8 +81,14 @@ type world struct {
 	faults     []string
 	calm       bool // nothing new is begun
 	tls        bool // all that connects speaks TLS
-	waits      bool // there is user code that waits
-	shuts      bool // somebody calls Shutdown
+	upgrades   bool // most of what connects begins TLS later
+	admissions map[*Conn]*admission
+	header     int64 // bytes that the admitters want
+	refused    int64 // connections
+	ends       Ends  // of those whose handler was told
+	joins      bool  // some were joined
+	waits      bool  // there is user code that waits
+	shuts      bool  // somebody calls Shutdown
 	closings   []*closing
 	slept      time.Duration // the time of the goroutines' bubble
 	served     chan error    // of serve
@@ -185,6 +191,11 @@ func (w *world) build(name string) error {
 		Trace: &Trace{
 			Opened: func(c *Conn) { w.mayBreak(w.lifeOf(c)) },
 			Closed: func(c *Conn, err error) { w.mayBreak(w.lifeOf(c)) },
+			Refused: func(c *Conn, err error) {
+				w.refused++
+				w.checkRefused(c, err)
+				w.mayBreak(nil)
+			},
 		},
 		kernel: w.k,
 	}
@@ -205,8 +216,14 @@ func (w *world) build(name string) error {
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
 	}
-	if w.tls = w.chance(3); w.tls {
+	s.MessageTimeout = w.among(0, 0, 0, 50*time.Millisecond, time.Second)
+	w.tls = w.chance(3)
+	w.upgrades = !w.tls && w.chance(6)
+	if w.tls || w.upgrades {
 		w.secure(s)
+	}
+	if w.chance(6) {
+		w.admit(s)
 	}
 	s.MemoryLimit = 1 << 40 // all is counted, and nobody ended
 	if w.proxy {
@@ -229,6 +246,7 @@ func (w *world) build(name string) error {
 		if err != nil {
 			return err
 		}
+		w.watchEngine(l)
 		s.loops = append(s.loops, l)
 	}
 	s.listeners, s.state = make(map[*listener]struct{}), serverRunning
@@ -401,11 +419,15 @@ func (w *world) finish() {
 	if n := w.s.splices.pipes.Load(); n != 0 {
 		w.fault("%d kernel pipes are counted at the end", n)
 	}
+	w.checkAdmissions()
 	if len(w.faults) == 0 {
 		w.checkStats()
 	}
 	for _, l := range w.s.loops {
 		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)
+		if len(w.faults) == 0 {
+			w.checkNothingLeft(l)
+		}
 		if n := l.active.Load(); n != 0 {
 			w.fault("loop %d counts %d connections at the end", l.number, n)
 		}

@@ -16,14 +16,12 @@ import (
 // over when the seed says.
 func (w *world) secure(s *Server) {
 	config := &tls.Config{Certificates: []tls.Certificate{simkernel.Certificate()}, Time: w.time}
-	s.TLSConfig = config
+	if w.tls {
+		s.TLSConfig = config
+	}
 	s.Handshakes = []int{0, 1, 3}[w.rng.IntN(3)]
 	s.HandshakeTimeout = w.among(0, -1, 50*time.Millisecond, 2*time.Second, math.MaxInt64)
 	s.elsewhere = w.elsewhere
-	s.Trace.Refused = func(c *Conn, err error) {
-		w.checkRefused(c, err)
-		w.mayBreak(nil)
-	}
 }
 
 // time is what certificates are looked at with.
@@ -54,6 +52,9 @@ func (w *world) speak(p *simkernel.Peer, f *life) {
 	case f != nil && f.secure:
 		p.Speaks = simkernel.Server(version)
 	default:
+		if p.At == "" {
+			w.upgrade(p, version)
+		}
 		return
 	}
 	p.Speaks.Updates = w.chance(4)
@@ -63,6 +64,9 @@ func (w *world) speak(p *simkernel.Peer, f *life) {
 	p.Cuts = w.chance(4)
 	if w.chance(8) {
 		p.Garbles = 1 + int64(w.rng.IntN(10_000))
+	}
+	if p.At == "" {
+		w.upgrade(p, version)
 	}
 }
 
