@@ -264,8 +264,8 @@ func (c *Conn) expire() {
 	at, over, ok := c.firstDeadline()
 	if !ok || at > c.loop.tick {
 		c.flags &^= suspected
-		if more := c.more.Load(); !ok && more != nil && more.stream != nil {
-			more.stream.untimed.Store(true)
+		if more := c.more.Load(); more != nil && more.stream != nil {
+			more.stream.untimed.Store(true) // what is scheduled may be another timeout, as that for writing
 		}
 		c.schedule()
 		return
