@@ -48,6 +48,14 @@ func (w *world) check(l *loop) {
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
+		if f := w.lifeOf(c); f != nil && c.state == stateResetting {
+			if f.resets == 0 {
+				f.resets = w.begun
+			}
+			if f.got != c.Received() {
+				f.got, f.stirred = c.Received(), w.begun
+			}
+		}
 		if c.marked(stopMark) && c.endedFor() == ErrMessageTimeout {
 			w.lifeOf(c).checkMessage()
 		}
@@ -142,6 +150,13 @@ func (f *life) checkClosed() {
 		}
 	}
 	lim := &f.w.s.limits
+	if f.resets > 0 && lim.LingerTimeout > 0 && f.peer != nil && !f.peer.Unix() && !f.peer.HasEnded() && !f.aborted && f.c.Sent() > 0 &&
+		!f.w.calm && len(f.w.closings) == 0 && f.piped == nil {
+		now, quiet := f.w.k.Now(), f.w.k.Now()-f.stirred
+		if late := now-f.resets >= lim.LingerTimeout-slack; quiet < resetQuiet*time.Millisecond-slack && !late {
+			f.w.fault("%v: it is reset, and it received something %v ago", f, quiet)
+		}
+	}
 	switch {
 	case errors.Is(f.err, ErrBadCount):
 		f.w.fault("%v: it has never said that it consumed more than it was offered", f)

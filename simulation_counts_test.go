@@ -251,6 +251,9 @@ func (w *world) checkAtRest(c *Conn) {
 	l := c.loop
 	f := w.lifeOf(c)
 	at, _, ok := c.firstDeadline()
+	if c.state == stateConnecting && (c.line.FD < 0 || c.extra().dial.adopted) { // nobody is waited for
+		ok = false
+	}
 	if t := c.encryption(); t != nil && t.hand != nil && t.hand.line != &l.handshakes.silent {
 		ok = false // it waits for us, and has so much more time
 	}

@@ -97,6 +97,8 @@ type world struct {
 	steps      int           // of handshakes
 	proxy      bool          // all that connects is joined with a target, and sends much
 	prompt     bool          // the ring does at once what it is asked for
+	names      map[string]*dialledName
+	foreign    []*foreign // not adopted
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -163,6 +165,12 @@ func play(name string, seed uint64) error {
 	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
 	w.k.Between = w.between
+	if w.chance(4) {
+		w.names = make(map[string]*dialledName)
+	}
+	for range w.rng.IntN(8) / 5 {
+		w.openForeign()
+	}
 	for range 1 + w.rng.IntN(12) {
 		w.k.Call(w.listening, time.Duration(w.rng.IntN(200_000))*time.Microsecond)
 	}
@@ -198,6 +206,7 @@ func (w *world) build(name string) error {
 			},
 		},
 		kernel: w.k,
+		lookup: w.lookup,
 	}
 	if *simLog {
 		s.Logger = slog.New(slog.NewTextHandler(logWriter{}, nil))
@@ -366,7 +375,14 @@ func (w *world) over() bool {
 			return false
 		}
 	}
-	return w.k.Quiet() || w.k.Now() > never
+	if !w.k.Quiet() {
+		return w.k.Now() > never
+	}
+	if w.names != nil {
+		w.settle()
+		return !w.awaitNames()
+	}
+	return true
 }
 
 // never is when a run ends that waits for a timeout of centuries.
@@ -410,6 +426,7 @@ func (w *world) finish() {
 			w.fault("%v: Closed was called %d times", f, f.closed)
 		}
 	}
+	w.leaveForeign()
 	if open := w.k.OpenFiles(); !slices.Equal(open, []int{w.listening}) && len(w.faults) == 0 {
 		w.fault("descriptors %v are open at the end, and only %d should be", open, w.listening)
 	}
@@ -461,7 +478,8 @@ func (w *world) mayBreak(f *life) {
 }
 
 // target is Kernel.Target.
-func (w *world) target(string) simkernel.Outcome {
+func (w *world) target(address string) simkernel.Outcome {
+	w.attempt(address)
 	if w.proxy && !w.chance(8) {
 		return simkernel.Accepts
 	}
