@@ -140,6 +140,9 @@ func (w *world) dial(from *life) {
 		return
 	}
 	f.told, f.begunAt = true, w.k.Now()
+	if at := f.c.RemoteAddr(); at == nil || at.String() != address {
+		w.fault("%v: its address is %v, and %s was dialled", f, at, address)
+	}
 	if w.chance(3) {
 		f.write()
 	}
@@ -317,8 +320,7 @@ func (f *life) outside() {
 			f.end()
 		}
 	case 7:
-		f.c.LocalAddr()
-		f.c.RemoteAddr()
+		f.checkNames()
 	case 8:
 		if n := f.c.Queued(); n > w.mostQueued() && f.piped == nil {
 			w.fault("%v: %d bytes are queued, with a QueueLimit of %d", f, n, w.s.limits.QueueLimit)

@@ -3,6 +3,8 @@
 package switchboard
 
 import (
+	"time"
+
 	"github.com/switchboard-go/switchboard/internal/engine"
 )
 
@@ -20,6 +22,14 @@ type watchedEngine struct {
 
 func (w *world) watchEngine(l *loop) {
 	l.engine = &watchedEngine{Engine: l.engine, w: w, listens: make(map[*engine.Listener]bool)}
+}
+
+// Wait lets a look-up begin that the turn has set going, so that it is known when it will be over.
+func (e *watchedEngine) Wait(timeout time.Duration) error {
+	if e.w.names != nil {
+		e.w.settle()
+	}
+	return e.Engine.Wait(timeout)
 }
 
 func (e *watchedEngine) Listen(ln *engine.Listener) error {

@@ -18,17 +18,16 @@ import (
 
 // A dialledName is what a life has dialled, and what the resolver says of it.
 type dialledName struct {
-	host     string
-	takes    time.Duration
-	addrs    []netip.Addr
-	err      error
-	port     uint16
-	tried    int           // of the addresses, counted with those for which there was no socket
-	until    time.Duration // when the context of the dial ends, 0 if it does not
-	cancel   context.CancelFunc
-	asked    bool
-	answered bool
-	awaited  bool // the loop is to be woken when it is answered
+	host    string
+	takes   time.Duration
+	addrs   []netip.Addr
+	err     error
+	port    uint16
+	tried   int       // of the addresses, counted with those for which there was no socket
+	until   time.Time // when the context of the dial ends, zero if it does not
+	cancel  context.CancelFunc
+	asked   bool
+	awaited bool // the loop is to be woken when it is answered
 }
 
 var errNoName = errors.New("no such name")
@@ -45,27 +44,20 @@ func (w *world) lookup(ctx context.Context, _, host string) ([]netip.Addr, error
 	select {
 	case <-timer.C:
 		w.meet()
-		n.answered = true
 		return n.addrs, n.err
 	case <-ctx.Done():
-		n.answered = true
 		return nil, ctx.Err()
 	}
 }
 
-// awaitNames has the loop woken when a look-up is over that has begun. It tells whether any is under way.
-func (w *world) awaitNames() (any bool) {
+// awaitNames has the loop woken when a look-up that has begun will be over.
+func (w *world) awaitNames() {
 	for _, f := range w.lives {
-		n := f.name
-		if n == nil || !n.asked || n.answered {
-			continue
-		}
-		if any = true; !n.awaited {
+		if n := f.name; n != nil && n.asked && !n.awaited {
 			n.awaited = true
 			w.wakeAfter(n.takes + 1)
 		}
 	}
-	return any
 }
 
 // byName makes f one that dials a name, and returns the address and the context to dial it with.
@@ -85,10 +77,11 @@ func (f *life) byName() (ctx context.Context, address string) {
 	ctx = context.Background()
 	if w.chance(4) {
 		d := time.Duration(1 + w.rng.IntN(3)*w.rng.IntN(200_000_000))
-		n.until = w.k.Now() + d
+		n.until = time.Now().Add(d)
 		ctx, n.cancel = context.WithTimeout(ctx, d)
 		w.wakeAfter(d + 1)
 	}
+	w.log("%s is dialled, look-up %v, %d addresses, until %v", n.host, n.takes, len(n.addrs), n.until)
 	return ctx, fmt.Sprintf("%s:%d", n.host, w.ports)
 }
 
@@ -124,7 +117,7 @@ func (f *life) checkName() {
 		}
 		w.fault("%v: it was dialled by name, and ends with %v", f, f.err)
 	case errors.Is(f.err, context.DeadlineExceeded):
-		if n.until == 0 || w.k.Now() < n.until {
+		if n.until.IsZero() || time.Now().Before(n.until) {
 			w.fault("%v: the context of its dial has not ended", f)
 		}
 	case n.err != nil && !errors.Is(f.err, errNoName):

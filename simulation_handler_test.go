@@ -385,6 +385,9 @@ func (f *life) Closed(c *Conn, err error) {
 	w.note(err)
 	f.checkClosed()
 	f.checkName()
+	if errors.Is(err, ErrMemory) && !w.tight {
+		w.fault("%v: it was ended for want of memory, and there is enough", f)
+	}
 	if f.awaited && !f.joined { // DialPipe leaves its client to us
 		f.piped.aborted = true
 		f.piped.c.Abort()

@@ -97,6 +97,8 @@ type world struct {
 	steps      int           // of handshakes
 	proxy      bool          // all that connects is joined with a target, and sends much
 	prompt     bool          // the ring does at once what it is asked for
+	tight      bool          // memory is
+	pressed    time.Duration // since when some are not read for want of it, 0 if all are
 	names      map[string]*dialledName
 	foreign    []*foreign // not adopted
 }
@@ -234,7 +236,7 @@ func (w *world) build(name string) error {
 	if w.chance(6) {
 		w.admit(s)
 	}
-	s.MemoryLimit = 1 << 40 // all is counted, and nobody ended
+	s.MemoryLimit = 1 << 40 // all is counted
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
@@ -242,6 +244,9 @@ func (w *world) build(name string) error {
 	var err error
 	if s.limits, err = s.resolve(); err != nil {
 		return err
+	}
+	if w.tight = w.chance(6); w.tight { // less than resolve allows: these connections hold little
+		s.limits.MemoryLimit = int64(s.limits.Loops * (20_000 + w.rng.IntN(300_000)))
 	}
 	s.limits.pipes = w.rng.IntN(4)
 	if w.proxy {
@@ -371,18 +376,14 @@ func (w *world) run(l *loop) {
 // over tells whether nothing will happen any more.
 func (w *world) over() bool {
 	for _, l := range w.s.loops {
-		if l.left() || len(l.list) > 0 {
+		l.mu.Lock()
+		given := len(l.given) > 0
+		l.mu.Unlock()
+		if l.left() || len(l.list) > 0 || given {
 			return false
 		}
 	}
-	if !w.k.Quiet() {
-		return w.k.Now() > never
-	}
-	if w.names != nil {
-		w.settle()
-		return !w.awaitNames()
-	}
-	return true
+	return w.k.Quiet() || w.k.Now() > never
 }
 
 // never is when a run ends that waits for a timeout of centuries.
