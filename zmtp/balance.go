@@ -70,7 +70,7 @@ func (s *Socket) reclaim(p *peer) {
 		if p.cur != nil {
 			s.stats.Lost += int64(p.cur.n)
 			p.cur.free()
-			p.cur, p.curAt = nil, 0
+			p.cur = nil
 		}
 		return
 	}
@@ -89,8 +89,9 @@ func (s *Socket) reclaim(p *peer) {
 		}
 	}
 	if p.cur != nil {
-		kept.push(p.cur) // a message of which a part was sent counts for nothing
-		p.cur, p.curAt = nil, 0
+		p.cur.given = 0 // a message of which a part was sent counts for nothing
+		kept.push(p.cur)
+		p.cur = nil
 	}
 	for c := p.out.shift(); c != nil; c = p.out.shift() {
 		kept.push(c)
