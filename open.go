@@ -45,11 +45,11 @@ func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler)
 		}
 	}
 	remote := nc.RemoteAddr()
-	fd, err := copyOfConn(nc)
+	l := s.quietest(nil)
+	fd, err := copyOfConn(l.kernel, nc)
 	if err != nil {
 		return nil, err
 	}
-	l := s.quietest(nil)
 	if remote.Network() == "tcp" {
 		l.setOptions(fd)
 	}
@@ -76,7 +76,7 @@ func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler)
 }
 
 // copyOfConn returns a descriptor of its own for nc's socket.
-func copyOfConn(nc net.Conn) (fd int, err error) {
+func copyOfConn(k engine.Kernel, nc net.Conn) (fd int, err error) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return -1, fmt.Errorf("switchboard: adopt: a %T has no descriptor to wait on", nc)
@@ -86,7 +86,7 @@ func copyOfConn(nc net.Conn) (fd int, err error) {
 		return -1, err
 	}
 	var inner error
-	if err := raw.Control(func(of uintptr) { fd, inner = rawio.Dup(int(of)) }); err != nil {
+	if err := raw.Control(func(of uintptr) { fd, inner = k.Dup(int(of)) }); err != nil {
 		return -1, err
 	}
 	if inner != nil {

@@ -32,7 +32,7 @@ func (f *life) proxy(atOnce bool) {
 	if len(w.s.loops) > 1 && w.chance(2) { // any loop
 		on = nil
 	}
-	d, err := t.dial(on, address, t)
+	d, err := t.dial(context.Background(), on, address, t)
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
@@ -96,7 +96,7 @@ func (w *world) play(p *simkernel.Peer) {
 	case f == nil && p.At != "":
 		p.In = simkernel.Anything
 	case f == nil:
-	case f.c.flags&dialled != 0:
+	case f.c == nil || f.c.flags&dialled != 0: // that is adopted, or dialled
 		p.In, f.peer = f.stream, p
 	case f.piped != nil:
 		p.In, p.InFrom, f.peer.In = f.peer.Out, f.header, p.Out
@@ -127,14 +127,22 @@ func (w *world) dial(from *life) {
 	if from != nil {
 		on = from.c
 	}
+	ctx := context.Background()
+	if w.names != nil && w.chance(2) {
+		f.secure = false
+		ctx, address = f.byName()
+	}
 	var err error
-	f.c, err = f.dial(on, address, f.handler())
+	f.c, err = f.dial(ctx, on, address, f.handler())
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		delete(w.callers, address)
 		return
 	}
 	f.told, f.begunAt = true, w.k.Now()
+	if at := f.c.RemoteAddr(); at == nil || at.String() != address {
+		w.fault("%v: its address is %v, and %s was dialled", f, at, address)
+	}
 	if w.chance(3) {
 		f.write()
 	}
@@ -267,7 +275,7 @@ func (w *world) outside() {
 	if w.calm {
 		return
 	}
-	if w.waits || w.shuts {
+	if w.waits || w.shuts || w.names != nil {
 		w.settle()
 		if w.shuts && w.chance(100) {
 			w.shutdown()
@@ -279,6 +287,10 @@ func (w *world) outside() {
 	}
 	if w.chance(40) && len(w.lives) < 40 {
 		w.dial(nil)
+		return
+	}
+	if len(w.foreign) > 0 && w.chance(10) {
+		w.adopt()
 		return
 	}
 	w.lives[w.rng.IntN(len(w.lives))].outside()
@@ -308,8 +320,7 @@ func (f *life) outside() {
 			f.end()
 		}
 	case 7:
-		f.c.LocalAddr()
-		f.c.RemoteAddr()
+		f.checkNames()
 	case 8:
 		if n := f.c.Queued(); n > w.mostQueued() && f.piped == nil {
 			w.fault("%v: %d bytes are queued, with a QueueLimit of %d", f, n, w.s.limits.QueueLimit)

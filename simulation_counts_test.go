@@ -3,6 +3,8 @@
 package switchboard
 
 import (
+	"time"
+
 	"github.com/switchboard-go/switchboard/internal/engine"
 )
 
@@ -20,6 +22,14 @@ type watchedEngine struct {
 
 func (w *world) watchEngine(l *loop) {
 	l.engine = &watchedEngine{Engine: l.engine, w: w, listens: make(map[*engine.Listener]bool)}
+}
+
+// Wait lets a look-up begin that the turn has set going, so that it is known when it will be over.
+func (e *watchedEngine) Wait(timeout time.Duration) error {
+	if e.w.names != nil {
+		e.w.settle()
+	}
+	return e.Engine.Wait(timeout)
 }
 
 func (e *watchedEngine) Listen(ln *engine.Listener) error {
@@ -251,6 +261,9 @@ func (w *world) checkAtRest(c *Conn) {
 	l := c.loop
 	f := w.lifeOf(c)
 	at, _, ok := c.firstDeadline()
+	if c.state == stateConnecting && (c.line.FD < 0 || c.extra().dial.adopted) { // nobody is waited for
+		ok = false
+	}
 	if t := c.encryption(); t != nil && t.hand != nil && t.hand.line != &l.handshakes.silent {
 		ok = false // it waits for us, and has so much more time
 	}

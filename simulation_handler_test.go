@@ -62,6 +62,10 @@ type life struct {
 	declined   bool          // it consumed nothing of what it was offered last
 	unfilled   bool          // Write has refused some: it waits for Drained
 
+	name        *dialledName  // that it has dialled, or nil
+	resets      time.Duration // since when it waits to be reset, because it has failed
+	stirred     time.Duration // when it was seen then to have received something
+	got         int64         // bytes that it had received then
 	header      int64         // bytes that its admitters consumed
 	upgradeAt   int64         // it calls StartTLS when it has consumed so much, and writes nothing before. Zero: it does not, or has
 	goAhead     int64         // bytes that it writes then, in the clear
@@ -380,6 +384,10 @@ func (f *life) Closed(c *Conn, err error) {
 	f.err, f.closedAt = err, w.k.Now()
 	w.note(err)
 	f.checkClosed()
+	f.checkName()
+	if errors.Is(err, ErrMemory) && !w.tight {
+		w.fault("%v: it was ended for want of memory, and there is enough", f)
+	}
 	if f.awaited && !f.joined { // DialPipe leaves its client to us
 		f.piped.aborted = true
 		f.piped.c.Abort()

@@ -96,6 +96,10 @@ type world struct {
 	steps      int           // of handshakes
 	proxy      bool          // all that connects is joined with a target, and sends much
 	prompt     bool          // the ring does at once what it is asked for
+	tight      bool          // memory is
+	pressed    time.Duration // since when some are not read for want of it, 0 if all are
+	names      map[string]*dialledName
+	foreign    []*foreign // not adopted
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -162,6 +166,12 @@ func play(name string, seed uint64) error {
 	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
 	w.k.Between = w.between
+	if w.chance(4) {
+		w.names = make(map[string]*dialledName)
+	}
+	for range w.rng.IntN(8) / 5 {
+		w.openForeign()
+	}
 	for range 1 + w.rng.IntN(12) {
 		w.k.Call(w.listening, time.Duration(w.rng.IntN(200_000))*time.Microsecond)
 	}
@@ -197,6 +207,7 @@ func (w *world) build(name string) error {
 			},
 		},
 		kernel: w.k,
+		lookup: w.lookup,
 	}
 	if *simLog {
 		s.Logger = slog.New(slog.NewTextHandler(logWriter{}, nil))
@@ -224,7 +235,7 @@ func (w *world) build(name string) error {
 	if w.chance(6) {
 		w.admit(s)
 	}
-	s.MemoryLimit = 1 << 40 // all is counted, and nobody ended
+	s.MemoryLimit = 1 << 40 // all is counted
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
@@ -232,6 +243,9 @@ func (w *world) build(name string) error {
 	var err error
 	if s.limits, err = s.resolve(); err != nil {
 		return err
+	}
+	if w.tight = w.chance(6); w.tight { // less than resolve allows: these connections hold little
+		s.limits.MemoryLimit = int64(s.limits.Loops * (20_000 + w.rng.IntN(300_000)))
 	}
 	s.limits.pipes = w.rng.IntN(4)
 	if w.proxy {
@@ -361,7 +375,10 @@ func (w *world) run(l *loop) {
 // over tells whether nothing will happen any more.
 func (w *world) over() bool {
 	for _, l := range w.s.loops {
-		if l.left() || len(l.list) > 0 {
+		l.mu.Lock()
+		given := len(l.given) > 0
+		l.mu.Unlock()
+		if l.left() || len(l.list) > 0 || given {
 			return false
 		}
 	}
@@ -409,6 +426,7 @@ func (w *world) finish() {
 			w.fault("%v: Closed was called %d times", f, f.closed)
 		}
 	}
+	w.leaveForeign()
 	if open := w.k.OpenFiles(); !slices.Equal(open, []int{w.listening}) && len(w.faults) == 0 {
 		w.fault("descriptors %v are open at the end, and only %d should be", open, w.listening)
 	}
@@ -460,7 +478,8 @@ func (w *world) mayBreak(f *life) {
 }
 
 // target is Kernel.Target.
-func (w *world) target(string) simkernel.Outcome {
+func (w *world) target(address string) simkernel.Outcome {
+	w.attempt(address)
 	if w.proxy && !w.chance(8) {
 		return simkernel.Accepts
 	}

@@ -42,7 +42,7 @@ func (w *world) elsewhere(done func()) func() {
 
 // speak has p speak TLS if the connection does. f has dialled it, or is nil.
 func (w *world) speak(p *simkernel.Peer, f *life) {
-	if f != nil && f.c.flags&dialled == 0 { // for its Pipe
+	if f != nil && f.c != nil && f.c.flags&dialled == 0 { // for its Pipe
 		f = f.piped
 	}
 	version := []uint16{0, tls.VersionTLS12, tls.VersionTLS13}[w.rng.IntN(3)]
@@ -71,8 +71,7 @@ func (w *world) speak(p *simkernel.Peer, f *life) {
 }
 
 // dial is Dial or DialTLS, on the loop of another connection if there is one.
-func (f *life) dial(from *Conn, address string, h Handler) (*Conn, error) {
-	ctx := context.Background()
+func (f *life) dial(ctx context.Context, from *Conn, address string, h Handler) (*Conn, error) {
 	config := &tls.Config{InsecureSkipVerify: true, Time: f.w.time}
 	switch {
 	case f.secure && from != nil:

@@ -24,9 +24,9 @@ import (
 )
 
 // The tests, the cheapest first. Most changes are found by a few seeds of the simulator.
-const tests = "go test -c -vet=off {overlay} -o {dir} . ./internal/engine && " +
-	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 60 && " +
-	"{dir}/engine.test -test.failfast -test.short && " +
+const tests = "go test -c -vet=off -ldflags=-s {overlay} -o {dir}/ . && " +
+	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 50 && " +
+	"go test -vet=off -failfast -short {overlay} ./internal/engine && " +
 	"{dir}/switchboard.test -test.failfast -test.short -test.skip TestSimulation && " +
 	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 400 && " +
 	"go test -vet=off -failfast {overlay} ./scenarios"
