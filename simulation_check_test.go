@@ -76,13 +76,11 @@ func (w *world) check(l *loop) {
 	}
 	w.checkMemory(l)
 	w.checkCounts(l)
-	if w.ln.short && len(l.spares) > 0 && len(w.s.loops) == 1 {
-		w.spareTurns++
-	} else {
-		w.spareTurns = 0
-	}
-	if w.spareTurns > 10 && w.k.Now()-w.ln.told > 200*time.Millisecond {
-		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
+	l.mu.Lock()
+	told := len(l.given)+l.tasks.Len() > 0 // it is to give them back
+	l.mu.Unlock()
+	if n := len(l.spares); n > 0 && !told && int64(w.k.Now()) < w.s.splices.until.Load() && len(w.s.loops) == 1 {
+		w.fault("%d kernel pipes are kept, and descriptors or memory for them are short", n)
 	}
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
