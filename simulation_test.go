@@ -98,6 +98,9 @@ type world struct {
 	steps      int           // of handshakes
 	proxy      bool          // all that connects is joined with a target, and sends much
 	prompt     bool          // the ring does at once what it is asked for
+	spent      bool          // after the last turn, clients waited for descriptors
+	until      int64         // and until then nothing is spliced
+	givenUp    int64         // it was so when kernel pipes were given up for clients
 	tight      bool          // memory is
 	pressed    time.Duration // since when some are not read for want of it, 0 if all are
 	names      map[string]*dialledName
@@ -224,6 +227,8 @@ func (w *world) build(name string) error {
 	}
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
+	} else if w.proxy && w.chance(3) {
+		w.k.MaxFiles = 12 + w.rng.IntN(20)
 	}
 	s.MessageTimeout = w.among(0, 0, 0, 50*time.Millisecond, time.Second)
 	w.tls = w.chance(3)
