@@ -43,7 +43,10 @@ const waitingSend = 4 << 20
 // roomy tells whether p's queue takes another message. s.mu is held.
 func (p *peer) roomy() bool {
 	s := p.s
-	return int(p.out.n) < s.opt.SendHighWater && int(p.out.size) < s.sendBytes
+	if int(p.out.n) >= s.opt.SendHighWater || int(p.out.size) >= s.sendBytes {
+		return false
+	}
+	return s.opt.SendLimit == 0 || !s.crowded(p.out.n == 0 && p.cur == nil)
 }
 
 // relieved tells whether p's queue has drained so far that a sender may be woken. s.mu is held.
@@ -69,6 +72,7 @@ func (s *Socket) unload(p *peer) {
 // reclaim takes back what was queued for p and has not left: a socket that sends to any of its peers gives it to another,
 // others count it as lost. s.mu is held.
 func (s *Socket) reclaim(p *peer) {
+	p.dropSealed()
 	if !traits[s.typ].balance {
 		s.stats.Lost += int64(p.out.clear())
 		if p.cur != nil {
@@ -146,6 +150,9 @@ func (p *peer) wireSize(frames []byte) (n int) {
 
 // balance queues a message for the peer whose turn it is.
 func (s *Socket) balance(parts [][]byte, size int) (*peer, error) {
+	if s.crowded(false) {
+		return nil, ErrWouldBlock
+	}
 	p := s.pick()
 	if p == nil {
 		if s.opt.Immediate || len(s.peers) > 0 || len(s.dialers) == 0 {
@@ -157,7 +164,7 @@ func (s *Socket) balance(parts [][]byte, size int) (*peer, error) {
 		if int(s.backlog.n) >= s.opt.SendHighWater || int(s.backlog.size) >= s.opt.HighWaterBytes {
 			return nil, ErrWouldBlock
 		}
-		s.backlog.add(parts, size)
+		s.backlog.add(parts, size, s.spending())
 		return nil, nil
 	}
 	s.put(p, parts, size)

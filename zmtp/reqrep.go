@@ -97,7 +97,7 @@ func (s *Socket) reply(parts [][]byte, size int) (*peer, error) {
 		s.stats.Dropped++
 		return nil, nil
 	}
-	p.out.addRaw(appendParts(a.envelope, parts), 1)
+	p.out.addRaw(appendParts(a.envelope, parts), 1, s.spending())
 	return s.queued(p), nil
 }
 

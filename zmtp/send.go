@@ -131,7 +131,7 @@ func (s *Socket) put(p *peer, parts [][]byte, size int) {
 	if s.opt.Conflate {
 		s.stats.Dropped += int64(p.out.clear())
 	}
-	p.out.add(parts, size)
+	p.out.add(parts, size, s.spending())
 	if !p.roomy() {
 		if traits[s.typ].balance {
 			s.noRoom(p)
@@ -166,7 +166,7 @@ func (s *Socket) spread(p *peer, encoded []byte, large *chunk) {
 	if large != nil {
 		p.out.push(large.split())
 	} else {
-		p.out.addRaw(encoded, 1)
+		p.out.addRaw(encoded, 1, s.spending())
 	}
 	s.schedule(p)
 }
@@ -180,5 +180,6 @@ func (s *Socket) encode(parts [][]byte, size int) (encoded []byte, large *chunk)
 	large = chunks.Get().(*chunk)
 	large.b, large.n = buffer.Get(size), 1
 	large.b.B = appendParts(large.b.B, parts)
+	large.counted(s.spending())
 	return nil, large
 }
