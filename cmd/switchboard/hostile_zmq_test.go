@@ -51,7 +51,7 @@ func TestHostileZeroMQPeers(t *testing.T) {
 }
 
 func abuseDevice(t *testing.T, device abusedDevice, engine string) {
-	args := serveArgs([]string{device.name, "--engine", engine, "--listen=127.0.0.1:0", "--back=127.0.0.1:0", "--quiet", "--grace=1s", "--memory-limit=24M"})
+	args := serveArgs([]string{device.name, "--engine", engine, "--listen=127.0.0.1:0", "--back=127.0.0.1:0", "--quiet", "--grace=20s", "--memory-limit=24M"})
 	s := start(t, exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, hostileFiles), "sh", os.Args[0]}, args...)...))
 	at := map[string]string{}
 	s.await("listening on ", 2)
@@ -93,6 +93,7 @@ func abuseDevice(t *testing.T, device abusedDevice, engine string) {
 		t.Logf("%d exchanges of a good pair; %d MiB at most", n, peak>>20)
 	}
 	until(t, "all hostile peers are gone", func() bool { return descriptors(t, s) < 60 })
+	s.stop() // while there is somebody to have what waits
 }
 
 // attacks are what hostile peers do, each for one connection.
