@@ -65,7 +65,8 @@ func TestTheServerSaysWhatMemoryItUses(t *testing.T) {
 		"GOGC=50":          "$GOGC",
 		"GOMEMLIMIT=90MiB": "$GOMEMLIMIT",
 	} {
-		cmd := exec.Command("env", append([]string{env, os.Args[0]}, serveArgs([]string{"echo", "--quiet"})...)...)
+		cmd := exec.Command(os.Args[0], serveArgs([]string{"echo", "--quiet"})...)
+		cmd.Env = append(os.Environ(), env)
 		s := start(t, cmd)
 		e := s.await("memory", 1)
 		if fmt.Sprint(e["collector"]) != want && fmt.Sprint(e["from"]) != want {
