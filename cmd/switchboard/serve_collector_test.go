@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -65,9 +66,13 @@ func TestTheServerSaysWhatMemoryItUses(t *testing.T) {
 		"GOGC=50":          "$GOGC",
 		"GOMEMLIMIT=90MiB": "$GOMEMLIMIT",
 	} {
-		cmd := exec.Command(os.Args[0], serveArgs([]string{"echo", "--quiet"})...)
-		cmd.Env = append(os.Environ(), env)
-		s := start(t, cmd)
+		name, value, _ := strings.Cut(env, "=")
+		before, was := os.LookupEnv(name)
+		os.Setenv(name, value)
+		s := start(t, exec.Command(os.Args[0], serveArgs([]string{"echo", "--quiet"})...))
+		if os.Unsetenv(name); was {
+			os.Setenv(name, before)
+		}
 		e := s.await("memory", 1)
 		if fmt.Sprint(e["collector"]) != want && fmt.Sprint(e["from"]) != want {
 			t.Errorf("%s: %v", env, e)
