@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 )
