@@ -208,3 +208,15 @@ func inRoom(all []*talker) bool {
 	}
 	return true
 }
+
+// dialTCP connects to an address.
+func dialTCP(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(2 * patience))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
