@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/testtalk"
 )
 
 // A chatEvent is what a page is told.
@@ -24,16 +26,16 @@ const mayTalk = 350 * time.Millisecond
 
 // pageTalker is somebody with a page. joined is what it is told of the lobby. What others say comes as it is, and what else must not come
 // with an exclamation mark.
-func pageTalker(t *testing.T, url, name, epoch string, seq uint64) (k *talker, joined chatEvent) {
+func pageTalker(t *testing.T, url, name, epoch string, seq uint64) (k *testtalk.Talker, joined chatEvent) {
 	t.Helper()
 	page := messageTalker(t, dialers(t)[1], url)
 	hello := fmt.Sprintf(`{"type":"hello","name":%q,"token":%q,"rooms":[{"room":"lobby","epoch":%q,"seq":%d}]}`, name, name, epoch, seq)
-	if err := page.say(hello); err != nil {
+	if err := page.Say(hello); err != nil {
 		t.Fatal(err)
 	}
 	for joined.Type != "joined" {
 		select {
-		case text := <-page.heard:
+		case text := <-page.Heard:
 			if err := json.Unmarshal([]byte(text), &joined); err != nil {
 				t.Fatal(err)
 			}
@@ -41,24 +43,24 @@ func pageTalker(t *testing.T, url, name, epoch string, seq uint64) (k *talker, j
 			t.Fatal(name + " does not join")
 		}
 	}
-	k = &talker{heard: make(chan string, 1000), end: page.end}
-	k.say = func(text string) error {
+	k = &testtalk.Talker{Heard: make(chan string, 1000), End: page.End}
+	k.Say = func(text string) error {
 		time.Sleep(mayTalk)
-		return page.say(fmt.Sprintf(`{"type":"say","room":"lobby","text":%q,"id":%q}`, text, text))
+		return page.Say(fmt.Sprintf(`{"type":"say","room":"lobby","text":%q,"id":%q}`, text, text))
 	}
 	go func() {
-		defer close(k.heard)
+		defer close(k.Heard)
 		next := joined.Seq + 1
-		for text := range page.heard {
+		for text := range page.Heard {
 			var e chatEvent
 			err := json.Unmarshal([]byte(text), &e)
 			switch {
 			case err == nil && e.Type == "presence" && len(e.Left) == 0:
 			case err != nil || e.Type != "message" || e.Seq != next:
-				k.heard <- "! " + text
+				k.Heard <- "! " + text
 			default:
 				if next++; e.From != name {
-					k.heard <- e.Text
+					k.Heard <- e.Text
 				}
 			}
 		}
@@ -67,28 +69,28 @@ func pageTalker(t *testing.T, url, name, epoch string, seq uint64) (k *talker, j
 }
 
 // lineChatter is somebody at a terminal.
-func lineChatter(t *testing.T, addr string) *talker {
+func lineChatter(t *testing.T, addr string) *testtalk.Talker {
 	t.Helper()
-	terminal := lineTalker(dialTCP(t, addr))
-	k := &talker{heard: make(chan string, 1000), end: terminal.end}
-	k.say = func(text string) error {
+	terminal := testtalk.Lines(dialTCP(t, addr))
+	k := &testtalk.Talker{Heard: make(chan string, 1000), End: terminal.End}
+	k.Say = func(text string) error {
 		time.Sleep(mayTalk)
-		return terminal.say(text)
+		return terminal.Say(text)
 	}
 	here := make(chan bool)
 	go func() {
-		defer close(k.heard)
-		for text := range terminal.heard {
+		defer close(k.Heard)
+		for text := range terminal.Heard {
 			_, said, found := strings.Cut(text, "]")
 			_, said, isSaid := strings.Cut(said, ": ")
 			switch {
 			case strings.HasPrefix(text, "* You are in the room"):
 				close(here)
 			case found && isSaid:
-				k.heard <- said
+				k.Heard <- said
 			case strings.HasPrefix(text, "* lobby: ") && !strings.Contains(text, "left"), strings.HasPrefix(text, "* You are guest-"):
 			default:
-				k.heard <- "! " + text
+				k.Heard <- "! " + text
 			}
 		}
 	}()
@@ -108,7 +110,7 @@ func TestARestartOfAChatDropsNobody(t *testing.T) {
 			first, lines := serveChat(t, file, "--engine", engine)
 			s := restartable(t, first)
 			url := "ws://" + s.addrs[0] + "/chat"
-			var all []*talker
+			var all []*testtalk.Talker
 			for i := range 6 {
 				if i%2 == 0 {
 					k, _ := pageTalker(t, url, fmt.Sprintf("page-%d", i), "", 0)
@@ -116,19 +118,19 @@ func TestARestartOfAChatDropsNobody(t *testing.T) {
 				} else {
 					all = append(all, lineChatter(t, lines))
 				}
-				defer all[i].end()
+				defer all[i].End()
 			}
 			back, joined := pageTalker(t, url, "goes", "", 0)
-			back.end()
-			for range back.heard { // until it is gone
+			back.End()
+			for range back.Heard { // until it is gone
 			}
 			// Everybody must have been told that it has left before nobody may leave any more.
 			until(t, "it is forgotten", func() bool {
-				other := lineTalker(dialTCP(t, lines))
-				defer other.end()
-				other.say("/nick goes")
-				other.say("/quit")
-				for text := range other.heard {
+				other := testtalk.Lines(dialTCP(t, lines))
+				defer other.End()
+				other.Say("/nick goes")
+				other.Say("/quit")
+				for text := range other.Heard {
 					if text == "* You are goes." {
 						return true
 					}
@@ -136,7 +138,7 @@ func TestARestartOfAChatDropsNobody(t *testing.T) {
 				return false
 			})
 			var shown atomic.Int32
-			said := talkWhile(t, all, func(heard string) (string, bool) {
+			said := testtalk.While(t, all, func(heard string) (string, bool) {
 				if strings.Contains(heard, "left") && strings.Contains(heard, "goes") {
 					return "", false
 				}
@@ -146,7 +148,8 @@ func TestARestartOfAChatDropsNobody(t *testing.T) {
 				shown.Add(1)
 				return heard, true
 			}, func() {
-				for range 4 {
+				for i := range 4 {
+					until(t, "all talk", func() bool { return shown.Load() >= int32(2*i*len(all)) || t.Failed() })
 					if e := s.restart(); e["stayed"] != 0.0 || e["connections"].(float64) < float64(len(all)) {
 						t.Errorf("%v", e)
 					}
@@ -159,7 +162,7 @@ func TestARestartOfAChatDropsNobody(t *testing.T) {
 			sees := func(why string) {
 				t.Helper()
 				k, now := pageTalker(t, url, "comes", joined.Epoch, joined.Seq)
-				defer k.end()
+				defer k.End()
 				if now.Gap || now.Epoch != joined.Epoch || now.Seq != joined.Seq || now.N != uint64(said) {
 					t.Errorf("%s: %+v, of %d after %+v", why, now, said, joined)
 				}
@@ -188,19 +191,19 @@ func TestAPageOfAChatNoticesNoRestart(t *testing.T) {
 	p.awaits("status", "Connected")
 	p.eval(`socket.first = true; changes = 0; new MutationObserver(() => changes++).observe(document.getElementById("status"),
 		{childList: true, characterData: true, subtree: true}); 0`)
-	bob := lineTalker(dialTCP(t, lines))
-	defer bob.end()
+	bob := testtalk.Lines(dialTCP(t, lines))
+	defer bob.End()
 	for i := range 5 {
 		s.restart()
 		text := fmt.Sprintf("after restart %d", i)
-		if err := bob.say(text); err != nil {
+		if err := bob.Say(text); err != nil {
 			t.Fatal(err)
 		}
 		p.awaits("log", text)
 		p.types("heard "+text, "Enter")
 		for found := false; !found; {
 			select {
-			case heard := <-bob.heard:
+			case heard := <-bob.Heard:
 				found = strings.HasSuffix(heard, "ann: heard "+text)
 			case <-time.After(patience):
 				t.Fatalf("what the page said is not heard")
