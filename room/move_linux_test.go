@@ -1,6 +1,7 @@
 package room_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -39,11 +40,12 @@ type moving struct {
 	hub     *room.Hub
 	plain   string // addresses
 	secure  string
+	form    *room.Form
 	present atomic.Int64
 }
 
 func newMoving(t *testing.T, engine string, config *tls.Config) *moving {
-	m := &moving{t: t, hub: &room.Hub{Options: room.Options{History: room.History{Messages: 1000}, Presence: time.Millisecond}}}
+	m := &moving{t: t, form: spoken, hub: &room.Hub{Options: room.Options{History: room.History{Messages: 1000}, Presence: time.Millisecond}}}
 	m.server = &switchboard.Server{Engine: engine, Loops: 2, Handler: m, Moved: m.moved, Shared: m.hub, TLSConfig: config,
 		Logger: slog.New(slog.DiscardHandler)}
 	t.Cleanup(func() { m.server.Close() })
@@ -69,7 +71,7 @@ func (m *moving) listen(config *tls.Config) {
 }
 
 func (m *moving) Opened(c *switchboard.Conn) error {
-	member := m.hub.Member(room.Stream(c), spoken, c.RemoteAddr().String())
+	member := m.hub.Member(room.Stream(c), m.form, c.RemoteAddr().String())
 	c.SetValue(member)
 	_, err := member.Join("room", nil)
 	if err == nil {
@@ -102,7 +104,7 @@ func (m *moving) Move(c *switchboard.Conn) (switchboard.HandlerState, error) {
 }
 
 func (m *moving) moved(c *switchboard.Conn, from switchboard.HandlerState) (switchboard.Handler, error) {
-	member, err := m.hub.MovedMember(room.Stream(c), spoken, from.Data)
+	member, err := m.hub.MovedMember(room.Stream(c), m.form, from.Data)
 	if err == nil {
 		c.SetValue(member)
 		m.present.Add(1)
@@ -128,8 +130,11 @@ func (m *moving) handOver(to *moving, most int) (switchboard.Handed, error) {
 	}()
 	handed, err := m.server.Handover(ctx, a)
 	a.Close()
-	if late := <-taken; (late == nil) != (err == nil) {
+	late := <-taken
+	if (late == nil) != (err == nil) {
 		m.t.Errorf("one says %v and the other %v", err, late)
+	} else if err != nil && most == 1<<30 {
+		m.t.Log(late)
 	}
 	all.Wait()
 	return handed, err
@@ -173,7 +178,10 @@ func pass(t *testing.T, from, to *net.UnixConn, most int) {
 		if len(fds) > 0 {
 			oob = unix.UnixRights(fds...)
 		}
-		_, _, err = to.WriteMsgUnix(p[:n], oob, nil)
+		sent, _, err := to.WriteMsgUnix(p[:n], oob, nil)
+		if err == nil && sent < n {
+			_, err = to.Write(p[sent:n])
+		}
 		for _, fd := range fds {
 			unix.Close(fd)
 		}
@@ -305,6 +313,71 @@ func TestMembersWhoStayHearAndAreHeard(t *testing.T) {
 			t.Errorf("publishing: %v", err)
 		}
 		testtalk.While(t, all[:4], func(heard string) (string, bool) { return heard, !strings.HasPrefix(heard, "!") }, func() {})
+	})
+}
+
+// What waits for a member that does not read, and what it has missed, moves with it.
+func TestASlowMemberMovesWithItsQueue(t *testing.T) {
+	onEngines(t, func(t *testing.T, engine string) {
+		m := newMoving(t, engine, nil)
+		m.form = numbered
+		m.listen(nil)
+		before := m.present.Load()
+		slow, err := net.Dial("tcp", m.plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close()
+		slow.SetDeadline(time.Now().Add(patience))
+		await(t, func() bool { return m.present.Load() == before+1 })
+		text := bytes.Repeat([]byte("x"), 1000)
+		last := uint64(0)
+		publish := func(n int) {
+			t.Helper()
+			r, err := m.hub.Room("room")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range n {
+				await(t, func() bool {
+					seq, err := r.Publish(room.Message{Data: text})
+					if err == nil && seq != last+1 {
+						t.Fatalf("%d after %d", seq, last)
+					}
+					return err == nil
+				})
+				last++
+			}
+		}
+		publish(20_000) // more than the kernel holds
+		for range 3 {
+			next := newMoving(t, engine, nil)
+			next.form = numbered
+			if handed, err := m.handOver(next, 1<<30); err != nil || handed.Conns != 1 {
+				t.Fatalf("%+v, %v", handed, err)
+			}
+			m = next
+			publish(500)
+		}
+		got, dropped := uint64(0), uint64(0)
+		in := bufio.NewReader(slow)
+		for at := uint64(0); at < last; {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			var n uint64
+			if _, err := fmt.Sscanf(line, "dropped %d\n", &n); err == nil {
+				dropped += n
+			} else if _, err := fmt.Sscanf(line, "%d ", &n); err != nil || n <= at || len(line) < len(text) {
+				t.Fatalf("%.40q after %d", line, at)
+			} else {
+				got, at = got+1, n
+			}
+		}
+		if got+dropped != last || dropped == 0 {
+			t.Errorf("%d came and %d were dropped, of %d", got, dropped, last)
+		}
 	})
 }
 
