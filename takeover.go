@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
@@ -39,7 +41,8 @@ type taking struct {
 	server    *Server
 	link      *handover.Link
 	listeners []*listener
-	conns     []*taken
+	conns     []*taken // by ID
+	frames    []int    // which of conns are the first of a frame
 	refused   []uint64
 	why       string
 
@@ -56,6 +59,7 @@ type taken struct {
 	other   *taken        // of a Pipe
 	handler Handler
 	err     error // why it is refused
+	gone    bool  // it is offered no more
 }
 
 func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
@@ -171,7 +175,7 @@ func (h *taking) takeListeners() error {
 // takeConns makes connections of those that come, which are not served yet.
 func (h *taking) takeConns() error {
 	for {
-		f, err := h.link.Receive(handover.Shared, handover.Conns, handover.End)
+		f, err := h.link.Receive(handover.Shared, handover.Conns, handover.Withdrawn, handover.End)
 		if err != nil {
 			return err
 		}
@@ -188,6 +192,12 @@ func (h *taking) takeConns() error {
 		if f.Kind == handover.End {
 			break
 		}
+		if f.Kind == handover.Withdrawn {
+			if err := h.withdraw(f.Payload); err != nil {
+				return err
+			}
+			continue
+		}
 		records, err := handover.ReadConns(f.Payload)
 		if err == nil && len(records) != f.Sent {
 			err = handover.ErrFormat
@@ -196,25 +206,47 @@ func (h *taking) takeConns() error {
 			handover.CloseAll(f.Descriptors)
 			return err
 		}
-		h.take(records, f.Descriptors)
-	}
-	ids := make(map[uint64]struct{}, len(h.conns))
-	for _, t := range h.conns {
-		ids[t.record.ID] = struct{}{}
-	}
-	if len(ids) < len(h.conns) { // refusing one would be refusing another
-		return handover.ErrFormat
+		n := len(h.conns)
+		h.frames = append(h.frames, n)
+		if !h.take(records, f.Descriptors) {
+			return handover.ErrFormat
+		}
+		if err := h.askHandlers(h.conns[n:]); err != nil {
+			return err
+		}
 	}
 	if err := h.findHandlers(); err != nil {
 		return err
 	}
 	for _, t := range h.conns {
+		if t.gone {
+			continue
+		}
 		if t.err == nil && t.other != nil {
 			t.err = t.other.err
 		}
 		if t.err != nil {
 			h.refused = append(h.refused, t.record.ID)
 			h.why = cmp.Or(h.why, t.err.Error())
+		}
+	}
+	return nil
+}
+
+// withdraw lets go of the connections whose IDs are in p.
+func (h *taking) withdraw(p []byte) error {
+	ids, err := handover.ReadIDs(p)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		i, found := slices.BinarySearchFunc(h.conns, id, func(t *taken, id uint64) int { return cmp.Compare(t.record.ID, id) })
+		if !found || h.conns[i].other != nil {
+			return handover.ErrFormat
+		}
+		if t := h.conns[i]; !t.gone {
+			t.gone = true
+			t.drop(ErrNotMoved)
 		}
 	}
 	return nil
@@ -259,9 +291,11 @@ func (h *taking) haveShared() error {
 	return nil
 }
 
-// take makes the connections of one frame. Both connections of a Pipe get one loop.
-func (h *taking) take(records []handover.Conn, descriptors []int) {
+// take makes the connections of one frame, and tells whether their IDs rise: refusing one would be refusing another otherwise.
+// Both connections of a Pipe get one loop.
+func (h *taking) take(records []handover.Conn, descriptors []int) (rise bool) {
 	var before *taken
+	rise = true
 	for i := range records {
 		t := &taken{record: records[i], descr: -1}
 		if i < len(descriptors) {
@@ -275,9 +309,13 @@ func (h *taking) take(records []handover.Conn, descriptors []int) {
 		} else {
 			t.make(h.server.quietest(nil))
 		}
+		if n := len(h.conns); n > 0 && h.conns[n-1].record.ID >= t.record.ID {
+			rise = false
+		}
 		h.conns = append(h.conns, t)
 		before = t
 	}
+	return rise
 }
 
 // takenFlags are those that the wire and a Conn have in common.
@@ -351,19 +389,28 @@ func (t *taken) make(l *loop) {
 	r.State.Data = bytes.Clone(r.State.Data)
 }
 
-// findHandlers asks Server.Moved for the handlers of the connections, each on its loop.
-func (h *taking) findHandlers() error {
-	done := make(chan struct{}, len(h.server.loops))
+// askHandlers asks Server.Moved for the handlers of connections, each on its loop.
+func (h *taking) askHandlers(list []*taken) error {
 	for _, l := range h.server.loops {
 		f := func() {
-			defer func() { done <- struct{}{} }()
-			for _, t := range h.conns {
+			for _, t := range list {
 				if t.c.loop == l && t.err == nil {
 					t.findHandler()
 				}
 			}
 		}
 		if !l.give(task{f: f}) {
+			return ErrServerClosed
+		}
+	}
+	return nil
+}
+
+// findHandlers waits until Server.Moved was asked for all handlers.
+func (h *taking) findHandlers() error {
+	done := make(chan struct{}, len(h.server.loops))
+	for _, l := range h.server.loops {
+		if !l.give(task{f: func() { done <- struct{}{} }}) {
 			return ErrServerClosed
 		}
 	}
@@ -425,7 +472,7 @@ func (h *taking) receiveLate() map[uint64][]byte {
 func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
 	s := h.server
 	ready := make([][]*taken, len(s.loops))
-	for _, t := range h.conns {
+	for t := range h.lastFirst() {
 		if t.err != nil {
 			t.drop(ErrNotMoved)
 			continue
@@ -460,9 +507,24 @@ func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
 	return handed
 }
 
+// lastFirst iterates over the connections that came. Those of the last frame, which are the busy ones, come first.
+func (h *taking) lastFirst() iter.Seq[*taken] {
+	return func(yield func(*taken) bool) {
+		end := len(h.conns)
+		for _, at := range slices.Backward(h.frames) {
+			for _, t := range h.conns[at:end] {
+				if !t.gone && !yield(t) {
+					return
+				}
+			}
+			end = at
+		}
+	}
+}
+
 // giveTaken has l begin to serve connections, some in each turn, so that it serves the first before it has begun the last.
 func (l *loop) giveTaken(list []*taken) {
-	const some = 256
+	const some = 64
 	if len(list) == 0 {
 		return
 	}
@@ -567,7 +629,7 @@ func (h *taking) abandon() {
 	for _, ln := range h.listeners {
 		rawio.Close(ln.line.FD)
 	}
-	for _, t := range h.conns {
+	for t := range h.lastFirst() {
 		t.drop(ErrNotMoved)
 	}
 }

@@ -6,7 +6,9 @@
 //	                                ← Hello: the version of this handover; or Refused
 //	Listeners, with descriptors     →
 //	                                ← Ready; or Refused
+//	Conns, with descriptors; again and again: idle ones, since version 2  →
 //	Shared, in pieces, of what handlers share; since version 2  →
+//	Withdrawn: IDs of these that are not offered any more; since version 2  →
 //	Conns, with descriptors; again and again  →
 //	End                             →
 //	                                ← Mine: all but these
@@ -24,6 +26,9 @@ const (
 	Oldest = 1
 	Newest = 2
 )
+
+// EarlyVersion is the first version of the format that has Withdrawn.
+const EarlyVersion = 2
 
 const (
 	// MaxConns is how many connections go into one frame: the system passes at most 253 descriptors at once.
@@ -58,6 +63,7 @@ const (
 	Late
 	Refused
 	Shared
+	Withdrawn
 )
 
 // ErrFormat is the error of bytes that are no frame of this protocol.

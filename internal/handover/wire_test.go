@@ -63,6 +63,18 @@ func TestTheBytesOfVersion1DoNotChange(t *testing.T) {
 	}
 }
 
+func TestTheBytesOfVersion2DoNotChange(t *testing.T) {
+	if got := string(AppendIDs(nil, []uint64{0, 200})); got != "\x00\xc8\x01" || Withdrawn != 10 {
+		t.Errorf("%q, %d", got, Withdrawn)
+	}
+	if ids, err := ReadIDs([]byte("\x00\xc8\x01")); err != nil || !reflect.DeepEqual(ids, []uint64{0, 200}) {
+		t.Error(ids, err)
+	}
+	if ids, err := ReadIDs([]byte("\x00\xc8")); !errors.Is(err, ErrFormat) {
+		t.Error(ids, err)
+	}
+}
+
 func TestWhatIsBrokenIsAnError(t *testing.T) {
 	joined := Conn{Flags: Joined}
 	lone := AppendConn(nil, &joined)
@@ -116,6 +128,7 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		ReadMine(p)
+		ReadIDs(p)
 		ReadPieces(p)
 		ReadShared(p)
 		if len(p) >= headerSize {
