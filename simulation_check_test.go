@@ -51,8 +51,8 @@ func (w *world) check(l *loop) {
 			w.lifeOf(c).checkIdle()
 		}
 		if f := w.lifeOf(c); f != nil && c.state == stateResetting {
-			if f.resets == 0 {
-				f.resets = w.begun
+			if f.resets == 0 { // what it had received before may be seen only now
+				f.resets, f.got = w.begun, c.Received()
 			}
 			if f.got != c.Received() {
 				f.got, f.stirred = c.Received(), w.begun
