@@ -98,7 +98,7 @@ func (w *world) checkGivenUp(l *loop) {
 	l.mu.Lock()
 	asked := len(l.given)+l.tasks.Len() > 0
 	l.mu.Unlock()
-	if w.givenUp == 0 || w.givenUp != until || asked {
+	if w.givenUp == 0 || w.givenUp != until || asked || int64(w.k.Now()) >= until {
 		return
 	}
 	for line := range l.conns.All() {
