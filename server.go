@@ -180,6 +180,9 @@ type Server struct {
 	// whose handlers have nothing to say come over.
 	Moved func(c *Conn, from HandlerState) (Handler, error)
 
+	// Shared is what the handlers share and what moves with their connections, in Handover and Takeover. It may be nil.
+	Shared Shared
+
 	mu           sync.Mutex
 	state        serverState
 	loops        []*loop

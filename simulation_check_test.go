@@ -76,13 +76,11 @@ func (w *world) check(l *loop) {
 	}
 	w.checkMemory(l)
 	w.checkCounts(l)
-	if w.ln.short && len(l.spares) > 0 && len(w.s.loops) == 1 {
-		w.spareTurns++
-	} else {
-		w.spareTurns = 0
-	}
-	if w.spareTurns > 10 && w.k.Now()-w.ln.told > 200*time.Millisecond {
-		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
+	l.mu.Lock()
+	told := len(l.given)+l.tasks.Len() > 0 // it is to give them back
+	l.mu.Unlock()
+	if n := len(l.spares); n > 0 && !told && int64(w.k.Now()) < w.s.splices.until.Load() && len(w.s.loops) == 1 {
+		w.fault("%d kernel pipes are kept, and descriptors or memory for them are short", n)
 	}
 	w.checkGivenUp(l)
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
@@ -203,7 +201,7 @@ func (f *life) checkClosed() {
 		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
 		f.w.fault("%v: it has not waited for a port", f)
-	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
+	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun && f.consumed <= f.header: // a plain one is not told that it begins
 		f.w.fault("%v: what was written before it was there is given up", f)
 	}
 	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.c.loop.failing > 0 { // a loop that waits for its engine ends it late

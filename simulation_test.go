@@ -76,7 +76,6 @@ type world struct {
 	ports      uint16
 	mu         sync.Mutex // see meet
 	turns      int
-	spareTurns int           // in a row, in which kernel pipes were kept though descriptors were short
 	datas      int64         // calls of Data
 	begun      time.Duration // the turn
 	faults     []string
