@@ -190,6 +190,37 @@ func (f *adminFlags) serveLater(log *slog.Logger, g guest, server *switchboard.S
 	}
 }
 
+// checkAll checks what check does not open: the token, and whether there must be one.
+func (f *adminFlags) checkAll(log *slog.Logger) error {
+	token, err := f.readToken(log)
+	if err != nil || f.address == "" || token != "" {
+		return err
+	}
+	a, err := parseAddress(f.address)
+	if err != nil || a.network == "unix" {
+		return err
+	}
+	host, _, err := net.SplitHostPort(a.name)
+	if err != nil {
+		return err
+	}
+	if host == "" {
+		return f.needsToken()
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+	if err != nil {
+		return failure{exitFailed, fmt.Errorf("--admin: %w", err)}
+	}
+	if !addrs[0].Unmap().IsLoopback() {
+		return f.needsToken()
+	}
+	return nil
+}
+
+func (f *adminFlags) needsToken() error {
+	return fmt.Errorf("--admin %s is reached from other hosts: it needs --admin-token FILE, or listen on 127.0.0.1", f.address)
+}
+
 // checkReach makes sure that nobody but this host reaches the page without a token.
 func (f *adminFlags) checkReach(log *slog.Logger, l *socket.Socket, token string) error {
 	addr, err := l.LocalAddr()
@@ -200,7 +231,7 @@ func (f *adminFlags) checkReach(log *slog.Logger, l *socket.Socket, token string
 		return nil
 	}
 	if token == "" {
-		return fmt.Errorf("--admin %s is reached from other hosts: it needs --admin-token FILE, or listen on 127.0.0.1", f.address)
+		return f.needsToken()
 	}
 	log.Warn("the admin page speaks plain HTTP: whoever can listen on the way reads its token (put it behind TLS, or reach it with ssh -L)",
 		"address", f.address)

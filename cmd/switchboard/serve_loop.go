@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,8 +88,11 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		return failure{exitFailed, err}
 	}
 	var listeners []*socket.Socket
+	asked := slices.Clone(s.listen) // what systemd has passed takes its place
 	if before == nil {
 		listeners, err = s.listenAll()
+	} else if before.checkListen(asked) != nil { // that process has been told why
+		os.Exit(exitFailed)
 	}
 	if err != nil {
 		return err
@@ -116,6 +121,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if g.ended != nil {
 		server.Trace = alsoEnded(server.Trace, g.ended)
 	}
+	s.restarts = canRestart && (g.serve == nil || g.takeOver != nil)
 	s.figures.ofLoops(server, g.servers...)
 	drained, drain := context.WithCancel(context.Background())
 	defer drain()
@@ -141,8 +147,8 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 			return failure{exitFailed, err}
 		}
 	}
-	h := ownedFiles{files: files, inherited: before != nil}
-	err = s.serveUntil(ctx, server, g.serve, listeners, h, g.serve == nil || g.takeOver != nil, endAdmin)
+	h := ownedFiles{files: files, inherited: before != nil, listen: asked}
+	err = s.serveUntil(ctx, server, g.serve, listeners, h, s.restarts, endAdmin)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}
@@ -153,7 +159,8 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 // ownedFiles are the files of the Unix sockets that a process listens at, and hands on with them.
 type ownedFiles struct {
 	files     []socketFile
-	inherited bool // no socket of this process removes them when it is closed
+	inherited bool     // no socket of this process removes them when it is closed
+	listen    []string // what --listen is
 }
 
 // end removes what no other process listens at any more.
@@ -178,7 +185,7 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 	}
 	replaced, stop := (<-chan struct{})(nil), func() {}
 	if moves {
-		replaced, stop = heedRestart(server.Logger, server, s.figures.manager, h.files)
+		replaced, stop = heedRestart(server.Logger, server, s.figures.manager, h)
 	}
 	defer stop()
 	left, failed := len(listeners), error(nil)
