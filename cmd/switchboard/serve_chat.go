@@ -19,6 +19,7 @@ import (
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/chat"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/room/natsroom"
 	"github.com/switchboard-go/switchboard/socket"
@@ -155,6 +156,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	return c.serveOnLoops(log, guest{
 		name:    "chat",
 		servers: []admin.Server{{Server: terminals, Name: "lines"}},
+		figures: []metrics.Source{talk.Figures},
 		prepare: func(server *switchboard.Server) {
 			pages.Loops = server
 			if server.Engine == "auto" {

@@ -18,6 +18,7 @@ import (
 	"github.com/switchboard-go/switchboard/internal/handler"
 	"github.com/switchboard-go/switchboard/internal/proxy"
 	"github.com/switchboard-go/switchboard/internal/service"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -49,6 +50,9 @@ type guest struct {
 
 	// servers are in the admin page and in the statistics, besides the one that prepare sets up.
 	servers []admin.Server
+
+	// figures are more of them for the admin page.
+	figures []metrics.Source
 
 	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
 	targets []proxy.Target
