@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -49,6 +50,29 @@ type HandlerState struct {
 	Kind    string // names the handler
 	Version int    // of Data, at least 0; a process that does not know it returns an error from Server.Moved
 	Data    []byte // at most 16 MiB
+
+	// Rearms says that the counterpart calls Conn.WhenSent by itself for what c waits for. Otherwise a connection stays that has
+	// functions of WhenSent which were not called yet.
+	Rearms bool
+}
+
+// A Shared is what the handlers of a Server share and what must move together with their connections, such as the rooms of package
+// room: see Server.Shared. All loops stand still from Hand to Handed, and Move of the handlers is called between them.
+type Shared interface {
+	// Hand returns what the counterpart needs, with at most 1 GiB of data, and a file for it, which Handover closes, or nil. It must
+	// not wait. s is the Server whose loops stand still. After an error the handover has failed, and Handed is not called.
+	Hand(s *Server) (HandlerState, *os.File, error)
+
+	// Handed ends what Hand began. moved tells whether the other process has everything. If not, this one goes on.
+	Handed(moved bool)
+
+	// Take receives, in the other process, what Hand returned, before Server.Moved is called for any connection but those that
+	// move early (EarlyMover). The file is its own, nil if there is none. After an error the handover has failed, and Taken is not called.
+	Take(from HandlerState, file *os.File) error
+
+	// Taken ends what Take began, before any connection is served. moved tells whether this process has everything. If not,
+	// Moved may have made handlers; their Closed is called with ErrNotMoved, before or after.
+	Taken(moved bool)
 }
 
 // A Handed tells what a handover has moved.
@@ -80,7 +104,7 @@ const (
 
 // Handover gives the listeners of s, and the connections whose handlers can move, to the process at the other end of to,
 // which calls Takeover. Handlers that are Movers can move, and both connections of a Pipe together. TLS connections,
-// connections of Blocking, connections that are held (Hold) or wait (WhenSent), that are still being dialled or are about to end
+// connections of Blocking, connections that are held (Hold) or wait (WhenSent, without Rearms), that are still being dialled or are about to end
 // stay: s goes on serving them.
 //
 // A connection keeps its descriptor, the input that its handler has not consumed, its queued output, its counters and its age.
@@ -155,6 +179,8 @@ type giving struct {
 	descriptors []int
 	version     uint64  // of the format
 	ahead       []ahead // by loop: what goes ahead
+	sharing     bool    // Hand was called, and Handed is to be
+	rearms      bool    // of the handler that was asked last
 }
 
 // A moving is a connection that was offered to the other process.
@@ -205,6 +231,9 @@ func (h *giving) run() error {
 	if err := h.stop(); err != nil {
 		return err
 	}
+	if err := h.offerShared(); err != nil {
+		return err
+	}
 	if err := h.offerConns(); err != nil {
 		return err
 	}
@@ -242,6 +271,9 @@ func (h *giving) greet() error {
 	if err == nil && (version < handover.Oldest || version > handover.Newest) {
 		err = fmt.Errorf("the other process chose version %d of the format, which was not offered", version)
 	}
+	if err == nil && version < handover.SharedVersion && h.server.Shared != nil {
+		err = errors.New("the other process is of an older version, which cannot take over what the connections share: restart without it")
+	}
 	h.version = version
 	return err
 }
@@ -265,7 +297,7 @@ type part struct {
 
 // offerIdle offers idle connections, some in each turn of their loop, which serves the others meanwhile.
 func (h *giving) offerIdle() error {
-	if h.version < handover.EarlyVersion {
+	if h.version < handover.EarlyVersion || h.server.Shared != nil { // what is shared comes before the first connection
 		return nil
 	}
 	began, busy := time.Now(), time.After(stillLimit)
@@ -332,7 +364,7 @@ func (h *giving) goAhead(l *loop) (p part) {
 
 // isIdle tells whether c can go ahead. It has had this much traffic a while ago.
 func (c *Conn) isIdle(traffic int64) bool {
-	if c.state != stateOpen || c.todo != 0 || c.marked(movingMark) || c.line.Watched() != engine.Read || c.traffic() != traffic || !c.canMove() {
+	if c.state != stateOpen || c.todo != 0 || c.marked(movingMark) || c.line.Watched() != engine.Read || c.traffic() != traffic || !c.canMove(false) {
 		return false
 	}
 	h, ok := c.handler.(EarlyMover)
@@ -362,7 +394,7 @@ func (h *giving) settle() error {
 	var withdrawn []uint64
 	for id := range h.moving {
 		m := &h.moving[id]
-		if c := m.c; !c.canMove() || c.todo != 0 || c.traffic() != m.traffic || c.flags != m.flags {
+		if c := m.c; !c.canMove(false) || c.todo != 0 || c.traffic() != m.traffic || c.flags != m.flags {
 			c.waitNoMore()
 			m.c = nil
 			withdrawn = append(withdrawn, uint64(id))
@@ -481,6 +513,9 @@ func (h *giving) goOn() {
 			m.c.marks.And(^uint32(movingMark))
 		}
 	}
+	if h.sharing {
+		h.server.Shared.Handed(h.moved)
+	}
 	close(h.over)
 	for i, l := range h.server.loops {
 		l.give(task{f: func() {
@@ -505,6 +540,38 @@ func (h *giving) goOn() {
 			case <-l.done:
 			}
 		}
+	}
+}
+
+// offerShared gives the other process what the handlers share.
+func (h *giving) offerShared() error {
+	if h.server.Shared == nil {
+		return nil
+	}
+	st, file, err := h.server.Shared.Hand(h.server)
+	if err != nil {
+		return err
+	}
+	h.sharing = true
+	var descriptors []int
+	if file != nil {
+		defer file.Close()
+		descriptors = []int{int(file.Fd())}
+	}
+	if st.Version < 0 || len(st.Data) > handover.MaxShared || len(st.Kind) > 1<<10 {
+		return fmt.Errorf("what the handlers share is %d bytes long, and at most %d can move", len(st.Data), handover.MaxShared)
+	}
+	const piece = 1 << 20
+	p := handover.AppendShared(nil, handover.State{Kind: st.Kind, Version: uint64(st.Version)})
+	for data := st.Data; ; {
+		n := min(len(data), piece)
+		if err := h.link.Send(handover.Shared, append(p, data[:n]...), descriptors); err != nil {
+			return err
+		}
+		if data = data[n:]; len(data) == 0 {
+			return nil
+		}
+		p, descriptors = p[:0], nil
 	}
 }
 
@@ -662,7 +729,7 @@ func (h *giving) describe(c *Conn, r *handover.Conn) bool {
 	if piped {
 		handler = p.before
 	}
-	if !c.canMove() || !h.ask(c, handler, piped, r) || !c.canMove() || !c.emptyInflow() {
+	if !c.canMove(true) || !h.ask(c, handler, piped, r) || !c.canMove(h.rearms) || !c.emptyInflow() {
 		return false
 	}
 	set := func(f handover.Flags, is bool) {
@@ -681,7 +748,7 @@ func (h *giving) describe(c *Conn, r *handover.Conn) bool {
 	now := l.clock()
 	r.Age, r.Received = uint64(max(now-c.born, 0)), uint64(c.Received())
 	if l.limits.IdleTimeout > 0 || l.limits.HalfCloseTimeout > 0 {
-		r.Idle = uint64(max(now-c.active.Load(), 0))
+		r.Idle = uint64(max(now-c.movedAt(), 0))
 	}
 	if more := c.more.Load(); more != nil {
 		if addr := more.remote.Load(); addr != nil {
@@ -698,18 +765,19 @@ func (h *giving) describe(c *Conn, r *handover.Conn) bool {
 	return true
 }
 
-// canMove tells whether c itself is in a state that can move.
-func (c *Conn) canMove() bool {
+// canMove tells whether c itself is in a state that can move. rearms tells whether its handler calls WhenSent anew.
+func (c *Conn) canMove(rearms bool) bool {
 	const not = secured | rejected | leaving | endsFree | cutOff | upgraded
 	more := c.more.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state == stateOpen && c.flags&not == 0 && !c.marked(stopMark) && c.ending == nil && c.out&(closed|sealed|inBatch) == 0 &&
-		(more == nil || more.dial == nil && more.target == nil && more.stream == nil && len(more.onSent) == 0 && more.holds.Load() == 0)
+		(more == nil || more.dial == nil && more.target == nil && more.stream == nil && (rearms || len(more.onSent) == 0) && more.holds.Load() == 0)
 }
 
 // ask asks the handler of c for its state. Handlers of the package that only fill a Pipe's place have none.
 func (h *giving) ask(c *Conn, handler Handler, piped bool, r *handover.Conn) bool {
+	h.rearms = false
 	switch handler.(type) {
 	case nil, DataFunc, *FrameHandler:
 		return piped
@@ -723,6 +791,7 @@ func (h *giving) ask(c *Conn, handler Handler, piped bool, r *handover.Conn) boo
 	if !c.loop.call(c, func() { st, err = m.Move(c) }) || err != nil || st.Version < 0 || len(st.Data) > handover.MaxState || len(st.Kind) > 1<<10 {
 		return false
 	}
+	h.rearms = st.Rearms
 	r.Flags |= handover.Handled
 	r.State = handover.State{Kind: st.Kind, Version: uint64(st.Version), Data: st.Data}
 	return true

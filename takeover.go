@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"os"
 	"slices"
 	"time"
 
@@ -44,6 +45,10 @@ type taking struct {
 	frames    []int    // which of conns are the first of a frame
 	refused   []uint64
 	why       string
+
+	shared  []byte // what the other process's handlers share
+	file    *os.File
+	sharing bool // Take was called, and Taken is to be
 }
 
 // A taken is a connection that is about to come over.
@@ -69,6 +74,9 @@ func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
 			if _, theirs := errors.AsType[*handover.RefusedError](err); !theirs {
 				h.link.SetDeadline(time.Now().Add(time.Second))
 				h.link.Send(handover.Refused, []byte(err.Error()), nil)
+			}
+			if h.sharing {
+				s.Shared.Taken(false)
 			}
 			h.abandon()
 		}
@@ -102,6 +110,9 @@ func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
 	}
 	// From here on everything is this process's.
 	late := h.receiveLate()
+	if h.sharing {
+		s.Shared.Taken(true)
+	}
 	return h.serve(late), nil
 }
 
@@ -164,8 +175,18 @@ func (h *taking) takeListeners() error {
 // takeConns makes connections of those that come, which are not served yet.
 func (h *taking) takeConns() error {
 	for {
-		f, err := h.link.Receive(handover.Conns, handover.Withdrawn, handover.End)
+		f, err := h.link.Receive(handover.Shared, handover.Conns, handover.Withdrawn, handover.End)
 		if err != nil {
+			return err
+		}
+		if f.Kind == handover.Shared {
+			if err := h.takeShared(f); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := h.haveShared(); err != nil {
+			handover.CloseAll(f.Descriptors)
 			return err
 		}
 		if f.Kind == handover.End {
@@ -228,6 +249,45 @@ func (h *taking) withdraw(p []byte) error {
 			t.drop(ErrNotMoved)
 		}
 	}
+	return nil
+}
+
+// takeShared gathers what the handlers share.
+func (h *taking) takeShared(f handover.Frame) error {
+	for _, fd := range f.Descriptors {
+		if h.file != nil {
+			h.file.Close()
+		}
+		h.file = os.NewFile(uintptr(fd), "shared")
+	}
+	if h.sharing || f.Sent > 1 || len(h.shared)+len(f.Payload) > handover.MaxShared+1<<20 {
+		return handover.ErrFormat
+	}
+	if len(f.Descriptors) < f.Sent {
+		return errors.New("there are too few descriptors: raise the limit with ulimit -n")
+	}
+	h.shared = append(h.shared, f.Payload...)
+	return nil
+}
+
+// haveShared gives Server.Shared what has come, once.
+func (h *taking) haveShared() error {
+	if h.shared == nil {
+		return nil
+	}
+	st, err := handover.ReadShared(h.shared)
+	if err != nil {
+		return err
+	}
+	if h.server.Shared == nil {
+		return fmt.Errorf("the connections of the other process share %q, and Server.Shared is nil", st.Kind)
+	}
+	file := h.file
+	h.shared, h.file = nil, nil
+	if err := h.server.Shared.Take(HandlerState{Kind: st.Kind, Version: int(st.Version), Data: st.Data}, file); err != nil {
+		return err
+	}
+	h.sharing = true
 	return nil
 }
 
@@ -422,11 +482,6 @@ func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
 			t.c.queue.Add(p)
 			t.c.mu.Unlock()
 		}
-		t.c.handler = t.handler
-		if t.other != nil {
-			t.c.handler = &pipe{to: t.other.c, before: t.handler}
-			t.c.flags |= keepsReading
-		}
 		i := t.c.loop.number
 		ready[i] = append(ready[i], t)
 		handed.Conns++
@@ -479,6 +534,9 @@ func (l *loop) giveTaken(list []*taken) {
 			n++
 		}
 		for _, t := range list[:n] {
+			t.setHandler()
+		}
+		for _, t := range list[:n] {
 			t.c.beginTaken()
 		}
 		l.giveTaken(list[n:])
@@ -487,6 +545,16 @@ func (l *loop) giveTaken(list []*taken) {
 		for _, t := range list {
 			t.drop(ErrServerClosed)
 		}
+	}
+}
+
+// setHandler runs on the loop: what Moved has asked for may have come to it already.
+func (t *taken) setHandler() {
+	c := t.c
+	c.handler = t.handler
+	if t.other != nil {
+		c.handler = &pipe{to: t.other.c, before: t.handler}
+		c.flags |= keepsReading
 	}
 }
 
@@ -555,6 +623,9 @@ func (t *taken) drop(err error) {
 
 // abandon lets go of everything that has come.
 func (h *taking) abandon() {
+	if h.file != nil {
+		h.file.Close()
+	}
 	for _, ln := range h.listeners {
 		rawio.Close(ln.line.FD)
 	}

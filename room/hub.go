@@ -39,8 +39,9 @@ type Hub struct {
 	// Logger receives warnings and errors. Nil means slog.Default.
 	Logger *slog.Logger
 
-	mu    sync.Mutex
-	rooms map[string]*Room
+	mu     sync.Mutex
+	rooms  map[string]*Room
+	handed // of a handover
 
 	dropped atomic.Uint64 // messages, by policies
 }
@@ -67,6 +68,9 @@ func (h *Hub) room(name string) (r *Room, made bool, err error) {
 	defer h.mu.Unlock()
 	if r = h.rooms[name]; r != nil {
 		return r, false, nil
+	}
+	if h.up.Load() != nil {
+		return nil, false, ErrHandedOver
 	}
 	o := h.Options
 	if h.Configure != nil {

@@ -20,6 +20,7 @@ type shard struct {
 	// The loop's.
 	members []*Subscription
 	visits  uint64
+	later   bool    // it has put a visit off by a turn
 	joined  []joint // of the messages under way
 	list    []*Payload
 	sending [16]*Payload // given to Link.Send, which does not keep it
@@ -48,18 +49,34 @@ func (s *shard) take() (b batch) {
 	if r := s.room; len(r.waiting) > 0 && !r.behind() {
 		b.waiting, r.waiting = r.waiting, nil
 		for _, w := range b.waiting {
-			w.paused = false
+			w.paused, w.resumes = false, true
 		}
 	}
 	return b
 }
 
+// many is how many members are visited a turn later: what a publisher has sent meanwhile reaches each of them in the same
+// call of the system.
+const many = 32
+
 // visit gives the members on the loop what was published since the last visit.
 func (s *shard) visit() {
+	if s.later = !s.later && len(s.members) >= many; s.later && s.loop.Do(s.visit) == nil {
+		return
+	}
+	s.later = false
 	s.room.mu.Lock()
 	b := s.take()
 	s.room.mu.Unlock()
 	s.deliver(b)
+}
+
+// resume has the member read again.
+func (s *Subscription) resume() {
+	s.room.mu.Lock()
+	s.resumes = false
+	s.room.mu.Unlock()
+	s.member.link.Resume()
 }
 
 // mostJoined is how many bytes are sent to a connection at once: more would wait for the slowest part of the machine anyhow.
@@ -67,7 +84,7 @@ const mostJoined = 64 << 10
 
 func (s *shard) deliver(b batch) {
 	for _, w := range b.waiting {
-		w.shard.loop.Do(w.member.link.Resume)
+		w.shard.loop.Do(w.resume)
 	}
 	if len(b.spans) == 0 || len(s.members) == 0 {
 		return

@@ -127,7 +127,7 @@ func (e *endpoint) Move(*switchboard.Conn) (st switchboard.HandlerState, err err
 			b = append(b, in.buf.B...)
 		}
 	}
-	return switchboard.HandlerState{Kind: movedKind, Version: movedVersion, Data: b}, nil
+	return switchboard.HandlerState{Kind: movedKind, Version: movedVersion, Data: b, Rearms: of.Rearms}, nil
 }
 
 func appendText[T string | []byte](b []byte, p T) []byte {

@@ -66,7 +66,8 @@ func (s *Socket) subscriptionLocked(p *peer, on bool, topic []byte) (news bool, 
 	p.subBytes += int32(len(topic) + subscriptionCost)
 	first := len(n.subs) == 0
 	if first {
-		n.subs = []*peer{p}
+		n.only[0] = p
+		n.subs = n.only[:]
 	} else {
 		n.subs = append(n.subs, p)
 	}
@@ -141,7 +142,7 @@ func (s *Socket) unsubscribeAll(p *peer) (notices []byte) {
 			if s.opt.Handler != nil {
 				notices = append(notices, told...)
 			} else {
-				p.in.addRaw(told, 1)
+				p.in.addRaw(told, 1, nil)
 				s.arrived(p, 1, len(told))
 			}
 		}

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8/cwriter"
+	"github.com/vbauerster/cupwriter"
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/admin"
@@ -205,7 +205,7 @@ func (h *frameReader) Closed(_ *websocket.Conn, err error) {
 
 // terminalSize returns the columns and rows of a terminal, or what most have at least.
 func terminalSize(f *os.File) (width, height int) {
-	width, height, err := cwriter.GetSize(int(f.Fd()))
+	width, height, err := cupwriter.New(f, false).GetTermSize()
 	if err != nil || width <= 0 || height <= 0 {
 		return 80, 24
 	}

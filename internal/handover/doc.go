@@ -6,7 +6,8 @@
 //	                                ← Hello: the version of this handover; or Refused
 //	Listeners, with descriptors     →
 //	                                ← Ready; or Refused
-//	Conns, with descriptors; again and again  →
+//	Conns, with descriptors; again and again: idle ones, since version 2  →
+//	Shared, in pieces, of what handlers share; since version 2  →
 //	Withdrawn: IDs of these that are not offered any more; since version 2  →
 //	Conns, with descriptors; again and again  →
 //	End                             →
@@ -41,6 +42,12 @@ const (
 
 	// MaxState bounds what a handler says of its state, in bytes.
 	MaxState = 16 << 20
+
+	// MaxShared bounds what handlers share, in bytes.
+	MaxShared = 1 << 30
+
+	// SharedVersion is the first version of the format that has Shared.
+	SharedVersion = 2
 )
 
 // A Kind says what a frame is.
@@ -55,7 +62,7 @@ const (
 	Mine
 	Late
 	Refused
-	_
+	Shared
 	Withdrawn
 )
 

@@ -193,6 +193,21 @@ func ReadPieces(p []byte) (all []Piece, err error) {
 	return all, nil
 }
 
+// AppendShared appends what comes before the data in the first Shared.
+func AppendShared(b []byte, s State) []byte {
+	return binary.AppendUvarint(appendBytes(b, s.Kind), s.Version)
+}
+
+// ReadShared reads the payloads of all Shared, one behind the other. The Data of the State is a part of p.
+func ReadShared(p []byte) (State, error) {
+	d := decoder{p: p}
+	s := State{Kind: string(d.bytes()), Version: d.number()}
+	if s.Data = d.p; d.broken || s.Version > 1<<31 {
+		return State{}, ErrFormat
+	}
+	return s, nil
+}
+
 func appendBytes[T string | []byte](b []byte, p T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(p))), p...)
 }
@@ -237,7 +252,7 @@ func appendHeader(b []byte, kind Kind, descriptors, length int) []byte {
 func readHeader(p []byte) (kind Kind, descriptors, length int, err error) {
 	kind, descriptors = Kind(p[0]), int(binary.LittleEndian.Uint16(p[2:]))
 	n := binary.LittleEndian.Uint32(p[4:])
-	if kind < Hello || kind > Withdrawn || kind == 9 || p[1] != 0 || n > MaxFrame || descriptors > MaxListeners {
+	if kind < Hello || kind > Withdrawn || p[1] != 0 || n > MaxFrame || descriptors > MaxListeners {
 		return 0, 0, 0, ErrFormat
 	}
 	return kind, descriptors, int(n), nil

@@ -53,6 +53,14 @@ func TestTheBytesOfVersion1DoNotChange(t *testing.T) {
 	if got := string(AppendPiece(nil, Piece{5, []byte("late")})); got != "\x05\x04late" {
 		t.Errorf("%q", got)
 	}
+	shared := State{Kind: "rooms", Version: 300, Data: []byte("state")}
+	p = append(AppendShared(nil, shared), shared.Data...)
+	if string(p) != "\x05rooms\xac\x02state" {
+		t.Errorf("version 2 has become %q", p)
+	}
+	if got, err := ReadShared(p); err != nil || !reflect.DeepEqual(got, shared) {
+		t.Errorf("%+v, %v", got, err)
+	}
 }
 
 func TestTheBytesOfVersion2DoNotChange(t *testing.T) {
@@ -122,6 +130,7 @@ func FuzzRead(f *testing.F) {
 		ReadMine(p)
 		ReadIDs(p)
 		ReadPieces(p)
+		ReadShared(p)
 		if len(p) >= headerSize {
 			if _, descriptors, length, err := readHeader(p); err == nil && (descriptors > MaxListeners || length > MaxFrame || length < 0) {
 				t.Error(descriptors, length)

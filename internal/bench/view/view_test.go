@@ -53,12 +53,20 @@ func TestWithoutATerminalEverySampleIsALine(t *testing.T) {
 
 func TestLinesAreCutToTheTerminal(t *testing.T) {
 	for _, width := range []int{1, 5, 80} {
-		var out strings.Builder
-		if err := writeLine(&out, "rate ▁▂▃▄ and so on", width); err != nil {
-			t.Fatal(err)
-		}
-		if n := len([]rune(strings.TrimSuffix(out.String(), "\n"))); n >= width {
+		if n := len([]rune(cut("rate ▁▂▃▄ and so on", width))); n >= width {
 			t.Errorf("%d columns in a terminal of %d", n, width)
+		}
+	}
+}
+
+func TestABarIsFilledByWhatIsDone(t *testing.T) {
+	for want, got := range map[string]string{
+		"[----------------------------------------]": bar(0, 0), // nothing is known yet
+		"[====================--------------------]": bar(3, 6),
+		"[========================================]": bar(7, 6), // it took longer than was planned
+	} {
+		if got != want {
+			t.Errorf("%s, wanted %s", got, want)
 		}
 	}
 }
