@@ -40,13 +40,13 @@ func (s *Socket) swap(p *peer, at int) {
 // larger messages a longer queue makes nothing faster, but takes every message out of the processor's cache and in again.
 const waitingSend = 4 << 20
 
-// roomy tells whether p's queue takes another message. s.mu is held.
-func (p *peer) roomy() bool {
+// roomy tells whether p's queue takes another message, of size bytes. s.mu is held.
+func (p *peer) roomy(size int) bool {
 	s := p.s
 	if int(p.out.n) >= s.opt.SendHighWater || int(p.out.size) >= s.sendBytes {
 		return false
 	}
-	return s.opt.SendLimit == 0 || !s.crowded(p.out.n == 0 && p.cur == nil)
+	return s.opt.SendLimit == 0 || !p.crowdedOut(size)
 }
 
 // relieved tells whether p's queue has drained so far that a sender may be woken. s.mu is held.
@@ -57,13 +57,13 @@ func (p *peer) relieved() bool {
 
 // unload gives p what no peer has had. s.mu is held.
 func (s *Socket) unload(p *peer) {
-	for s.backlog.n > 0 && p.roomy() {
+	for s.backlog.n > 0 && p.roomy(0) {
 		p.out.push(s.backlog.shift())
 		if s.typ == REQ {
 			s.asked.peer = p
 		}
 	}
-	if !p.roomy() {
+	if !p.roomy(0) {
 		s.noRoom(p)
 	}
 	s.senders.wake(len(s.senders.list))
@@ -150,7 +150,7 @@ func (p *peer) wireSize(frames []byte) (n int) {
 
 // balance queues a message for the peer whose turn it is.
 func (s *Socket) balance(parts [][]byte, size int) (*peer, error) {
-	if s.crowded(false) {
+	if s.crowded() {
 		return nil, ErrWouldBlock
 	}
 	p := s.pick()

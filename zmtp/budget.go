@@ -16,7 +16,7 @@ var ErrMemory = errors.New("the peer took nothing while unsent messages had reac
 //
 //	held                    what happens
 //	the limit               sockets that wait do so; others drop messages for peers that have some already
-//	twice the limit         others drop messages for all peers
+//	twice the limit         others drop messages for all peers, but for small ones: of a peer's share of the limit
 //	the limit for 2 s       of the peers that have taken nothing in this time those that hold the most are ended, until 3/4
 //	                        are held
 type budget struct {
@@ -29,18 +29,24 @@ type budget struct {
 // shortFor is how long memory is short, and a peer takes nothing, before the peer is ended.
 const shortFor = 2 * time.Second
 
-// crowded tells whether no more may wait, for a peer that has nothing or for one that has. s.mu is held.
-func (s *Socket) crowded(idle bool) bool {
-	limit := int64(s.opt.SendLimit)
-	if idle {
-		limit *= 2
-	}
-	if limit == 0 || s.budget.held.Load() < limit {
+// crowded tells whether the limit is reached. s.mu is held.
+func (s *Socket) crowded() bool {
+	if s.opt.SendLimit == 0 || s.budget.held.Load() < int64(s.opt.SendLimit) {
 		return false
 	}
 	s.budget.short = true
 	s.time()
 	return true
+}
+
+// crowdedOut tells whether a message of size bytes may not wait for p. s.mu is held.
+func (p *peer) crowdedOut(size int) bool {
+	s := p.s
+	if !s.crowded() {
+		return false
+	}
+	idle := p.out.n == 0 && p.cur == nil
+	return !idle || s.budget.held.Load() >= 2*int64(s.opt.SendLimit) && size > s.opt.SendLimit/len(s.peers)
 }
 
 // time has relieve be called. s.mu is held.

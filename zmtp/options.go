@@ -31,7 +31,7 @@ type Options struct {
 
 	// SendLimit limits the memory of the messages that wait to be sent to all peers together, in bytes. At the limit a
 	// socket whose Send waits does so; others drop messages, and count them, for peers that already have some, and at
-	// twice the limit for all peers. Peers that take nothing for two seconds meanwhile are disconnected with ErrMemory,
+	// twice the limit for all peers, but for small messages. Peers that take nothing for two seconds meanwhile are disconnected with ErrMemory,
 	// those for which most waits first. 0 means no limit.
 	SendLimit int
 

@@ -21,7 +21,7 @@ func (s *Socket) publish(parts [][]byte, size int) error {
 		full := false
 		s.trie.match(parts[0], func(n *node) {
 			for _, p := range n.subs {
-				if !p.roomy() {
+				if !p.roomy(size) {
 					p.full, full = true, true
 				}
 			}

@@ -282,7 +282,7 @@ func (m *Message) Reply(parts ...[]byte) error {
 		err = ErrClosed
 	case p.state.get() != stateReady:
 		err = ErrUnreachable
-	case !p.roomy():
+	case !p.roomy(partsSize(parts)):
 		p.full = true
 		err = ErrWouldBlock
 	default:

@@ -132,7 +132,7 @@ func (s *Socket) put(p *peer, parts [][]byte, size int) {
 		s.stats.Dropped += int64(p.out.clear())
 	}
 	p.out.add(parts, size, s.spending())
-	if !p.roomy() {
+	if !p.roomy(0) {
 		if traits[s.typ].balance {
 			s.noRoom(p)
 		} else {
@@ -143,7 +143,7 @@ func (s *Socket) put(p *peer, parts [][]byte, size int) {
 
 // give queues a message for p and no other, or drops and counts it.
 func (s *Socket) give(p *peer, parts [][]byte, size int) (*peer, error) {
-	if !p.roomy() {
+	if !p.roomy(size) {
 		p.full = true
 		s.stats.Dropped++
 		return nil, nil
@@ -158,7 +158,7 @@ func (s *Socket) spread(p *peer, encoded []byte, large *chunk) {
 	if s.opt.Conflate {
 		s.stats.Dropped += int64(p.out.clear())
 	}
-	if !p.roomy() {
+	if !p.roomy(len(encoded)) {
 		p.full = true
 		s.stats.Dropped++
 		return

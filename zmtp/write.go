@@ -218,7 +218,7 @@ func (p *peer) retain(c *chunk) {
 // writeThrough writes a long message without queueing it, if nothing is queued for the peer whose turn it is. It tells whether
 // it did. s.mu is held, but not while it writes.
 func (s *Socket) writeThrough(parts [][]byte, size int) bool {
-	if s.room == 0 || len(parts) > 8 || s.opt.Conflate || s.crowded(false) {
+	if s.room == 0 || len(parts) > 8 || s.opt.Conflate || s.crowded() {
 		return false
 	}
 	p := s.ready[s.next%s.room]
