@@ -32,6 +32,7 @@ type message struct {
 	Message
 	except *Subscription // not sent to this one
 	bit    uint          // its place in the chunk
+	from   *peer         // the process that it came from, in which a member of these rooms stayed
 	size   int
 
 	mu    sync.Mutex
@@ -106,6 +107,7 @@ func (m *Message) isEvent() bool { return m.Seq == 0 }
 // A chunk is 64 messages of a room, one after the other. Who has some of them in a queue holds the chunk.
 type chunk struct {
 	messages [64]*message
+	number   int           // of the room's chunks
 	used     uint          // under Room.mu
 	replaced atomic.Uint64 // those of whose key there is a later one
 }
