@@ -217,6 +217,12 @@ func (r *Room) state(index map[*message]int, still func(Loop) bool) roomState {
 	return s
 }
 
+// HandedOver reports whether another process has taken over the rooms, see Hand.
+func (h *Hub) HandedOver() bool { return h.up.Load() != nil }
+
+// Divided reports whether members of the rooms may be in the process from which this one has taken them over.
+func (h *Hub) Divided() bool { return h.down.Load() != nil }
+
 // Handed implements switchboard.Shared.
 func (h *Hub) Handed(moved bool) {
 	g := h.giving
