@@ -72,7 +72,7 @@ type Server struct {
 	shutOnce sync.Once
 	needless atomic.Int64 // connections that were parked and came back within parkAfter, less those that came later
 	probe    atomic.Pointer[probe]
-	quiet    quiet
+	release  memoryRelease
 
 	mu        sync.Mutex
 	listeners []*listener
