@@ -238,7 +238,6 @@ func (s *serving) untilTold(log *slog.Logger) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.manage(log)
 	s.figures.heedSignals(log)
-	ignoreRestarts() // what can be restarted heeds them later
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to end
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

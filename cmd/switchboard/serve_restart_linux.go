@@ -132,9 +132,6 @@ func (p *predecessor) takeOver(log *slog.Logger, take takeover) error {
 	return nil
 }
 
-// ignoreRestarts has checkRestartable see that this process does not heed SIGUSR2: Go catches every signal that is not ignored.
-func ignoreRestarts() { signal.Ignore(syscall.SIGUSR2) }
-
 // heedRestart has SIGUSR2 start the program again and hand everything over to it. What is returned is closed when that has come
 // about. stop ends it.
 func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, files []socketFile) (replaced <-chan struct{}, stop func()) {

@@ -30,8 +30,6 @@ func findPredecessor() (*predecessor, error) { return nil, nil }
 
 func (*predecessor) takeOver(*slog.Logger, takeover) error { return errors.ErrUnsupported }
 
-func ignoreRestarts() {}
-
 func heedRestart(*slog.Logger, *switchboard.Server, *systemd.Manager, []socketFile) (replaced <-chan struct{}, stop func()) {
 	return nil, func() {}
 }
