@@ -267,10 +267,11 @@ func (h *Hub) belowIsGone(p *peer) {
 	for _, r := range rooms {
 		r.mu.Lock()
 		for name, n := range r.away {
-			for range n {
-				r.leaveAway(name)
-			}
+			r.members -= n
+			r.presence.here[name] -= n - 1
+			r.countOut(name)
 		}
+		r.away = nil
 		r.mu.Unlock()
 		h.dismiss(r)
 	}
