@@ -15,7 +15,8 @@ type Room struct {
 	ready   chan struct{} // closed when it is open, or failed
 	failed  error
 	epoch   string
-	channel Channel // nil without a Bridge
+	channel Channel   // nil without a Bridge
+	log     LogWriter // nil without a Log
 
 	mu       sync.Mutex
 	closed   bool
@@ -53,6 +54,9 @@ func (r *Room) open() {
 	if r.failed == nil && h.Store != nil {
 		r.failed = r.load(h.Store)
 	}
+	if r.failed == nil && h.Log != nil {
+		r.failed = r.openLog()
+	}
 	if r.failed == nil && h.Bridge != nil {
 		channel, err := h.Bridge.Open(r.name, inlet{r})
 		if err != nil {
@@ -64,6 +68,9 @@ func (r *Room) open() {
 		}
 	}
 	if r.failed != nil {
+		if r.log != nil {
+			go r.log.Close()
+		}
 		h.mu.Lock()
 		delete(h.rooms, r.name)
 		h.mu.Unlock()
@@ -99,17 +106,20 @@ func (r *Room) Position() Position {
 	return Position{r.epoch, r.seq}
 }
 
-// Publish sends a message to all members and adds it to the history. It returns the message's number. Do not modify
-// m.Data afterwards. Any goroutine may call it.
+// Publish sends a message to all members and adds it to the history. It returns the message's number, or 0 if Hub.Log
+// numbers it later. Do not modify m.Data afterwards. Any goroutine may call it.
 func (r *Room) Publish(m Message) (uint64, error) { return r.publishAndSend(fresh(m, nil)) }
 
 // fresh returns a new message with what the publisher of m has set.
 func fresh(m Message, except *Subscription) *message {
-	return &message{Message: Message{Data: m.Data, From: m.From, Key: m.Key, Kind: m.Kind}, except: except}
+	return &message{Message: Message{Data: m.Data, From: m.From, Key: m.Key, Kind: m.Kind, except: except}}
 }
 
 // publishAndSend is publish, here and elsewhere.
 func (r *Room) publishAndSend(m *message) (uint64, error) {
+	if r.log != nil {
+		return 0, r.offer(m)
+	}
 	seq, err := r.publish(m)
 	if err == nil && r.channel != nil {
 		if err := r.channel.Publish(&m.Message); err != nil {
