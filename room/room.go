@@ -18,21 +18,22 @@ type Room struct {
 	channel Channel   // nil without a Bridge
 	log     LogWriter // nil without a Log
 
-	mu       sync.Mutex
-	closed   bool
-	members  int
-	touched  time.Time
-	seq      uint64
-	last     *chunk
-	forms    map[*Form]int // members of each
-	shards   map[Loop]*shard
-	active   []*shard // those with members
-	history  spans
-	kept     int // bytes of history
-	keptNum  int
-	latest   map[string]place // of each key, for KeepLatest
-	presence presence
-	waiting  []*Subscription // paused until the backlog is shorter
+	mu        sync.Mutex
+	closed    bool
+	members   int
+	touched   time.Time
+	seq       uint64
+	last      *chunk
+	forms     map[*Form]int // members of each
+	shards    map[Loop]*shard
+	active    []*shard // those with members
+	history   spans
+	kept      int // bytes of history
+	keptNum   int
+	latest    map[string]place // of each key, for KeepLatest
+	presence  presence
+	elsewhere elsewhere
+	waiting   []*Subscription // paused until the backlog is shorter
 }
 
 // A place is where a message lies.
