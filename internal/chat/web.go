@@ -213,7 +213,7 @@ func (c *client) tellJoined(name string, after room.Position, tell func(event) e
 		names, n := s.Room().Members()
 		at := s.Start()
 		tell(event{Type: "joined", Room: name, Epoch: at.Epoch, Seq: at.Seq - uint64(s.Replayed()), Gap: s.Gap(), Names: names, Members: n, N: uint64(s.Replayed())})
-		if text := c.namesake(s); text != "" {
+		if text := c.namesake(s); text != "" && after.Epoch == "" { // who comes back may see its own shadow
 			tell(event{Type: "notice", Room: name, Text: text})
 		}
 	})
