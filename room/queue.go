@@ -90,7 +90,7 @@ func merge(a, b spans) spans {
 
 // keepLatest drops the messages of whose key there is a later one.
 func (m *Subscription) keepLatest() {
-	kept := m.queue[:0:0]
+	kept := m.queue[:0]
 	for _, s := range m.queue {
 		gone := s.mask & s.chunk.replaced.Load()
 		spans{{s.chunk, gone}}.each(func(_ *chunk, msg *message) bool {
@@ -102,6 +102,7 @@ func (m *Subscription) keepLatest() {
 			kept = append(kept, s)
 		}
 	}
+	clear(m.queue[len(kept):])
 	m.queue = kept
 }
 
