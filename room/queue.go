@@ -125,8 +125,7 @@ func (m *Subscription) pop() *message {
 // flow sends what waits, as far as the connection takes it.
 func (m *Subscription) flow() {
 	for turn := 0; len(m.queue) > 0 && !m.left && !m.dead; turn++ {
-		if turn == 4 { // the others have their turn
-			m.slow = true
+		if turn == 4 { // the others have their turn; the member is not slow for that
 			m.arm()
 			return
 		}
