@@ -215,10 +215,12 @@ func (ln *listener) hold() {
 	ln.again.stop()
 }
 
-// release begins to accept again. It runs on the loop.
+// release begins to accept again after hold. It runs on the loop.
 func (ln *listener) release() {
-	ln.held = false
-	ln.resume()
+	if ln.held {
+		ln.held = false
+		ln.resume()
+	}
 }
 
 // pause stops accepting until a connection goes, or for the time given if that is not 0.

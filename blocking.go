@@ -62,6 +62,7 @@ type stream struct {
 	input, room           chan struct{} // a token each, when a waiting Read or Write should look again
 	readUntil, writeUntil time.Time
 	waits                 atomic.Bool // f waits for input
+	untimed               atomic.Bool // a timeout was over while it did not, so that nothing is scheduled
 }
 
 // stream returns c's stream, and makes it if there is none. It belongs to the loop.

@@ -217,7 +217,11 @@ func (d *dialing) resolve(ctx context.Context, c *Conn) {
 	if host == "" {
 		host = "localhost"
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	lookup := c.Server().lookup
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupNetIP
+	}
+	ips, err := lookup(ctx, "ip", host)
 	c.Do(func() {
 		port := d.left[0].ap.Port()
 		d.left = nil
@@ -329,9 +333,9 @@ func short(errno syscall.Errno, t target) bool {
 	return errno == syscall.EAGAIN && t.path != "" || errno == syscall.EADDRNOTAVAIL && t.path == ""
 }
 
-// tryAgain connects to t again, before all others.
+// tryAgain connects to t again, before all others, unless t was given up meanwhile.
 func (c *Conn) tryAgain(t target) {
-	if c.state == stateConnecting {
+	if c.state == stateConnecting && c.extra().current == t {
 		d := c.extra().dial
 		d.left = append([]target{t}, d.left...)
 		c.tryNext()

@@ -79,13 +79,56 @@ func unsent(n int, err error) error {
 	return fmt.Errorf("%w (%w: %d)", err, ErrUnsent, n)
 }
 
-// callError is an errno with the call, the network and the address it belongs to, as the net package has it.
+// A systemError is an errno with the call, the network and the address it belongs to, as the net package has it: op is the error.
+// All of it is one allocation, since many connections end with one.
+type systemError struct {
+	op   net.OpError
+	call os.SyscallError
+	addr net.TCPAddr
+	ip   [16]byte
+}
+
+// callError is an errno of a call on a socket with this address.
 func callError(call string, addr net.Addr, errno syscall.Errno) error {
-	network := "tcp"
-	if addr != nil {
-		network = addr.Network()
+	return new(systemError).of(call, addr, errno)
+}
+
+// callError is an errno of a call on c.
+func (c *Conn) callError(call string, errno syscall.Errno) error {
+	e := new(systemError)
+	ap, scope := c.peer.AddrPort()
+	if more := c.more.Load(); scope != 0 || !ap.IsValid() || more != nil && more.remote.Load() != nil {
+		return e.of(call, c.RemoteAddr(), errno)
 	}
-	return &net.OpError{Op: call, Net: network, Addr: addr, Err: os.NewSyscallError(call, rawio.Error(errno))}
+	e.addr.Port = int(ap.Port())
+	if ip := ap.Addr(); ip.Is4() {
+		four := ip.As4()
+		e.addr.IP = e.ip[:copy(e.ip[:], four[:])]
+	} else {
+		e.ip = ip.As16()
+		e.addr.IP = e.ip[:]
+	}
+	return e.of(call, &e.addr, errno)
+}
+
+func (e *systemError) of(call string, addr net.Addr, errno syscall.Errno) error {
+	e.call = os.SyscallError{Syscall: call, Err: rawio.Error(errno)}
+	e.op = net.OpError{Op: call, Net: "tcp", Addr: addr, Err: &e.call}
+	if addr != nil {
+		e.op.Net = addr.Network()
+	}
+	return &e.op
+}
+
+// isReset tells whether err is nothing but an errno that says that the peer has reset the connection, or the system has given it
+// up: what most failures are. It costs less than errors.Is.
+func isReset(err error) bool {
+	op, ok := err.(*net.OpError)
+	if !ok {
+		return false
+	}
+	call, ok := op.Err.(*os.SyscallError)
+	return ok && (call.Err == syscall.ECONNRESET || call.Err == syscall.EPIPE || call.Err == syscall.ETIMEDOUT)
 }
 
 // closedError is use after close.
@@ -206,7 +249,7 @@ func (c *Conn) endOutput(out outFlags) (gone bool) {
 		c.mu.Unlock()
 		errno := c.loop.kernel.ShutdownWrite(int(c.line.FD))
 		if errno != 0 && errno != syscall.ENOTCONN { // not connected: the peer has reset, which reading will tell
-			c.breakDown(callError("shutdown", c.RemoteAddr(), errno))
+			c.breakDown(c.callError("shutdown", errno))
 			return true
 		}
 	}
@@ -292,7 +335,7 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 	case stateLingering, stateResetting: // everything was sent and ended: how the peer goes does not matter
 		c.finish(c.endedFor())
 	case stateAdmitting:
-		c.deny(callError(call, c.RemoteAddr(), errno))
+		c.deny(c.callError(call, errno))
 	case stateHandshaking:
 		c.failHandshake(os.NewSyscallError(call, rawio.Error(errno)))
 	default:
@@ -303,7 +346,11 @@ func (c *Conn) failed(call string, errno syscall.Errno) {
 			c.breakDown(e.err)
 			return
 		}
-		c.breakDown(callError(call, c.RemoteAddr(), errno))
+		if err := c.callError(call, errno); errno == syscall.ECONNRESET {
+			c.finish(err)
+		} else {
+			c.breakDown(err)
+		}
 	}
 }
 
@@ -322,13 +369,12 @@ func (c *Conn) finish(err error) {
 	}
 	l := c.loop
 	c.mu.Lock()
-	batched := c.out&inBatch != 0
-	c.mu.Unlock()
-	if batched {
+	if c.out&inBatch != 0 {
+		c.mu.Unlock()
 		l.engine.Submit() // its last bytes are for this descriptor, and whether they are taken is to be told
+		c.mu.Lock()
 	}
 	c.become(stateGone)
-	c.mu.Lock()
 	lost := c.pendingCipher()
 	t := c.encryption()
 	if t != nil {
@@ -340,6 +386,7 @@ func (c *Conn) finish(err error) {
 	c.dropInflow()
 	c.queue.Drop(c.queue.Len())
 	c.out |= closed
+	l.engine.Release(&c.line)
 	c.mu.Unlock()
 	c.marks.Or(stopMark)
 	c.setPause(notPaused)
@@ -350,9 +397,6 @@ func (c *Conn) finish(err error) {
 	l.deadlines.Stop(&c.deadline)
 	c.stopTimers()
 	c.abortTarget()
-	c.mu.Lock() // for whoever looks at the descriptor
-	l.engine.Release(&c.line)
-	c.mu.Unlock()
 	l.removeConn(c)
 	if more := c.more.Load(); more != nil && more.dial != nil {
 		more.dial.done()
@@ -363,10 +407,18 @@ func (c *Conn) finish(err error) {
 	c.tellClosed(err)
 }
 
-// tellClosed tells the handler, and who else wants to know, that c is gone.
+// tellClosed tells the Admitters, the handler, and who else wants to know, that c is gone.
 func (c *Conn) tellClosed(err error) {
+	if c.marks.Load()&(admissionsMarks|readmitted) != 0 {
+		defer c.tellHandler(err) // also if an Admitter calls runtime.Goexit
+		c.tellEnded()
+		return
+	}
+	c.tellHandler(err)
+}
+
+func (c *Conn) tellHandler(err error) {
 	l := c.loop
-	c.tellEnded()
 	if log := l.server.logger(); err != nil && log.Enabled(context.Background(), slog.LevelDebug) {
 		log.Debug("a connection failed", "remote", c.RemoteAddr(), "error", err)
 	}
@@ -404,8 +456,12 @@ type Ends struct {
 }
 
 func (e *Ends) add(err error) {
-	if err == nil {
+	switch {
+	case err == nil:
 		e.Orderly++
+		return
+	case isReset(err):
+		e.Reset++
 		return
 	}
 	is := func(target error) bool { return errors.Is(err, target) }

@@ -110,7 +110,7 @@ func (c *Conn) send(p []byte) syscall.Errno {
 
 // want returns what c waits for.
 func (c *Conn) want(out outFlags) (ev engine.Events) {
-	if c.line.FD < 0 { // its name is being resolved
+	if c.line.FD < 0 || c.marked(movingMark) && c.state == stateOpen { // its name is being resolved, or it waits to be another process's
 		return 0
 	}
 	switch {

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"syscall"
 	"time"
 
+	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/handover"
 )
 
@@ -27,9 +29,20 @@ var (
 //
 // Move must not change anything: if the handover fails, the Mover goes on serving c. If it succeeds, Closed is called with
 // ErrMoved. An error says that c cannot move now; it stays, and this process serves it until it ends. Move runs while all loops
-// stand still, and must not wait.
+// stand still, unless c moves early (EarlyMover), and must not wait.
 type Mover interface {
 	Move(c *Conn) (HandlerState, error)
+}
+
+// An EarlyMover is a Mover whose idle connections may move ahead of the others, while those are served, so that a handover of many
+// connections does not keep the busy ones waiting. MovesEarly tells whether c may. What Move returns must then change by nothing but
+// the input and the end of c, and by what is written to c. Move is called on the loop of c while loops turn, and again while they
+// stand still if c has changed meanwhile.
+//
+// c is not read from then on until the handover is over, and what is written to it waits.
+type EarlyMover interface {
+	Mover
+	MovesEarly(c *Conn) bool
 }
 
 // A HandlerState is what a handler says of a connection to its counterpart in another process.
@@ -37,6 +50,29 @@ type HandlerState struct {
 	Kind    string // names the handler
 	Version int    // of Data, at least 0; a process that does not know it returns an error from Server.Moved
 	Data    []byte // at most 16 MiB
+
+	// Rearms says that the counterpart calls Conn.WhenSent by itself for what c waits for. Otherwise a connection stays that has
+	// functions of WhenSent which were not called yet.
+	Rearms bool
+}
+
+// A Shared is what the handlers of a Server share and what must move together with their connections, such as the rooms of package
+// room: see Server.Shared. All loops stand still from Hand to Handed, and Move of the handlers is called between them.
+type Shared interface {
+	// Hand returns what the counterpart needs, with at most 1 GiB of data, and a file for it, which Handover closes, or nil. It must
+	// not wait. s is the Server whose loops stand still. After an error the handover has failed, and Handed is not called.
+	Hand(s *Server) (HandlerState, *os.File, error)
+
+	// Handed ends what Hand began. moved tells whether the other process has everything. If not, this one goes on.
+	Handed(moved bool)
+
+	// Take receives, in the other process, what Hand returned, before Server.Moved is called for any connection but those that
+	// move early (EarlyMover). The file is its own, nil if there is none. After an error the handover has failed, and Taken is not called.
+	Take(from HandlerState, file *os.File) error
+
+	// Taken ends what Take began, before any connection is served. moved tells whether this process has everything. If not,
+	// Moved may have made handlers; their Closed is called with ErrNotMoved, before or after.
+	Taken(moved bool)
 }
 
 // A Handed tells what a handover has moved.
@@ -52,8 +88,15 @@ const (
 	// handoverPatience is how long a handover waits for one word of the other process, while all connections are served.
 	handoverPatience = 30 * time.Second
 
-	// stillLimit is how long loops stand still for a handover. Then it has failed, and they go on.
+	// stillLimit is how long loops stand still for a handover, and how long idle connections go ahead before that. Then it has
+	// failed, and they go on.
 	stillLimit = 5 * time.Second
+
+	// aheadLimit is for how long idle connections go ahead. Those that are left then are offered with the others.
+	aheadLimit = 2 * time.Second
+
+	// someIdle is how many idle connections a loop gives away in one turn.
+	someIdle = handover.MaxConns
 
 	// frameBytes is how much goes into one frame, unless one connection holds more.
 	frameBytes = 256 << 10
@@ -61,15 +104,17 @@ const (
 
 // Handover gives the listeners of s, and the connections whose handlers can move, to the process at the other end of to,
 // which calls Takeover. Handlers that are Movers can move, and both connections of a Pipe together. TLS connections,
-// connections of Blocking, connections that are held (Hold) or wait (WhenSent), that are still being dialled or are about to end
+// connections of Blocking, connections that are held (Hold) or wait (WhenSent, without Rearms), that are still being dialled or are about to end
 // stay: s goes on serving them.
 //
 // A connection keeps its descriptor, the input that its handler has not consumed, its queued output, its counters and its age.
-// No byte is lost, and none is sent twice. The loops stand still for the time that it takes, some milliseconds for a thousand
-// connections; clients that connect meanwhile wait in the backlog.
+// No byte is lost, and none is sent twice. Idle connections of EarlyMovers go first, some in each turn of their loop; they are
+// not read until the handover is over. Then the loops stand still for the time that the others take, some milliseconds for a
+// thousand connections; clients that connect meanwhile wait in the backlog.
 //
 // Everything belongs to s until the other process has said, once, that it has it. If that process dies, refuses or does not
-// answer before, Handover returns an error, s goes on serving, and no client notices. Loops stand still for 5 seconds at most.
+// answer before, Handover returns an error, s goes on serving, and no client notices. Idle connections go first for 5 seconds at
+// most, and loops stand still for 5 seconds at most.
 //
 // After success ListenAndServe, Serve and ServeSocket return ErrServerClosed for the listeners that moved. s serves the
 // connections that stayed until Shutdown, which a program calls next. If all the connections moved, it returns at once.
@@ -132,15 +177,43 @@ type giving struct {
 
 	frame       []byte
 	descriptors []int
+	version     uint64  // of the format
+	ahead       []ahead // by loop: what goes ahead
+	sharing     bool    // Hand was called, and Handed is to be
+	rearms      bool    // of the handler that was asked last
 }
 
 // A moving is a connection that was offered to the other process.
 type moving struct {
-	c      *Conn // nil: refused
-	queued int   // bytes of its queue that were offered
+	c       *Conn // nil: refused, or withdrawn
+	queued  int   // bytes of its queue that were offered
+	traffic int64 // if it went ahead: what it had had then
+	flags   flags
+}
+
+// An ahead is what a loop gives away before it stands still. Only the loop touches it until then.
+type ahead struct {
+	seen    []seen  // when the handover began, and not looked at again
+	waiting []*Conn // are watched for nothing, and not offered yet
+	held    []*Conn // all that are watched for nothing
+	tries   int     // steps in which nothing came of waiting
+}
+
+// A seen is a connection, and what traffic it had had.
+type seen struct {
+	c       *Conn
+	traffic int64
+}
+
+// traffic returns how many bytes c has received and sent, or taken to be sent.
+func (c *Conn) traffic() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.received.Load() + c.sent + int64(c.queue.Len())
 }
 
 func (h *giving) run() error {
+	h.look()
 	h.link.SetDeadline(time.Now().Add(handoverPatience))
 	if err := h.greet(); err != nil {
 		return err
@@ -149,9 +222,16 @@ func (h *giving) run() error {
 		return err
 	}
 	defer h.goOn()
+	h.link.SetDeadline(time.Now().Add(stillLimit))
+	if err := h.offerIdle(); err != nil {
+		return err
+	}
 	began := time.Now()
 	h.link.SetDeadline(began.Add(stillLimit))
 	if err := h.stop(); err != nil {
+		return err
+	}
+	if err := h.offerShared(); err != nil {
 		return err
 	}
 	if err := h.offerConns(); err != nil {
@@ -188,10 +268,147 @@ func (h *giving) greet() error {
 		return err
 	}
 	version, _, err := handover.ReadHello(f.Payload)
-	if err == nil && version != handover.Newest {
+	if err == nil && (version < handover.Oldest || version > handover.Newest) {
 		err = fmt.Errorf("the other process chose version %d of the format, which was not offered", version)
 	}
+	if err == nil && version < handover.SharedVersion && h.server.Shared != nil {
+		err = errors.New("the other process is of an older version, which cannot take over what the connections share: restart without it")
+	}
+	h.version = version
 	return err
+}
+
+// look remembers how much traffic connections have had. Those that have no more until the other process is ready are idle.
+func (h *giving) look() {
+	h.ahead = make([]ahead, len(h.server.loops))
+	for i, l := range h.server.loops {
+		for _, c := range l.snapshot() {
+			h.ahead[i].seen = append(h.ahead[i].seen, seen{c, c.traffic()})
+		}
+	}
+}
+
+// A part is what a loop gives away in one turn.
+type part struct {
+	conns   []moving
+	records []handover.Conn
+	more    bool // there is more to come
+}
+
+// offerIdle offers idle connections, some in each turn of their loop, which serves the others meanwhile.
+func (h *giving) offerIdle() error {
+	if h.version < handover.EarlyVersion {
+		return nil
+	}
+	began, busy := time.Now(), time.After(stillLimit)
+	for _, l := range h.server.loops {
+		for p := (part{more: true}); p.more && time.Since(began) < aheadLimit; {
+			parts := make(chan part, 1)
+			if !l.give(task{f: func() { parts <- h.goAhead(l) }}) {
+				return ErrServerClosed
+			}
+			select {
+			case p = <-parts:
+			case <-busy:
+				return errBusy
+			}
+			for i := range p.conns {
+				if err := h.put(p.conns[i:i+1], p.records[i:i+1]); err != nil {
+					return err
+				}
+			}
+			if err := h.sendFrame(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// goAhead has some idle connections of l be watched for nothing, and returns those of which nothing is under way any more. It runs
+// on l.
+func (h *giving) goAhead(l *loop) (p part) {
+	const mostTries = 100
+	a := &h.ahead[l.number]
+	if isClosed(h.over) {
+		return p
+	}
+	for n := 0; n < someIdle && len(a.seen) > 0 && len(a.waiting) < someIdle; n++ {
+		c, traffic := a.seen[0].c, a.seen[0].traffic
+		if a.seen = a.seen[1:]; c.isIdle(traffic) {
+			c.wait()
+			a.waiting, a.held = append(a.waiting, c), append(a.held, c)
+		}
+	}
+	left := a.waiting[:0]
+	for _, c := range a.waiting {
+		var r handover.Conn
+		switch {
+		case c.state == stateOpen && !l.engine.Quiet(&c.line) && a.tries < mostTries:
+			left = append(left, c)
+		case c.state == stateOpen && c.todo == 0 && l.engine.Quiet(&c.line) && h.describe(c, &r):
+			p.conns, p.records = append(p.conns, moving{c, len(r.Output), c.traffic(), c.flags}), append(p.records, r)
+		default:
+			c.waitNoMore()
+			c.flush()
+		}
+	}
+	if a.waiting = left; len(left) > 0 {
+		a.tries++
+	} else {
+		a.tries = 0
+	}
+	p.more = len(a.seen)+len(left) > 0
+	return p
+}
+
+// isIdle tells whether c can go ahead. It has had this much traffic a while ago.
+func (c *Conn) isIdle(traffic int64) bool {
+	if c.state != stateOpen || c.todo != 0 || c.marked(movingMark) || c.line.Watched() != engine.Read || c.traffic() != traffic || !c.canMove(false) {
+		return false
+	}
+	h, ok := c.handler.(EarlyMover)
+	early := false
+	return ok && c.loop.call(c, func() { early = h.MovesEarly(c) }) && early
+}
+
+// wait has c be neither read nor written until waitNoMore.
+func (c *Conn) wait() {
+	c.marks.Or(movingMark)
+	c.mu.Lock()
+	c.out |= blocked
+	c.mu.Unlock()
+	c.loop.engine.Watch(&c.line, 0)
+}
+
+// waitNoMore ends wait, but for what flush does.
+func (c *Conn) waitNoMore() {
+	c.marks.And(^uint32(movingMark))
+	c.mu.Lock()
+	c.out &^= blocked
+	c.mu.Unlock()
+}
+
+// settle withdraws the connections that have changed since they went ahead. Loops stand still.
+func (h *giving) settle() error {
+	var withdrawn []uint64
+	for id := range h.moving {
+		m := &h.moving[id]
+		if c := m.c; !c.canMove(false) || c.todo != 0 || c.traffic() != m.traffic || c.flags != m.flags {
+			c.waitNoMore()
+			m.c = nil
+			withdrawn = append(withdrawn, uint64(id))
+		}
+	}
+	for i := range h.ahead {
+		for _, c := range h.ahead[i].waiting {
+			c.waitNoMore()
+		}
+	}
+	if len(withdrawn) == 0 {
+		return nil
+	}
+	return h.link.Send(handover.Withdrawn, handover.AppendIDs(nil, withdrawn), nil)
 }
 
 // offerListeners gives the other process the listeners, which it does not accept from yet.
@@ -296,7 +513,20 @@ func (h *giving) goOn() {
 			m.c.marks.And(^uint32(movingMark))
 		}
 	}
+	if h.sharing {
+		h.server.Shared.Handed(h.moved)
+	}
 	close(h.over)
+	for i, l := range h.server.loops {
+		l.give(task{f: func() {
+			for _, c := range h.ahead[i].held {
+				if c.state != stateGone {
+					c.waitNoMore()
+					c.flush()
+				}
+			}
+		}})
+	}
 	for _, ln := range h.listeners {
 		if !h.moved {
 			ln.loop.give(task{f: ln.release})
@@ -313,8 +543,43 @@ func (h *giving) goOn() {
 	}
 }
 
-// offerConns offers all the connections that can move.
+// offerShared gives the other process what the handlers share.
+func (h *giving) offerShared() error {
+	if h.server.Shared == nil {
+		return nil
+	}
+	st, file, err := h.server.Shared.Hand(h.server)
+	if err != nil {
+		return err
+	}
+	h.sharing = true
+	var descriptors []int
+	if file != nil {
+		defer file.Close()
+		descriptors = []int{int(file.Fd())}
+	}
+	if st.Version < 0 || len(st.Data) > handover.MaxShared || len(st.Kind) > 1<<10 {
+		return fmt.Errorf("what the handlers share is %d bytes long, and at most %d can move", len(st.Data), handover.MaxShared)
+	}
+	const piece = 1 << 20
+	p := handover.AppendShared(nil, handover.State{Kind: st.Kind, Version: uint64(st.Version)})
+	for data := st.Data; ; {
+		n := min(len(data), piece)
+		if err := h.link.Send(handover.Shared, append(p, data[:n]...), descriptors); err != nil {
+			return err
+		}
+		if data = data[n:]; len(data) == 0 {
+			return nil
+		}
+		p, descriptors = p[:0], nil
+	}
+}
+
+// offerConns offers all the connections that can move and have not gone ahead.
 func (h *giving) offerConns() error {
+	if err := h.settle(); err != nil {
+		return err
+	}
 	for _, l := range h.server.loops {
 		for line := range l.conns.All() {
 			c := connOf(line)
@@ -335,22 +600,30 @@ func (h *giving) offerConns() error {
 
 // offer offers c if it can move, and with it the other connection of its Pipe.
 func (h *giving) offer(c *Conn) error {
-	both := []*Conn{c}
+	both := []moving{{c: c}}
 	if p, ok := c.handler.(*pipe); ok {
 		if back, ok := p.to.handler.(*pipe); !ok || back.to != c || p.to.state != stateOpen {
 			return nil
 		}
-		both = append(both, p.to)
+		both = append(both, moving{c: p.to})
 	}
 	var records [2]handover.Conn
-	size := 0
-	for i, c := range both {
-		if !h.describe(c, &records[i]) {
+	for i := range both {
+		if !h.describe(both[i].c, &records[i]) {
 			return nil
 		}
 		if i < len(both)-1 {
 			records[i].Flags |= handover.Joined
 		}
+		both[i].queued = len(records[i].Output)
+	}
+	return h.put(both, records[:len(both)])
+}
+
+// put puts the records of connections that stay together into a frame, which is sent before if it is full.
+func (h *giving) put(both []moving, records []handover.Conn) error {
+	size := 0
+	for i := range records {
 		size += len(records[i].Input) + len(records[i].Output) + len(records[i].State.Data) + 1<<10
 	}
 	if size > handover.MaxFrame {
@@ -361,12 +634,12 @@ func (h *giving) offer(c *Conn) error {
 			return err
 		}
 	}
-	for i, c := range both {
+	for i, m := range both {
 		records[i].ID = uint64(len(h.moving))
 		h.frame = handover.AppendConn(h.frame, &records[i])
-		h.descriptors = append(h.descriptors, int(c.line.FD))
-		h.moving = append(h.moving, moving{c, len(records[i].Output)})
-		c.marks.Or(movingMark)
+		h.descriptors = append(h.descriptors, int(m.c.line.FD))
+		h.moving = append(h.moving, m)
+		m.c.marks.Or(movingMark)
 	}
 	return nil
 }
@@ -456,7 +729,7 @@ func (h *giving) describe(c *Conn, r *handover.Conn) bool {
 	if piped {
 		handler = p.before
 	}
-	if !c.canMove() || !h.ask(c, handler, piped, r) || !c.canMove() || !c.emptyInflow() {
+	if !c.canMove(true) || !h.ask(c, handler, piped, r) || !c.canMove(h.rearms) || !c.emptyInflow() {
 		return false
 	}
 	set := func(f handover.Flags, is bool) {
@@ -492,18 +765,19 @@ func (h *giving) describe(c *Conn, r *handover.Conn) bool {
 	return true
 }
 
-// canMove tells whether c itself is in a state that can move.
-func (c *Conn) canMove() bool {
+// canMove tells whether c itself is in a state that can move. rearms tells whether its handler calls WhenSent anew.
+func (c *Conn) canMove(rearms bool) bool {
 	const not = secured | rejected | leaving | endsFree | cutOff | upgraded
 	more := c.more.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state == stateOpen && c.flags&not == 0 && !c.marked(stopMark) && c.ending == nil && c.out&(closed|sealed|inBatch) == 0 &&
-		(more == nil || more.dial == nil && more.target == nil && more.stream == nil && len(more.onSent) == 0 && more.holds.Load() == 0)
+		(more == nil || more.dial == nil && more.target == nil && more.stream == nil && (rearms || len(more.onSent) == 0) && more.holds.Load() == 0)
 }
 
 // ask asks the handler of c for its state. Handlers of the package that only fill a Pipe's place have none.
 func (h *giving) ask(c *Conn, handler Handler, piped bool, r *handover.Conn) bool {
+	h.rearms = false
 	switch handler.(type) {
 	case nil, DataFunc, *FrameHandler:
 		return piped
@@ -517,6 +791,7 @@ func (h *giving) ask(c *Conn, handler Handler, piped bool, r *handover.Conn) boo
 	if !c.loop.call(c, func() { st, err = m.Move(c) }) || err != nil || st.Version < 0 || len(st.Data) > handover.MaxState || len(st.Kind) > 1<<10 {
 		return false
 	}
+	h.rearms = st.Rearms
 	r.Flags |= handover.Handled
 	r.State = handover.State{Kind: st.Kind, Version: uint64(st.Version), Data: st.Data}
 	return true

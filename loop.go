@@ -368,6 +368,9 @@ func (l *loop) stop() {
 }
 
 func (l *loop) isEnded() bool {
+	if !l.ended { // stop runs on the loop
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ended && len(l.given) == 0 && len(l.posted) == 0 && len(l.list) == 0 && !l.left() && l.conns.Len() == 0

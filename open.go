@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"syscall"
 	"time"
 
@@ -46,11 +45,11 @@ func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler)
 		}
 	}
 	remote := nc.RemoteAddr()
-	fd, err := copyOfConn(nc)
+	l := s.quietest(nil)
+	fd, err := copyOfConn(l.kernel, nc)
 	if err != nil {
 		return nil, err
 	}
-	l := s.quietest(nil)
 	if remote.Network() == "tcp" {
 		l.setOptions(fd)
 	}
@@ -77,7 +76,7 @@ func (s *Server) Adopt(nc net.Conn, ahead []byte, config *tls.Config, h Handler)
 }
 
 // copyOfConn returns a descriptor of its own for nc's socket.
-func copyOfConn(nc net.Conn) (fd int, err error) {
+func copyOfConn(k engine.Kernel, nc net.Conn) (fd int, err error) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return -1, fmt.Errorf("switchboard: adopt: a %T has no descriptor to wait on", nc)
@@ -87,7 +86,7 @@ func copyOfConn(nc net.Conn) (fd int, err error) {
 		return -1, err
 	}
 	var inner error
-	if err := raw.Control(func(of uintptr) { fd, inner = rawio.Dup(int(of)) }); err != nil {
+	if err := raw.Control(func(of uintptr) { fd, inner = k.Dup(int(of)) }); err != nil {
 		return -1, err
 	}
 	if inner != nil {
@@ -263,6 +262,7 @@ func (c *Conn) connected(errno syscall.Errno) {
 		}
 	}
 	c.flush()
+	c.schedule() // flush takes it for watched for room already, as connecting is
 }
 
 // errSelf is why a connection is tried again: it was one of a socket with itself.
@@ -429,19 +429,17 @@ func (c *Conn) readmit() {
 	}
 }
 
-// tellEnded tells the Admitters that have admitted c that it is gone, the last first.
+// tellEnded tells the Admitters that have admitted c, or heard of it, that it is gone: the last first, and all of them also if one
+// calls runtime.Goexit.
 func (c *Conn) tellEnded() {
-	if c.marked(readmitted) {
-		c.marks.And(^uint32(readmitted))
-		for _, a := range slices.Backward(c.Server().Admission) {
-			if r, ok := a.(Readmitter); ok {
-				c.loop.call(c, func() { r.Ended(c) })
-			}
-		}
-		return
+	all, again := c.Server().Admission, c.marked(readmitted)
+	if !again {
+		all = all[:c.admissions()]
 	}
-	for n := c.admissions(); n > 0; n-- {
-		c.marks.Add(^uint32(1<<admissionShift - 1)) // before the call, which may not return
-		c.loop.call(c, func() { c.Server().Admission[n-1].Ended(c) })
+	c.marks.And(^uint32(admissionsMarks | readmitted))
+	for _, a := range all {
+		if _, hears := a.(Readmitter); hears || !again {
+			defer c.loop.call(c, func() { a.Ended(c) })
+		}
 	}
 }

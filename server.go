@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -178,6 +180,9 @@ type Server struct {
 	// whose handlers have nothing to say come over.
 	Moved func(c *Conn, from HandlerState) (Handler, error)
 
+	// Shared is what the handlers share and what moves with their connections, in Handover and Takeover. It may be nil.
+	Shared Shared
+
 	mu           sync.Mutex
 	state        serverState
 	loops        []*loop
@@ -202,6 +207,9 @@ type Server struct {
 	misfitLogged atomic.Bool              // the log knows of a handler from Accept that cannot serve
 	kernel       engine.Kernel            // nil: engine.System
 	elsewhere    func(done func()) func() // nil, or says when a step of a handshake is done: for the simulator
+
+	// lookup is net.Resolver.LookupNetIP; nil: of net.DefaultResolver.
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 type serverState uint8

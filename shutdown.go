@@ -227,9 +227,12 @@ func (c *Conn) leaveNow() {
 	c.later(todoLeave)
 }
 
-// isAwaited tells whether c, which is not open yet, is to open though the server stops: its client has said something, or a
-// connection that is still served waits for it.
+// isAwaited tells whether c, which is not open yet, is to open though the server stops: its client has said something, a
+// connection that is still served waits for it, or it was open until StartTLS.
 func (c *Conn) isAwaited() bool {
+	if c.flags&upgraded != 0 {
+		return true
+	}
 	if c.flags&dialled == 0 {
 		return c.in != nil || c.hasClientHello() || c.speaks()
 	}

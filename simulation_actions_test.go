@@ -17,6 +17,7 @@ import (
 // proxy dials a target and joins it with f, at once or when it is there.
 func (f *life) proxy(atOnce bool) {
 	w := f.w
+	w.joins = true
 	w.ports++
 	address := fmt.Sprintf("10.0.0.3:%d", w.ports)
 	t := w.newLife()
@@ -31,7 +32,7 @@ func (f *life) proxy(atOnce bool) {
 	if len(w.s.loops) > 1 && w.chance(2) { // any loop
 		on = nil
 	}
-	d, err := t.dial(on, address, t)
+	d, err := t.dial(context.Background(), on, address, t)
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
@@ -95,10 +96,10 @@ func (w *world) play(p *simkernel.Peer) {
 	case f == nil && p.At != "":
 		p.In = simkernel.Anything
 	case f == nil:
-	case f.c.flags&dialled != 0:
+	case f.c == nil || f.c.flags&dialled != 0: // that is adopted, or dialled
 		p.In, f.peer = f.stream, p
 	case f.piped != nil:
-		p.In, f.peer.In = f.peer.Out, p.Out
+		p.In, p.InFrom, f.peer.In = f.peer.Out, f.header, p.Out
 		f.piped.peer = p
 		if f.bulk {
 			w.carry(p)
@@ -126,14 +127,22 @@ func (w *world) dial(from *life) {
 	if from != nil {
 		on = from.c
 	}
+	ctx := context.Background()
+	if w.names != nil && w.chance(2) {
+		f.secure = false
+		ctx, address = f.byName()
+	}
 	var err error
-	f.c, err = f.dial(on, address, f.handler())
+	f.c, err = f.dial(ctx, on, address, f.handler())
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		delete(w.callers, address)
 		return
 	}
 	f.told, f.begunAt = true, w.k.Now()
+	if at := f.c.RemoteAddr(); at == nil || at.String() != address {
+		w.fault("%v: its address is %v, and %s was dialled", f, at, address)
+	}
 	if w.chance(3) {
 		f.write()
 	}
@@ -145,7 +154,7 @@ func (w *world) dial(from *life) {
 // write writes what is left of its stream, as far as it is taken.
 func (f *life) write() {
 	w := f.w
-	if f.echo || f.block != nil || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
+	if f.upgradeAt > 0 || f.echo || f.block != nil || f.piped != nil || f.closing || f.aborted || f.outEnded || f.closed > 0 || f.unfilled {
 		return
 	}
 	for range 1 + w.rng.IntN(8) {
@@ -218,6 +227,7 @@ func (f *life) act() {
 func (f *life) resume() {
 	if f.closed == 0 {
 		f.paused, f.resumed = false, f.w.k.Now()
+		f.progresses()
 		f.c.Resume()
 	}
 }
@@ -265,7 +275,7 @@ func (w *world) outside() {
 	if w.calm {
 		return
 	}
-	if w.waits || w.shuts {
+	if w.waits || w.shuts || w.names != nil {
 		w.settle()
 		if w.shuts && w.chance(100) {
 			w.shutdown()
@@ -277,6 +287,10 @@ func (w *world) outside() {
 	}
 	if w.chance(40) && len(w.lives) < 40 {
 		w.dial(nil)
+		return
+	}
+	if len(w.foreign) > 0 && w.chance(10) {
+		w.adopt()
 		return
 	}
 	w.lives[w.rng.IntN(len(w.lives))].outside()
@@ -306,8 +320,7 @@ func (f *life) outside() {
 			f.end()
 		}
 	case 7:
-		f.c.LocalAddr()
-		f.c.RemoteAddr()
+		f.checkNames()
 	case 8:
 		if n := f.c.Queued(); n > w.mostQueued() && f.piped == nil {
 			w.fault("%v: %d bytes are queued, with a QueueLimit of %d", f, n, w.s.limits.QueueLimit)

@@ -30,6 +30,7 @@ func (w *world) settle() {
 		}
 	}
 	w.checkShutdown()
+	w.awaitNames()
 }
 
 // meet is called by the loop before other goroutines go on, and by these when they do. Only the race detector needs it: it does

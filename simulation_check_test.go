@@ -4,6 +4,8 @@ package switchboard
 
 import (
 	"errors"
+	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -30,7 +32,7 @@ func (w *world) before() {
 // With TLS there are its answers as well, and what encryption adds to a batch.
 func (w *world) mostQueued() int {
 	lim := &w.s.limits
-	if w.tls {
+	if w.tls || w.upgrades {
 		return lim.QueueLimit + 16<<10 + lim.HighWater + 4*lim.ReadBuffer + 4<<10
 	}
 	return lim.QueueLimit + 16<<10
@@ -48,6 +50,17 @@ func (w *world) check(l *loop) {
 		if c.marked(stopMark) && c.endedFor() == ErrIdle {
 			w.lifeOf(c).checkIdle()
 		}
+		if f := w.lifeOf(c); f != nil && c.state == stateResetting {
+			if f.resets == 0 {
+				f.resets = w.begun
+			}
+			if f.got != c.Received() {
+				f.got, f.stirred = c.Received(), w.begun
+			}
+		}
+		if c.marked(stopMark) && c.endedFor() == ErrMessageTimeout {
+			w.lifeOf(c).checkMessage()
+		}
 		if c.state == stateOpen && c.flags&inputFull != 0 && line.Watches(engine.Read) && len(l.list) == 0 && !l.left() {
 			w.fault("%v: %d bytes are kept, and it is read on", w.lifeOf(c), c.Buffered())
 		}
@@ -62,6 +75,7 @@ func (w *world) check(l *loop) {
 		w.fault("%d handshakes are under way, with Handshakes of %d", s.places, s.most)
 	}
 	w.checkMemory(l)
+	w.checkCounts(l)
 	if w.ln.short && len(l.spares) > 0 && len(w.s.loops) == 1 {
 		w.spareTurns++
 	} else {
@@ -106,6 +120,22 @@ func (w *world) checkMemory(l *loop) {
 			w.fault("%d units are held, %d counted, %d bytes queued", n, c.weight, queued)
 		}
 	}
+	b := &l.budget
+	switch {
+	case b.held > b.limit && !b.due:
+		w.fault("%d bytes are held, of %d, and nothing is due", b.held, b.limit)
+	case b.held > b.high() && !b.pressed && !b.due:
+		w.fault("%d bytes are held, of %d, and everybody is read", b.held, b.limit)
+	case b.pressed && !b.again.entry.Running() && !b.again.due:
+		w.fault("some are not read for want of memory, and it is not looked again")
+	case b.pressed && w.begun > w.pressed+2*pressureFor && w.pressed > 0 && w.prompt && w.k.Faults.Jump == 0:
+		w.fault("some are not read for want of memory for longer than %v", pressureFor)
+	}
+	if !b.pressed {
+		w.pressed = 0
+	} else if w.pressed == 0 {
+		w.pressed = w.k.Now()
+	}
 	if held != l.budget.held {
 		w.fault("connections are counted to hold %d bytes, and their loop %d", held, l.budget.held)
 	}
@@ -119,7 +149,7 @@ func (f *life) checkIdle() {
 		return
 	}
 	f.timedOut = true
-	if f.peer == nil || f.piped != nil || f.paused || f.closing || f.c.Full() { // else its input counts
+	if f.peer == nil || f.piped != nil || f.paused || f.closing || f.c.Full() || f.w.tight { // else its input counts, if it is read
 		return
 	}
 	if d := f.w.begun - f.heard; d < f.w.s.limits.IdleTimeout-slack && f.w.begun-f.resumed > f.w.s.limits.IdleTimeout { // as it was when the turn began
@@ -138,6 +168,13 @@ func (f *life) checkClosed() {
 		}
 	}
 	lim := &f.w.s.limits
+	if f.resets > 0 && lim.LingerTimeout > 0 && f.peer != nil && !f.peer.Unix() && !f.peer.HasEnded() && !f.aborted && f.c.Sent() > 0 &&
+		!f.w.calm && len(f.w.closings) == 0 && f.piped == nil {
+		now, quiet := f.w.k.Now(), f.w.k.Now()-f.stirred
+		if late := now-f.resets >= lim.LingerTimeout-slack; quiet < resetQuiet*time.Millisecond-slack && !late {
+			f.w.fault("%v: it is reset, and it received something %v ago", f, quiet)
+		}
+	}
 	switch {
 	case errors.Is(f.err, ErrBadCount):
 		f.w.fault("%v: it has never said that it consumed more than it was offered", f)
@@ -168,6 +205,7 @@ func (w *world) checkEnd() {
 			if c := connOf(line); c.state == stateHandshaking && c.flags&inputEnded != 0 {
 				w.fault("the peer of %v has ended its output, and its handshake waits", c.RemoteAddr())
 			}
+			w.checkTimeouts(connOf(line))
 		}
 	}
 	for _, f := range w.lives {
@@ -193,7 +231,7 @@ func (w *world) checkEnd() {
 		if f.lostTheLast() {
 			w.fault("%v: it was closed in order, and a reset cost its peer the last of what was written", f)
 		}
-		if f.peer.Heard() == simkernel.Cut && f.err == nil && f.closed > 0 && f.piped == nil && !f.broke {
+		if f.peer.Heard() == simkernel.Cut && f.upgradeAt == 0 && f.err == nil && f.closed > 0 && f.piped == nil && !f.broke {
 			w.fault("%v: it was closed in order, and its peer heard no close_notify", f)
 		}
 		if f.inputEnded && !f.peer.Said() && f.piped == nil {
@@ -206,8 +244,8 @@ func (w *world) checkEnd() {
 			f.checkPiped()
 			continue
 		}
-		left := len(w.closings) > 0 && f.err == ErrServerClosed && f.peer.Got() == f.wrote                                  // Shutdown had ended it in order before
-		ends := w.tls && f.peer.Said() && f.consumed == f.peer.Sent() && !f.failed && !f.aborted && f.peer.Got() == f.wrote // its close_notify was queued when the system failed
+		left := len(w.closings) > 0 && f.err == ErrServerClosed && f.peer.Got() == f.wrote                                                  // Shutdown had ended it in order before
+		ends := (w.tls || w.upgrades) && f.peer.Said() && f.consumed == f.peer.Sent() && !f.failed && !f.aborted && f.peer.Got() == f.wrote // its close_notify was queued when the system failed
 		if f.failure() && !f.peer.Unix() && !left && !ends {
 			w.fault("%v: its peer heard an end in order", f)
 		}
@@ -231,7 +269,7 @@ func (f *life) checkPiped() {
 		f.peer.Unix() || f.broke || other.broke || other.failed || f.failed {
 		return
 	}
-	if f.peer.Got() != other.peer.Sent() && f.w.s.limits.IdleTimeout == 0 {
+	if f.peer.Got() != other.peer.Sent()-other.header && f.w.s.limits.IdleTimeout == 0 {
 		f.w.fault("%v: its peer heard an end in order after %d bytes, of the %d that the other peer sent: %v", f, f.peer.Got(), other.peer.Sent(), other)
 	}
 }
@@ -284,5 +322,29 @@ func (f *life) checkStuck() {
 	}
 	if reads && w.k.Ready(fd, engine.Read) != 0 {
 		w.fault("%v: there is input, and it is not read: flags %b, watched %b, %d bytes kept, waits for %d", f, c.flags, c.line.Watched(), c.Buffered(), f.least)
+	}
+}
+
+// checkNames looks at what other goroutines may ask a connection for.
+func (f *life) checkNames() {
+	w, c := f.w, f.c
+	if c.RemoteAddr() == nil {
+		w.fault("%v: it has no remote address", f)
+	}
+	local := c.LocalAddr()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		if local != nil || !errors.Is(err, net.ErrClosed) {
+			w.fault("%v: it has the address %v, and no descriptor: %v", f, local, err)
+		}
+		return
+	}
+	err = raw.Control(func(fd uintptr) {
+		if int32(fd) != c.line.FD || !slices.Contains(w.k.OpenFiles(), int(fd)) {
+			w.fault("%v: its descriptor is said to be %d", f, fd)
+		}
+	})
+	if err != nil || local == nil {
+		w.fault("%v: it has a descriptor and the address %v: %v", f, local, err)
 	}
 }

@@ -61,6 +61,17 @@ type life struct {
 	resumed    time.Duration // when it was paused last
 	declined   bool          // it consumed nothing of what it was offered last
 	unfilled   bool          // Write has refused some: it waits for Drained
+
+	name        *dialledName  // that it has dialled, or nil
+	resets      time.Duration // since when it waits to be reset, because it has failed
+	stirred     time.Duration // when it was seen then to have received something
+	got         int64         // bytes that it had received then
+	header      int64         // bytes that its admitters consumed
+	upgradeAt   int64         // it calls StartTLS when it has consumed so much, and writes nothing before. Zero: it does not, or has
+	goAhead     int64         // bytes that it writes then, in the clear
+	partial     bool          // it has not consumed all that it was offered
+	progressed  time.Duration // when it last consumed something, or began to wait for more
+	messageOver bool          // its message has taken too long, and that was looked at
 }
 
 var errSim = errors.New("the handler's own error")
@@ -118,11 +129,14 @@ func (w *world) accept(c *Conn) (Handler, error) {
 	if f.peer = w.k.PeerOf(int(c.line.FD)); f.peer != nil {
 		f.stream = f.peer.In
 	}
+	f.checkAdmitted()
 	w.mayBreak(f)
 	switch {
 	case w.chance(30):
 		f.failed = true
 		return nil, errSim
+	case w.upgrades && f.peer != nil && f.peer.LaterAt > 0 && w.header == 0:
+		f.upgradeAt, f.goAhead, f.size = f.peer.LaterAt, f.peer.LaterGot, f.size+f.peer.LaterGot
 	case (w.proxy || w.chance(4)) && f.peer != nil:
 		if f.proxy(w.chance(2)); f.piped == nil {
 			f.failed = true
@@ -133,7 +147,7 @@ func (w *world) accept(c *Conn) (Handler, error) {
 	case w.chance(3):
 		f.echo = true
 		if f.peer != nil {
-			f.peer.In = f.peer.Out
+			f.peer.In, f.peer.InFrom = f.peer.Out, f.header
 		}
 	default:
 		f.write()
@@ -147,7 +161,7 @@ func (w *world) accept(c *Conn) (Handler, error) {
 func (f *life) Opened(c *Conn) error {
 	w := f.w
 	w.log("Opened %d", f.number)
-	if f.begun || f.closed > 0 || f.consumed > 0 {
+	if f.begun || f.closed > 0 || f.consumed > f.header {
 		w.fault("%v: Opened twice, or after something else", f)
 	}
 	f.begun, f.opened = true, true
@@ -205,8 +219,16 @@ func (f *life) Data(c *Conn, p []byte) (int, error) {
 		f.w.fault("%v: it is offered %d bytes, and Write takes %d", f, len(p), room)
 	}
 	f.declined = true // if it does not return
+	if !f.partial {
+		f.progresses()
+	}
+	f.partial = true
 	n, err := f.data(c, p)
 	f.declined = n == 0
+	if n > 0 {
+		f.progresses()
+	}
+	f.partial = n < len(p)
 	return n, err
 }
 
@@ -229,7 +251,11 @@ func (f *life) data(c *Conn, p []byte) (int, error) {
 		w.fault("%v: Data of %d bytes, with an InputLimit of %d", f, len(p), w.s.limits.InputLimit)
 	}
 	if f.peer != nil {
-		if i := f.peer.Out.Check(p, f.consumed); i >= 0 {
+		clear := p
+		if f.upgradeAt > 0 { // what follows is encrypted
+			clear = p[:min(int64(len(p)), f.upgradeAt-f.consumed)]
+		}
+		if i := f.peer.Out.Check(clear, f.consumed); i >= 0 {
 			w.fault("%v: byte %d of its input is not what its peer has sent there", f, f.consumed+int64(i))
 		}
 	}
@@ -240,12 +266,15 @@ func (f *life) data(c *Conn, p []byte) (int, error) {
 		return 0, nil
 	case w.chance(4):
 		n = 1 + w.rng.IntN(n)
-	case w.chance(8) && len(p) < w.s.limits.InputLimit:
+	case w.chance(8) && len(p) < w.s.limits.InputLimit && f.upgradeAt == 0:
 		f.least = len(p) + 1 + w.rng.IntN(200)
 		return 0, nil
 	}
 	held := f.least > 0
 	f.least = 0
+	if f.upgradeAt > 0 {
+		n = int(min(int64(len(p)), f.upgradeAt-f.consumed))
+	}
 	if f.echo {
 		n = min(n, w.s.limits.QueueLimit)
 		taken, err := 0, error(nil)
@@ -276,6 +305,7 @@ func (f *life) data(c *Conn, p []byte) (int, error) {
 		f.wrote += int64(n)
 	}
 	f.consumed += int64(n)
+	f.startTLS()
 	if f.quits > 0 && f.consumed >= f.quits {
 		f.quits = 0
 		switch w.rng.IntN(4) {
@@ -329,6 +359,7 @@ func (f *life) Drained(c *Conn) {
 		f.w.fault("%v: Drained after Closed", f)
 	}
 	f.unfilled = false
+	f.progresses()
 	f.w.mayBreak(f)
 	f.write()
 	f.act()
@@ -351,7 +382,12 @@ func (f *life) Closed(c *Conn, err error) {
 		w.fault("%v: Closed of another connection", f)
 	}
 	f.err, f.closedAt = err, w.k.Now()
+	w.note(err)
 	f.checkClosed()
+	f.checkName()
+	if errors.Is(err, ErrMemory) && !w.tight {
+		w.fault("%v: it was ended for want of memory, and there is enough", f)
+	}
 	if f.awaited && !f.joined { // DialPipe leaves its client to us
 		f.piped.aborted = true
 		f.piped.c.Abort()

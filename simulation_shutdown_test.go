@@ -108,7 +108,7 @@ func (w *world) checkLeft() {
 			w.fault("%v: Shutdown was in order, and did not wait for the target of DialPipe", f)
 		}
 	}
-	if soon || w.tls || w.s.limits.MaxConns > 0 || w.k.Faults.NoFiles+w.k.Faults.Again > 0 || w.k.MaxFiles < 1000 {
+	if soon || w.tls || len(w.s.Admission) > 0 || w.s.limits.MaxConns > 0 || w.k.Faults.NoFiles+w.k.Faults.Again > 0 || w.k.MaxFiles < 1000 {
 		return
 	}
 	for _, p := range w.closings[0].backlog {

@@ -2,18 +2,34 @@
 
 package switchboard
 
-import "errors"
+import (
+	"errors"
+	"io"
+	"syscall"
+)
 
 // checkStats compares the server's figures with what was counted here, when the loops have ended.
 func (w *world) checkStats() {
 	var got Stats
 	for _, l := range w.s.loops {
 		got.Messages += l.count.Messages
+		got.Accepted += l.count.Accepted
+		got.Refused += l.count.Refused
 		got.BytesIn += l.count.BytesIn
 		got.BytesOut += l.count.BytesOut + l.sent.Load()
 		got.Dialled += l.count.Dialled
 		got.Ends.sum(&l.count.Ends)
 		got.Paused.sum(&l.count.Paused)
+	}
+	if got.Refused != w.refused {
+		w.fault("%d connections are counted as refused, and %d were told of", got.Refused, w.refused)
+	}
+	accepted, refused := int64(0), int64(0)
+	for _, o := range w.s.originStats() {
+		accepted, refused = accepted+o.Accepted, refused+o.Refused
+	}
+	if accepted != got.Accepted || refused != got.Refused {
+		w.fault("%d of %d connections are counted as refused, and %d of %d with their origins", got.Refused, got.Accepted, refused, accepted)
 	}
 	var want Stats
 	known := true // every connection has a life, and its handler
@@ -46,6 +62,9 @@ func (w *world) checkStats() {
 			w.fault("%+v of %v are counted, and no connection is left", o.Conns, o.Addr)
 		}
 	}
+	if !w.joins && w.ends != got.Ends {
+		w.fault("the ends are counted as %+v, and handlers heard of %+v", got.Ends, w.ends)
+	}
 	if e, g := want.Ends, got.Ends; e.Orderly != g.Orderly || e.Panics != g.Panics || e.Truncated != g.Truncated {
 		w.fault("the ends are counted as %+v, and should be %+v", g, e)
 	}
@@ -58,4 +77,42 @@ func (w *world) checkStats() {
 	if w.breaks == 0 && known && got.Dialled < want.Dialled {
 		w.fault("%d dialled connections are counted, and there were %d", got.Dialled, want.Dialled)
 	}
+}
+
+// note counts an end that a handler is told of, as the comments of Ends say.
+func (w *world) note(err error) {
+	e := &w.ends
+	var panicked *PanicError
+	kinds := []struct {
+		count *int64
+		is    []error
+	}{
+		{&e.Piped, []error{ErrPiped}},
+		{&e.Reset, []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT}},
+		{&e.Idle, []error{ErrIdle, ErrHalfClosed, ErrMessageTimeout}},
+		{&e.Stalled, []error{ErrStalled}},
+		{&e.Invalid, []error{ErrTooLong, ErrBadCount, io.ErrUnexpectedEOF}},
+		{&e.Memory, []error{ErrMemory}},
+		{&e.Aborted, []error{ErrAborted, ErrServerClosed}},
+	}
+	if errors.Is(err, ErrUnsent) {
+		e.Truncated++
+	}
+	switch {
+	case err == nil:
+		e.Orderly++
+		return
+	case errors.As(err, &panicked):
+		e.Panics++
+		return
+	}
+	for _, kind := range kinds {
+		for _, target := range kind.is {
+			if errors.Is(err, target) {
+				*kind.count++
+				return
+			}
+		}
+	}
+	e.Failed++
 }

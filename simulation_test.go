@@ -81,8 +81,14 @@ type world struct {
 	faults     []string
 	calm       bool // nothing new is begun
 	tls        bool // all that connects speaks TLS
-	waits      bool // there is user code that waits
-	shuts      bool // somebody calls Shutdown
+	upgrades   bool // most of what connects begins TLS later
+	admissions map[*Conn]*admission
+	header     int64 // bytes that the admitters want
+	refused    int64 // connections
+	ends       Ends  // of those whose handler was told
+	joins      bool  // some were joined
+	waits      bool  // there is user code that waits
+	shuts      bool  // somebody calls Shutdown
 	closings   []*closing
 	slept      time.Duration // the time of the goroutines' bubble
 	served     chan error    // of serve
@@ -91,6 +97,10 @@ type world struct {
 	steps      int           // of handshakes
 	proxy      bool          // all that connects is joined with a target, and sends much
 	prompt     bool          // the ring does at once what it is asked for
+	tight      bool          // memory is
+	pressed    time.Duration // since when some are not read for want of it, 0 if all are
+	names      map[string]*dialledName
+	foreign    []*foreign // not adopted
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -157,6 +167,12 @@ func play(name string, seed uint64) error {
 	w.k.Wide, w.k.Target = w.proxy, w.target
 	w.k.Play = w.play
 	w.k.Between = w.between
+	if w.chance(4) {
+		w.names = make(map[string]*dialledName)
+	}
+	for range w.rng.IntN(8) / 5 {
+		w.openForeign()
+	}
 	for range 1 + w.rng.IntN(12) {
 		w.k.Call(w.listening, time.Duration(w.rng.IntN(200_000))*time.Microsecond)
 	}
@@ -185,8 +201,14 @@ func (w *world) build(name string) error {
 		Trace: &Trace{
 			Opened: func(c *Conn) { w.mayBreak(w.lifeOf(c)) },
 			Closed: func(c *Conn, err error) { w.mayBreak(w.lifeOf(c)) },
+			Refused: func(c *Conn, err error) {
+				w.refused++
+				w.checkRefused(c, err)
+				w.mayBreak(nil)
+			},
 		},
 		kernel: w.k,
+		lookup: w.lookup,
 	}
 	if *simLog {
 		s.Logger = slog.New(slog.NewTextHandler(logWriter{}, nil))
@@ -205,10 +227,16 @@ func (w *world) build(name string) error {
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
 	}
-	if w.tls = w.chance(3); w.tls {
+	s.MessageTimeout = w.among(0, 0, 0, 50*time.Millisecond, time.Second)
+	w.tls = w.chance(3)
+	w.upgrades = !w.tls && w.chance(6)
+	if w.tls || w.upgrades {
 		w.secure(s)
 	}
-	s.MemoryLimit = 1 << 40 // all is counted, and nobody ended
+	if w.chance(6) {
+		w.admit(s)
+	}
+	s.MemoryLimit = 1 << 40 // all is counted
 	if w.proxy {
 		s.ReadBuffer = []int{256, 1024, 4096}[w.rng.IntN(3)]
 		s.InputLimit = max(s.InputLimit, s.ReadBuffer)
@@ -216,6 +244,9 @@ func (w *world) build(name string) error {
 	var err error
 	if s.limits, err = s.resolve(); err != nil {
 		return err
+	}
+	if w.tight = w.chance(6); w.tight { // less than resolve allows: these connections hold little
+		s.limits.MemoryLimit = int64(s.limits.Loops * (20_000 + w.rng.IntN(300_000)))
 	}
 	s.limits.pipes = w.rng.IntN(4)
 	if w.proxy {
@@ -229,6 +260,7 @@ func (w *world) build(name string) error {
 		if err != nil {
 			return err
 		}
+		w.watchEngine(l)
 		s.loops = append(s.loops, l)
 	}
 	s.listeners, s.state = make(map[*listener]struct{}), serverRunning
@@ -344,7 +376,10 @@ func (w *world) run(l *loop) {
 // over tells whether nothing will happen any more.
 func (w *world) over() bool {
 	for _, l := range w.s.loops {
-		if l.left() || len(l.list) > 0 {
+		l.mu.Lock()
+		given := len(l.given) > 0
+		l.mu.Unlock()
+		if l.left() || len(l.list) > 0 || given {
 			return false
 		}
 	}
@@ -392,6 +427,7 @@ func (w *world) finish() {
 			w.fault("%v: Closed was called %d times", f, f.closed)
 		}
 	}
+	w.leaveForeign()
 	if open := w.k.OpenFiles(); !slices.Equal(open, []int{w.listening}) && len(w.faults) == 0 {
 		w.fault("descriptors %v are open at the end, and only %d should be", open, w.listening)
 	}
@@ -401,11 +437,15 @@ func (w *world) finish() {
 	if n := w.s.splices.pipes.Load(); n != 0 {
 		w.fault("%d kernel pipes are counted at the end", n)
 	}
+	w.checkAdmissions()
 	if len(w.faults) == 0 {
 		w.checkStats()
 	}
 	for _, l := range w.s.loops {
 		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)
+		if len(w.faults) == 0 {
+			w.checkNothingLeft(l)
+		}
 		if n := l.active.Load(); n != 0 {
 			w.fault("loop %d counts %d connections at the end", l.number, n)
 		}
@@ -439,7 +479,8 @@ func (w *world) mayBreak(f *life) {
 }
 
 // target is Kernel.Target.
-func (w *world) target(string) simkernel.Outcome {
+func (w *world) target(address string) simkernel.Outcome {
+	w.attempt(address)
 	if w.proxy && !w.chance(8) {
 		return simkernel.Accepts
 	}

@@ -16,14 +16,12 @@ import (
 // over when the seed says.
 func (w *world) secure(s *Server) {
 	config := &tls.Config{Certificates: []tls.Certificate{simkernel.Certificate()}, Time: w.time}
-	s.TLSConfig = config
+	if w.tls {
+		s.TLSConfig = config
+	}
 	s.Handshakes = []int{0, 1, 3}[w.rng.IntN(3)]
 	s.HandshakeTimeout = w.among(0, -1, 50*time.Millisecond, 2*time.Second, math.MaxInt64)
 	s.elsewhere = w.elsewhere
-	s.Trace.Refused = func(c *Conn, err error) {
-		w.checkRefused(c, err)
-		w.mayBreak(nil)
-	}
 }
 
 // time is what certificates are looked at with.
@@ -44,7 +42,7 @@ func (w *world) elsewhere(done func()) func() {
 
 // speak has p speak TLS if the connection does. f has dialled it, or is nil.
 func (w *world) speak(p *simkernel.Peer, f *life) {
-	if f != nil && f.c.flags&dialled == 0 { // for its Pipe
+	if f != nil && f.c != nil && f.c.flags&dialled == 0 { // for its Pipe
 		f = f.piped
 	}
 	version := []uint16{0, tls.VersionTLS12, tls.VersionTLS13}[w.rng.IntN(3)]
@@ -54,6 +52,9 @@ func (w *world) speak(p *simkernel.Peer, f *life) {
 	case f != nil && f.secure:
 		p.Speaks = simkernel.Server(version)
 	default:
+		if p.At == "" {
+			w.upgrade(p, version)
+		}
 		return
 	}
 	p.Speaks.Updates = w.chance(4)
@@ -64,11 +65,13 @@ func (w *world) speak(p *simkernel.Peer, f *life) {
 	if w.chance(8) {
 		p.Garbles = 1 + int64(w.rng.IntN(10_000))
 	}
+	if p.At == "" {
+		w.upgrade(p, version)
+	}
 }
 
 // dial is Dial or DialTLS, on the loop of another connection if there is one.
-func (f *life) dial(from *Conn, address string, h Handler) (*Conn, error) {
-	ctx := context.Background()
+func (f *life) dial(ctx context.Context, from *Conn, address string, h Handler) (*Conn, error) {
 	config := &tls.Config{InsecureSkipVerify: true, Time: f.w.time}
 	switch {
 	case f.secure && from != nil:

@@ -65,6 +65,9 @@ func (in *input) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		st.waits.Store(true)
+		if st.untimed.Swap(false) {
+			st.c.loop.give(task{f: st.c.schedule})
+		}
 		err = wait(st.input, until)
 		st.waits.Store(false)
 		if err != nil {

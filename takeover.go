@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
@@ -38,9 +41,14 @@ type taking struct {
 	server    *Server
 	link      *handover.Link
 	listeners []*listener
-	conns     []*taken
+	conns     []*taken // by ID
+	frames    []int    // which of conns are the first of a frame
 	refused   []uint64
 	why       string
+
+	shared  []byte // what the other process's handlers share
+	file    *os.File
+	sharing bool // Take was called, and Taken is to be
 }
 
 // A taken is a connection that is about to come over.
@@ -51,6 +59,7 @@ type taken struct {
 	other   *taken        // of a Pipe
 	handler Handler
 	err     error // why it is refused
+	gone    bool  // it is offered no more
 }
 
 func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
@@ -65,6 +74,9 @@ func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
 			if _, theirs := errors.AsType[*handover.RefusedError](err); !theirs {
 				h.link.SetDeadline(time.Now().Add(time.Second))
 				h.link.Send(handover.Refused, []byte(err.Error()), nil)
+			}
+			if h.sharing {
+				s.Shared.Taken(false)
 			}
 			h.abandon()
 		}
@@ -98,6 +110,9 @@ func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
 	}
 	// From here on everything is this process's.
 	late := h.receiveLate()
+	if h.sharing {
+		s.Shared.Taken(true)
+	}
 	return h.serve(late), nil
 }
 
@@ -160,12 +175,28 @@ func (h *taking) takeListeners() error {
 // takeConns makes connections of those that come, which are not served yet.
 func (h *taking) takeConns() error {
 	for {
-		f, err := h.link.Receive(handover.Conns, handover.End)
+		f, err := h.link.Receive(handover.Shared, handover.Conns, handover.Withdrawn, handover.End)
 		if err != nil {
+			return err
+		}
+		if f.Kind == handover.Shared {
+			if err := h.takeShared(f); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := h.haveShared(); err != nil {
+			handover.CloseAll(f.Descriptors)
 			return err
 		}
 		if f.Kind == handover.End {
 			break
+		}
+		if f.Kind == handover.Withdrawn {
+			if err := h.withdraw(f.Payload); err != nil {
+				return err
+			}
+			continue
 		}
 		records, err := handover.ReadConns(f.Payload)
 		if err == nil && len(records) != f.Sent {
@@ -175,19 +206,22 @@ func (h *taking) takeConns() error {
 			handover.CloseAll(f.Descriptors)
 			return err
 		}
-		h.take(records, f.Descriptors)
-	}
-	ids := make(map[uint64]struct{}, len(h.conns))
-	for _, t := range h.conns {
-		ids[t.record.ID] = struct{}{}
-	}
-	if len(ids) < len(h.conns) { // refusing one would be refusing another
-		return handover.ErrFormat
+		n := len(h.conns)
+		h.frames = append(h.frames, n)
+		if !h.take(records, f.Descriptors) {
+			return handover.ErrFormat
+		}
+		if err := h.askHandlers(h.conns[n:]); err != nil {
+			return err
+		}
 	}
 	if err := h.findHandlers(); err != nil {
 		return err
 	}
 	for _, t := range h.conns {
+		if t.gone {
+			continue
+		}
 		if t.err == nil && t.other != nil {
 			t.err = t.other.err
 		}
@@ -199,9 +233,69 @@ func (h *taking) takeConns() error {
 	return nil
 }
 
-// take makes the connections of one frame. Both connections of a Pipe get one loop.
-func (h *taking) take(records []handover.Conn, descriptors []int) {
+// withdraw lets go of the connections whose IDs are in p.
+func (h *taking) withdraw(p []byte) error {
+	ids, err := handover.ReadIDs(p)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		i, found := slices.BinarySearchFunc(h.conns, id, func(t *taken, id uint64) int { return cmp.Compare(t.record.ID, id) })
+		if !found || h.conns[i].other != nil {
+			return handover.ErrFormat
+		}
+		if t := h.conns[i]; !t.gone {
+			t.gone = true
+			t.drop(ErrNotMoved)
+		}
+	}
+	return nil
+}
+
+// takeShared gathers what the handlers share.
+func (h *taking) takeShared(f handover.Frame) error {
+	for _, fd := range f.Descriptors {
+		if h.file != nil {
+			h.file.Close()
+		}
+		h.file = os.NewFile(uintptr(fd), "shared")
+	}
+	if h.sharing || f.Sent > 1 || len(h.shared)+len(f.Payload) > handover.MaxShared+1<<20 {
+		return handover.ErrFormat
+	}
+	if len(f.Descriptors) < f.Sent {
+		return errors.New("there are too few descriptors: raise the limit with ulimit -n")
+	}
+	h.shared = append(h.shared, f.Payload...)
+	return nil
+}
+
+// haveShared gives Server.Shared what has come, once.
+func (h *taking) haveShared() error {
+	if h.shared == nil {
+		return nil
+	}
+	st, err := handover.ReadShared(h.shared)
+	if err != nil {
+		return err
+	}
+	if h.server.Shared == nil {
+		return fmt.Errorf("the connections of the other process share %q, and Server.Shared is nil", st.Kind)
+	}
+	file := h.file
+	h.shared, h.file = nil, nil
+	if err := h.server.Shared.Take(HandlerState{Kind: st.Kind, Version: int(st.Version), Data: st.Data}, file); err != nil {
+		return err
+	}
+	h.sharing = true
+	return nil
+}
+
+// take makes the connections of one frame, and tells whether their IDs rise: refusing one would be refusing another otherwise.
+// Both connections of a Pipe get one loop.
+func (h *taking) take(records []handover.Conn, descriptors []int) (rise bool) {
 	var before *taken
+	rise = true
 	for i := range records {
 		t := &taken{record: records[i], descr: -1}
 		if i < len(descriptors) {
@@ -215,9 +309,13 @@ func (h *taking) take(records []handover.Conn, descriptors []int) {
 		} else {
 			t.make(h.server.quietest(nil))
 		}
+		if n := len(h.conns); n > 0 && h.conns[n-1].record.ID >= t.record.ID {
+			rise = false
+		}
 		h.conns = append(h.conns, t)
 		before = t
 	}
+	return rise
 }
 
 // takenFlags are those that the wire and a Conn have in common.
@@ -291,19 +389,28 @@ func (t *taken) make(l *loop) {
 	r.State.Data = bytes.Clone(r.State.Data)
 }
 
-// findHandlers asks Server.Moved for the handlers of the connections, each on its loop.
-func (h *taking) findHandlers() error {
-	done := make(chan struct{}, len(h.server.loops))
+// askHandlers asks Server.Moved for the handlers of connections, each on its loop.
+func (h *taking) askHandlers(list []*taken) error {
 	for _, l := range h.server.loops {
 		f := func() {
-			defer func() { done <- struct{}{} }()
-			for _, t := range h.conns {
+			for _, t := range list {
 				if t.c.loop == l && t.err == nil {
 					t.findHandler()
 				}
 			}
 		}
 		if !l.give(task{f: f}) {
+			return ErrServerClosed
+		}
+	}
+	return nil
+}
+
+// findHandlers waits until Server.Moved was asked for all handlers.
+func (h *taking) findHandlers() error {
+	done := make(chan struct{}, len(h.server.loops))
+	for _, l := range h.server.loops {
+		if !l.give(task{f: func() { done <- struct{}{} }}) {
 			return ErrServerClosed
 		}
 	}
@@ -365,7 +472,7 @@ func (h *taking) receiveLate() map[uint64][]byte {
 func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
 	s := h.server
 	ready := make([][]*taken, len(s.loops))
-	for _, t := range h.conns {
+	for t := range h.lastFirst() {
 		if t.err != nil {
 			t.drop(ErrNotMoved)
 			continue
@@ -405,9 +512,24 @@ func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
 	return handed
 }
 
+// lastFirst iterates over the connections that came. Those of the last frame, which are the busy ones, come first.
+func (h *taking) lastFirst() iter.Seq[*taken] {
+	return func(yield func(*taken) bool) {
+		end := len(h.conns)
+		for _, at := range slices.Backward(h.frames) {
+			for _, t := range h.conns[at:end] {
+				if !t.gone && !yield(t) {
+					return
+				}
+			}
+			end = at
+		}
+	}
+}
+
 // giveTaken has l begin to serve connections, some in each turn, so that it serves the first before it has begun the last.
 func (l *loop) giveTaken(list []*taken) {
-	const some = 256
+	const some = 64
 	if len(list) == 0 {
 		return
 	}
@@ -493,10 +615,13 @@ func (t *taken) drop(err error) {
 
 // abandon lets go of everything that has come.
 func (h *taking) abandon() {
+	if h.file != nil {
+		h.file.Close()
+	}
 	for _, ln := range h.listeners {
 		rawio.Close(ln.line.FD)
 	}
-	for _, t := range h.conns {
+	for t := range h.lastFirst() {
 		t.drop(ErrNotMoved)
 	}
 }

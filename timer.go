@@ -252,6 +252,9 @@ func (c *Conn) expire() {
 	at, over, ok := c.firstDeadline()
 	if !ok || at > c.loop.tick {
 		c.flags &^= suspected
+		if more := c.more.Load(); !ok && more != nil && more.stream != nil {
+			more.stream.untimed.Store(true)
+		}
 		c.schedule()
 		return
 	}

@@ -302,6 +302,10 @@ func (c *Conn) failHandshake(err error) {
 		log.Debug("a TLS handshake failed", "remote", c.RemoteAddr(), "error", err)
 	}
 	t := c.encryption()
+	if c.flags&upgraded != 0 && t.hand == nil { // the peer may not have begun TLS, and would take the end for one in order
+		c.breakDown(err)
+		return
+	}
 	if t == nil || t.hand == nil || t.hand.running {
 		c.finish(err)
 		return

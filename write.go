@@ -214,7 +214,7 @@ func (c *Conn) refuse(n int) error {
 
 // breakOff ends the connection because the system refused a call for good. mu is held.
 func (c *Conn) breakOff(call string, errno syscall.Errno) error {
-	err := callError(call, c.RemoteAddr(), errno)
+	err := c.callError(call, errno)
 	if c.ending != nil && c.ending.err != nil { // it was failing already
 		c.ending.how = abort
 		return err

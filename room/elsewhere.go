@@ -81,6 +81,17 @@ func (r *Room) here() (names []string, n int) {
 	return e.told, n
 }
 
+// local returns the names of members in this process, and how many members have each. mu is held.
+func (r *Room) local() map[string]int {
+	here := maps.Clone(r.presence.here)
+	for name, n := range r.elsewhere.names {
+		if here[name] -= n; here[name] == 0 {
+			delete(here, name)
+		}
+	}
+	return here
+}
+
 // Elsewhere implements Inlet.
 func (i inlet) Elsewhere(process string, names []string, n int) {
 	r := i.r

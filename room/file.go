@@ -84,6 +84,38 @@ func OpenFile(path string, keep int) (*FileStore, error) {
 	return s, nil
 }
 
+// InheritFile returns the FileStore of a file that another process has open, which hands it over with its Hub: see Hub.Take. Before
+// that it keeps nothing, and Append returns an error.
+func InheritFile(path string, keep int) *FileStore {
+	if keep == 0 {
+		keep = 1000
+	}
+	return &FileStore{path: path, keep: keep}
+}
+
+// takeOver opens the file with the lock of the other process, which may still need it as it is.
+func (s *FileStore) takeOver(held *os.File) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held != nil {
+		return fmt.Errorf("room: %s: the store has it open already, and cannot take it over", s.path)
+	}
+	rooms, err := s.read()
+	if err == nil {
+		s.file, err = os.OpenFile(s.path, os.O_WRONLY|os.O_APPEND, 0)
+	}
+	if err != nil {
+		return err
+	}
+	s.held, s.found, s.ends = held, rooms, map[string]roomEnd{}
+	for name, r := range rooms {
+		s.ends[name] = r.roomEnd
+		s.lines += 1 + len(r.messages)
+	}
+	s.least = s.lines
+	return nil
+}
+
 // open reads the file and begins it anew.
 func (s *FileStore) open() error {
 	rooms, err := s.read()
@@ -264,7 +296,9 @@ func (s *FileStore) Forget(room string) {
 func (s *FileStore) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.held.Close()
+	if s.held != nil {
+		defer s.held.Close()
+	}
 	if s.file == nil {
 		return nil
 	}

@@ -43,8 +43,9 @@ type Hub struct {
 	// Logger receives warnings and errors. Nil means slog.Default.
 	Logger *slog.Logger
 
-	mu    sync.Mutex
-	rooms map[string]*Room
+	mu     sync.Mutex
+	rooms  map[string]*Room
+	handed // of a handover
 }
 
 // Room returns the room of a name, and makes it if there is none. A room without members may be forgotten when
@@ -69,6 +70,9 @@ func (h *Hub) room(name string) (r *Room, made bool, err error) {
 	defer h.mu.Unlock()
 	if r = h.rooms[name]; r != nil {
 		return r, false, nil
+	}
+	if h.up.Load() != nil {
+		return nil, false, ErrHandedOver
 	}
 	o := h.Options
 	if h.Configure != nil {

@@ -74,7 +74,7 @@ func (r *Room) offer(m *message) error {
 		return ErrTooLong
 	}
 	r.mu.Lock()
-	full := r.full(m.size)
+	full := r.overfull(m.size)
 	r.touched = time.Now()
 	r.mu.Unlock()
 	if full {
@@ -83,8 +83,8 @@ func (r *Room) offer(m *message) error {
 	return r.log.Publish(&m.Message)
 }
 
-// full tells whether a message is too much for the backlog of a loop. mu is held.
-func (r *Room) full(size int) bool {
+// overfull tells whether a message is too much for the backlog of a loop. mu is held.
+func (r *Room) overfull(size int) bool {
 	for _, s := range r.active {
 		if s.bytes > 0 && s.bytes+size > r.options.Backlog {
 			return true
@@ -116,7 +116,7 @@ func (l logReader) Deliver(from Message) error {
 		return ErrLeft
 	case m.Seq <= r.seq: // it came before
 		return nil
-	case r.full(m.size):
+	case r.overfull(m.size):
 		return ErrBacklog
 	case len(m.Data) > r.options.Queue:
 		r.hub.logger().Warn("a message of another process is not passed on", "room", r.name, "error", ErrTooLong)

@@ -1,7 +1,10 @@
 package room
 
 import (
+	"errors"
 	"time"
+
+	"github.com/switchboard-go/switchboard"
 )
 
 // A Member is a connection at a Hub. Only the loop of its link may call its methods.
@@ -58,6 +61,21 @@ func (m *Member) Leave() {
 	m.leaves++
 	for len(m.in) > 0 {
 		m.in[len(m.in)-1].Leave()
+	}
+}
+
+// Ended is Leave, in Closed of a handler whose connections can move to another process. err is what Closed was told: if it says that
+// the connection has moved, or has not moved here, the member's rooms see nothing of it.
+func (m *Member) Ended(err error) {
+	var moves error
+	switch {
+	case errors.Is(err, switchboard.ErrMoved):
+		moves = switchboard.ErrMoved
+	case errors.Is(err, switchboard.ErrNotMoved):
+		moves = switchboard.ErrNotMoved
+	}
+	for len(m.in) > 0 {
+		m.in[len(m.in)-1].leave(moves)
 	}
 }
 
@@ -122,6 +140,7 @@ type Subscription struct {
 	dead    bool // its link is ending
 	skip    uint64
 	paused  bool // under Room.mu: its link is, because of the backlog
+	resumes bool // under Room.mu: it is about to be resumed
 
 	counts Counts
 	untold uint64 // messages dropped, which the member was not told
@@ -165,6 +184,10 @@ func (m *Member) Join(name string, back *Return) (*Subscription, error) {
 func (r *Room) join(m *Member, back *Return) (*Subscription, error) {
 	at := m.link.Loop()
 	r.mu.Lock()
+	if r.hub.up.Load() != nil {
+		r.mu.Unlock()
+		return nil, ErrHandedOver
+	}
 	if r.closed {
 		r.mu.Unlock()
 		return nil, ErrLeft
@@ -174,31 +197,45 @@ func (r *Room) join(m *Member, back *Return) (*Subscription, error) {
 		return nil, ErrFull
 	}
 	s := &Subscription{room: r, member: m, start: Position{r.epoch, r.seq}}
-	sh := r.shards[at]
-	if sh == nil {
-		sh = &shard{room: r, loop: at}
-		r.shards[at] = sh
-	}
-	s.shard = sh
-	before := sh.take() // is for those who were here before
-	if sh.count++; sh.count == 1 {
-		r.active = append(r.active, sh)
-	}
+	before := s.enter(at)
 	r.members++
-	r.forms[m.form]++
 	r.touched = time.Now()
 	if back != nil {
 		s.replay(back)
 	}
 	r.arrive(m.name)
 	r.mu.Unlock()
+	s.settle(before)
+	return s, nil
+}
+
+// enter puts s on the list of a loop. before is for those who were there before. Room.mu is held.
+func (s *Subscription) enter(at Loop) (before batch) {
+	r := s.room
+	sh := r.shards[at]
+	if sh == nil {
+		sh = &shard{room: r, loop: at}
+		r.shards[at] = sh
+	}
+	s.shard = sh
+	before = sh.take()
+	if sh.count++; sh.count == 1 {
+		r.active = append(r.active, sh)
+	}
+	r.forms[s.member.form]++
+	r.hub.present.Add(1)
+	return before
+}
+
+// settle is what follows enter on the loop, without Room.mu.
+func (s *Subscription) settle(before batch) {
+	sh := s.shard
 	sh.deliver(before)
 	sh.members = append(sh.members, s)
 	s.index = len(sh.members) - 1
 	if len(s.queue) > 0 {
 		s.arm()
 	}
-	return s, nil
 }
 
 // replay queues what a member has missed. Room.mu is held.
@@ -229,7 +266,10 @@ func (s *Subscription) replay(back *Return) {
 
 // Leave ends the subscription. Earlier messages are sent if the connection takes them at once. The others are counted
 // as Lost.
-func (s *Subscription) Leave() {
+func (s *Subscription) Leave() { s.leave(nil) }
+
+// leave is Leave. moves is nil, or says that the member is in another process: its rooms see nothing.
+func (s *Subscription) leave(moves error) {
 	if s.left {
 		return
 	}
@@ -245,19 +285,25 @@ func (s *Subscription) Leave() {
 		}
 		delete(r.shards, sh.loop)
 	}
-	r.members--
+	if moves != switchboard.ErrNotMoved || !r.wentBack(s.member.name) {
+		r.members--
+	}
 	if r.forms[s.member.form]--; r.forms[s.member.form] == 0 {
 		delete(r.forms, s.member.form)
 	}
 	r.touched = time.Now()
-	r.depart(s.member.name)
+	if moves == nil {
+		r.depart(s.member.name)
+	}
 	empty := r.members == 0
 	r.mu.Unlock()
 	sh.deliver(before)
-	s.flow()
+	if moves == nil {
+		s.flow()
+	}
 	s.left = true
 	s.queue.each(func(_ *chunk, m *message) bool {
-		if !m.isEvent() {
+		if !m.isEvent() && moves == nil {
 			s.counts.Lost++
 		}
 		return true
@@ -276,6 +322,7 @@ func (s *Subscription) Leave() {
 	if empty {
 		r.hub.dismiss(r)
 	}
+	r.hub.gone()
 }
 
 // Room returns the room.
@@ -343,11 +390,14 @@ func (r *Room) waits() bool {
 			return true
 		}
 	}
-	return false
+	return len(r.unacked) > 0
 }
 
 // behind tells whether too much waits for a loop. mu is held.
 func (r *Room) behind() bool {
+	if r.unsaid > r.options.Backlog/4 {
+		return true
+	}
 	for _, s := range r.active {
 		if s.bytes > r.options.Backlog/4 {
 			return true

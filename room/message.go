@@ -33,7 +33,8 @@ type Message struct {
 // A message is a Message that a room has.
 type message struct {
 	Message
-	bit  uint // its place in the chunk
+	bit  uint  // its place in the chunk
+	from *peer // the process that it came from, in which a member of these rooms stayed
 	size int
 
 	mu    sync.Mutex
@@ -108,6 +109,7 @@ func (m *Message) isEvent() bool { return m.Seq == 0 }
 // A chunk is 64 messages of a room, one after the other. Who has some of them in a queue holds the chunk.
 type chunk struct {
 	messages [64]*message
+	number   int           // of the room's chunks
 	used     uint          // under Room.mu
 	replaced atomic.Uint64 // those of whose key there is a later one
 }

@@ -95,6 +95,10 @@ var (
 	// ErrLeft is the error of a Subscription that has ended.
 	ErrLeft = errors.New("room: the member has left the room")
 
+	// ErrHandedOver is the error of Join in a process that has handed its rooms over, see Hub.Hand, and of Publish there when the other
+	// process is gone. The client must connect again.
+	ErrHandedOver = errors.New("room: another process has taken over the rooms")
+
 	// ErrTooLong is the error of Publish if the message is longer than Options.Queue. The message was not published.
 	ErrTooLong = errors.New("room: the message is longer than the queue of a member")
 )

@@ -27,11 +27,13 @@ type presence struct {
 // arrive counts a member, and depart counts it out. mu is held.
 func (r *Room) arrive(name string) {
 	r.tellHere()
+	r.tellName(nameCame, name)
 	r.countIn(name)
 }
 
 func (r *Room) depart(name string) {
 	r.tellHere()
+	r.tellName(nameLeft, name)
 	r.countOut(name)
 }
 
@@ -58,6 +60,12 @@ func (r *Room) countOut(name string) {
 func (r *Room) swap(from, to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if up := r.hub.up.Load(); up != nil {
+		up.send(frame{Do: nameChanged, Room: r.name, Name: from, To: to})
+		r.countOut(from)
+		r.countIn(to)
+		return
+	}
 	r.depart(from)
 	r.arrive(to)
 }
@@ -65,7 +73,7 @@ func (r *Room) swap(from, to string) {
 // noteChange remembers that name has come or gone, and has the members told before long.
 func (r *Room) noteChange(name string, was bool) {
 	p := &r.presence
-	if r.options.Presence == 0 {
+	if r.options.Presence == 0 || r.hub.up.Load() != nil {
 		return
 	}
 	if p.changed == nil {
@@ -96,6 +104,9 @@ func (r *Room) tellPresence() {
 func (r *Room) presenceEvent() []*shard {
 	p := &r.presence
 	p.timer = false
+	if r.hub.up.Load() != nil {
+		return nil
+	}
 	var came, left []string
 	for name, was := range p.changed {
 		if was {

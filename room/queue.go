@@ -7,11 +7,21 @@ func (m *Subscription) push(b batch) {
 	if m.left {
 		return
 	}
+	if limit := m.add(b); m.bytes > limit {
+		m.shorten(limit)
+	}
+	if !m.armed {
+		m.flow()
+	}
+}
+
+// add puts a batch behind what waits for the member, and returns the limit of that.
+func (m *Subscription) add(b batch) (limit int) {
 	o := &m.room.options
 	if !m.slow {
 		m.allowed = min(m.allowed+b.bytes, o.Backlog+o.History.Bytes)
 	}
-	limit := o.Queue + m.allowed
+	limit = o.Queue + m.allowed
 	b.spans.each(func(c *chunk, msg *message) bool {
 		switch {
 		case msg.except == m:
@@ -34,12 +44,7 @@ func (m *Subscription) push(b batch) {
 	if m.slow && o.Policy == KeepLatest {
 		m.keepLatest()
 	}
-	if m.bytes > limit {
-		m.shorten(limit)
-	}
-	if !m.armed {
-		m.flow()
-	}
+	return limit
 }
 
 // shorten brings the queue down to its limit, as far as there is something that may be dropped.

@@ -34,6 +34,10 @@ type Room struct {
 	presence  presence
 	elsewhere elsewhere
 	waiting   []*Subscription // paused until the backlog is shorter
+	moved     spans           // of one message each, as roomState has them, until the members have come over
+	away      map[string]int  // members of each name that are in the process before this one; counted in members
+	unacked   []*message      // published, and not numbered by the process that has the room
+	unsaid    int             // bytes of these
 }
 
 // A place is where a message lies.
@@ -122,8 +126,14 @@ func (r *Room) publishAndSend(m *message) (uint64, error) {
 		return 0, r.offer(m)
 	}
 	seq, err := r.publish(m)
-	if err == nil && r.channel != nil {
-		if err := r.channel.Publish(&m.Message); err != nil {
+	if err == nil && seq > 0 && r.hub.Bridge != nil {
+		r.mu.Lock()
+		channel := r.channel
+		r.mu.Unlock()
+		if channel == nil {
+			return seq, nil
+		}
+		if err := channel.Publish(&m.Message); err != nil {
 			r.hub.logger().Warn("a message does not reach other machines", "room", r.name, "error", err)
 		}
 	}
@@ -144,6 +154,9 @@ func (r *Room) publish(m *message) (seq uint64, err error) {
 			s.loop.Do(s.visit) // an error says that its loop is gone, and its members with it
 		}
 	}()
+	if up := r.hub.up.Load(); up != nil {
+		return 0, r.publishThere(up, m)
+	}
 	for _, s := range r.active {
 		if s.bytes > 0 && s.bytes+m.size > r.options.Backlog {
 			return 0, ErrBacklog
@@ -160,12 +173,20 @@ func (r *Room) publish(m *message) (seq uint64, err error) {
 			return 0, fmt.Errorf("room: %q does not keep a message: %w", r.name, err)
 		}
 	}
+	wake = r.accept(m)
+	if down := r.hub.down.Load(); down != nil {
+		down.tellMessage(m)
+	}
+	return m.Seq, nil
+}
+
+// accept passes a message on that has a number. mu is held; the caller wakes the loops.
+func (r *Room) accept(m *message) (wake []*shard) {
 	r.seq = m.Seq
 	c := r.store(m)
 	r.replace(c, m)
 	r.remember(c, m)
-	wake = r.pass(c, m)
-	return m.Seq, nil
+	return r.pass(c, m)
 }
 
 // announce sends an event to all members. mu is held; the caller wakes the loops.
@@ -174,13 +195,19 @@ func (r *Room) announce(m *message) (wake []*shard) {
 	for f := range r.forms {
 		m.payload(f)
 	}
+	if down := r.hub.down.Load(); down != nil {
+		down.tellMessage(m)
+	}
 	return r.pass(r.store(m), m)
 }
 
 // tell is announce, by whoever does not hold mu.
 func (r *Room) tell(event Message) {
 	r.mu.Lock()
-	wake := r.announce(&message{Message: event})
+	var wake []*shard
+	if r.hub.up.Load() == nil { // else the other process says it
+		wake = r.announce(&message{Message: event})
+	}
 	r.mu.Unlock()
 	for _, s := range wake {
 		s.loop.Do(s.visit)
@@ -190,7 +217,11 @@ func (r *Room) tell(event Message) {
 // store puts m behind the messages before it.
 func (r *Room) store(m *message) *chunk {
 	if r.last == nil || r.last.used == uint(len(r.last.messages)) {
-		r.last = new(chunk)
+		next := new(chunk)
+		if r.last != nil {
+			next.number = r.last.number + 1
+		}
+		r.last = next
 	}
 	c := r.last
 	m.bit = c.used

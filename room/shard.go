@@ -49,7 +49,7 @@ func (s *shard) take() (b batch) {
 	if r := s.room; len(r.waiting) > 0 && !r.behind() {
 		b.waiting, r.waiting = r.waiting, nil
 		for _, w := range b.waiting {
-			w.paused = false
+			w.paused, w.resumes = false, true
 		}
 	}
 	return b
@@ -71,12 +71,20 @@ func (s *shard) visit() {
 	s.deliver(b)
 }
 
+// resume has the member read again.
+func (s *Subscription) resume() {
+	s.room.mu.Lock()
+	s.resumes = false
+	s.room.mu.Unlock()
+	s.member.link.Resume()
+}
+
 // mostJoined is how many bytes are sent to a connection at once: more would wait for the slowest part of the machine anyhow.
 const mostJoined = 64 << 10
 
 func (s *shard) deliver(b batch) {
 	for _, w := range b.waiting {
-		w.shard.loop.Do(w.member.link.Resume)
+		w.shard.loop.Do(w.resume)
 	}
 	if len(b.spans) == 0 || len(s.members) == 0 {
 		return

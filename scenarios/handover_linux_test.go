@@ -24,6 +24,8 @@ func (movingEcho) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
 	return switchboard.HandlerState{Kind: "echo", Version: 1}, nil
 }
 
+func (movingEcho) MovesEarly(*switchboard.Conn) bool { return true }
+
 var theMovingEcho = movingEcho{func(c *switchboard.Conn, p []byte) (int, error) {
 	if _, err := c.Write(p); err == switchboard.ErrQueueFull {
 		return 0, nil

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -81,15 +82,27 @@ func (s *successor) kill() {
 	})
 }
 
-// relay passes on what one end says to the other, with its descriptors, up to so many bytes.
+// relay passes on what one end says to the other, with its descriptors, up to so many bytes. It reads headers and payloads one by
+// one, so that descriptors stay with the byte that they came with.
 func relay(t *testing.T, from, to *net.UnixConn, most int) {
 	p, room := make([]byte, 1<<16), make([]byte, 1<<12)
+	var head []byte
+	payload := 0 // bytes that are still to come
 	for most > 0 {
-		n, rights, _, _, err := from.ReadMsgUnix(p[:min(len(p), most)], room)
+		next := payload
+		if next == 0 {
+			next = 8 - len(head)
+		}
+		n, rights, _, _, err := from.ReadMsgUnix(p[:min(len(p), most, next)], room)
 		if err != nil || n == 0 {
 			return
 		}
 		most -= n
+		if payload > 0 {
+			payload -= n
+		} else if head = append(head, p[:n]...); len(head) == 8 {
+			payload, head = int(binary.LittleEndian.Uint32(head[4:])), head[:0]
+		}
 		var descriptors []int
 		if rights > 0 {
 			messages, err := syscall.ParseSocketControlMessage(room[:rights])

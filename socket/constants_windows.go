@@ -12,6 +12,7 @@ const (
 	SOCK_DGRAM     = 2
 	SOCK_SEQPACKET = 5
 	SOCK_RAW       = 3
+	SOCK_RDM       = 4 // reliable datagrams
 
 	SHUT_RD   = 0
 	SHUT_WR   = 1
@@ -25,6 +26,7 @@ const (
 	MSG_CTRUNC    = 0x200
 	MSG_DONTROUTE = 0x4
 	MSG_EOR       = 0
+	MSG_NOSIGNAL  = 0 // always so here: there is no SIGPIPE
 
 	SOL_SOCKET   = 0xffff
 	IPPROTO_IP   = 0
@@ -47,16 +49,50 @@ const (
 	SO_SNDLOWAT   = 0x1003
 	SO_TYPE       = 0x1008
 
-	TCP_MAXSEG  = 4
-	TCP_NODELAY = 1
+	SO_EXCLUSIVEADDRUSE = -5 // nobody else may bind the port
+	SO_USELOOPBACK      = 0x40
 
-	IP_ADD_MEMBERSHIP = 12
-	IP_MULTICAST_LOOP = 11
-	IP_MULTICAST_TTL  = 10
-	IP_TOS            = 3
-	IP_TTL            = 4
-	IPV6_UNICAST_HOPS = 4
-	IPV6_V6ONLY       = 27
+	TCP_FASTOPEN  = 15
+	TCP_KEEPCNT   = 16
+	TCP_KEEPIDLE  = 3
+	TCP_KEEPINTVL = 17
+	TCP_MAXSEG    = 4
+	TCP_NODELAY   = 1
+
+	IP_ADD_MEMBERSHIP         = 12
+	IP_ADD_SOURCE_MEMBERSHIP  = 15
+	IP_BLOCK_SOURCE           = 17
+	IP_DROP_MEMBERSHIP        = 13
+	IP_DROP_SOURCE_MEMBERSHIP = 16
+	IP_HDRINCL                = 2
+	IP_MTU                    = 73
+	IP_MTU_DISCOVER           = 71
+	IP_MULTICAST_IF           = 9
+	IP_MULTICAST_LOOP         = 11
+	IP_MULTICAST_TTL          = 10
+	IP_OPTIONS                = 1
+	IP_PKTINFO                = 19
+	IP_RECVERR                = 75
+	IP_RECVTOS                = 40
+	IP_RECVTTL                = 21
+	IP_TOS                    = 3
+	IP_TTL                    = 4
+	IP_UNBLOCK_SOURCE         = 18
+
+	IPV6_CHECKSUM       = 26
+	IPV6_DONTFRAG       = 14
+	IPV6_HOPLIMIT       = 21
+	IPV6_JOIN_GROUP     = 12
+	IPV6_LEAVE_GROUP    = 13
+	IPV6_MULTICAST_HOPS = 10
+	IPV6_MULTICAST_IF   = 9
+	IPV6_MULTICAST_LOOP = 11
+	IPV6_PKTINFO        = 19
+	IPV6_RECVERR        = 75
+	IPV6_RECVTCLASS     = 40
+	IPV6_TCLASS         = 39
+	IPV6_UNICAST_HOPS   = 4
+	IPV6_V6ONLY         = 27
 
 	SCM_RIGHTS = 1
 	SOMAXCONN  = 0x7fffffff

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"errors"
-	"io"
 	"unsafe"
 
 	"github.com/switchboard-go/switchboard"
@@ -245,7 +244,8 @@ func (e *endpoint) InputEnded(*switchboard.Conn, []byte) error {
 	if !c.has(closeReceived) {
 		return ErrNoClose
 	}
-	return io.EOF
+	c.conn.Close() // also if it is held: no answer can follow
+	return nil
 }
 
 // Drained implements switchboard.Drainer.

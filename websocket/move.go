@@ -20,6 +20,12 @@ type Mover interface {
 	Move(c *Conn) (switchboard.HandlerState, error)
 }
 
+// An EarlyMover is a Mover whose idle WebSockets may move ahead of the others, see switchboard.EarlyMover.
+type EarlyMover interface {
+	Mover
+	MovesEarly(c *Conn) bool
+}
+
 // What a WebSocket says of itself to another process.
 const (
 	movedKind    = "switchboard/websocket"
@@ -50,6 +56,13 @@ func (o *opening) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
 		return switchboard.HandlerState{}, errStays
 	}
 	return switchboard.HandlerState{Kind: movedKind, Version: movedVersion, Data: []byte{0}}, nil
+}
+
+// MovesEarly implements switchboard.EarlyMover.
+func (e *endpoint) MovesEarly(*switchboard.Conn) bool {
+	c := (*Conn)(e)
+	h, ok := c.handler.(EarlyMover)
+	return ok && h.MovesEarly(c)
 }
 
 // Move implements switchboard.Mover.
@@ -114,7 +127,7 @@ func (e *endpoint) Move(*switchboard.Conn) (st switchboard.HandlerState, err err
 			b = append(b, in.buf.B...)
 		}
 	}
-	return switchboard.HandlerState{Kind: movedKind, Version: movedVersion, Data: b}, nil
+	return switchboard.HandlerState{Kind: movedKind, Version: movedVersion, Data: b, Rearms: of.Rearms}, nil
 }
 
 func appendText[T string | []byte](b []byte, p T) []byte {

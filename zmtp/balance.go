@@ -36,16 +36,20 @@ func (s *Socket) swap(p *peer, at int) {
 	other.turn, p.turn = p.turn, int32(at)
 }
 
+// waitingSend is how many bytes may wait for each peer of a socket whose Send waits, unless Options.HighWaterBytes says more: with
+// larger messages a longer queue makes nothing faster, but takes every message out of the processor's cache and in again.
+const waitingSend = 4 << 20
+
 // roomy tells whether p's queue takes another message. s.mu is held.
 func (p *peer) roomy() bool {
-	o := &p.s.opt
-	return int(p.out.n) < o.SendHighWater && int(p.out.size) < o.HighWaterBytes
+	s := p.s
+	return int(p.out.n) < s.opt.SendHighWater && int(p.out.size) < s.sendBytes
 }
 
 // relieved tells whether p's queue has drained so far that a sender may be woken. s.mu is held.
 func (p *peer) relieved() bool {
-	o := &p.s.opt
-	return int(p.out.n) <= o.SendHighWater/2 && int(p.out.size) <= o.HighWaterBytes/2
+	s := p.s
+	return int(p.out.n) <= s.opt.SendHighWater/2 && int(p.out.size) <= s.sendBytes/2
 }
 
 // unload gives p what no peer has had. s.mu is held.
@@ -70,7 +74,7 @@ func (s *Socket) reclaim(p *peer) {
 		if p.cur != nil {
 			s.stats.Lost += int64(p.cur.n)
 			p.cur.free()
-			p.cur, p.curAt = nil, 0
+			p.cur = nil
 		}
 		return
 	}
@@ -89,8 +93,9 @@ func (s *Socket) reclaim(p *peer) {
 		}
 	}
 	if p.cur != nil {
-		kept.push(p.cur) // a message of which a part was sent counts for nothing
-		p.cur, p.curAt = nil, 0
+		p.cur.given = 0 // a message of which a part was sent counts for nothing
+		kept.push(p.cur)
+		p.cur = nil
 	}
 	for c := p.out.shift(); c != nil; c = p.out.shift() {
 		kept.push(c)

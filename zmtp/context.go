@@ -120,7 +120,7 @@ func (c *Context) accept(conn *switchboard.Conn) (switchboard.Handler, error) {
 	if ln == nil {
 		return nil, ErrClosed
 	}
-	p := &peer{s: ln.s, c: conn, run: &c.runs[conn.Loop()], origin: ln, accepted: true}
+	p := &peer{s: ln.s, c: conn, origin: ln, accepted: true}
 	if err := ln.s.admit(p); err != nil {
 		ln.s.tell(Event{Kind: AcceptFailed, Endpoint: ln.endpoint, RemoteAddr: conn.RemoteAddr().String(), Err: err})
 		return nil, err

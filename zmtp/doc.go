@@ -52,7 +52,7 @@
 //
 // # The cost of a peer
 //
-// A peer is a connection of package switchboard and a struct of 220 bytes. Queues and buffers exist only while they
+// A peer is a connection of package switchboard and a struct of 192 bytes. Queues and buffers exist only while they
 // are not empty. Options limit what peers can make a socket hold: RecvHighWater, HighWaterBytes, RecvLimit,
 // MaxMessageSize, MaxParts, SubscriptionLimit, HandshakeTimeout, MaxPeers.
 //

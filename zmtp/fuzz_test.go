@@ -72,9 +72,9 @@ func testPeer(t *testing.T, typ Type, o Options) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &peer{s: s, run: new(run)}
-	p.other = &peer{s: s, other: p}
-	p.other.state.set(stateGone)
+	p, other := &peer{s: s}, &peer{s: s}
+	p.extra().other, other.extra().other = other, p
+	other.state.set(stateGone)
 	if err := s.join(p, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package zmtp
 import (
 	"errors"
 	"strings"
+	"time"
 )
 
 // A Security is a security mechanism: PlainClient, PlainServer, CurveClient or CurveServer.
@@ -41,7 +42,8 @@ type handshake struct {
 	p        *peer
 	accepted bool
 	mech     mechanism
-	minor    byte // of the version that both speak
+	timer    *time.Timer // of Options.HandshakeTimeout
+	minor    byte        // of the version that both speak
 
 	login *Login // to be authenticated
 	asked bool

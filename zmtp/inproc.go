@@ -88,14 +88,10 @@ func (c *Context) forgetDial(d *dialer) {
 // pair makes a pair of peers of a dialer's socket and a bound one.
 func (c *Context) pair(d *dialer, s *Socket) {
 	a, b := &peer{s: d.s, dialer: d}, &peer{s: s, accepted: true}
-	a.other, b.other = b, a
+	a.extra().other, b.extra().other = b, a
 	a.identity, b.identity = told(s), told(d.s)
 	for _, side := range []*peer{a, b} {
-		v := side.other.s.opt.Version30
-		side.version30 = v || side.s.opt.Version30
-		if m := side.other.s.opt.Metadata; m != nil {
-			side.extra().metadata = m
-		}
+		side.version30 = d.s.opt.Version30 || s.opt.Version30
 	}
 	err := d.begin(a)
 	if err != nil {
@@ -128,7 +124,7 @@ func told(s *Socket) string {
 
 // endInproc ends both ends of a pair.
 func (p *peer) endInproc(err error) {
-	for _, side := range []*peer{p, p.other} {
+	for _, side := range []*peer{p, p.extra().other} {
 		s := side.s
 		s.mu.Lock()
 		was := side.state.get()
@@ -147,7 +143,7 @@ func (p *peer) endInproc(err error) {
 // handOver moves what is queued to the other end of an inproc pair, as far as there is room. s.mu is held, but not while
 // the other socket's is.
 func (p *peer) handOver(budget *int) {
-	s, to := p.s, p.other
+	s, to := p.s, p.extra().other
 	for p.state.get() == stateReady && *budget > 0 {
 		if x := p.more.Load(); x != nil && len(x.commands) > 0 {
 			b := x.commands

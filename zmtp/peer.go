@@ -19,8 +19,6 @@ import (
 type peer struct {
 	s      *Socket
 	c      *switchboard.Conn     // nil: inproc
-	run    *run                  // of its loop
-	other  *peer                 // the other end of an inproc pair
 	origin *listener             // that it came by
 	dialer *dialer               // that it was dialled by
 	hs     *handshake            // until it is ready
@@ -31,7 +29,6 @@ type peer struct {
 	identity  string // by which a ROUTER addresses it
 	in, out   queue
 	cur       *chunk // of out, being written
-	curAt     int    // how much of it was
 	sub       *node  // its first subscription
 	written   int64  // bytes given to the connection
 	lastWrite int64  // when the queue was last written, in nanoseconds since the socket was made
@@ -75,13 +72,12 @@ const (
 type extra struct {
 	cipher   *cipher
 	user     string
-	metadata map[string]string
+	other    *peer  // the other end of an inproc pair
 	commands []byte // to be written before messages
 	sent     queue  // written to the connection, which may not have sent it yet
 	settling bool   // and somebody will look whether it has
 	sealed   *buffer.Buffer
 	pulse    *pulse
-	timer    *switchboard.Timer // of the handshake
 	err      error              // why we ended it
 	subs     []*node            // its other subscriptions, and when those are many
 	manySubs map[*node]struct{} // the rest
@@ -96,6 +92,9 @@ func (p *peer) extra() *extra {
 	p.more.CompareAndSwap(nil, new(extra))
 	return p.more.Load()
 }
+
+// run returns what is to be sent on the loop of p, which has a connection.
+func (p *peer) run() *run { return &p.s.ctx.runs[p.c.Loop()] }
 
 // address returns the peer's address, in words.
 func (p *peer) address() string {
@@ -122,7 +121,6 @@ func (p *peer) Opened(c *switchboard.Conn) error {
 		return nil
 	}
 	p.c = c
-	p.run = &p.s.ctx.runs[c.Loop()]
 	p.s.tell(Event{Kind: Connected, Endpoint: p.endpoint(), RemoteAddr: c.RemoteAddr().String()})
 	p.begin(c)
 	return nil
@@ -130,8 +128,9 @@ func (p *peer) Opened(c *switchboard.Conn) error {
 
 // Data takes what has come.
 func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
-	p.run.enter()
-	defer p.run.leave()
+	run := p.run()
+	run.enter()
+	defer run.leave()
 	n := len(b)
 	if p.state.get() < stateReady {
 		var err error
@@ -218,10 +217,8 @@ func (p *peer) Closed(c *switchboard.Conn, err error) {
 		p.asm = nil
 	}
 	notices := p.s.leave(p)
-	p.hs = nil
-	if p.run != nil {
-		p.run.flushAll() // which may have been on its way by this connection
-	}
+	p.endHandshake()
+	p.s.ctx.runs[c.Loop()].flushAll() // which may have been on its way by this connection
 	p.handle(notices)
 	p.report(was, err)
 	if p.dialer != nil {
@@ -271,8 +268,8 @@ func (p *peer) wake() {
 func (p *peer) resume() {
 	if p.c != nil {
 		p.c.Do(p.c.Resume)
-	} else if other := p.other; other != nil {
-		other.write()
+	} else {
+		p.extra().other.write()
 	}
 }
 

@@ -13,6 +13,7 @@ type chunk struct {
 	shared *share // other chunks hold b too; nil: none do
 	at     int    // bytes of b that were consumed
 	n      int32  // messages left
+	given  int32  // of one that is being written: bytes that the connection was given
 	end    int64  // of a chunk that was written: how many bytes the connection has sent when all of it is
 	next   *chunk
 }

@@ -25,6 +25,7 @@ func TestPushLosesNothingThatAKilledPeerHadNotTaken(t *testing.T) {
 			var seen events
 			o.Monitor = seen.add
 			o.ReconnectMin, o.ReconnectMax = 10*time.Millisecond, 50*time.Millisecond
+			o.HighWaterBytes = 64 << 20
 			push := socketOf(t, c, zmtp.PUSH, &o)
 			options := sec.theirs(true)
 			options["RCVHWM"] = 1

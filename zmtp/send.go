@@ -3,7 +3,6 @@ package zmtp
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
@@ -79,6 +78,10 @@ func (s *Socket) transfer(ctx context.Context, m *Message, wait bool) error {
 	return err
 }
 
+// longestMessage is the most that a message may have on the wire: with what HighWaterBytes allows to be queued before it, that
+// fits 31 bits.
+const longestMessage = 1 << 30
+
 // check tells what is wrong with a message to be sent, and returns its size on the wire.
 func (s *Socket) check(m *Message) (size int, err error) {
 	tr := &traits[s.typ]
@@ -89,12 +92,13 @@ func (s *Socket) check(m *Message) (size int, err error) {
 		return 0, fmt.Errorf("a message must have a part, which may be empty")
 	case len(m.Parts) > 1 && (tr.single || s.opt.Conflate):
 		return 0, fmt.Errorf("a message of %d parts: %w", len(m.Parts), ErrNotSupported)
-	case len(m.Parts) > math.MaxInt32:
-		return 0, ErrTooLarge
 	case len(m.Group) > 255:
 		return 0, fmt.Errorf("a group of %d bytes: %w", len(m.Group), ErrTooLarge)
 	}
-	return partsSize(m.Parts), nil
+	if size = partsSize(m.Parts); size > longestMessage {
+		return 0, fmt.Errorf("a message of %d bytes, where %d are allowed: %w", size, longestMessage, ErrTooLarge)
+	}
+	return size, nil
 }
 
 // route queues m for the peers that it is for. It returns the peer that the caller is to write, if any. s.mu is held.

@@ -2,6 +2,7 @@ package zmtp
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/switchboard-go/switchboard"
 )
@@ -13,10 +14,12 @@ func (p *peer) begin(c *switchboard.Conn) {
 	p.state.set(stateGreeting)
 	p.hs = &handshake{p: p, accepted: p.accepted}
 	if o.HandshakeTimeout > 0 {
-		p.extra().timer = c.After(o.HandshakeTimeout, func() {
-			if p.state.get() < stateReady {
-				p.end(ErrHandshakeTimeout)
-			}
+		p.hs.timer = time.AfterFunc(o.HandshakeTimeout, func() { // one of c's own would leave memory with c
+			c.Do(func() {
+				if p.state.get() < stateReady {
+					p.end(ErrHandshakeTimeout)
+				}
+			})
 		})
 	}
 	minor := byte(1)
@@ -141,8 +144,9 @@ func (p *peer) answered(user string, err error) {
 	if p.state.get() != stateShaking {
 		return
 	}
-	p.run.enter()
-	defer p.run.leave()
+	run := p.run()
+	run.enter()
+	defer run.leave()
 	if err == nil {
 		h.user = user
 		h.login, h.asked = nil, false
@@ -168,23 +172,16 @@ func (p *peer) answered(user string, err error) {
 // join makes the peer one of its socket's.
 func (p *peer) join() error {
 	h := p.hs
-	if p.more.Load() != nil && p.more.Load().timer != nil {
-		p.more.Load().timer.Stop()
-		p.more.Load().timer = nil
-		if p.more.Load().err == nil {
-			p.more.Store(nil)
-		}
-	}
-	if h.cipher != nil || h.user != "" || h.metadata != nil {
+	if h.cipher != nil || h.user != "" {
 		x := p.extra()
-		x.cipher, x.user, x.metadata = h.cipher, h.user, h.metadata
+		x.cipher, x.user = h.cipher, h.user
 	}
 	p.version30 = h.minor == 0 || p.s.opt.Version30
 	p.identity = h.identity
 	if err := p.s.join(p, h.typ); err != nil {
 		return err
 	}
-	p.hs = nil
+	p.endHandshake()
 	p.s.tell(Event{Kind: Ready, Endpoint: p.endpoint(), RemoteAddr: p.address(), Peer: h.typ, Identity: h.identity, Metadata: h.metadata})
 	if p.dialer != nil {
 		p.dialer.succeeded()
@@ -192,4 +189,12 @@ func (p *peer) join() error {
 	p.startPulse()
 	p.write()
 	return nil
+}
+
+// endHandshake lets go of what only the handshake needed.
+func (p *peer) endHandshake() {
+	if p.hs != nil && p.hs.timer != nil {
+		p.hs.timer.Stop()
+	}
+	p.hs = nil
 }

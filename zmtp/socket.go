@@ -31,6 +31,8 @@ type Socket struct {
 	receivers waiters
 	closers   waiters // Close, which waits for queues and peers
 
+	sendBytes int // that may wait for each peer: Options.HighWaterBytes in words
+
 	// Sending to one peer in turn.
 	ready   []*peer // the first room of them have room
 	room    int
@@ -70,7 +72,10 @@ func (c *Context) NewSocket(t Type, o *Options) (*Socket, error) {
 		return nil, &Error{Op: "new", Type: t, Err: err}
 	}
 	s := &Socket{typ: t, opt: opt, ctx: c, born: time.Now(), dialers: map[string][]*dialer{}, bound: map[string]*listener{},
-		names: map[string]struct{}{}}
+		names: map[string]struct{}{}, sendBytes: opt.HighWaterBytes}
+	if traits[t].balance && o.HighWaterBytes == 0 {
+		s.sendBytes = waitingSend
+	}
 	switch t {
 	case ROUTER:
 		s.routes = map[string]*peer{}

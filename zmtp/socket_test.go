@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -209,6 +210,10 @@ func TestOptionsAndCallsThatMakeNoSense(t *testing.T) {
 	}
 	if err := s.Send(); err == nil {
 		t.Error("a message without parts was sent")
+	}
+	large := make([]byte, 64<<20)
+	if err := s.Send(slices.Repeat([][]byte{large}, 17)...); !errors.Is(err, zmtp.ErrTooLarge) {
+		t.Errorf("a message of more than 1 GiB: %v", err)
 	}
 	if _, err := s.Recv(); !errors.Is(err, zmtp.ErrNotSupported) {
 		t.Error(err)

@@ -66,7 +66,8 @@ func (s *Socket) subscriptionLocked(p *peer, on bool, topic []byte) (news bool, 
 	p.subBytes += int32(len(topic) + subscriptionCost)
 	first := len(n.subs) == 0
 	if first {
-		n.subs = []*peer{p}
+		n.only[0] = p
+		n.subs = n.only[:]
 	} else {
 		n.subs = append(n.subs, p)
 	}

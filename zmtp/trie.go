@@ -10,8 +10,9 @@ type trie struct{ root node }
 type node struct {
 	key      string
 	parent   *node
-	children []*node // by the first byte of their keys
-	subs     []*peer // a subscriber's own trie has nil here, once for each time that it subscribed
+	children []*node  // by the first byte of their keys
+	subs     []*peer  // a subscriber's own trie has nil here, once for each time that it subscribed
+	only     [1]*peer // room for subs of one
 }
 
 // child returns the child whose key begins with b, or where it would be.

@@ -30,7 +30,7 @@ func (s *Socket) schedule(p *peer) {
 		go p.write()
 	default:
 		p.scheduled = true
-		p.run.add(p)
+		p.run().add(p)
 	}
 }
 
@@ -143,13 +143,13 @@ func (p *peer) writeConn(budget *int) {
 		if x != nil && x.sealed != nil {
 			left = x.sealed.B
 		}
-		left = left[p.curAt:]
+		left = left[p.cur.given:]
 		part := left[:min(len(left), piece)]
 		if !p.give(part) {
 			return
 		}
 		*budget -= len(part)
-		if p.curAt += len(part); len(part) == len(left) {
+		if p.cur.given += int32(len(part)); len(part) == len(left) {
 			p.wrote()
 		}
 	}
@@ -170,7 +170,7 @@ func (p *peer) give(b []byte) bool {
 // wrote is called when all of p.cur was given to the connection.
 func (p *peer) wrote() {
 	s, c := p.s, p.cur
-	p.cur, p.curAt = nil, 0
+	p.cur = nil
 	s.stats.Sent += int64(c.n)
 	if p.more.Load() != nil && p.more.Load().sealed != nil {
 		buffer.Put(p.more.Load().sealed)

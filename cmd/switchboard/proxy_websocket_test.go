@@ -17,6 +17,9 @@ import (
 	"time"
 )
 
+// closesSoon has an echo, which never ends by itself, closed after less than ten minutes. On a busy machine it may pause.
+const closesSoon = "--to-ws-close-after=5s"
+
 func TestAProxyFromTCPToWebSocket(t *testing.T) {
 	noise := strings.Repeat("any bytes \x00\xff", 200_000)
 	for name, c := range map[string]struct{ target, proxy []string }{
@@ -26,12 +29,13 @@ func TestAProxyFromTCPToWebSocket(t *testing.T) {
 		"clients with TLS": {nil, []string{"--tls-self-signed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			target := c.target
 			if target == nil {
 				target = []string{"--listen=ws://127.0.0.1:0"}
 			}
 			behind := serve(t, append([]string{"echo"}, target...)...).addrs[0]
-			at := serve(t, append([]string{"proxy", "--listen=127.0.0.1:0", "--to=" + behind}, c.proxy...)...).addrs[0]
+			at := serve(t, append([]string{"proxy", "--listen=127.0.0.1:0", "--to=" + behind, closesSoon}, c.proxy...)...).addrs[0]
 			dial := []string{"dial", at}
 			if name == "clients with TLS" {
 				dial = []string{"dial", "--tls-insecure", "tls://" + strings.TrimPrefix(at, "tls://")}
@@ -146,7 +150,7 @@ func TestATargetThatOpensNoWebSocketIsSkipped(t *testing.T) {
 	go web.Serve(l)
 	t.Cleanup(func() { web.Close() })
 	echo := serve(t, "echo", "--listen=ws://127.0.0.1:0").addrs[0]
-	both := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+l.Addr().String(), "--to="+echo).addrs[0]
+	both := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+l.Addr().String(), "--to="+echo, "--to-ws-close-after=1s").addrs[0]
 	for range 3 {
 		if heard, told, code := once(t, "hello", "dial", both); heard != "hello" || code != 0 {
 			t.Errorf("heard %q, exit code %d, %s", heard, code, told)
@@ -172,7 +176,7 @@ async def main():
         print("127.0.0.1:%d" % server.sockets[0].getsockname()[1], flush=True)
         await asyncio.Future()
 asyncio.run(main())`)
-	at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+target.hears("127.0.0.1:"), "--to-ws-deflate").addrs[0]
+	at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+target.hears("127.0.0.1:"), "--to-ws-deflate", closesSoon).addrs[0]
 	said := strings.Repeat("hello from tcp ", 20_000)
 	if heard, told, code := once(t, said, "dial", at); heard != strings.ToUpper(said) || code != 0 {
 		t.Errorf("%d bytes of %d, exit code %d, %s", len(heard), len(said), code, told)
@@ -184,6 +188,8 @@ func TestWrongCallsOfAProxyToWebSocket(t *testing.T) {
 	for want, args := range map[string][]string{
 		"for clients that do not speak WebSocket": {"--listen=ws://127.0.0.1:0", "--to=ws://127.0.0.1:1"},
 		"--to-ws-header is for ws://":             {"--to=127.0.0.1:1", "--to-ws-header=A: b"},
+		"--to-ws-close-after is for ws://":        {"--to=127.0.0.1:1", "--to-ws-close-after=1s"},
+		"it cannot be negative":                   {"--to=ws://127.0.0.1:1", "--to-ws-close-after=-1s"},
 		"--to-ws-header \"A\": it must be":        {"--to=ws://127.0.0.1:1", "--to-ws-header=A"},
 		"the host is missing":                     {"--to=ws://:80"},
 		"proxy takes ws://HOST:PORT/PATH":         {"--to=ws+unix:/tmp/a.sock"},
@@ -204,12 +210,18 @@ func TestWrongCallsOfAProxyToWebSocket(t *testing.T) {
 func TestATargetsLateAnswerIsNotLost(t *testing.T) {
 	for name, c := range map[string]struct {
 		before, after, close string // what the target says at once, three seconds later, and when it is closed
+		args                 []string
 		heard                string
 		want                 error
 	}{
-		"late":             {"", "\x82\x05hello\x88\x02\x03\xe8", "", "hello", io.EOF},
-		"answered":         {"\x82\x05hello", "", "\x88\x02\x03\xe8", "hello", io.EOF},
-		"closed too early": {"\x82\x05hello", "", "\x82\x05world\x88\x02\x03\xe8", "hello", syscall.ECONNRESET},
+		"late":             {"", "\x82\x05hello\x88\x02\x03\xe8", "", []string{"--to-ws-close-after=1s"}, "hello", io.EOF},
+		"pauses":           {"\x82\x05hello", "\x82\x06 world\x88\x02\x03\xe8", "", nil, "hello world", io.EOF},
+		"answered":         {"\x82\x05hello", "", "\x88\x02\x03\xe8", []string{"--to-ws-close-after=1s"}, "hello", io.EOF},
+		"by half-close":    {"\x82\x05hello", "", "\x88\x02\x03\xe8", []string{"--half-close-timeout=1s"}, "hello", io.EOF},
+		"by all at once":   {"\x82\x05hello", "", "\x88\x02\x03\xe8", []string{"--half-close-timeout=1s", "--idle-timeout=1s"}, "hello", io.EOF},
+		"longer than both": {"\x82\x05hello", "\x82\x06 world\x88\x02\x03\xe8", "", []string{"--to-ws-close-after=1m", "--half-close-timeout=1s", "--idle-timeout=1s"}, "hello world", io.EOF},
+		"no answer":        {"", "", "", []string{"--half-close-timeout=1s"}, "", syscall.ECONNRESET},
+		"closed too early": {"\x82\x05hello", "", "\x82\x05world\x88\x02\x03\xe8", []string{"--to-ws-close-after=1s"}, "hello", syscall.ECONNRESET},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -226,10 +238,12 @@ func TestATargetsLateAnswerIsNotLost(t *testing.T) {
 						io.WriteString(conn, "\x8a"+string(rune(n-6))+unmasked(buf[2:n]))
 					case 0x88:
 						io.WriteString(conn, c.close)
+						return
 					}
 				}
 			})
-			at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to=ws://"+target+"/path", "--to-ws-header=X-Test: yes", "--to-ws-subprotocol=binary").addrs[0]
+			at := serve(t, append([]string{"proxy", "--listen=127.0.0.1:0", "--to=ws://" + target + "/path", "--to-ws-header=X-Test: yes",
+				"--to-ws-subprotocol=binary"}, c.args...)...).addrs[0]
 			conn, err := net.Dial("tcp", at)
 			if err != nil {
 				t.Fatal(err)
@@ -261,7 +275,7 @@ func unmasked(p []byte) string {
 func TestAProxyToWebSocketWithAShortQueue(t *testing.T) {
 	noise := strings.Repeat("any bytes \x00\xff", 50_000)
 	echo := serve(t, "echo", "--listen=ws://127.0.0.1:0").addrs[0]
-	at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to="+echo, "--queue-limit=3k", "--high-water=1k", "--read-buffer=1k").addrs[0]
+	at := serve(t, "proxy", "--listen=127.0.0.1:0", "--to="+echo, closesSoon, "--queue-limit=3k", "--high-water=1k", "--read-buffer=1k").addrs[0]
 	if heard, told, code := once(t, noise, "dial", at); heard != noise || code != 0 {
 		t.Errorf("%d bytes of %d, exit code %d, %s", len(heard), len(noise), code, told)
 	}

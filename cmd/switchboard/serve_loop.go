@@ -39,6 +39,8 @@ type guest struct {
 	// they do not move.
 	moved         func(c *switchboard.Conn, from switchboard.HandlerState) (switchboard.Handler, error)
 	messagesMoved func(c *websocket.Conn, from switchboard.HandlerState) (websocket.Handler, error)
+	// shared is what moves with the connections. nil: nothing does.
+	shared switchboard.Shared
 	// takeOver takes over what another process serves, if serve is set. nil: the service cannot be handed over then.
 	takeOver func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
 
@@ -106,7 +108,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	}
 	server := s.server()
 	server.Logger, server.TLSConfig = log, secure
-	server.Moved, server.LeaveTime = g.moved, s.grace/2
+	server.Moved, server.Shared, server.LeaveTime = g.moved, g.shared, s.grace/2
 	s.collect(log)
 	g.prepare(server)
 	s.ws.apply(server, g)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -137,7 +138,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 		return failure{exitFailed, err}
 	}
 	defer between.Close()
-	between.Places = p.maxConns
+	between.Places, between.CloseAfter = p.maxConns, cmp.Or(p.toWS.closeAfter, p.loop.halfClose)
 	between.Announce(announce)
 	ends := func(*switchboard.Conn, error) {}
 	if p.access.on() {

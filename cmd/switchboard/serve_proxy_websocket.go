@@ -18,7 +18,8 @@ import (
 // A targetWebSocket is what serve proxy is told about targets that speak WebSocket.
 type targetWebSocket struct {
 	clientWebSocket
-	dialers []*websocket.Dialer
+	dialers    []*websocket.Dialer
+	closeAfter time.Duration
 }
 
 func (w *targetWebSocket) addTo(cmd *cobra.Command) {
@@ -26,6 +27,8 @@ func (w *targetWebSocket) addTo(cmd *cobra.Command) {
 	w.set.StringArrayVar(&w.headers, "to-ws-header", nil, "`'NAME: VALUE'` of the request to ws://…; may be repeated")
 	w.set.StringSliceVar(&w.subprotocols, "to-ws-subprotocol", nil, "`NAME` of a WebSocket subprotocol to offer at ws://…, the best first")
 	w.set.BoolVar(&w.deflate, "to-ws-deflate", false, "offer to compress messages at ws://…")
+	w.set.DurationVar(&w.closeAfter, "to-ws-close-after", 0, "when a client has ended its output, and its target at ws://… has answered and "+
+		"has been silent for this long, close the target (default: --half-close-timeout)")
 	cmd.Flags().AddFlagSet(w.set)
 	cmd.RegisterFlagCompletionFunc("to-ws-header", cobra.NoFileCompletions)
 	cmd.RegisterFlagCompletionFunc("to-ws-subprotocol", cobra.NoFileCompletions)

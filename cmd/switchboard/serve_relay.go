@@ -94,18 +94,20 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 		h.form.Dropped = func(b []byte, n uint64) []byte { return fmt.Appendf(b, "* %d lines missed\n", n) }
 		h.split = frame.Lines(int(r.longest)).Unterminated().Split
 	}
+	var of switchboard.Handler = byteRelay{h}
+	if r.lines {
+		of = lineRelay{byteRelay{h}}
+	}
 	return r.serveOnLoops(h.hub.Logger, guest{
 		name: "relay",
 		prepare: func(server *switchboard.Server) {
-			server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) {
-				if r.lines {
-					return lineRelay{byteRelay{h}}, nil
-				}
-				return byteRelay{h}, nil
-			}
+			server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return of, nil }
 		},
-		messages: messageRelay{h},
-		about:    h.about,
+		messages:      messageRelay{h},
+		about:         h.about,
+		shared:        &h.hub,
+		moved:         h.moved(of),
+		messagesMoved: h.messagesMoved,
 	})
 }
 
@@ -128,13 +130,18 @@ func newRelay(policy room.Policy, queue int) *relay {
 // A relayed is a client.
 type relayed struct {
 	*room.Subscription
+	member  *room.Member
 	waiting []room.Message // of a WebSocket, until the loops have caught up
 }
 
+// relayRoom is the room in which everybody is.
+const relayRoom = "relay"
+
 func (r *relay) join(c *switchboard.Conn, link room.Link) error {
-	s, err := r.hub.Member(link, r.form, "").Join("relay", nil)
+	member := r.hub.Member(link, r.form, "")
+	s, err := member.Join(relayRoom, nil)
 	if err == nil {
-		c.SetValue(&relayed{Subscription: s})
+		c.SetValue(&relayed{Subscription: s, member: member})
 	}
 	return err
 }
@@ -151,9 +158,9 @@ func (r *relay) notPassed(c *switchboard.Conn, m room.Message, err error) {
 	r.hub.Logger.Warn("a message is not passed on", "peer", c.RemoteAddr().String(), "bytes", len(m.Data), "error", err)
 }
 
-func (r *relay) leave(c *switchboard.Conn) {
+func (r *relay) leave(c *switchboard.Conn, err error) {
 	if s, ok := c.Value().(*relayed); ok {
-		s.Leave()
+		s.member.Ended(err)
 	}
 }
 
@@ -191,7 +198,7 @@ func (r byteRelay) InputEnded(*switchboard.Conn, []byte) error { return nil } //
 
 func (r byteRelay) Leaving(c *switchboard.Conn) { c.Close() }
 
-func (r byteRelay) Closed(c *switchboard.Conn, _ error) { r.leave(c) }
+func (r byteRelay) Closed(c *switchboard.Conn, err error) { r.leave(c, err) }
 
 // A lineRelay is the handler of connections of lines.
 type lineRelay struct{ byteRelay }
@@ -256,11 +263,11 @@ func (r messageRelay) pass(c *websocket.Conn, me *relayed) {
 	me.waiting = nil
 }
 
-func (r messageRelay) Closed(c *websocket.Conn, _ error) {
-	if me, ok := c.Conn().Value().(*relayed); ok {
+func (r messageRelay) Closed(c *websocket.Conn, err error) {
+	if me, ok := c.Conn().Value().(*relayed); ok && !movesWith(err) {
 		for _, m := range me.waiting { // it is too late to wait
 			r.publish(c.Conn(), m)
 		}
 	}
-	r.leave(c.Conn())
+	r.leave(c.Conn(), err)
 }

@@ -25,14 +25,18 @@ type serverWebSocket struct {
 	set    *pflag.FlagSet
 }
 
-// longestWebSocket is the most that --ws-message may be.
-const longestWebSocket = 512 << 20
+// longestWebSocket is the most that --ws-message may be. usualWebSocket is what it is if nothing is said: what others who test
+// WebSocket servers send at most.
+const (
+	longestWebSocket = 512 << 20
+	usualWebSocket   = 16 << 20
+)
 
 // add adds the flags to those of serve.
 func (f *serverWebSocket) add(flags *pflag.FlagSet) {
-	f.message = 1 << 20
+	f.message = usualWebSocket
 	f.set = pflag.NewFlagSet("websocket", pflag.ContinueOnError)
-	f.set.Var(&f.message, "ws-message", "limit of a WebSocket message")
+	f.set.Var(&f.message, "ws-message", "limit of a WebSocket message, and of its answer; with --queue-limit at most as much as that leaves (default for relay: --member-queue)")
 	f.set.DurationVar(&f.ping, "ws-ping", time.Minute, "ping a WebSocket that is silent for this long, and reset it after the same time again (0: never)")
 	f.set.StringSliceVar(&f.origins, "ws-origin", nil, "`ORIGIN` of other pages that may open WebSockets: https://example.org, https://*.example.org, or '*' for "+
 		"all; may be repeated")
@@ -66,6 +70,9 @@ func (f *serverWebSocket) check(s *serving, m mode) (err error) {
 			err = fmt.Errorf("--%s is for --listen ws://HOST:PORT or wss://HOST:PORT", flag.Name)
 		}
 	})
+	if queue := s.loop.queueLimit; queue != 0 && !f.set.Changed("ws-message") {
+		f.message = min(f.message, queue-s.loop.highWater-frameHeader)
+	}
 	switch {
 	case err != nil || f.scheme == "":
 		return err
@@ -81,10 +88,10 @@ func (f *serverWebSocket) check(s *serving, m mode) (err error) {
 }
 
 // needs is how long the queue of a client must be able to become.
-func (f *serverWebSocket) needs(s *serving) size {
-	const header = 14
-	return s.loop.highWater + f.message + header
-}
+func (f *serverWebSocket) needs(s *serving) size { return s.loop.highWater + f.message + frameHeader }
+
+// frameHeader is how long the header of a frame is at most.
+const frameHeader = 14
 
 // prefix is what stands before an address that is listened on.
 func (f *serverWebSocket) prefix() string {
@@ -109,5 +116,5 @@ func (f *serverWebSocket) apply(server *switchboard.Server, g guest) {
 		upgrader.Deflate = &websocket.Deflate{ContextTakeover: f.takeover}
 	}
 	server.Accept, server.Moved = upgrader.Accept, upgrader.Moved
-	server.QueueLimit = max(server.QueueLimit, 1<<20, 4*server.HighWater, server.HighWater+int(f.message)+14)
+	server.QueueLimit = max(server.QueueLimit, 1<<20, 4*server.HighWater, server.HighWater+int(f.message)+frameHeader)
 }

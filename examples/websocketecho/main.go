@@ -21,20 +21,25 @@ import (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("websocketecho: ")
-	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: websocketecho [-listen address] [-engine name] [-deflate]") }
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: websocketecho [-listen address] [-engine name] [-deflate=false]")
+	}
 	address := flag.String("listen", "127.0.0.1:7007", "")
 	engine := flag.String("engine", "auto", "")
-	deflate := flag.Bool("deflate", false, "")
+	deflate := flag.Bool("deflate", true, "")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		log.Fatalf("argument %q is one too many", flag.Arg(0))
 	}
 
+	const longest = 16 << 20 // bytes of a message
 	upgrader := &websocket.Upgrader{Handler: websocket.MessageFunc((*websocket.Conn).Write)}
+	upgrader.MaxMessage = longest
 	if *deflate {
 		upgrader.Deflate = &websocket.Deflate{}
 	}
 	server := &switchboard.Server{Engine: *engine, Accept: upgrader.Accept}
+	server.QueueLimit = longest + 1<<20 // an echo waits in the queue as a whole, above what may be there already
 	server.Listening = func(at net.Addr) { fmt.Println("listening on", at) }
 	log.Fatal(server.ListenAndServe(*address))
 }

@@ -129,6 +129,9 @@ type Engine interface {
 	// for any line, and the owner has all that was received. The next Wait begins anew. It must not be called within Wait.
 	Still()
 
+	// Quiet tells whether the kernel does nothing for l, which is watched for nothing, and the owner has all that was received.
+	Quiet(l *Line) bool
+
 	// Processor returns the processor time of the thread that the loop keeps, 0 if it keeps none. Any goroutine may call it.
 	Processor() time.Duration
 

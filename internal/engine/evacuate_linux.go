@@ -55,6 +55,11 @@ func (e *completion) Still() {
 	e.letGo()
 }
 
+// Quiet implements Engine.
+func (e *completion) Quiet(l *Line) bool {
+	return l.state.input == inputQuiet && l.state.side == sideNothing && l.state.flags&(cancelling|polling|batched) == 0
+}
+
 // Evacuate leaves the ring, which belongs to the thread of the goroutine that ends. Everything that was begun is handed over
 // and cancelled, and what it brought is kept for the next Wait, which makes another ring.
 func (e *completion) Evacuate() {

@@ -29,6 +29,7 @@ type Kernel interface {
 	ShutdownWrite(fd int) syscall.Errno
 	Reset(fd int)
 	Close(fd int)
+	Dup(fd int) (int, error)
 
 	Socket(family int) (int, error)
 	ConnectInet(fd int, to netip.AddrPort, scope uint32) syscall.Errno
@@ -98,6 +99,7 @@ func (system) Send(fd int, p []byte) (int, syscall.Errno)     { return rawio.Sen
 func (system) ShutdownWrite(fd int) syscall.Errno             { return rawio.ShutdownWrite(fd) }
 func (system) Reset(fd int)                                   { rawio.Reset(fd) }
 func (system) Close(fd int)                                   { rawio.Close(fd) }
+func (system) Dup(fd int) (int, error)                        { return rawio.Dup(fd) }
 func (system) Socket(family int) (int, error)                 { return rawio.Socket(family) }
 
 func (system) ConnectInet(fd int, to netip.AddrPort, scope uint32) syscall.Errno {

@@ -133,6 +133,8 @@ func (e *readiness) Splices() bool { return true }
 // Still has nothing to do: between two waits nothing is under way.
 func (e *readiness) Still() {}
 
+func (e *readiness) Quiet(*Line) bool { return true }
+
 // Evacuate has nothing to do: what was found and not dealt with is dealt with by the next Wait.
 func (e *readiness) Evacuate() {}
 

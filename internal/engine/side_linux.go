@@ -26,6 +26,7 @@ type side struct {
 	fd        int               // the epoll, or -1 before there is anybody in it
 	asked     bool              // the ring waits for it
 	listeners []*Listener       // by slot; nil: free
+	lines     int               // that are in it
 	events    []unix.EpollEvent // found, and not dealt with from at on
 	at        int
 }
@@ -87,6 +88,9 @@ func (s *side) watch(e *completion, l *Line, what uint8) error {
 	if err := s.control(e, op, int(l.FD), &ev); err != nil {
 		return err
 	}
+	if op == unix.EPOLL_CTL_ADD {
+		s.lines++
+	}
 	l.state.side = what
 	s.ask(e)
 	return nil
@@ -95,12 +99,18 @@ func (s *side) watch(e *completion, l *Line, what uint8) error {
 func (s *side) forget(e *completion, l *Line) {
 	s.control(e, unix.EPOLL_CTL_DEL, int(l.FD), nil)
 	l.state.side = sideNothing
+	s.lines--
 }
 
 // answer looks what there is, after the ring has told.
 func (s *side) answer(e *completion) {
 	s.asked = false
 	if s.fd < 0 {
+		return
+	}
+	if s.lines == 0 && s.at == len(s.events) && len(s.listeners) == 1 && s.listeners[0] != nil { // it can be nobody else
+		s.ask(e)
+		e.owner.Acceptable(s.listeners[0])
 		return
 	}
 	if s.at == len(s.events) { // else a goroutine that ended early has left some

@@ -29,6 +29,15 @@ func (h *lines) Move(*switchboard.Conn) (switchboard.HandlerState, error) { retu
 
 const linesKind = "lines"
 
+// MovesEarly implements switchboard.EarlyMover.
+func (h *answers) MovesEarly(*switchboard.Conn) bool { return true }
+
+// MovesEarly implements switchboard.EarlyMover.
+func (h *lines) MovesEarly(*switchboard.Conn) bool { return true }
+
+// MovesEarly implements websocket.EarlyMover.
+func (h *messages) MovesEarly(*websocket.Conn) bool { return true }
+
 // Move implements websocket.Mover.
 func (h *messages) Move(*websocket.Conn) (switchboard.HandlerState, error) { return state(h.kind) }
 

@@ -6,6 +6,9 @@
 //	                                ← Hello: the version of this handover; or Refused
 //	Listeners, with descriptors     →
 //	                                ← Ready; or Refused
+//	Conns, with descriptors; again and again: idle ones, since version 2  →
+//	Shared, in pieces, of what handlers share; since version 2  →
+//	Withdrawn: IDs of these that are not offered any more; since version 2  →
 //	Conns, with descriptors; again and again  →
 //	End                             →
 //	                                ← Mine: all but these
@@ -21,8 +24,11 @@ import "errors"
 // Oldest and Newest are the versions of the format that this package speaks. A version is for good: what it says never changes.
 const (
 	Oldest = 1
-	Newest = 1
+	Newest = 2
 )
+
+// EarlyVersion is the first version of the format that has Withdrawn.
+const EarlyVersion = 2
 
 const (
 	// MaxConns is how many connections go into one frame: the system passes at most 253 descriptors at once.
@@ -36,6 +42,12 @@ const (
 
 	// MaxState bounds what a handler says of its state, in bytes.
 	MaxState = 16 << 20
+
+	// MaxShared bounds what handlers share, in bytes.
+	MaxShared = 1 << 30
+
+	// SharedVersion is the first version of the format that has Shared.
+	SharedVersion = 2
 )
 
 // A Kind says what a frame is.
@@ -50,6 +62,8 @@ const (
 	Mine
 	Late
 	Refused
+	Shared
+	Withdrawn
 )
 
 // ErrFormat is the error of bytes that are no frame of this protocol.

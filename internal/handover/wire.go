@@ -141,24 +141,39 @@ func ReadConns(p []byte) (all []Conn, err error) {
 
 // AppendMine appends the payload of Mine: why some connections were refused, if any were, and their IDs.
 func AppendMine(b []byte, why string, refused []uint64) []byte {
-	b = appendBytes(b, why)
-	for _, id := range refused {
-		b = binary.AppendUvarint(b, id)
-	}
-	return b
+	return AppendIDs(appendBytes(b, why), refused)
 }
 
 // ReadMine reads the payload of Mine.
 func ReadMine(p []byte) (why string, refused []uint64, err error) {
 	d := decoder{p: p}
-	why = string(d.bytes())
-	for len(d.p) > 0 && !d.broken {
-		refused = append(refused, d.number())
-	}
-	if d.broken {
+	if why = string(d.bytes()); d.broken {
 		return "", nil, ErrFormat
 	}
+	if refused, err = ReadIDs(d.p); err != nil {
+		return "", nil, err
+	}
 	return why, refused, nil
+}
+
+// AppendIDs appends the payload of Withdrawn.
+func AppendIDs(b []byte, ids []uint64) []byte {
+	for _, id := range ids {
+		b = binary.AppendUvarint(b, id)
+	}
+	return b
+}
+
+// ReadIDs reads the payload of Withdrawn.
+func ReadIDs(p []byte) (ids []uint64, err error) {
+	d := decoder{p: p}
+	for len(d.p) > 0 && !d.broken {
+		ids = append(ids, d.number())
+	}
+	if d.broken {
+		return nil, ErrFormat
+	}
+	return ids, nil
 }
 
 // AppendPiece appends a Piece to the payload of Late.
@@ -176,6 +191,21 @@ func ReadPieces(p []byte) (all []Piece, err error) {
 		return nil, ErrFormat
 	}
 	return all, nil
+}
+
+// AppendShared appends what comes before the data in the first Shared.
+func AppendShared(b []byte, s State) []byte {
+	return binary.AppendUvarint(appendBytes(b, s.Kind), s.Version)
+}
+
+// ReadShared reads the payloads of all Shared, one behind the other. The Data of the State is a part of p.
+func ReadShared(p []byte) (State, error) {
+	d := decoder{p: p}
+	s := State{Kind: string(d.bytes()), Version: d.number()}
+	if s.Data = d.p; d.broken || s.Version > 1<<31 {
+		return State{}, ErrFormat
+	}
+	return s, nil
 }
 
 func appendBytes[T string | []byte](b []byte, p T) []byte {
@@ -222,7 +252,7 @@ func appendHeader(b []byte, kind Kind, descriptors, length int) []byte {
 func readHeader(p []byte) (kind Kind, descriptors, length int, err error) {
 	kind, descriptors = Kind(p[0]), int(binary.LittleEndian.Uint16(p[2:]))
 	n := binary.LittleEndian.Uint32(p[4:])
-	if kind < Hello || kind > Refused || p[1] != 0 || n > MaxFrame || descriptors > MaxListeners {
+	if kind < Hello || kind > Withdrawn || p[1] != 0 || n > MaxFrame || descriptors > MaxListeners {
 		return 0, 0, 0, ErrFormat
 	}
 	return kind, descriptors, int(n), nil

@@ -53,6 +53,26 @@ func TestTheBytesOfVersion1DoNotChange(t *testing.T) {
 	if got := string(AppendPiece(nil, Piece{5, []byte("late")})); got != "\x05\x04late" {
 		t.Errorf("%q", got)
 	}
+	shared := State{Kind: "rooms", Version: 300, Data: []byte("state")}
+	p = append(AppendShared(nil, shared), shared.Data...)
+	if string(p) != "\x05rooms\xac\x02state" {
+		t.Errorf("version 2 has become %q", p)
+	}
+	if got, err := ReadShared(p); err != nil || !reflect.DeepEqual(got, shared) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestTheBytesOfVersion2DoNotChange(t *testing.T) {
+	if got := string(AppendIDs(nil, []uint64{0, 200})); got != "\x00\xc8\x01" || Withdrawn != 10 {
+		t.Errorf("%q, %d", got, Withdrawn)
+	}
+	if ids, err := ReadIDs([]byte("\x00\xc8\x01")); err != nil || !reflect.DeepEqual(ids, []uint64{0, 200}) {
+		t.Error(ids, err)
+	}
+	if ids, err := ReadIDs([]byte("\x00\xc8")); !errors.Is(err, ErrFormat) {
+		t.Error(ids, err)
+	}
 }
 
 func TestWhatIsBrokenIsAnError(t *testing.T) {
@@ -108,7 +128,9 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		ReadMine(p)
+		ReadIDs(p)
 		ReadPieces(p)
+		ReadShared(p)
 		if len(p) >= headerSize {
 			if _, descriptors, length, err := readHeader(p); err == nil && (descriptors > MaxListeners || length > MaxFrame || length < 0) {
 				t.Error(descriptors, length)

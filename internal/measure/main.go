@@ -5,6 +5,7 @@
 //	go run ./internal/measure flood        # what one connection that floods costs 100 others
 //	go run ./internal/measure slowreaders  # what 200 clients that read slowly cost a proxy in memory
 //	go run ./internal/measure tls          # what TLS costs, beside a goroutine for each connection
+//	go run ./internal/measure http         # what package web costs, beside net/http
 //	go run ./internal/measure handshakes   # what a flood of TLS handshakes costs 100 established connections
 //	go run ./internal/measure held         # what one connection of a stranger has a server hold
 //	go run ./internal/measure handover     # what restarts under load cost clients
@@ -33,6 +34,7 @@ var experiments = map[string]experiment{
 	"flood":       {"what a connection that floods costs the others", flood},
 	"slowreaders": {"what clients that read slowly cost a proxy in memory", slowReaders},
 	"tls":         {"what TLS costs, beside a goroutine for each connection", costOfTLS},
+	"http":        {"what package web costs, beside net/http", costOfHTTP},
 	"held":        {"what one connection of a stranger has a server hold", held},
 	"handshakes":  {"what a flood of TLS handshakes costs established connections", handshakes},
 	"handover":    {"what restarts under load cost clients", handovers},
@@ -45,7 +47,7 @@ func main() {
 	}
 	if len(os.Args) < 2 || experiments[os.Args[1]].flags == nil {
 		fmt.Fprintln(os.Stderr, "usage: measure EXPERIMENT [flags]")
-		for _, name := range []string{"idle", "flood", "slowreaders", "tls", "handshakes", "held", "handover", "shutdown"} {
+		for _, name := range []string{"idle", "flood", "slowreaders", "tls", "http", "handshakes", "held", "handover", "shutdown"} {
 			fmt.Fprintf(os.Stderr, "  %-12s%s\n", name, experiments[name].about)
 		}
 		os.Exit(2)

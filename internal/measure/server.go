@@ -26,8 +26,8 @@ type server struct {
 	guests  []io.Closer
 }
 
-// start runs this program again as a server, "echo" or "tls" with a number of loops, "goroutines", or "proxy" to an
-// address, or as the client "flood" or "shake" of an address. A server over TLS has one processor.
+// start runs this program again as a server, "echo" or "tls" with a number of loops, "goroutines", "web", "webtls", "nethttp", or
+// "proxy" to an address, or as the client "flood" or "shake" of an address. A server over TLS or HTTP has one processor.
 func start(args ...string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -39,7 +39,8 @@ func start(args ...string) (*server, error) {
 	}
 	s := &server{cmd: exec.Command(command[0], command[1:]...)}
 	s.cmd.Stderr = os.Stderr
-	if args[0] == "tls" || args[0] == "goroutines" {
+	switch args[0] {
+	case "tls", "goroutines", "web", "webtls", "nethttp":
 		s.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	}
 	if s.leash, err = s.cmd.StdinPipe(); err != nil {
@@ -126,6 +127,8 @@ func serve(args []string) error {
 		}
 	case "goroutines":
 		return serveGoroutines()
+	case "web", "webtls", "nethttp":
+		return serveHTTP(args[0])
 	case "flood":
 		return pour(args[1])
 	case "shake":

@@ -23,10 +23,13 @@ import (
 	"time"
 )
 
-// The tests: most changes are found by a few seeds, and most of the others by some hundred.
-const tests = "go test -vet=off -failfast -timeout 1m {overlay} . ./internal/engine -seeds 50 && " +
-	"go test -vet=off -failfast -short -timeout 3m {overlay} . ./internal/engine && " +
-	"go test -vet=off -failfast -timeout 10m {overlay} . ./internal/engine ./scenarios"
+// The tests, the cheapest first. Most changes are found by a few seeds of the simulator.
+const tests = "go test -c -vet=off -ldflags=-s {overlay} -o {dir}/ . && " +
+	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 50 && " +
+	"go test -vet=off -failfast -short {overlay} ./internal/engine && " +
+	"{dir}/switchboard.test -test.failfast -test.short -test.skip TestSimulation && " +
+	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 400 && " +
+	"go test -vet=off -failfast {overlay} ./scenarios"
 
 func main() {
 	if err := run(); err != nil {
@@ -41,8 +44,8 @@ func run() error {
 	to := flag.Int("to", 0, "end with this one; 0: the last")
 	seed := flag.Uint64("seed", 1, "which changes are drawn")
 	only := flag.String("file", "", "change only files whose path contains this")
-	test := flag.String("test", tests, "the tests: {overlay} is where the change goes in; what passes the first goes on to the next")
-	limit := flag.Duration("limit", 12*time.Minute, "a change with which the tests take longer is found")
+	test := flag.String("test", tests, "the tests: {overlay} is where the change goes in, {dir} a directory to build in; what passes the first goes on to the next")
+	limit := flag.Duration("limit", 12*time.Minute, "a change with which one of them takes longer is found")
 	list := flag.Bool("list", false, "list the changes and try none")
 	flag.Parse()
 	if flag.NArg() == 0 {
@@ -90,15 +93,15 @@ func try(all []change, first int, tests []string, limit time.Duration) error {
 	found, lives, broken := 0, 0, 0
 	for i := first - 1; i < len(all); i++ {
 		begun := time.Now()
-		said := ""
+		said, by := "", ""
 		for at := 0; at < len(tests) && said == ""; at++ {
 			switch out, err := runTests(dir, &all[i], tests[at], limit); {
 			case err == nil:
-			case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
+			case doesNotCompile(out, tests[at]):
 				said = "does not compile"
 				broken++
 			default:
-				said = "found"
+				said, by = "found", whatFailed(out)
 				found++
 			}
 		}
@@ -106,10 +109,33 @@ func try(all []change, first int, tests []string, limit time.Duration) error {
 			said = "LIVES"
 			lives++
 		}
-		fmt.Printf("%3d/%d %-16s %5.1fs  %v\n", i+1, len(all), said, time.Since(begun).Seconds(), all[i])
+		fmt.Printf("%3d/%d %-16s %5.1fs  %v  %s\n", i+1, len(all), said, time.Since(begun).Seconds(), all[i], by)
 	}
 	fmt.Printf("%d changes: %d found, %d live, %d do not compile\n", len(all)-first+1, found, lives, broken)
 	return nil
+}
+
+// doesNotCompile tells whether a test has failed before it could run.
+func doesNotCompile(out []byte, test string) bool {
+	return strings.HasPrefix(strings.TrimSpace(test), "go test -c ") ||
+		bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]"))
+}
+
+// whatFailed returns the first line of a test's output that tells of a failure, and its seed.
+func whatFailed(out []byte) string {
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimSpace(line)
+		for _, begins := range []string{"--- FAIL", "panic:", "fatal error:"} {
+			if strings.HasPrefix(line, begins) {
+				failed := short(line)
+				if _, seed, ok := strings.Cut(string(out), ": seed "); ok {
+					failed += " seed " + short(seed)
+				}
+				return failed
+			}
+		}
+	}
+	return ""
 }
 
 // runTests runs the tests with a change laid over its file.
@@ -141,6 +167,7 @@ func runTests(dir string, c *change, test string, limit time.Duration) ([]byte, 
 		if word == "{overlay}" {
 			word = overlay
 		}
+		word = strings.ReplaceAll(word, "{dir}", dir)
 		if word != "" {
 			args = append(args, word)
 		}

@@ -37,6 +37,10 @@ func (b *bridge) Part(far *websocket.Conn, _ websocket.Kind, p []byte, _ bool) e
 		return nil
 	}
 	b.answered = true
+	if b.release != nil {
+		b.heard = time.Now()
+	}
+	b.closeWhenSilent(far)
 	_, err := b.client.Write(p) // a full queue has paused the target long before it refuses
 	if b.client.Full() {
 		far.Pause()
@@ -57,13 +61,11 @@ func (b *bridge) Drained(*websocket.Conn) {
 // Leaving implements websocket.Leaver, as a line's client does.
 func (b *bridge) Leaving(*websocket.Conn) {}
 
-// WebSocket has no half-close: a target that reads a Close frame need answer nothing else. So when a client has ended its
-// output, the target is sent lastPing. By its pong it has read all before. Then it is closed once it has answered and has
-// said nothing for quietTime. One that has said nothing since the client last did may still be at work on its answer: while
-// it answers pings, it is waited for until the client's half-close timeout.
+// WebSocket has no half-close: a target that reads a Close frame can answer nothing any more. So a target is not told at once that
+// its client has ended its output. It is sent lastPing; by its pong it has read all before. When it has answered as well, and
+// then has said nothing for Proxy.CloseAfter, it is closed, and the client's connection ends in order. A target that has said
+// nothing since the client last did may still be at work on its answer: the client's half-close timeout, a reset, is for that.
 var lastPing = []byte("end of input")
-
-const quietTime = 2 * time.Second
 
 // Pinged implements websocket.Pinger.
 func (b *bridge) Pinged(*websocket.Conn, []byte) {}
@@ -71,26 +73,45 @@ func (b *bridge) Pinged(*websocket.Conn, []byte) {}
 // Ponged implements websocket.Pinger.
 func (b *bridge) Ponged(far *websocket.Conn, p []byte) {
 	if bytes.Equal(p, lastPing) {
-		b.closeQuiet(far)
+		b.allRead = true
+		b.closeWhenSilent(far)
 	}
 }
 
-// closeQuiet closes a target as soon as it has answered and has said nothing for quietTime.
-func (b *bridge) closeQuiet(far *websocket.Conn) {
-	heard := far.Conn().Received()
-	far.Conn().After(quietTime, func() {
-		if !b.answered || far.Conn().Received() != heard || far.Conn().Buffered() > 0 || !b.gone && b.client.Queued() > 0 {
-			b.closeQuiet(far)
+// closeWhenSilent closes a target, which has read all that its client said and has answered, when it is silent for long enough.
+// From here on that decides, and no other timeout of the two connections.
+func (b *bridge) closeWhenSilent(far *websocket.Conn) {
+	after := b.proxy.CloseAfter
+	if after == 0 || !b.allRead || !b.answered || b.release != nil {
+		return
+	}
+	client, target := b.client.Hold(), far.Conn().Hold()
+	b.release = func() {
+		client()
+		target()
+	}
+	b.heard = time.Now()
+	var look func()
+	look = func() {
+		if far.Conn().Buffered() > 0 || !b.gone && b.client.Queued() > 0 { // there is more to say, or the client has not all
+			b.heard = time.Now()
+		}
+		if left := after - time.Since(b.heard); left > 0 {
+			far.Conn().After(left, look)
 			return
 		}
 		far.Close(websocket.CodeNormal, "")
-	})
+	}
+	far.Conn().After(after, look)
 }
 
 // Closed implements websocket.Handler.
 func (b *bridge) Closed(far *websocket.Conn, err error) {
 	ln := (*line)(b)
 	ln.ended(err)
+	if ln.release != nil {
+		ln.release()
+	}
 	switch {
 	case !ln.joined || ln.gone:
 	case err == nil && !far.Missed(): // what was missed is a part of the answer
@@ -128,7 +149,10 @@ func (u *unframed) InputEnded(*switchboard.Conn, []byte) error {
 	if u.far == nil {
 		return io.EOF
 	}
-	u.far.Ping(lastPing) // an error: the target has ended, which is told soon
+	if u.far.Ping(lastPing) == switchboard.ErrQueueFull {
+		u.allRead = true // as far as can be known; another error: the target has ended, which is told soon
+		(*bridge)(u).closeWhenSilent(u.far)
+	}
 	return nil
 }
 

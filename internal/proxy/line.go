@@ -26,7 +26,10 @@ type line struct {
 	name   string            // that the client asks for, by SNI
 	tried  []*target         // that did not answer
 
-	answered bool // far has said something since the client last did
+	answered bool      // far has said something since the client last did
+	allRead  bool      // far has read all that the client said before it ended its output
+	heard    time.Time // when far last said something, once its silence counts
+	release  func()    // of the Holds of the two connections, from then on
 
 	moved uint64 // tells it from others while it is handed over; 0: not chosen yet
 

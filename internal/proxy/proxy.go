@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/switchboard-go/switchboard"
 )
@@ -16,6 +17,10 @@ type Proxy struct {
 	// have said nothing for Patience are reset to make room: clients that only sit there, and the lines of a proxy whose
 	// target leads back to it, which would otherwise hold each other for ever. 0: no limit.
 	Places int
+
+	// CloseAfter is for targets that speak WebSocket, which has no half-close. When a client has ended its output, and its target
+	// has answered and has said nothing more for this time, the target is closed. 0: never, the target decides.
+	CloseAfter time.Duration
 
 	log      *slog.Logger
 	targets  *pool

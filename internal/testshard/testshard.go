@@ -28,8 +28,8 @@ const (
 // inShard is set in the environment of a shard.
 const inShard = "SWITCHBOARD_TEST_SHARD"
 
-// Run does what m.Run does, and returns its code. If the command asks for all tests of the package, it runs them in
-// shards, and prints what each of them says when it ends. It runs all in this process if the command names tests, as
+// Run does what m.Run does, and returns its code. If the command asks for all tests of the package, or for all but some,
+// it runs them in shards, and prints what each of them says when it ends. It runs all in this process if the command names tests, as
 // debugging does, or asks for a profile, for benchmarks or for fuzzing.
 func Run(m *testing.M) (code int) {
 	if !flag.Parsed() {
@@ -85,7 +85,7 @@ func whole() bool {
 	if testing.CoverMode() != "" {
 		return false
 	}
-	for _, name := range []string{"run", "skip", "list", "bench", "fuzz", "cpuprofile", "memprofile",
+	for _, name := range []string{"run", "list", "bench", "fuzz", "cpuprofile", "memprofile",
 		"blockprofile", "mutexprofile", "trace", "shuffle"} {
 		if f := flag.Lookup("test." + name); f != nil && f.Value.String() != f.DefValue {
 			return false

@@ -76,7 +76,7 @@ func ranOnce(t *testing.T, processes map[string][]string) {
 }
 
 func TestAllTestsRunOnceInSeveralProcesses(t *testing.T) {
-	for _, v := range []string{"-test.v=false", "-test.v=true", "-test.v=test2json"} {
+	for _, v := range []string{"-test.v=false", "-test.v=true", "-test.v=test2json", "-test.skip=None"} {
 		out, processes, err := again(t, "", v)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -111,7 +111,7 @@ func TestPanicIsShown(t *testing.T) {
 }
 
 func TestNamedTestsRunInOneProcess(t *testing.T) {
-	for _, args := range [][]string{{"-test.run=Inside"}, {"-test.skip=None"}} {
+	for _, args := range [][]string{{"-test.run=Inside"}, {"-test.run=Inside", "-test.skip=None"}} {
 		out, processes, err := again(t, "", args...)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)

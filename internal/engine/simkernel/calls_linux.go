@@ -290,6 +290,24 @@ func (k *Kernel) Splice(from, to, n int) (moved int, errno syscall.Errno) {
 	return 0, syscall.EINVAL
 }
 
+// Dup implements engine.Kernel.
+func (k *Kernel) Dup(fd int) (int, error) {
+	k.call("dup")
+	defer k.mu.Unlock()
+	f := k.lookup("dup", fd)
+	if f == nil {
+		return -1, syscall.EBADF
+	}
+	errno := k.noFiles()
+	if errno == 0 {
+		if fd, errno = k.number(f); errno == 0 {
+			f.refs++
+			return fd, nil
+		}
+	}
+	return -1, errno
+}
+
 // EpollCreate implements the ring kernel of package engine.
 func (k *Kernel) EpollCreate() (int, error) {
 	k.call("epoll_create1")

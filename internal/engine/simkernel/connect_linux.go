@@ -134,6 +134,24 @@ func (k *Kernel) conclude(s *sock, outcome Outcome) {
 	}
 }
 
+// Connected makes a connection that is there, to a peer at an address. Its descriptor is the program's.
+func (k *Kernel) Connected(to netip.AddrPort) (fd int, p *Peer, errno syscall.Errno) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.newSock(false)
+	if fd, errno = k.own(s); errno != 0 {
+		return -1, nil, errno
+	}
+	s.local, s.remote = k.localPort(), to
+	p = k.newPeer(to.String())
+	p.sock = k.newSock(false)
+	p.sock.owner, p.sock.local, p.sock.remote = p, to, s.local
+	join(s, p.sock)
+	k.byConn(s, p)
+	p.begin()
+	return fd, p, 0
+}
+
 // ConnectUnix implements engine.Kernel.
 func (k *Kernel) ConnectUnix(fd int, path string) syscall.Errno {
 	k.call("connect")

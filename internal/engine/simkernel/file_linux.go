@@ -32,16 +32,20 @@ type object interface {
 
 // install gives a descriptor: the lowest number that is free, so that those of closed connections are used again at once.
 func (k *Kernel) install(o object) (fd int, errno syscall.Errno) {
+	return k.number(&file{object: o, refs: 1})
+}
+
+// number gives a descriptor of f.
+func (k *Kernel) number(f *file) (fd int, errno syscall.Errno) {
 	open := 0
-	for _, f := range k.files {
-		if f != nil {
+	for _, other := range k.files {
+		if other != nil {
 			open++
 		}
 	}
 	if open >= k.MaxFiles {
 		return -1, syscall.EMFILE
 	}
-	f := &file{object: o, refs: 1}
 	const first = 3
 	for fd = first; fd < len(k.files); fd++ {
 		if k.files[fd] == nil {

@@ -12,10 +12,15 @@ type Peer struct {
 	ID      Stream
 	Out     Stream   // what it writes
 	In      Stream   // what it is to read
+	InFrom  int64    // from this byte on
 	Echo    bool     // it writes what it has read, and nothing else
 	Dialled bool     // the program has called it
 	At      string   // at this address
 	Speaks  *Session // TLS, or nil
+
+	// Later is TLS that it begins when it has written LaterAt bytes in the clear and read LaterGot, or nil.
+	Later             *Session
+	LaterAt, LaterGot int64
 
 	k       *Kernel
 	sock    *sock
@@ -151,9 +156,20 @@ func (p *Peer) begin() {
 // wake is called when something has happened to its end.
 func (p *Peer) wake() {
 	if !p.closed && p.sock.state != stateConnecting {
+		p.upgrade()
 		p.goOn()
 		p.mayEnd()
 	}
+}
+
+// upgrade begins TLS, if that is to follow what it has written and read.
+func (p *Peer) upgrade() {
+	if p.Later == nil || p.ended || p.sent < p.LaterAt || p.got < p.LaterGot {
+		return
+	}
+	p.Speaks, p.Later = p.Later, nil
+	p.Speaks.begin()
+	p.wire = append(p.wire, p.Speaks.output()...)
 }
 
 // goOn has it read and write what it can.
@@ -229,8 +245,8 @@ func (p *Peer) read() {
 
 // take takes bytes that the program has written.
 func (p *Peer) take(b []byte) {
-	if i := p.In.Check(b, p.got); i >= 0 && p.wrong == "" && p.In != Anything {
-		p.wrong = fmt.Sprintf("byte %d of those that it reads is %d and not %d", p.got+int64(i), b[i], p.In.At(p.got+int64(i)))
+	if i := p.In.Check(b, p.InFrom+p.got); i >= 0 && p.wrong == "" && p.In != Anything {
+		p.wrong = fmt.Sprintf("byte %d of those that it reads is %d and not %d", p.got+int64(i), b[i], p.In.At(p.InFrom+p.got+int64(i)))
 	}
 	p.got += int64(len(b))
 	if p.Echo {
@@ -243,6 +259,8 @@ func (p *Peer) all() int64 {
 	switch {
 	case p.Echo:
 		return p.sent + int64(len(p.echo))
+	case p.Later != nil:
+		return min(p.LaterAt, int64(p.Send))
 	case p.EndsInMidst:
 		return int64(p.Send / 2)
 	}
@@ -285,6 +303,7 @@ func (p *Peer) write() {
 
 // writeOn goes on to write, or to end.
 func (p *Peer) writeOn() {
+	p.upgrade()
 	if p.wantsToWrite() {
 		p.writing = true
 		p.k.after(p.Every, p.write)
@@ -323,6 +342,9 @@ func (p *Peer) writeWire() {
 
 // mayEnd ends the peer's part when it has written all.
 func (p *Peer) mayEnd() {
+	if p.Later != nil && p.heard == Open {
+		return // it ends with EndsAt, if at all
+	}
 	if p.Speaks != nil && p.Speaks.over && !p.Speaks.notified && len(p.wire) == 0 && p.heard == Open {
 		p.heard = Alerted
 	}

@@ -157,13 +157,20 @@ func (b *bench) fanOut() {
 	fmt.Printf("PUB to %d SUB, 256 B: %.0f ns a delivery, libzmq %.0f ns: × %.2f\n", subs, median(ours), median(theirs), median(ratios))
 }
 
+// idle tells two figures: what all took divided by their number, and what each further one took.
 func (b *bench) idle() {
-	const subs = 9000
-	var bytes [2]string
+	const few, many = 2000, 10000
+	var all, further [2]int
 	for i, program := range []string{b.ours, b.theirs} {
-		a := b.tcp()
-		bytes[i], _ = b.run([]string{"SUBS=" + strconv.Itoa(subs), "TOPICS=1"}, nil,
-			[]string{program, "idle", a, "0", "0"}, []string{b.ours, "subs", a, "0", "0"})
+		var took [2]int
+		for k, subs := range []int{few, many} {
+			a := b.tcp()
+			out, _ := b.run([]string{"SUBS=" + strconv.Itoa(subs), "TOPICS=1"}, nil,
+				[]string{program, "idle", a, "0", "0"}, []string{b.ours, "subs", a, "0", "0"})
+			took[k] = must(strconv.Atoi(out))
+		}
+		all[i], further[i] = took[1]/many, (took[1]-took[0])/(many-few)
 	}
-	fmt.Printf("an idle SUB connection with a subscription of 32 B: %s bytes, libzmq %s\n", bytes[0], bytes[1])
+	fmt.Printf("an idle SUB connection with a subscription of 32 B: %d bytes of %d, each further one %d; libzmq %d, %d\n",
+		all[0], many, further[0], all[1], further[1])
 }

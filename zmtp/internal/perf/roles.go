@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"fmt"
 	"log"
 	"os"
@@ -97,7 +98,7 @@ func play(role, address string, size, count int) {
 		}
 		if role == "idle" {
 			debug.FreeOSMemory()
-			fmt.Println((resident() - before) / subs)
+			fmt.Println(resident() - before)
 			return
 		}
 		for range count {
@@ -112,7 +113,7 @@ func play(role, address string, size, count int) {
 			s := must(c.NewSocket(zmtp.SUB, &zmtp.Options{Handler: func(*zmtp.Socket, *zmtp.Message) { wg.Done() }}))
 			topic := ""
 			if os.Getenv("TOPICS") != "" {
-				topic = fmt.Sprintf("%032d", i)
+				topic = fmt.Sprintf("%x", md5.Sum([]byte(strconv.Itoa(i))))
 			}
 			check(s.Subscribe(topic))
 			check(s.Connect(address))
@@ -123,8 +124,8 @@ func play(role, address string, size, count int) {
 	}
 }
 
-// resident returns the process's resident memory.
+// resident returns the process's resident memory, but for the pages of its files.
 func resident() int {
 	fields := bytes.Fields(must(os.ReadFile("/proc/self/statm")))
-	return must(strconv.Atoi(string(fields[1]))) * os.Getpagesize()
+	return (must(strconv.Atoi(string(fields[1]))) - must(strconv.Atoi(string(fields[2])))) * os.Getpagesize()
 }

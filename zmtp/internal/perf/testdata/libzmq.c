@@ -25,12 +25,13 @@ static int ascending(const void *a, const void *b) {
   return d < 0 ? -1 : d > 0;
 }
 
+// The process's resident memory, but for the pages of its files.
 static long resident(void) {
-  long pages = 0, ignored;
+  long ignored, pages, shared;
   FILE *f = fopen("/proc/self/statm", "r");
-  if (fscanf(f, "%ld %ld", &ignored, &pages) != 2) exit(1);
+  if (fscanf(f, "%ld %ld %ld", &ignored, &pages, &shared) != 3) exit(1);
   fclose(f);
-  return pages * sysconf(_SC_PAGESIZE);
+  return (pages - shared) * sysconf(_SC_PAGESIZE);
 }
 
 int main(int argc, char **argv) {
@@ -89,7 +90,7 @@ int main(int argc, char **argv) {
     zmq_msg_init(&m);
     for (int i = 0; i < subs; i++) must(zmq_msg_recv(&m, s, 0) >= 0, "receive");
     if (!strcmp(role, "idle")) {
-      printf("%ld\n", (resident() - before) / subs);
+      printf("%ld\n", resident() - before);
       return 0;
     }
     for (int i = 0; i < count; i++) {
