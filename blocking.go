@@ -62,7 +62,7 @@ type stream struct {
 	input, room           chan struct{} // a token each, when a waiting Read or Write should look again
 	readUntil, writeUntil time.Time
 	waits                 atomic.Bool // f waits for input
-	untimed               atomic.Bool // a timeout was over while it did not, so that nothing is scheduled
+	untimed               atomic.Bool // the deadline was moved, maybe while it did not, and without the timeouts that it has then
 }
 
 // stream returns c's stream, and makes it if there is none. It belongs to the loop.

@@ -35,7 +35,7 @@ type Conn struct {
 
 	// Counted by one side, read by any.
 	received atomic.Int64
-	active   atomic.Int64 // the tick of the last byte either way, if there is a timeout that asks for it
+	active   atomic.Int64 // the tick of the last byte either way, or movedNow, if there is a timeout that asks for it
 
 	// Write state, under mu.
 	mu     sync.Mutex

@@ -26,7 +26,10 @@ func (c *Conn) flush() {
 		if errno != 0 {
 			c.breakOff("write", errno)
 		}
-		c.loop.count.BytesOut += c.sent - before
+		if c.sent != before {
+			c.loop.count.BytesOut += c.sent - before
+			c.touch()
+		}
 	}
 	queued := c.pending()
 	if c.out&unanswered != 0 && c.encryption().unread(c.pendingCipher()) <= c.loop.limits.LowWater {
@@ -103,7 +106,7 @@ func (c *Conn) send(p []byte) syscall.Errno {
 		one := [1][]byte{p}
 		return c.transmit(one[:], false)
 	}
-	c.moved(n)
+	c.sent += int64(n)
 	c.out |= inBatch
 	return 0
 }

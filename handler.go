@@ -114,7 +114,7 @@ func (c *Conn) handlerPanicked(v any) {
 		v = "runtime.Goexit in a handler"
 		l.exiting = true
 	}
-	err := l.logPanic(c, v)
+	err := l.logPanic(c, c.handler, v)
 	c.mu.Lock()
 	if c.out&closed == 0 {
 		c.endAs(failure, err)
@@ -123,10 +123,10 @@ func (c *Conn) handlerPanicked(v any) {
 	c.mu.Unlock()
 }
 
-// logPanic makes a PanicError of what a handler panicked with, and logs it.
-func (l *loop) logPanic(c *Conn, v any) *PanicError {
+// logPanic makes a PanicError of what c's handler h panicked with, and logs it.
+func (l *loop) logPanic(c *Conn, h Handler, v any) *PanicError {
 	err := &PanicError{v, debug.Stack()}
-	l.server.logger().Error("a handler panicked", "handler", fmt.Sprintf("%T", c.handler), "remote", c.RemoteAddr(),
+	l.server.logger().Error("a handler panicked", "handler", fmt.Sprintf("%T", h), "remote", c.RemoteAddr(),
 		"panic", v, "stack", string(err.Stack))
 	return err
 }
@@ -217,7 +217,7 @@ func (w *watch) tell(l *loop, c *Conn, held time.Duration) {
 	if t := w.server.trace; t != nil && t.Slow != nil {
 		defer func() {
 			if v := recover(); v != nil {
-				l.logPanic(c, v)
+				l.logPanic(c, h, v)
 			}
 		}()
 		t.Slow(c, held)

@@ -748,7 +748,7 @@ func (h *giving) describe(c *Conn, r *handover.Conn) bool {
 	now := l.clock()
 	r.Age, r.Received = uint64(max(now-c.born, 0)), uint64(c.Received())
 	if l.limits.IdleTimeout > 0 || l.limits.HalfCloseTimeout > 0 {
-		r.Idle = uint64(max(now-c.active.Load(), 0))
+		r.Idle = uint64(max(now-c.movedAt(), 0))
 	}
 	if more := c.more.Load(); more != nil {
 		if addr := more.remote.Load(); addr != nil {

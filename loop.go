@@ -27,6 +27,7 @@ type loop struct {
 	tick       int64   // milliseconds since start when the engine last waited no longer
 	list       []*Conn // connections that are owed something
 	suspects   []*Conn // connections whose time is over unless input has come
+	moved      []*Conn // connections on which bytes have moved in this turn, see Conn.touch
 	due        engine.FIFO[*Conn]
 	tasks      engine.FIFO[task]
 	arrived    engine.FIFO[*Conn]
@@ -257,6 +258,11 @@ func (l *loop) publish() {
 
 // waitTime returns how long the engine may wait, and announces that the loop sleeps if that is any time at all.
 func (l *loop) waitTime() time.Duration {
+	var now time.Duration
+	if len(l.moved) > 0 || l.deadlines.Len()+l.timers.Len() > 0 {
+		now = l.elapsed()
+		l.noteMoved(int64(now / time.Millisecond))
+	}
 	l.asleep.Store(true)
 	l.mu.Lock()
 	step := l.handshakes.within(l.elapsed)
@@ -274,7 +280,7 @@ func (l *loop) waitTime() time.Duration {
 	if !ok {
 		return step
 	}
-	wait := max(0, time.Duration(next)*time.Millisecond-l.elapsed())
+	wait := max(0, time.Duration(next)*time.Millisecond-now)
 	if step > 0 {
 		return min(wait, step)
 	}

@@ -151,7 +151,9 @@ func (c *Conn) askAccept() {
 	}
 	c.flags &^= rejected
 	if p, ok := c.handler.(*pipe); !ok {
+		c.mu.Lock() // for the watch
 		c.handler = h
+		c.mu.Unlock()
 	} else if h != Handler(p) { // Accept has joined it with another connection
 		p.before = h
 	}

@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"io"
+	"math"
 	"net"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
@@ -121,11 +122,25 @@ func (l *loop) Readable(line *engine.Line, buf []byte) int {
 	return 0
 }
 
-// touch remembers that c's peer was heard of, or took something, just now.
+// touch remembers that c's peer was heard of, or took something, just now. It belongs to the loop, which notes the time at the
+// end of the turn for all that moved in it: to read the clock each time is a percent of what a message costs.
 func (c *Conn) touch() {
-	if lim := c.loop.limits; lim.IdleTimeout > 0 || lim.HalfCloseTimeout > 0 {
-		c.active.Store(c.loop.clock()) // the loop's own tick is old while it sleeps, and after a long turn
+	if lim := c.loop.limits; (lim.IdleTimeout > 0 || lim.HalfCloseTimeout > 0) && c.active.Load() != movedNow {
+		c.active.Store(movedNow)
+		c.loop.moved = append(c.loop.moved, c)
 	}
+}
+
+// movedNow stands in Conn.active for a tick that the loop does not know before its turn is over.
+const movedNow = math.MaxInt64
+
+// noteMoved notes the tick at which the turn ends for those that moved in it.
+func (l *loop) noteMoved(tick int64) {
+	for _, c := range l.moved {
+		c.active.Store(tick)
+	}
+	clear(l.moved)
+	l.moved = l.moved[:0]
 }
 
 // Received implements engine.Owner.

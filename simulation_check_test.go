@@ -76,16 +76,35 @@ func (w *world) check(l *loop) {
 	}
 	w.checkMemory(l)
 	w.checkCounts(l)
-	if w.ln.short && len(l.spares) > 0 && len(w.s.loops) == 1 {
-		w.spareTurns++
-	} else {
-		w.spareTurns = 0
+	l.mu.Lock()
+	told := len(l.given)+l.tasks.Len() > 0 // it is to give them back
+	l.mu.Unlock()
+	if n := len(l.spares); n > 0 && !told && int64(w.k.Now()) < w.s.splices.until.Load() && len(w.s.loops) == 1 {
+		w.fault("%d kernel pipes are kept, and descriptors or memory for them are short", n)
 	}
-	if w.spareTurns > 10 && w.k.Now()-w.ln.told > 200*time.Millisecond {
-		w.fault("%d kernel pipes are kept, and clients wait for descriptors", len(l.spares))
-	}
+	w.checkGivenUp(l)
 	if n := w.s.accepted.Load(); w.s.limits.MaxConns > 0 && n > int64(w.s.limits.MaxConns) {
 		w.fault("%d connections are accepted, with MaxConns of %d", n, w.s.limits.MaxConns)
+	}
+}
+
+// checkGivenUp looks whether connections are spliced on though clients wait for descriptors.
+func (w *world) checkGivenUp(l *loop) {
+	spent, until := w.ln.spent.Load(), w.s.splices.until.Load()
+	if spent && !w.spent && until != w.until && len(w.s.loops) == 1 {
+		w.givenUp = until
+	}
+	w.spent, w.until = spent, until
+	l.mu.Lock()
+	asked := len(l.given)+l.tasks.Len() > 0
+	l.mu.Unlock()
+	if w.givenUp == 0 || w.givenUp != until || asked {
+		return
+	}
+	for line := range l.conns.All() {
+		if c := connOf(line); c.flags&spliced != 0 {
+			w.fault("%v: it is spliced, and descriptors were short", w.lifeOf(c))
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ type life struct {
 	resets      time.Duration // since when it waits to be reset, because it has failed
 	stirred     time.Duration // when it was seen then to have received something
 	got         int64         // bytes that it had received then
+	unjoined    bool          // it has ended before DialPipe could join it
 	header      int64         // bytes that its admitters consumed
 	upgradeAt   int64         // it calls StartTLS when it has consumed so much, and writes nothing before. Zero: it does not, or has
 	goAhead     int64         // bytes that it writes then, in the clear
@@ -178,6 +179,21 @@ func (f *life) Opened(c *Conn) error {
 	}
 	if f.piped != nil {
 		a := f.piped
+		if f.awaited && w.chance(8) { // it is not to be joined
+			f.unjoined = true
+			switch w.rng.IntN(3) {
+			case 0:
+				f.closing = true
+				c.Close()
+			case 1:
+				f.aborted = true
+				c.Abort()
+			default:
+				f.failed = true
+				return errSim
+			}
+			return nil
+		}
 		if f.awaited {
 			a.joined, f.joined = true, true
 			return nil
@@ -387,6 +403,11 @@ func (f *life) Closed(c *Conn, err error) {
 	f.checkName()
 	if errors.Is(err, ErrMemory) && !w.tight {
 		w.fault("%v: it was ended for want of memory, and there is enough", f)
+	}
+	if f.unjoined {
+		if _, ok := f.piped.c.handler.(*pipe); ok {
+			w.fault("%v: it was ended before it could be joined with its client, and is", f)
+		}
 	}
 	if f.awaited && !f.joined { // DialPipe leaves its client to us
 		f.piped.aborted = true

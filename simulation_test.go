@@ -28,6 +28,7 @@ var (
 	simSeed = flag.Uint64("seed", 0, "TestSimulation plays only this seed")
 	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 2000, and fewer with -short or -race")
 	simFor  = flag.Duration("play", 0, "TestSimulation plays for so long on each engine, seeds that it has not played before")
+	simWait = flag.Duration("patience", 2*time.Minute, "TestSimulation takes a seed that lasts longer for one that does not end; most take milliseconds")
 	simLog  = flag.Bool("log", false, "TestSimulation prints what happens")
 )
 
@@ -75,7 +76,6 @@ type world struct {
 	ports      uint16
 	mu         sync.Mutex // see meet
 	turns      int
-	spareTurns int           // in a row, in which kernel pipes were kept though descriptors were short
 	datas      int64         // calls of Data
 	begun      time.Duration // the turn
 	faults     []string
@@ -97,6 +97,9 @@ type world struct {
 	steps      int           // of handshakes
 	proxy      bool          // all that connects is joined with a target, and sends much
 	prompt     bool          // the ring does at once what it is asked for
+	spent      bool          // after the last turn, clients waited for descriptors
+	until      int64         // and until then nothing is spliced
+	givenUp    int64         // it was so when kernel pipes were given up for clients
 	tight      bool          // memory is
 	pressed    time.Duration // since when some are not read for want of it, 0 if all are
 	names      map[string]*dialledName
@@ -122,9 +125,6 @@ func (w *world) chance(n int) bool { return w.rng.IntN(n) == 0 }
 
 func (w *world) among(d ...time.Duration) time.Duration { return d[w.rng.IntN(len(d))] }
 
-// patience is for how long a seed may take. It mostly takes milliseconds, and more on a machine that does other things.
-const patience = 2 * time.Minute
-
 // simulate plays a seed, with all its goroutines in a bubble.
 func simulate(t *testing.T, name string, seed uint64) (err error) {
 	defer func() {
@@ -132,7 +132,7 @@ func simulate(t *testing.T, name string, seed uint64) (err error) {
 			err = fmt.Errorf("%v", v)
 		}
 	}()
-	stuck := time.AfterFunc(patience, func() {
+	stuck := time.AfterFunc(*simWait, func() {
 		debug.SetTraceback("all")
 		panic(fmt.Sprintf("%s: seed %d does not end", t.Name(), seed))
 	})
@@ -226,6 +226,8 @@ func (w *world) build(name string) error {
 	}
 	if w.chance(4) {
 		w.k.MaxFiles = 6 + w.rng.IntN(20)
+	} else if w.proxy && w.chance(3) {
+		w.k.MaxFiles = 12 + w.rng.IntN(20)
 	}
 	s.MessageTimeout = w.among(0, 0, 0, 50*time.Millisecond, time.Second)
 	w.tls = w.chance(3)

@@ -194,7 +194,7 @@ func (c *Conn) pushInflow() (empty bool, errno syscall.Errno) {
 		return false, errno
 	}
 	f.holds -= n
-	c.moved(n)
+	c.sent += int64(n)
 	c.out |= progressed
 	return f.holds == 0, 0
 }

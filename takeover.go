@@ -482,11 +482,6 @@ func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
 			t.c.queue.Add(p)
 			t.c.mu.Unlock()
 		}
-		t.c.handler = t.handler
-		if t.other != nil {
-			t.c.handler = &pipe{to: t.other.c, before: t.handler}
-			t.c.flags |= keepsReading
-		}
 		i := t.c.loop.number
 		ready[i] = append(ready[i], t)
 		handed.Conns++
@@ -539,6 +534,9 @@ func (l *loop) giveTaken(list []*taken) {
 			n++
 		}
 		for _, t := range list[:n] {
+			t.setHandler()
+		}
+		for _, t := range list[:n] {
 			t.c.beginTaken()
 		}
 		l.giveTaken(list[n:])
@@ -547,6 +545,16 @@ func (l *loop) giveTaken(list []*taken) {
 		for _, t := range list {
 			t.drop(ErrServerClosed)
 		}
+	}
+}
+
+// setHandler runs on the loop: what Moved has asked for may have come to it already.
+func (t *taken) setHandler() {
+	c := t.c
+	c.handler = t.handler
+	if t.other != nil {
+		c.handler = &pipe{to: t.other.c, before: t.handler}
+		c.flags |= keepsReading
 	}
 }
 

@@ -166,7 +166,7 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 			break
 		}
 		if c.flags&inputEnded != 0 { // before the other, which is in order, if both are over at once
-			first(c.active.Load(), lim.HalfCloseTimeout, (*Conn).halfClosedTooLong)
+			first(c.movedAt(), lim.HalfCloseTimeout, (*Conn).halfClosedTooLong)
 		}
 		first(c.lastMoved(), lim.IdleTimeout, (*Conn).idleTooLong)
 	}
@@ -220,11 +220,23 @@ func (c *Conn) blocksForInput() bool {
 
 // lastMoved returns the tick at which c moved last, or the other connection of its Pipe: they are one conversation.
 func (c *Conn) lastMoved() int64 {
-	at := c.active.Load()
+	at := c.movedAt()
 	if p, ok := c.handler.(*pipe); ok {
-		at = max(at, p.to.active.Load()+p.to.loop.begunAfter(c.loop))
+		to := p.to.active.Load()
+		if to == movedNow {
+			to = p.to.loop.clock()
+		}
+		at = max(at, to+p.to.loop.begunAfter(c.loop))
 	}
 	return at
+}
+
+// movedAt returns the tick at which c moved last, of this turn the first that it can be.
+func (c *Conn) movedAt() int64 {
+	if at := c.active.Load(); at != movedNow {
+		return at
+	}
+	return c.loop.tick
 }
 
 // begunAfter returns how many ticks of other's clock had passed when l's began.
@@ -252,8 +264,8 @@ func (c *Conn) expire() {
 	at, over, ok := c.firstDeadline()
 	if !ok || at > c.loop.tick {
 		c.flags &^= suspected
-		if more := c.more.Load(); !ok && more != nil && more.stream != nil {
-			more.stream.untimed.Store(true)
+		if more := c.more.Load(); more != nil && more.stream != nil {
+			more.stream.untimed.Store(true) // what is scheduled may be another timeout, as that for writing
 		}
 		c.schedule()
 		return

@@ -73,12 +73,15 @@ func (c *Conn) WriteShared(bufs ...[]byte) (taken bool, err error) {
 			c.queue.AddShared(p)
 		}
 	case len(bufs) == 1 && size > 0 && c.loop.engine.BatchShared(&c.line, bufs[0]):
-		c.moved(size)
+		c.sent += int64(size)
 		c.out |= inBatch | sharedOut
 	default:
 		errno = c.transmit(bufs, true)
 	}
-	c.loop.count.BytesOut += c.sent - before
+	if c.sent != before {
+		c.loop.count.BytesOut += c.sent - before
+		c.touch()
+	}
 	if errno != 0 {
 		err = c.breakOff("write", errno)
 	}
@@ -168,7 +171,10 @@ func (c *Conn) writeUnlock(bufs [][]byte, size int, now bool) error {
 	} else if !waits && (now || inTurn && c.queue.Len()+size >= prompt || !inTurn && c.loop.asleep.Load()) {
 		before := c.sent
 		errno = c.transmit(bufs, false)
-		c.loop.sent.Add(c.sent - before)
+		if c.sent != before {
+			c.loop.sent.Add(c.sent - before)
+			c.took()
+		}
 	} else {
 		for _, p := range bufs {
 			c.queue.Add(p)
@@ -261,9 +267,7 @@ func (c *Conn) transmit(bufs [][]byte, shared bool) (errno syscall.Errno) {
 				break
 			}
 		}
-		if n > 0 {
-			c.moved(n)
-		}
+		c.sent += int64(n)
 		ours := min(n, c.queue.Len())
 		c.queue.Drop(ours)
 		bufs = drop(bufs, n-ours)
@@ -290,10 +294,11 @@ func (c *Conn) transmit(bufs [][]byte, shared bool) (errno syscall.Errno) {
 	return errno
 }
 
-// moved counts n bytes that the kernel took.
-func (c *Conn) moved(n int) {
-	c.sent += int64(n)
-	c.touch()
+// took remembers that the kernel took something of c's output just now. Any goroutine may call it.
+func (c *Conn) took() {
+	if lim := c.loop.limits; lim.IdleTimeout > 0 || lim.HalfCloseTimeout > 0 {
+		c.active.Store(c.loop.clock())
+	}
 }
 
 // drop takes the first n bytes away from bufs, and what is empty then. It changes bufs only if n ends inside one.

@@ -226,7 +226,7 @@ func TestJoinThen(t *testing.T) {
 	if join(d, nil); await().err == nil {
 		t.Error("a room without its log is open")
 	}
-	two := &Hub{Log: newMemoryLog(), Store: new(FileStore)}
+	two := &Hub{Log: newMemoryLog(), Store: &FileStore{ends: map[string]roomEnd{}}}
 	if _, err := two.Room("room"); err == nil {
 		t.Error("a Hub has a Log and a Store")
 	}

@@ -220,9 +220,18 @@ func (r *Room) state(index map[*message]int, still func(Loop) bool) roomState {
 	return s
 }
 
+// HandedOver reports whether another process has taken over the rooms, see Hand.
+func (h *Hub) HandedOver() bool { return h.up.Load() != nil }
+
+// Divided reports whether members of the rooms may be in the process from which this one has taken them over.
+func (h *Hub) Divided() bool { return h.down.Load() != nil }
+
 // Handed implements switchboard.Shared.
 func (h *Hub) Handed(moved bool) {
 	g := h.giving
+	if g == nil {
+		return
+	}
 	h.giving = nil
 	if moved {
 		h.up.Store(g.peer)
@@ -285,8 +294,8 @@ func (h *Hub) take(conn net.Conn, data []byte) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.rooms) > 0 || h.up.Load() != nil {
-		return errors.New("room: a Hub that has rooms cannot take over others")
+	if len(h.rooms) > 0 || h.up.Load() != nil || h.Log != nil {
+		return errors.New("room: a Hub that has rooms, or a Log, cannot take over others")
 	}
 	h.taking = &taking{rooms: map[string]*Room{}, peer: newPeer(conn)}
 	for i := range state.Rooms {
@@ -348,6 +357,9 @@ func (r *Room) restore(s *roomState) error {
 // Taken implements switchboard.Shared.
 func (h *Hub) Taken(moved bool) {
 	t := h.taking
+	if t == nil {
+		return
+	}
 	h.taking = nil
 	if !moved {
 		t.peer.conn.Close()

@@ -93,7 +93,7 @@ func (h *Hub) isAway() bool {
 
 // Everybody gets exactly what was published while it was there, or it is counted, across restarts.
 func TestModelAcrossRestarts(t *testing.T) {
-	const seeds = 40
+	const seeds = 12
 	for _, policy := range []Policy{DropOldest, DropNewest, KeepLatest, Disconnect} {
 		t.Run(policy.String(), func(t *testing.T) {
 			for seed := range uint64(seeds) {

@@ -239,3 +239,34 @@ func TestAdmittersAreAskedInOrder(t *testing.T) {
 		}
 	})
 }
+
+// An exiter leaves the loop's goroutine when it hears of an end.
+type exiter struct{ ended chan int }
+
+func (a exiter) Admit(*switchboard.Conn, []byte) (int, error) { return 0, nil }
+
+func (a exiter) Ended(*switchboard.Conn) {
+	a.ended <- 1
+	runtime.Goexit()
+}
+
+func TestAnAdmitterThatExitsKeepsNobodyFromHearingOfTheEnd(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		a := exiter{make(chan int, 10)}
+		s.Admission = []switchboard.Admitter{a, a, a}
+		h := watch(func(_ *switchboard.Conn, p []byte) (int, error) { return len(p), io.EOF })
+		s.Accept = everyone(h)
+		address := start(t, s)
+		for range 2 { // the loop goes on
+			c := call(t, address)
+			c.says("bye")
+			c.hearsEnd("")
+			for range s.Admission {
+				next(t, a.ended)
+			}
+			if err := next(t, h.ended); err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	})
+}

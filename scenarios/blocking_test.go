@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/switchboard-go/switchboard"
 )
@@ -197,4 +198,20 @@ func TestPanicOfABlockingHandlerEndsItsConnectionOnly(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A function that works for longer than IdleTimeout and then waits for input has the timeout as any other.
+func TestIdleTimeoutCountsAfterAFunctionHasWorked(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		s.IdleTimeout = 50 * time.Millisecond
+		h := switchboard.Blocking(func(conn net.Conn, _ *bufio.Reader) error {
+			time.Sleep(300 * time.Millisecond) // works
+			_, err := conn.Read(make([]byte, 1))
+			return err
+		})
+		h.AtOpen = true
+		s.Accept = everyone(h)
+		c := call(t, start(t, s))
+		c.hearsEnd("")
+	})
 }

@@ -204,6 +204,28 @@ func TestHandlerThatBlocksIsNamedInAWarning(t *testing.T) {
 	})
 }
 
+// The watch looks at a connection whose handler is only to come, and its own caller panics: with the race detector this shows
+// that it shares nothing with the loop.
+func TestAcceptThatBlocksIsSeenWhileItGivesTheHandler(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		log := logTo(s)
+		s.SlowCall = 20 * time.Millisecond
+		s.Trace = &switchboard.Trace{Slow: func(*switchboard.Conn, time.Duration) { panic("of the trace") }}
+		s.Accept = func(*switchboard.Conn) (switchboard.Handler, error) {
+			time.Sleep(50 * time.Millisecond) // nothing that would order what the loop and the watch do
+			return switchboard.DataFunc((*switchboard.Conn).Write), nil
+		}
+		address := start(t, s)
+		eventually(t, "one is seen", func() bool {
+			p := call(t, address)
+			p.says("x")
+			p.hears("x")
+			p.Close()
+			return strings.Contains(log(), "a handler panicked")
+		})
+	})
+}
+
 // A sleeper waits until the channel is closed.
 type sleeper chan struct{}
 

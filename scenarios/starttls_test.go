@@ -307,3 +307,41 @@ func TestStartTLSWhereItCannotBe(t *testing.T) {
 		})
 	})
 }
+
+// A peer that never begins TLS must not take the end of a failed handshake for one in order: it has heard something in the clear.
+func TestAHandshakeThatIsNeverBegunEndsWithAReset(t *testing.T) {
+	overSTARTTLS(t, func(t *testing.T, s *switchboard.Server, h *postOffice, address string) {
+		c := call(t, address)
+		c.hears("220 here ESMTP\r\n")
+		c.says("STARTTLS\r\n")
+		c.hears("220 begin\r\n")
+		c.endsOutput()
+		c.hearsReset()
+		if err := next(t, h.ended); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+func TestShutdownWaitsForTheTLSThatAConnectionHasAskedFor(t *testing.T) {
+	overSTARTTLS(t, func(t *testing.T, s *switchboard.Server, h *postOffice, address string) {
+		c := call(t, address)
+		c.hears("220 here ESMTP\r\n")
+		c.says("STARTTLS\r\n")
+		c.hears("220 begin\r\n")
+		next(t, h.heard)
+		over := make(chan error, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		go func() { over <- s.Shutdown(ctx) }()
+		eventually(t, "Shutdown has begun", func() bool { return s.Stats().Leaving })
+		c = c.secures(clientTLS())
+		c.hearsEnd("")
+		if err := next(t, over); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := next(t, h.ended); err != nil {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}

@@ -36,11 +36,7 @@ func (s *Socket) Detach() (fd int, err error) {
 	unparked := s.parked.Load() == nil && s.end()
 	s.mu.Unlock()
 	if unparked {
-		// Calls that have begun hold the number still. None of them waits. What stays is the open descriptor, which Close
-		// would release, and our own use of it.
-		for s.life.Load() > 2+2+1 {
-			runtime.Gosched()
-		}
+		s.awaitCalls()
 		fd = s.fd
 	} else {
 		fd, err = s.detachParked()
@@ -55,6 +51,14 @@ func (s *Socket) Detach() (fd int, err error) {
 		return -1, s.fail("detach", err)
 	}
 	return fd, nil
+}
+
+// awaitCalls waits until the calls that have begun before end let go of the descriptor. They hold its number still, and none
+// of them waits. What stays is the open descriptor, which Close would release, and the caller's own use of it.
+func (s *Socket) awaitCalls() {
+	for s.life.Load() > 2+2+1 {
+		runtime.Gosched()
+	}
 }
 
 // detachParked closes the socket and returns a duplicate of its descriptor, because the poller forgets a
@@ -74,6 +78,9 @@ func (s *Socket) detachParked() (fd int, err error) {
 		sysClose(fd)
 		return -1, err
 	}
+	// The last release closes the poller's descriptor, and waits for the calls in the poller. It must be Detach's: the
+	// duplicate has the mode of the descriptor, and in blocking mode such a call would never return.
+	s.awaitCalls()
 	s.release()
 	return fd, nil
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 )
 
 // The system gives a closed descriptor's number to the next socket at once: a call that was meant for the old
@@ -54,6 +55,37 @@ func TestLateCallsNeverReachAnotherSocket(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// The descriptor that Detach gives away may be in blocking mode. A call that still has the socket would never return.
+func TestDetachWaitsForTheCallsThatHaveBegun(t *testing.T) {
+	for _, parked := range []bool{false, true} {
+		x, y := tcpPair(t)
+		if parked {
+			x.SetTimeout(1)
+			x.Recv(make([]byte, 1))
+			x.SetBlocking(true)
+		}
+		if !x.acquire() { // a call has begun
+			t.Fatal("closed")
+		}
+		var fd int
+		detached := in(func() (err error) { fd, err = x.Detach(); return err })
+		if !settled(x.closed) {
+			t.Fatal("it is open still")
+		}
+		select {
+		case <-detached:
+			t.Errorf("parked %v: Detach returned during a call", parked)
+			x.release()
+			continue
+		case <-time.After(20 * time.Millisecond):
+		}
+		x.release()
+		noError(t, <-detached)
+		y.Close()
+		sysClose(fd)
+	}
 }
 
 // useUntilClosed receives and sends on the socket, whose bytes all are the mark.

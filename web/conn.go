@@ -123,6 +123,15 @@ func (c *conn) shown() net.Conn {
 
 // accept is the switchboard.Server's Accept.
 func (s *Server) accept(sc *switchboard.Conn) (switchboard.Handler, error) {
+	if s.Other != nil {
+		if h, err := s.Other(sc); h != nil || err != nil {
+			return h, err
+		}
+	}
+	return s.acceptHTTP(sc)
+}
+
+func (s *Server) acceptHTTP(sc *switchboard.Conn) (switchboard.Handler, error) {
 	from := s.endpointOf(sc.LocalAddr())
 	if s.refuses.Load() || from == nil {
 		return nil, http.ErrServerClosed

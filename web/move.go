@@ -80,7 +80,7 @@ func (s *Server) moved(sc *switchboard.Conn, st switchboard.HandlerState) (switc
 	if st.Version != movedVersion || len(st.Data) != 1 || st.Data[0] > 1 {
 		return nil, fmt.Errorf("web: a connection of version %d came over, this is version %d", st.Version, movedVersion)
 	}
-	h, err := s.accept(sc)
+	h, err := s.acceptHTTP(sc)
 	if err != nil || st.Data[0] == 0 {
 		return h, err
 	}

@@ -162,7 +162,7 @@ func (c *conn) begin() {
 	if server := c.from.server; c.again {
 		c.quick = now-c.at < server.parkAfter
 		switch n := server.needless.Load(); {
-		case c.quick && n < crowd:
+		case c.quick && n < mostWaiting:
 			server.needless.Add(1)
 		case !c.quick && n > 0:
 			server.needless.Add(-1)
@@ -193,7 +193,7 @@ func (c *conn) wakeUp(p []byte, size int) {
 	}
 	c.stopTimer()
 	c.s, c.state, c.begun, c.late, c.scan = s, serving, false, false, headerScan{}
-	server.quiet.begun()
+	server.release.sessionBegan()
 	c.sc.CountMemory(servedMemory)
 	c.from.tell(c.shown(), woken)
 }

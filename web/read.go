@@ -109,7 +109,7 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 		if !due {
 			due = true
 			wait := server.parkAfter
-			if !c.quick && (server.needless.Load() == 0 || server.quiet.sessions.Load() > crowd) {
+			if !c.quick && (server.needless.Load() == 0 || server.release.sessions.Load() > mostWaiting) {
 				if c.again {
 					s.parkDue.Store(true)
 					continue
@@ -145,9 +145,9 @@ const (
 	// each other within ParkAfter, it does not wait at all: one that is busy after that is parked needlessly once.
 	early = 50
 
-	// crowd is how many connections may have goroutines while such connections wait the whole ParkAfter, as they do when
+	// mostWaiting is how many connections may have goroutines while such connections wait the whole ParkAfter, as they do when
 	// others were parked needlessly, and the most that is remembered of these.
-	crowd = 1000
+	mostWaiting = 1000
 )
 
 // peeked is for how many bytes of a request net/http waits with its idle timeout; then its header timeout begins.

@@ -26,10 +26,14 @@ type Server struct {
 	HTTP *http.Server
 
 	// Loops accepts the connections and carries their bytes. nil means a zero switchboard.Server. Accept must be nil:
-	// all connections are HTTP. IdleTimeout and HalfCloseTimeout do not apply while a request is served; the timeouts
+	// Other chooses what is not HTTP. IdleTimeout and HalfCloseTimeout do not apply while a request is served; the timeouts
 	// of HTTP apply as well. An InputLimit of 0 means what HTTP.MaxHeaderBytes needs. An Engine of "" means the best
 	// readiness engine ("epoll" on Linux): it wakes the goroutines of net/http with less work than "uring".
 	Loops *switchboard.Server
+
+	// Other is asked, as switchboard.Server.Accept is, who serves a new connection that is not HTTP, such as those that come to another
+	// address. A nil Handler means that the connection is HTTP. Other may be nil.
+	Other func(c *switchboard.Conn) (switchboard.Handler, error)
 
 	// ParkAfter is how long a busy connection keeps its goroutine and buffers after an answer, while it waits for the
 	// next request. Then it is parked. Parking and waking together cost up to half of a request. A connection is
@@ -68,7 +72,7 @@ type Server struct {
 	shutOnce sync.Once
 	needless atomic.Int64 // connections that were parked and came back within parkAfter, less those that came later
 	probe    atomic.Pointer[probe]
-	quiet    quiet
+	release  memoryRelease
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -221,7 +225,7 @@ func (s *Server) prepare(cert *certificate) error {
 		s.Loops = new(switchboard.Server)
 	}
 	if s.Loops.Accept != nil {
-		return errors.New("web: Server.Loops.Accept is not nil: a connection of another protocol needs loops of its own")
+		return errors.New("web: Server.Loops.Accept is not nil: set Server.Other for connections of another protocol")
 	}
 	if err := s.secure(cert); err != nil {
 		return err

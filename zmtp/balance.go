@@ -40,10 +40,13 @@ func (s *Socket) swap(p *peer, at int) {
 // larger messages a longer queue makes nothing faster, but takes every message out of the processor's cache and in again.
 const waitingSend = 4 << 20
 
-// roomy tells whether p's queue takes another message. s.mu is held.
-func (p *peer) roomy() bool {
+// roomy tells whether p's queue takes another message, of size bytes. s.mu is held.
+func (p *peer) roomy(size int) bool {
 	s := p.s
-	return int(p.out.n) < s.opt.SendHighWater && int(p.out.size) < s.sendBytes
+	if int(p.out.n) >= s.opt.SendHighWater || int(p.out.size) >= s.sendBytes {
+		return false
+	}
+	return s.opt.SendLimit == 0 || !p.crowdedOut(size)
 }
 
 // relieved tells whether p's queue has drained so far that a sender may be woken. s.mu is held.
@@ -54,13 +57,13 @@ func (p *peer) relieved() bool {
 
 // unload gives p what no peer has had. s.mu is held.
 func (s *Socket) unload(p *peer) {
-	for s.backlog.n > 0 && p.roomy() {
+	for s.backlog.n > 0 && p.roomy(0) {
 		p.out.push(s.backlog.shift())
 		if s.typ == REQ {
 			s.asked.peer = p
 		}
 	}
-	if !p.roomy() {
+	if !p.roomy(0) {
 		s.noRoom(p)
 	}
 	s.senders.wake(len(s.senders.list))
@@ -69,6 +72,7 @@ func (s *Socket) unload(p *peer) {
 // reclaim takes back what was queued for p and has not left: a socket that sends to any of its peers gives it to another,
 // others count it as lost. s.mu is held.
 func (s *Socket) reclaim(p *peer) {
+	p.dropSealed()
 	if !traits[s.typ].balance {
 		s.stats.Lost += int64(p.out.clear())
 		if p.cur != nil {
@@ -146,6 +150,9 @@ func (p *peer) wireSize(frames []byte) (n int) {
 
 // balance queues a message for the peer whose turn it is.
 func (s *Socket) balance(parts [][]byte, size int) (*peer, error) {
+	if s.crowded() {
+		return nil, ErrWouldBlock
+	}
 	p := s.pick()
 	if p == nil {
 		if s.opt.Immediate || len(s.peers) > 0 || len(s.dialers) == 0 {
@@ -157,7 +164,7 @@ func (s *Socket) balance(parts [][]byte, size int) (*peer, error) {
 		if int(s.backlog.n) >= s.opt.SendHighWater || int(s.backlog.size) >= s.opt.HighWaterBytes {
 			return nil, ErrWouldBlock
 		}
-		s.backlog.add(parts, size)
+		s.backlog.add(parts, size, s.spending())
 		return nil, nil
 	}
 	s.put(p, parts, size)

@@ -22,6 +22,12 @@ type Context struct {
 	// goroutines in Recv sooner, and otherwise the default of Server.
 	Engine string
 
+	// MemoryLimit bounds what the connections of all sockets hold, in bytes: messages that have come in part,
+	// subscriptions, and output that the system has not taken. Near the limit the connections that hold the most are
+	// not read, and then reset: see switchboard.Server.MemoryLimit. It must be at least 1 MiB for each loop. Whole
+	// messages do not count: Options.RecvLimit and SendLimit limit those. 0 means no limit.
+	MemoryLimit int64
+
 	// Logger receives warnings and errors. nil means slog.Default.
 	Logger *slog.Logger
 
@@ -53,6 +59,7 @@ func (c *Context) start() *switchboard.Server {
 			ReadBuffer:    128 << 10,
 			HighWater:     writeAhead,
 			QueueLimit:    8 << 20,
+			MemoryLimit:   c.MemoryLimit,
 			WriteTimeout:  -1, // a subscriber may rest; heartbeats tell whether it lives
 			LingerTimeout: lingerTimeout,
 		}
@@ -152,7 +159,7 @@ func (r *run) add(p *peer) {
 	}
 	r.mu.Unlock()
 	if wake && p.c.Do(r.flush) != nil {
-		go r.flushAll() // p is gone, and others may wait behind it; their sockets' mu may be held here
+		go r.flushFrom(false) // p is gone, and others may wait behind it; their sockets' mu may be held here
 	}
 }
 
@@ -173,8 +180,11 @@ func (r *run) leave() {
 	}
 }
 
-// flushAll writes what has gathered.
-func (r *run) flushAll() {
+// flushAll writes what has gathered. It belongs to the loop.
+func (r *run) flushAll() { r.flushFrom(true) }
+
+// flushFrom is flushAll from the loop or from elsewhere.
+func (r *run) flushFrom(loop bool) {
 	r.mu.Lock()
 	peers := r.peers
 	r.peers, r.spare = r.spare[:0], nil
@@ -182,6 +192,9 @@ func (r *run) flushAll() {
 	r.mu.Unlock()
 	for _, p := range peers {
 		p.write()
+		if loop {
+			p.count()
+		}
 	}
 	clear(peers)
 	r.mu.Lock()

@@ -207,9 +207,12 @@ func (p *peer) takeOver(c *chunk) bool {
 	}
 	size := len(c.bytes())
 	if size < alone {
-		p.in.addRaw(c.bytes(), int32(n))
+		p.in.addRaw(c.bytes(), int32(n), nil)
 		c.free()
 	} else {
+		if c.shared == nil { // else it counts until all have received it
+			c.uncount()
+		}
 		p.in.push(c)
 	}
 	s.arrived(p, n, size)

@@ -18,6 +18,16 @@ type assembly struct {
 
 var assemblies = sync.Pool{New: func() any { return new(assembly) }}
 
+// room returns how many bytes it has room for.
+func (a *assembly) room() (n int) {
+	for _, b := range []*buffer.Buffer{a.b, a.sealed} {
+		if b != nil {
+			n += cap(b.B)
+		}
+	}
+	return n
+}
+
 func (a *assembly) free() {
 	for _, b := range []*buffer.Buffer{a.b, a.sealed} {
 		if b != nil {

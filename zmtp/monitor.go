@@ -65,6 +65,8 @@ type Stats struct {
 	Filtered     int64 // received messages that were not for this socket: without a subscription, or a late reply
 	Unwanted     int64 // messages of a publisher without a subscriber
 	Retries      int64 // connection attempts after the first
+	UnsentBytes  int64 // memory of the messages that wait to be sent now, if Options.SendLimit is set
+	Evicted      int64 // peers that were disconnected because of Options.SendLimit
 }
 
 // Stats returns the counters of the socket.
@@ -74,5 +76,6 @@ func (s *Socket) Stats() Stats {
 	st := s.stats
 	st.Peers = len(s.peers)
 	st.Waiting, st.WaitingBytes = s.waiting, s.size
+	st.UnsentBytes = s.budget.held.Load()
 	return st
 }

@@ -29,6 +29,12 @@ type Options struct {
 	// is lost. Each peer may exceed it by one read or one message. 0 means four times HighWaterBytes.
 	RecvLimit int
 
+	// SendLimit limits the memory of the messages that wait to be sent to all peers together, in bytes. At the limit a
+	// socket whose Send waits does so; others drop messages, and count them, for peers that already have some, and at
+	// twice the limit for all peers, but for small messages. Peers that take nothing for two seconds meanwhile are disconnected with ErrMemory,
+	// those for which most waits first. 0 means no limit.
+	SendLimit int
+
 	// MaxMessageSize limits the bytes of a message, and MaxParts the number of its parts. A peer that starts a longer
 	// message is disconnected before memory is allocated for it. 0 means 64 MiB, and 1024 parts. The maximum is 1
 	// GiB.
@@ -127,7 +133,7 @@ func (o Options) resolve(t Type) (Options, error) {
 	for _, v := range []struct {
 		name string
 		n    int
-	}{{"HighWaterBytes", o.HighWaterBytes}, {"RecvLimit", o.RecvLimit}, {"MaxMessageSize", o.MaxMessageSize}, {"MaxParts", o.MaxParts}, {"MaxPeers", o.MaxPeers},
+	}{{"HighWaterBytes", o.HighWaterBytes}, {"RecvLimit", o.RecvLimit}, {"SendLimit", o.SendLimit}, {"MaxMessageSize", o.MaxMessageSize}, {"MaxParts", o.MaxParts}, {"MaxPeers", o.MaxPeers},
 		{"SubscriptionLimit", o.SubscriptionLimit}, {"ReconnectMin", int(o.ReconnectMin)}, {"ReconnectMax", int(o.ReconnectMax)},
 		{"HeartbeatInterval", int(o.HeartbeatInterval)}, {"HeartbeatTimeout", int(o.HeartbeatTimeout)},
 		{"HeartbeatTTL", int(o.HeartbeatTTL)}} {

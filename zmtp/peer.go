@@ -76,6 +76,7 @@ type extra struct {
 	commands []byte // to be written before messages
 	sent     queue  // written to the connection, which may not have sent it yet
 	settling bool   // and somebody will look whether it has
+	counted  int    // bytes that its connection counts for Context.MemoryLimit
 	sealed   *buffer.Buffer
 	pulse    *pulse
 	err      error              // why we ended it
@@ -131,6 +132,7 @@ func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
 	run := p.run()
 	run.enter()
 	defer run.leave()
+	defer p.count()
 	n := len(b)
 	if p.state.get() < stateReady {
 		var err error

@@ -101,6 +101,8 @@ func (s *Socket) canSend() bool {
 		return true
 	case s.typ == REQ && s.asked.open && !s.opt.ReqRelaxed:
 		return true
+	case s.crowded():
+		return false
 	case s.room > 0:
 		return true
 	}

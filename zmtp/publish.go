@@ -21,7 +21,7 @@ func (s *Socket) publish(parts [][]byte, size int) error {
 		full := false
 		s.trie.match(parts[0], func(n *node) {
 			for _, p := range n.subs {
-				if !p.roomy() {
+				if !p.roomy(size) {
 					p.full, full = true, true
 				}
 			}
@@ -129,12 +129,17 @@ func (s *Socket) subscribe(on bool, topic []byte) bool {
 	was := len(n.subs)
 	if on {
 		n.subs = append(n.subs, nil)
+		if was == 0 {
+			s.topics += len(topic) + 16
+		}
 	} else {
-		was = len(n.subs)
 		n.remove(nil)
 		s.trie.prune(n)
 		if was == 0 {
 			return false
+		}
+		if was == 1 {
+			s.topics -= len(topic) + 16
 		}
 	}
 	// An XSUB may stand between subscribers and an XPUB that wants to hear of each.
@@ -166,6 +171,9 @@ func (p *peer) subscribe(on bool, topic []byte) {
 		x.commands = appendCommand(x.commands, "SUBSCRIBE", topic)
 	default:
 		x.commands = appendCommand(x.commands, "CANCEL", topic)
+	}
+	if len(x.commands) > max(p.s.opt.SubscriptionLimit, 2*p.s.topics) {
+		p.evict(overLimit("the peer takes no subscriptions, which have reached Options.SubscriptionLimit"))
 	}
 }
 
@@ -200,7 +208,7 @@ func (p *peer) toProgram(raw []byte) {
 		return
 	}
 	p.s.mu.Lock()
-	p.in.addRaw(raw, 1)
+	p.in.addRaw(raw, 1, nil)
 	p.s.arrived(p, 1, len(raw))
 	p.s.mu.Unlock()
 }

@@ -10,11 +10,12 @@ import (
 // A chunk is a run of whole messages in the encoding of the wire: as many small ones as fit chunkSize, or a large one.
 type chunk struct {
 	b      *buffer.Buffer
-	shared *share // other chunks hold b too; nil: none do
-	at     int    // bytes of b that were consumed
-	n      int32  // messages left
-	given  int32  // of one that is being written: bytes that the connection was given
-	end    int64  // of a chunk that was written: how many bytes the connection has sent when all of it is
+	shared *share        // other chunks hold b too; nil: none do
+	budget *atomic.Int64 // that b counts for, if it waits to be sent and has a limit
+	at     int           // bytes of b that were consumed
+	n      int32         // messages left
+	given  int32         // of one that is being written: bytes that the connection was given
+	end    int64         // of a chunk that was written: how many bytes the connection has sent when all of it is
 	next   *chunk
 }
 
@@ -38,11 +39,27 @@ func (c *chunk) bytes() []byte { return c.b.B[c.at:] }
 func (c *chunk) free() {
 	if c.shared == nil || c.shared.refs.Add(-1) == 0 {
 		if c.b != nil {
+			c.uncount()
 			buffer.Put(c.b)
 		}
 	}
 	*c = chunk{}
 	chunks.Put(c)
+}
+
+// counted has c's buffer count for a budget, which may be nil.
+func (c *chunk) counted(budget *atomic.Int64) {
+	if c.budget = budget; budget != nil {
+		budget.Add(int64(cap(c.b.B)))
+	}
+}
+
+// uncount undoes counted.
+func (c *chunk) uncount() {
+	if c.budget != nil {
+		c.budget.Add(-int64(cap(c.b.B)))
+		c.budget = nil
+	}
 }
 
 // split returns another chunk with the same bytes.
@@ -53,7 +70,7 @@ func (c *chunk) split() *chunk {
 	}
 	c.shared.refs.Add(1)
 	other := chunks.Get().(*chunk)
-	other.b, other.shared, other.at, other.n = c.b, c.shared, c.at, c.n
+	other.b, other.shared, other.budget, other.at, other.n = c.b, c.shared, c.budget, c.at, c.n
 	return other
 }
 
@@ -64,8 +81,9 @@ type queue struct {
 	size       int32 // bytes
 }
 
-// extend returns the chunk that the next size bytes go to, with room for them.
-func (q *queue) extend(size int) *chunk {
+// extend returns the chunk that the next size bytes go to, with room for them. budget is nil, or what a queue of messages to be
+// sent counts for.
+func (q *queue) extend(size int, budget *atomic.Int64) *chunk {
 	t := q.tail
 	if t != nil && t.shared == nil && size < alone && t.b != nil {
 		if len(t.b.B)+size <= cap(t.b.B) {
@@ -74,8 +92,10 @@ func (q *queue) extend(size int) *chunk {
 		if len(t.b.B)+size <= chunkSize && t.at == 0 && len(t.b.B) < alone*2 {
 			larger := buffer.Get(min(4*cap(t.b.B), chunkSize))
 			larger.B = append(larger.B, t.b.B...)
+			t.uncount()
 			buffer.Put(t.b)
 			t.b = larger
+			t.counted(budget)
 			return t
 		}
 	}
@@ -85,6 +105,7 @@ func (q *queue) extend(size int) *chunk {
 	}
 	c := chunks.Get().(*chunk)
 	c.b = buffer.Get(first)
+	c.counted(budget)
 	q.push(c)
 	return c
 }
@@ -129,15 +150,15 @@ func (q *queue) shift() *chunk {
 }
 
 // add appends a message.
-func (q *queue) add(parts [][]byte, size int) {
-	c := q.extend(size)
+func (q *queue) add(parts [][]byte, size int, budget *atomic.Int64) {
+	c := q.extend(size, budget)
 	c.b.B = appendParts(c.b.B, parts)
 	q.grew(c, 1, size)
 }
 
 // addRaw appends n messages as they are on the wire.
-func (q *queue) addRaw(p []byte, n int32) {
-	c := q.extend(len(p))
+func (q *queue) addRaw(p []byte, n int32, budget *atomic.Int64) {
+	c := q.extend(len(p), budget)
 	c.b.B = append(c.b.B, p...)
 	q.grew(c, n, len(p))
 }

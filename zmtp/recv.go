@@ -204,7 +204,7 @@ func (p *peer) deliver(b []byte, n int) {
 		}
 		s.conflate(p)
 	}
-	p.in.addRaw(b, int32(n))
+	p.in.addRaw(b, int32(n), nil)
 	s.arrived(p, n, len(b))
 	s.mu.Unlock()
 }
@@ -282,14 +282,14 @@ func (m *Message) Reply(parts ...[]byte) error {
 		err = ErrClosed
 	case p.state.get() != stateReady:
 		err = ErrUnreachable
-	case !p.roomy():
+	case !p.roomy(partsSize(parts)):
 		p.full = true
 		err = ErrWouldBlock
 	default:
 		if len(m.envelope) > 0 {
-			p.out.addRaw(appendParts(m.envelope[:len(m.envelope):len(m.envelope)], parts), 1)
+			p.out.addRaw(appendParts(m.envelope[:len(m.envelope):len(m.envelope)], parts), 1, s.spending())
 		} else {
-			p.out.add(parts, partsSize(parts))
+			p.out.add(parts, partsSize(parts), s.spending())
 		}
 		direct = s.queued(p)
 	}

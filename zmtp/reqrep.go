@@ -93,11 +93,11 @@ func (s *Socket) reply(parts [][]byte, size int) (*peer, error) {
 	}
 	s.asking = nil
 	p := a.peer
-	if p.state.get() != stateReady || !p.roomy() {
+	if p.state.get() != stateReady || !p.roomy(size) {
 		s.stats.Dropped++
 		return nil, nil
 	}
-	p.out.addRaw(appendParts(a.envelope, parts), 1)
+	p.out.addRaw(appendParts(a.envelope, parts), 1, s.spending())
 	return s.queued(p), nil
 }
 
@@ -158,7 +158,7 @@ func (s *Socket) routeTo(parts [][]byte) (*peer, error) {
 		s.stats.Dropped++
 		return nil, nil
 	}
-	if s.opt.RouterMandatory && !p.roomy() {
+	if s.opt.RouterMandatory && !p.roomy(partsSize(parts)) {
 		p.full = true
 		return nil, ErrWouldBlock
 	}

@@ -131,8 +131,8 @@ func (s *Socket) put(p *peer, parts [][]byte, size int) {
 	if s.opt.Conflate {
 		s.stats.Dropped += int64(p.out.clear())
 	}
-	p.out.add(parts, size)
-	if !p.roomy() {
+	p.out.add(parts, size, s.spending())
+	if !p.roomy(0) {
 		if traits[s.typ].balance {
 			s.noRoom(p)
 		} else {
@@ -143,7 +143,7 @@ func (s *Socket) put(p *peer, parts [][]byte, size int) {
 
 // give queues a message for p and no other, or drops and counts it.
 func (s *Socket) give(p *peer, parts [][]byte, size int) (*peer, error) {
-	if !p.roomy() {
+	if !p.roomy(size) {
 		p.full = true
 		s.stats.Dropped++
 		return nil, nil
@@ -158,7 +158,7 @@ func (s *Socket) spread(p *peer, encoded []byte, large *chunk) {
 	if s.opt.Conflate {
 		s.stats.Dropped += int64(p.out.clear())
 	}
-	if !p.roomy() {
+	if !p.roomy(len(encoded)) {
 		p.full = true
 		s.stats.Dropped++
 		return
@@ -166,7 +166,7 @@ func (s *Socket) spread(p *peer, encoded []byte, large *chunk) {
 	if large != nil {
 		p.out.push(large.split())
 	} else {
-		p.out.addRaw(encoded, 1)
+		p.out.addRaw(encoded, 1, s.spending())
 	}
 	s.schedule(p)
 }
@@ -180,5 +180,6 @@ func (s *Socket) encode(parts [][]byte, size int) (encoded []byte, large *chunk)
 	large = chunks.Get().(*chunk)
 	large.b, large.n = buffer.Get(size), 1
 	large.b.B = appendParts(large.b.B, parts)
+	large.counted(s.spending())
 	return nil, large
 }

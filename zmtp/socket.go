@@ -32,6 +32,7 @@ type Socket struct {
 	closers   waiters // Close, which waits for queues and peers
 
 	sendBytes int // that may wait for each peer: Options.HighWaterBytes in words
+	budget    budget
 
 	// Sending to one peer in turn.
 	ready   []*peer // the first room of them have room
@@ -48,9 +49,10 @@ type Socket struct {
 	full    atomic.Bool // size has reached RecvLimit, and is not down to half of it; changed under mu
 	held    []*peer     // paused for that alone
 
-	trie  trie // subscriptions of the peers of PUB, XPUB and RADIO; a SUB's, XSUB's or DISH's own
-	epoch uint32
-	code  []byte // a message for many, encoded
+	topics int  // bytes of commands that a subscriber's own subscriptions take
+	trie   trie // subscriptions of the peers of PUB, XPUB and RADIO; a SUB's, XSUB's or DISH's own
+	epoch  uint32
+	code   []byte // a message for many, encoded
 
 	routes map[string]*peer // of a ROUTER
 	served map[uint32]*peer // of a SERVER
@@ -170,7 +172,7 @@ func (s *Socket) join(p *peer, typ string) error {
 		s.trie.each(func(topic []byte) { p.subscribe(true, topic) })
 	case DEALER, REQ, ROUTER:
 		if s.opt.ProbeRouter && (typ == "ROUTER" || s.typ == ROUTER) {
-			p.out.add([][]byte{nil}, 2)
+			p.out.add([][]byte{nil}, 2, s.spending())
 		}
 	}
 	s.senders.wake(len(s.senders.list))
@@ -218,6 +220,7 @@ func (s *Socket) leave(p *peer) (notices []byte) {
 		s.reclaim(p)
 	}
 	s.lost(p)
+	s.enough()
 	s.senders.wake(len(s.senders.list)) // whoever waits for p to have room
 	return notices
 }

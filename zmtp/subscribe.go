@@ -142,7 +142,7 @@ func (s *Socket) unsubscribeAll(p *peer) (notices []byte) {
 			if s.opt.Handler != nil {
 				notices = append(notices, told...)
 			} else {
-				p.in.addRaw(told, 1)
+				p.in.addRaw(told, 1, nil)
 				s.arrived(p, 1, len(told))
 			}
 		}

@@ -95,6 +95,7 @@ func (p *peer) write() {
 		}
 		s.senders.wake(len(s.senders.list))
 	}
+	s.enough()
 	if p.out.n == 0 && p.cur == nil {
 		if p.ending && p.c != nil {
 			p.c.Close()
@@ -134,6 +135,9 @@ func (p *peer) writeConn(budget *int) {
 				plain := p.cur.bytes()
 				x.sealed = buffer.Get(p.wireSize(plain))
 				x.sealed.B = x.cipher.seal(x.sealed.B, plain)
+				if budget := p.s.spending(); budget != nil {
+					budget.Add(int64(cap(x.sealed.B)))
+				}
 			}
 		}
 		if p.c.Full() {
@@ -172,10 +176,7 @@ func (p *peer) wrote() {
 	s, c := p.s, p.cur
 	p.cur = nil
 	s.stats.Sent += int64(c.n)
-	if p.more.Load() != nil && p.more.Load().sealed != nil {
-		buffer.Put(p.more.Load().sealed)
-		p.more.Load().sealed = nil
-	}
+	p.dropSealed()
 	if !traits[s.typ].balance {
 		c.free()
 		return
@@ -191,6 +192,19 @@ func (p *peer) wrote() {
 	p.retain(c)
 }
 
+// dropSealed gives the memory of the encrypted p.cur back, if it was encrypted.
+func (p *peer) dropSealed() {
+	x := p.more.Load()
+	if x == nil || x.sealed == nil {
+		return
+	}
+	if budget := p.s.spending(); budget != nil {
+		budget.Add(-int64(cap(x.sealed.B)))
+	}
+	buffer.Put(x.sealed)
+	x.sealed = nil
+}
+
 // retain keeps a chunk until the connection has sent it.
 func (p *peer) retain(c *chunk) {
 	x := p.extra()
@@ -204,7 +218,7 @@ func (p *peer) retain(c *chunk) {
 // writeThrough writes a long message without queueing it, if nothing is queued for the peer whose turn it is. It tells whether
 // it did. s.mu is held, but not while it writes.
 func (s *Socket) writeThrough(parts [][]byte, size int) bool {
-	if s.room == 0 || len(parts) > 8 || s.opt.Conflate {
+	if s.room == 0 || len(parts) > 8 || s.opt.Conflate || s.crowded() {
 		return false
 	}
 	p := s.ready[s.next%s.room]
@@ -242,6 +256,7 @@ func (s *Socket) writeThrough(parts [][]byte, size int) bool {
 	if err != nil || p.c.Sent() < c.end {
 		c.b = buffer.Get(size)
 		c.b.B = appendParts(c.b.B, parts)
+		c.counted(s.spending())
 		if err != nil { // the connection is about to end, and another may have the message
 			p.out.push(c)
 		} else {
@@ -275,6 +290,7 @@ func (p *peer) settle() {
 	s := p.s
 	s.mu.Lock()
 	p.settled(p.c.Sent())
+	s.enough()
 	more := p.more.Load().sent.head != nil && p.state.get() == stateReady
 	p.more.Load().settling = more
 	s.mu.Unlock()

@@ -93,7 +93,8 @@ func TestBenchSaysWhatIsWrongWithACall(t *testing.T) {
 func TestBenchFailsWhenAnythingIsWrong(t *testing.T) {
 	s := serve(t, "discard")
 	r, complaint, code := benchOnce(t, "--timeout=200ms", s.addrs[0])
-	if code != exitFailed || !strings.Contains(complaint, "50 x no answer") || r.Messages.NoAnswer != 50 {
+	sent := r.Messages.Sent // by 50 connections, as far as a busy machine lets them send within the run
+	if code != exitFailed || sent == 0 || sent > 50 || r.Messages.NoAnswer != sent || !strings.Contains(complaint, fmt.Sprint(sent, " x no answer")) {
 		t.Errorf("exit code %d, %q, %+v", code, complaint, r.Messages)
 	}
 	if _, complaint, code = benchOnce(t, "--expect=none", s.addrs[0]); code != 0 {

@@ -395,18 +395,6 @@ func TestAThousandComeBackToAChatThatWasKilled(t *testing.T) {
 	}
 }
 
-func TestTheServersOfChatShareTheMemoryLimit(t *testing.T) {
-	for _, test := range []struct{ limit, want int64 }{
-		{0, 0},
-		{64 << 20, 32 << 20},
-		{3 << 20, 2 << 20}, // no server can have less
-	} {
-		if got := halfOf(&switchboard.Server{Loops: 2, MemoryLimit: test.limit}); got != test.want {
-			t.Errorf("half of %d is %d, not %d", test.limit, got, test.want)
-		}
-	}
-}
-
 func TestTheStatisticsOfAChatCountBothKindsOfClients(t *testing.T) {
 	s, lines := serveChat(t)
 	c, err := net.Dial("tcp", lines)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/switchboard-go/switchboard"
 )
@@ -54,7 +55,21 @@ func TestTheLimitsAreFlags(t *testing.T) {
 	said := noise(9, 1_000_000)
 	echoes(t, conn, said)
 	conn.Close()
-	stall(t, s)
+	stalled := stall(t, s)
+	stalled.SetWriteDeadline(time.Time{})
+	gone := make(chan struct{})
+	go func() { // a server that reads 1k a turn may have been slow, and not have stopped
+		defer close(gone)
+		for {
+			if _, err := stalled.Write(said); err != nil {
+				return
+			}
+		}
+	}()
+	defer func() {
+		stalled.Close()
+		<-gone
+	}()
 	if e := s.await("disconnected", 2); e["reason"] == nil {
 		t.Errorf("a client that takes nothing for two seconds: %v", e)
 	}

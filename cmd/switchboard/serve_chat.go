@@ -1,22 +1,17 @@
 package main
 
 import (
-	"cmp"
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
-	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/switchboard-go/switchboard"
-	"github.com/switchboard-go/switchboard/internal/admin"
 	"github.com/switchboard-go/switchboard/internal/chat"
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/socket"
@@ -48,8 +43,6 @@ of the server if --history-file is given.
 Messages are text of at most 2000 bytes. Users who send too fast are slowed down. Users who read too slowly miss the oldest waiting
 messages, and see how many. Pages of other hosts cannot connect unless --origin allows them. Use TLS (--tls-cert, --tls-self-signed)
 on networks that you do not trust.
-
-Browsers and lines have separate servers: --max-conns applies to each, and they share --memory-limit.
 
 With --nats several servers share their rooms. Users of other servers appear as name@server. Messages that a server misses because
 NATS was disconnected are counted and reported in the room. With --nats-history the messages are kept in JetStream: every server has
@@ -105,7 +98,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		Origins: c.origins,
 	}
 	if c.file != "" {
-		store, err := room.OpenFile(c.file, c.history)
+		store, err := c.store()
 		if err != nil {
 			return failure{exitFailed, fmt.Errorf("--history-file: %w", err)}
 		}
@@ -118,44 +111,30 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	}
 	defer leave()
 	talk := chat.New(config)
-	lines, err := c.openLines()
-	if err != nil {
-		return err
+	pages := &web.Server{
+		HTTP: &http.Server{
+			MaxHeaderBytes:    16 << 10,
+			ReadHeaderTimeout: 10 * time.Second,
+			IdleTimeout:       time.Minute,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		},
+		Other: talk.Other,
 	}
-	pages := &web.Server{HTTP: &http.Server{
-		MaxHeaderBytes:    16 << 10,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       time.Minute,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}}
-	terminals := c.server()
-	terminals.Logger = log
-	if len(lines) > 0 {
-		terminals.MemoryLimit = halfOf(terminals)
-	}
-	endLines := sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), c.grace)
-		defer cancel()
-		terminals.Shutdown(ctx)
-	})
-	defer endLines()
 	return c.serveOnLoops(log, guest{
-		name:    "chat",
-		servers: []admin.Server{{Server: terminals, Name: "lines"}},
+		name:     "chat",
+		shared:   talk,
+		moved:    talk.Moved,
+		takeOver: pages.Takeover,
+		more:     func() ([]*socket.Socket, error) { return c.openLines(log, talk) },
 		prepare: func(server *switchboard.Server) {
 			pages.Loops = server
 			if server.Engine == "auto" {
 				server.Engine = "" // the one that suits package web
 			}
 			pages.HTTP.Handler = talk.Handler(server)
-			if len(lines) > 0 {
-				server.MemoryLimit = halfOf(server)
-			}
-			c.serveLines(talk, terminals, server.TLSConfig, lines)
 		},
 		serve: func(l *socket.Socket) error {
 			err := pages.ServeSocket(l)
-			endLines()
 			if errors.Is(err, http.ErrServerClosed) {
 				return switchboard.ErrServerClosed
 			}
@@ -164,29 +143,46 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	})
 }
 
-// halfOf returns half the memory limit of one of the two servers that share it, or the least that a server can have.
-func halfOf(s *switchboard.Server) int64 {
-	if s.MemoryLimit == 0 {
-		return 0
+// store opens the file of --history-file, or has it come with the rooms of another process.
+func (c *chatServing) store() (*room.FileStore, error) {
+	if hasPredecessor() {
+		return room.InheritFile(c.file, c.history), nil
 	}
-	loops := cmp.Or(s.Loops, runtime.GOMAXPROCS(0))
-	return max(s.MemoryLimit/2, int64(loops)<<20)
+	return room.OpenFile(c.file, c.history)
 }
 
 // openLines opens the listeners of those who talk in lines.
-func (c *chatServing) openLines() (all []*socket.Socket, err error) {
+func (c *chatServing) openLines(log *slog.Logger, talk *chat.Chat) (all []*socket.Socket, err error) {
 	addresses, err := c.addressesOfLines()
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range addresses {
-		l, err := listen(a)
+		l, err := c.unix.listen(a)
+		if err == nil {
+			all = append(all, l)
+			var at socket.Addr
+			if at, err = l.LocalAddr(); err == nil {
+				talk.AddLines(netAddr(at))
+			}
+		}
 		if err != nil {
+			for _, l := range all {
+				l.Close()
+			}
 			return nil, failure{exitFailed, err}
 		}
-		all = append(all, l)
+		log.Info("accepting lines on "+whereabouts(l), "service", "chat")
 	}
 	return all, nil
+}
+
+// netAddr is an address as package net has it.
+func netAddr(at socket.Addr) net.Addr {
+	if at.Family() == socket.AF_UNIX {
+		return &net.UnixAddr{Name: at.Path(), Net: "unix"}
+	}
+	return net.TCPAddrFromAddrPort(at.AddrPort())
 }
 
 // addressesOfLines reads --lines.
@@ -205,23 +201,4 @@ func (c *chatServing) addressesOfLines() (all []address, err error) {
 		all = append(all, a)
 	}
 	return all, nil
-}
-
-// serveLines serves those who talk in lines, on loops of their own.
-func (c *chatServing) serveLines(talk *chat.Chat, server *switchboard.Server, secure *tls.Config, listeners []*socket.Socket) {
-	h := talk.Lines()
-	server.TLSConfig = secure
-	server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return h, nil }
-	if c.verbose {
-		server.Trace = guest{}.traceTo(server.Logger)
-	}
-	for _, l := range listeners {
-		at := whereabouts(l)
-		server.Logger.Info("accepting lines on "+at, "service", "chat")
-		go func() {
-			if err := server.ServeSocket(l); !errors.Is(err, switchboard.ErrServerClosed) {
-				server.Logger.Error("serving lines failed", "address", at, "error", err)
-			}
-		}()
-	}
 }

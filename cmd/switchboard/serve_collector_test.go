@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 )
@@ -65,8 +66,13 @@ func TestTheServerSaysWhatMemoryItUses(t *testing.T) {
 		"GOGC=50":          "$GOGC",
 		"GOMEMLIMIT=90MiB": "$GOMEMLIMIT",
 	} {
-		cmd := exec.Command("env", append([]string{env, os.Args[0]}, serveArgs([]string{"echo", "--quiet"})...)...)
-		s := start(t, cmd)
+		name, value, _ := strings.Cut(env, "=")
+		before, was := os.LookupEnv(name)
+		os.Setenv(name, value)
+		s := start(t, exec.Command(os.Args[0], serveArgs([]string{"echo", "--quiet"})...))
+		if os.Unsetenv(name); was {
+			os.Setenv(name, before)
+		}
 		e := s.await("memory", 1)
 		if fmt.Sprint(e["collector"]) != want && fmt.Sprint(e["from"]) != want {
 			t.Errorf("%s: %v", env, e)

@@ -94,7 +94,8 @@ func (f *figures) ofSockets(sockets ...*zmtp.Socket) {
 	f.list = func() (list []any) {
 		for _, s := range sockets {
 			st := s.Stats()
-			list = append(list, slog.Group(s.Type().String(), "received", st.Received, "sent", st.Sent, "dropped", st.Dropped, "lost", st.Lost))
+			list = append(list, slog.Group(s.Type().String(), "received", st.Received, "sent", st.Sent, "dropped", st.Dropped, "lost", st.Lost,
+				"evicted", st.Evicted))
 		}
 		return list
 	}

@@ -39,6 +39,9 @@ type guest struct {
 	// they do not move.
 	moved         func(c *switchboard.Conn, from switchboard.HandlerState) (switchboard.Handler, error)
 	messagesMoved func(c *websocket.Conn, from switchboard.HandlerState) (websocket.Handler, error)
+	// more opens listeners besides those of --listen, unless they are another process's that is taken over from. nil: there are none.
+	more func() ([]*socket.Socket, error)
+
 	// shared is what moves with the connections. nil: nothing does.
 	shared switchboard.Shared
 	// takeOver takes over what another process serves, if serve is set. nil: the service cannot be handed over then.
@@ -94,6 +97,15 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if err != nil {
 		return err
 	}
+	var more []*socket.Socket
+	if before == nil && g.more != nil {
+		if more, err = g.more(); err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return err
+		}
+	}
 	files := socketFiles(s.unix.made)
 	if before != nil {
 		files = before.files
@@ -143,6 +155,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 			return failure{exitFailed, err}
 		}
 	}
+	listeners = append(listeners, more...)
 	h := ownedFiles{files: files, inherited: before != nil}
 	err = s.serveUntil(ctx, server, g.serve, listeners, h, g.serve == nil || g.takeOver != nil, endAdmin)
 	s.figures.summarise(log)

@@ -78,6 +78,9 @@ func (f *socketFile) remove() {
 	}
 }
 
+// hasPredecessor tells whether findPredecessor will return a process.
+func hasPredecessor() bool { return os.Getenv(handoverVariable) != "" }
+
 // findPredecessor returns the process that started this one to take over from it.
 func findPredecessor() (*predecessor, error) {
 	text := os.Getenv(handoverVariable)

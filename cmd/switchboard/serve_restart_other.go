@@ -24,6 +24,8 @@ func socketFiles([]string) []socketFile { return nil }
 
 func (*socketFile) remove() {}
 
+func hasPredecessor() bool { return false }
+
 func findPredecessor() (*predecessor, error) { return nil, nil }
 
 func (*predecessor) takeOver(*slog.Logger, takeover) error { return errors.ErrUnsupported }

@@ -70,7 +70,7 @@ With --curve-secret both sides are servers of CURVE. Peers need the public key, 
 		flags.StringArrayVar(&z.connect, "connect", nil, "`ADDRESS` to connect to, instead of --listen or in addition; may be repeated")
 		flags.StringArrayVar(&z.connectBack, "connect-back", nil, "`ADDRESS` to connect to, instead of --back or in addition; may be repeated")
 		flags.IntVar(&z.highWater, "high-water-messages", 1000, "limit of the messages that wait for each peer, and from each")
-		flags.Var(&z.message, "max-message", "limit of a message; four times as many bytes may wait for each peer, and from each")
+		flags.Var(&z.message, "max-message", "limit of a message, lowered if it does not fit --memory-limit; four times as many bytes may wait for each peer, and from each")
 		flags.StringVar(&z.secret, "curve-secret", "", "`FILE` with the secret key of CURVE: 40 characters in Z85")
 		all = append(all, cmd)
 	}
@@ -105,7 +105,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	}
 	for _, name := range append([]string{"tls-cert", "tls-key", "tls-self-signed", "tls-client-ca", "tls-crl", "read-buffer", "input-limit", "high-water",
 		"low-water", "queue-limit", "write-timeout", "linger", "idle-timeout", "slow-call", "keep-alive",
-		"half-close-timeout", "message-timeout", "memory-limit", "admin", "admin-token", "admin-write"}, accessNames...) {
+		"half-close-timeout", "message-timeout", "admin", "admin-token", "admin-write"}, accessNames...) {
 		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
 			return fmt.Errorf("--%s is not for %s", name, z.device.name)
 		}
@@ -135,12 +135,18 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 		return err
 	}
 	log := z.logger()
-	context := &zmtp.Context{Loops: z.loop.loops, Engine: z.loop.engine, Logger: log}
+	memory, err := z.divide(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	context := &zmtp.Context{Loops: z.loop.loops, Engine: z.loop.engine, Logger: log, MemoryLimit: memory.connections}
 	defer context.Close()
+	z.collect(log)
 	o, err := z.options(log)
 	if err != nil {
 		return err
 	}
+	o.RecvLimit, o.SendLimit = memory.queues, memory.queues
 	front, err := z.socket(context, z.device.front, o, listen, z.connect)
 	if err != nil {
 		return err
@@ -166,7 +172,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	for _, s := range []*zmtp.Socket{front.s, back.s} {
 		err = errors.Join(err, s.Close())
 		st := s.Stats()
-		log.Info("ended", "socket", s.Type().String(), "received", st.Received, "sent", st.Sent, "dropped", st.Dropped, "lost", st.Lost)
+		log.Info("ended", "socket", s.Type().String(), "received", st.Received, "sent", st.Sent, "dropped", st.Dropped, "lost", st.Lost, "evicted", st.Evicted)
 	}
 	if err != nil {
 		return failure{exitFailed, err}

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/frame"
 	"github.com/switchboard-go/switchboard/room"
+	"github.com/switchboard-go/switchboard/websocket"
 )
 
 const (
@@ -49,9 +51,13 @@ type Chat struct {
 	web    *room.Form
 	lines  *room.Form
 
-	mu    sync.Mutex
-	taken map[string]*client // by skeleton of the name
-	guest int
+	ofLines  *lineClients
+	upgrader *websocket.Upgrader
+
+	mu        sync.Mutex
+	taken     map[string]*client // by skeleton of the name; those without a conn are in the process before this one
+	guest     int
+	addresses []string // of lines
 
 	said once // messages of pages, with a Log
 }
@@ -59,7 +65,7 @@ type Chat struct {
 // New returns a Chat.
 func New(config Config) *Chat {
 	config.Logger = cmp.Or(config.Logger, slog.Default())
-	return &Chat{
+	chat := &Chat{
 		config: config,
 		taken:  map[string]*client{},
 		web:    webForm,
@@ -78,6 +84,14 @@ func New(config Config) *Chat {
 			Logger:   config.Logger,
 		},
 	}
+	chat.ofLines = &lineClients{chat, frame.Lines(LongestText + 100).Unterminated().Split}
+	chat.upgrader = &websocket.Upgrader{
+		Handler:      webClients{chat},
+		MovedHandler: chat.movedWeb,
+		Origins:      config.Origins,
+		Options:      websocket.Options{MaxMessage: LongestMessage, MaxControl: 20, PingInterval: 25 * time.Second, Deflate: &websocket.Deflate{}},
+	}
+	return chat
 }
 
 // A client is somebody who is connected. It belongs to its loop, but for the name and token, which Chat.mu guards.
@@ -96,7 +110,10 @@ type client struct {
 	at       time.Time
 }
 
-var errTaken = errors.New("this name is taken, or looks like one that is")
+var (
+	errTaken    = errors.New("this name is taken, or looks like one that is")
+	errReplaced = errors.New("the server is being replaced by a newer one: try again in a moment")
+)
 
 // claim gives a client a name. Whoever has it already and knows the same token is ended: it is the same person, come back.
 func (c *client) claim(text, token string) error {
@@ -106,8 +123,14 @@ func (c *client) claim(text, token string) error {
 	}
 	key := skeleton(name)
 	chat := c.chat
+	if chat.hub.HandedOver() {
+		return errReplaced
+	}
 	chat.mu.Lock()
 	other := chat.taken[key]
+	if other != nil && other.conn == nil && !chat.hub.Divided() {
+		other = nil // its process has ended
+	}
 	if other != nil && other != c && (token == "" || token != other.token) {
 		chat.mu.Unlock()
 		return errTaken
@@ -118,7 +141,7 @@ func (c *client) claim(text, token string) error {
 	c.name, c.token = name, token
 	chat.taken[key] = c
 	chat.mu.Unlock()
-	if other != nil && other != c {
+	if other != nil && other != c && other.conn != nil {
 		other.conn.Do(func() { other.end("you are here with another connection") })
 	}
 	if c.member != nil {
@@ -131,7 +154,7 @@ func (c *client) claim(text, token string) error {
 
 // claimGuest gives a client some name.
 func (c *client) claimGuest() {
-	for {
+	for !c.chat.hub.HandedOver() {
 		c.chat.mu.Lock()
 		c.chat.guest++
 		n := c.chat.guest
@@ -143,14 +166,17 @@ func (c *client) claimGuest() {
 }
 
 // gone is called when the connection has ended.
-func (c *client) gone() {
+func (c *client) gone(err error) {
 	if c.member == nil {
 		return
 	}
-	c.member.Leave()
+	c.member.Ended(err)
 	c.chat.mu.Lock()
 	if key := skeleton(c.name); c.chat.taken[key] == c {
 		delete(c.chat.taken, key)
+		if errors.Is(err, switchboard.ErrNotMoved) {
+			c.chat.taken[key] = &client{chat: c.chat, name: c.name, token: c.token}
+		}
 	}
 	c.chat.mu.Unlock()
 }
@@ -232,6 +258,8 @@ func (c *client) joined(name string, s *room.Subscription, err error) (*room.Sub
 	switch {
 	case errors.Is(err, room.ErrJoined):
 		return c.member.In(name), nil
+	case errors.Is(err, room.ErrHandedOver):
+		return nil, errReplaced
 	case errors.Is(err, room.ErrTooManyJoined):
 		return nil, errors.New("you are in too many rooms: leave one first")
 	case errors.Is(err, room.ErrTooManyRooms), errors.Is(err, room.ErrFull):

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/switchboard-go/switchboard"
-	"github.com/switchboard-go/switchboard/frame"
 	"github.com/switchboard-go/switchboard/room"
 )
 
@@ -48,9 +47,7 @@ const linesHelp = `* What you type is said in the room that you joined last. Com
 `
 
 // Lines returns the handler of connections that talk in lines: nc, or switchboard dial.
-func (chat *Chat) Lines() switchboard.Handler {
-	return &lineClients{chat, frame.Lines(LongestText + 100).Unterminated().Split}
-}
+func (chat *Chat) Lines() switchboard.Handler { return chat.ofLines }
 
 type lineClients struct {
 	chat  *Chat
@@ -65,16 +62,25 @@ type lineClient struct {
 
 // Opened implements switchboard.Opener.
 func (h *lineClients) Opened(c *switchboard.Conn) error {
-	me := &lineClient{client: client{chat: h.chat, conn: c, link: room.Stream(c), form: h.chat.lines}}
-	me.end = func(reason string) {
-		fmt.Fprintf(c, "* %s\n", reason)
-		c.Close()
+	me := h.client(c)
+	if me.claimGuest(); me.member == nil {
+		me.tell(errReplaced.Error())
+		return io.EOF
 	}
-	c.SetValue(me)
-	me.claimGuest()
 	fmt.Fprintf(c, "* You are %s. /help tells what you can do.\n", me.member.Name())
 	me.enter(Lobby)
 	return nil
+}
+
+// client returns a client without a name.
+func (h *lineClients) client(c *switchboard.Conn) *lineClient {
+	me := &lineClient{client: client{chat: h.chat, conn: c, link: room.Stream(c), form: h.chat.lines}}
+	me.end = func(reason string) {
+		me.tell(reason)
+		c.Close()
+	}
+	c.SetValue(me)
+	return me
 }
 
 // Data implements switchboard.Handler. It takes one line, so that who is paused is not heard further.
@@ -103,9 +109,9 @@ func (h *lineClients) one(c *switchboard.Conn, p []byte, atEnd bool) (int, error
 }
 
 // Closed implements switchboard.Handler.
-func (h *lineClients) Closed(c *switchboard.Conn, _ error) {
+func (h *lineClients) Closed(c *switchboard.Conn, err error) {
 	if me, ok := c.Value().(*lineClient); ok {
-		me.gone()
+		me.gone(err)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/room"
@@ -34,14 +33,9 @@ func hashOf(begin, end string) string {
 // Handler returns what answers browsers: the page at /, and its WebSocket at /chat. loops is the server for WebSockets whose
 // HTTP server has no loops.
 func (chat *Chat) Handler(loops *switchboard.Server) http.Handler {
-	upgrader := &websocket.Upgrader{
-		Handler: webClients{chat},
-		Origins: chat.config.Origins,
-		Server:  loops,
-		Options: websocket.Options{MaxMessage: LongestMessage, MaxControl: 20, PingInterval: 25 * time.Second, Deflate: &websocket.Deflate{}},
-	}
+	chat.upgrader.Server = loops
 	mux := http.NewServeMux()
-	mux.Handle("GET /chat", upgrader)
+	mux.Handle("GET /chat", chat.upgrader)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
@@ -126,20 +120,30 @@ var webForm = &room.Form{
 type webClients struct{ chat *Chat }
 
 func (w webClients) Opened(c *websocket.Conn) error {
-	me := &client{chat: w.chat, conn: c.Conn(), link: room.WebSocket(c), form: w.chat.web,
-		end: func(reason string) { c.Close(websocket.CodePolicy, reason) }}
-	c.Conn().SetValue(me)
-	c.Conn().After(namePause, func() {
-		if me.member == nil {
-			me.end("no hello came")
-		}
-	})
+	w.client(c).expectHello()
 	return nil
 }
 
-func (w webClients) Closed(c *websocket.Conn, _ error) {
+// client returns a client without a name.
+func (w webClients) client(c *websocket.Conn) *client {
+	me := &client{chat: w.chat, conn: c.Conn(), link: room.WebSocket(c), form: w.chat.web,
+		end: func(reason string) { c.Close(websocket.CodePolicy, reason) }}
+	c.Conn().SetValue(me)
+	return me
+}
+
+// expectHello ends a client that does not say its name.
+func (c *client) expectHello() {
+	c.conn.After(namePause, func() {
+		if c.member == nil {
+			c.end("no hello came")
+		}
+	})
+}
+
+func (w webClients) Closed(c *websocket.Conn, err error) {
 	if me, ok := c.Conn().Value().(*client); ok {
-		me.gone()
+		me.gone(err)
 	}
 }
 
@@ -159,6 +163,8 @@ func (w webClients) Message(c *websocket.Conn, kind websocket.Kind, p []byte) er
 	switch {
 	case me.member == nil && ask.Type != "hello":
 		return &websocket.CloseError{Code: websocket.CodePolicy, Reason: "hello comes first"}
+	case me.member == nil && w.chat.hub.HandedOver():
+		return &websocket.CloseError{Code: websocket.CodeRestart, Reason: "the server restarts"}
 	case ask.Type == "say":
 		if err := me.say(ask.Room, ask.Text, ask.ID, true); err != nil {
 			return complain(err)

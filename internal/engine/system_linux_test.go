@@ -103,6 +103,9 @@ func overReal(t *testing.T, name string, exits float64) {
 				}
 				o.waiting = false
 			}
+			if p := o.e.Processor(); exits == 0 && (p > 0) != (name == "uring") {
+				o.fault("its thread has used the processor for %v", p)
+			}
 			o.exits = 0
 			for _, c := range o.sorted() {
 				if c.batched {

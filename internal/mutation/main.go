@@ -25,10 +25,10 @@ import (
 
 // The tests, the cheapest first. Most changes are found by a few seeds of the simulator.
 const tests = "go test -c -vet=off -ldflags=-s {overlay} -o {dir}/ . && " +
-	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 50 && " +
+	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 50 -patience 30s && " +
 	"go test -vet=off -failfast -short {overlay} ./internal/engine && " +
 	"{dir}/switchboard.test -test.failfast -test.short -test.skip TestSimulation && " +
-	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 400 && " +
+	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 400 -patience 30s && " +
 	"go test -vet=off -failfast {overlay} ./scenarios"
 
 func main() {
