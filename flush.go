@@ -94,7 +94,7 @@ func (c *Conn) mayDepart(e *ending, queued int, out outFlags) bool {
 	case e.how == abort, e.how == failure && c.state < stateOpen:
 		return true
 	case c.state < stateOpen:
-		return queued == 0 && out&noOutput == 0
+		return queued == 0 && out&(noOutput|inBatch) == 0
 	}
 	return queued == 0 && out&inBatch == 0
 }

@@ -201,7 +201,7 @@ func (f *life) checkClosed() {
 		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
 		f.w.fault("%v: it has not waited for a port", f)
-	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun:
+	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun && f.consumed <= f.header: // a plain one is not told that it begins
 		f.w.fault("%v: what was written before it was there is given up", f)
 	}
 	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.c.loop.failing > 0 { // a loop that waits for its engine ends it late
