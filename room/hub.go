@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -35,6 +36,10 @@ type Hub struct {
 
 	// Store keeps the history of rooms when the process ends. Nil means that it is lost.
 	Store Store
+
+	// Log numbers and keeps the messages of rooms for several processes. With a Log, messages do not go through the
+	// Bridge. Nil means none.
+	Log Log
 
 	// Logger receives warnings and errors. Nil means slog.Default.
 	Logger *slog.Logger
@@ -121,6 +126,9 @@ func (h *Hub) forget(r *Room) bool {
 		go r.channel.Close()
 		r.channel = nil
 	}
+	if r.log != nil {
+		go r.log.Close()
+	}
 	if h.Store != nil && h.up.Load() == nil { // else it is the other process's
 		h.Store.Forget(r.name)
 	}
@@ -163,6 +171,9 @@ func (h *Hub) Rooms() (all []Summary) {
 
 // Dropped returns how many messages the policies of rooms have dropped for slow members, one for each member that missed one.
 func (h *Hub) Dropped() uint64 { return h.dropped.Load() }
+
+// mostJoined is how many rooms a member may be in.
+func (h *Hub) mostJoined() int { return cmp.Or(h.RoomsPerMember, 16) }
 
 func (h *Hub) logger() *slog.Logger {
 	if h.Logger != nil {
