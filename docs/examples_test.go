@@ -23,7 +23,7 @@ var unexplained = map[string][]string{
 	"selector":      {"Mechanisms", "NewAFD", "NewEpoll", "NewKqueue", "NewPoll", "NewSelect", "Open"},
 	"certs":         {"WarnExposed"},
 	"websocket":     {"Join"},
-	"room":          {"Stream", "WebSocket"},
+	"room":          {"InheritFile", "Stream", "WebSocket"},
 	"room/natsroom": {"New"},
 	"zmtp":          {"NewSocket", "ParseKey"},
 	"metrics":       {"Process", "ReadProcess", "Server"},
@@ -96,7 +96,7 @@ func documented(t *testing.T, path string) (*doc.Package, []string) {
 	}
 	var shown []string
 	for _, e := range doc.Examples(tests...) {
-		if e.Output == "" && !e.EmptyOutput && e.Name != "ListenAndServe" && e.Name != "Connect" {
+		if e.Output == "" && !e.EmptyOutput && e.Name != "ListenAndServe" && e.Name != "Connect" && e.Name != "NewLog" {
 			t.Errorf("%s: the example of %q is not run", path, e.Name)
 		}
 		if e.Play == nil && e.Name != "" && !standsAlone(e) {

@@ -24,4 +24,8 @@ type Inlet interface {
 
 	// Missed reports that n messages of other processes are lost.
 	Missed(n uint64)
+
+	// Elsewhere tells who is in the room in another process: n members' names, of which names has some. It replaces what was told of
+	// that process before. Zero n means that nobody is there, or that the process is gone.
+	Elsewhere(process string, names []string, n int)
 }

@@ -21,7 +21,8 @@ var timed = &room.Form{Encode: func(b []byte, m *room.Message) []byte {
 }}
 
 // BenchmarkDelivery publishes to two rooms of a thousand members in turn, of which one has ten more that never read, and tells how
-// long the slowest of a hundred members waits.
+// long all but the slowest ten members wait. "x" is the median of how many times longer that is in the room with those who never
+// read, of publications that follow each other: what else the machine does meets both alike.
 func BenchmarkDelivery(b *testing.B) {
 	const members = 1000
 	type delivery struct {
@@ -68,20 +69,28 @@ func BenchmarkDelivery(b *testing.B) {
 	for range 4000 / 8 { // until those who never read are stuck
 		publish(rooms[1])
 	}
-	mu.Lock()
-	rooms[1].took = nil
-	mu.Unlock()
-	for b.Loop() {
-		for _, d := range rooms {
-			publish(d)
+	var p99 [2][]float64 // of each publication
+	var times []float64
+	for n := 0; b.Loop(); n++ {
+		for i := range rooms {
+			i ^= n & 1 // each goes first as often
+			mu.Lock()
+			rooms[i].took = rooms[i].took[:0]
+			mu.Unlock()
+			publish(rooms[i])
+			mu.Lock()
+			slices.Sort(rooms[i].took)
+			p99[i] = append(p99[i], float64(rooms[i].took[members*99/100]))
+			mu.Unlock()
 		}
+		times = append(times, p99[1][n]/p99[0][n])
 	}
-	var p99 []float64
-	for _, d := range rooms {
-		slices.Sort(d.took)
-		p99 = append(p99, float64(d.took[len(d.took)*99/100]))
-	}
-	b.ReportMetric(p99[0]/1e6, "ms-p99")
-	b.ReportMetric(p99[1]/1e6, "ms-p99-with-ten-stuck")
-	b.ReportMetric(p99[1]/p99[0], "x")
+	b.ReportMetric(median(p99[0])/1e6, "ms-p99")
+	b.ReportMetric(median(p99[1])/1e6, "ms-p99-with-ten-stuck")
+	b.ReportMetric(median(times), "x")
+}
+
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
 }

@@ -1,9 +1,11 @@
 package room
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,12 +37,18 @@ type Hub struct {
 	// Store keeps the history of rooms when the process ends. Nil means that it is lost.
 	Store Store
 
+	// Log numbers and keeps the messages of rooms for several processes. With a Log, messages do not go through the
+	// Bridge. Nil means none.
+	Log Log
+
 	// Logger receives warnings and errors. Nil means slog.Default.
 	Logger *slog.Logger
 
 	mu     sync.Mutex
 	rooms  map[string]*Room
 	handed // of a handover
+
+	dropped atomic.Uint64 // messages, by policies
 }
 
 // Room returns the room of a name, and makes it if there is none. A room without members may be forgotten when
@@ -118,7 +126,10 @@ func (h *Hub) forget(r *Room) bool {
 		go r.channel.Close()
 		r.channel = nil
 	}
-	if h.Store != nil {
+	if r.log != nil {
+		go r.log.Close()
+	}
+	if h.Store != nil && h.up.Load() == nil { // else it is the other process's
 		h.Store.Forget(r.name)
 	}
 	return true
@@ -157,6 +168,12 @@ func (h *Hub) Rooms() (all []Summary) {
 	}
 	return all
 }
+
+// Dropped returns how many messages the policies of rooms have dropped for slow members, one for each member that missed one.
+func (h *Hub) Dropped() uint64 { return h.dropped.Load() }
+
+// mostJoined is how many rooms a member may be in.
+func (h *Hub) mostJoined() int { return cmp.Or(h.RoomsPerMember, 16) }
 
 func (h *Hub) logger() *slog.Logger {
 	if h.Logger != nil {

@@ -16,6 +16,9 @@ type Member struct {
 	most int // bytes that the link is given at once
 	in   []*Subscription
 
+	joining int    // rooms that are being opened for it
+	leaves  uint64 // calls of Leave
+
 	tokens float64 // messages that it may publish at once
 	at     time.Time
 }
@@ -55,6 +58,7 @@ func (m *Member) In(room string) *Subscription {
 
 // Leave ends all subscriptions of the member. Call it when the connection has ended.
 func (m *Member) Leave() {
+	m.leaves++
 	for len(m.in) > 0 {
 		m.in[len(m.in)-1].Leave()
 	}
@@ -151,16 +155,13 @@ type Counts struct {
 }
 
 // Join adds the member to a room, which is made if there is none. back selects earlier messages to send; nil means
-// none. Nothing is sent until the current call on the loop returns, so that the caller can send a greeting first.
+// none. Nothing is sent until the current call on the loop returns, so that the caller can send a greeting first. If
+// the room must be opened first, Join waits for Hub.Store, Hub.Bridge and Hub.Log; JoinThen does not wait.
 func (m *Member) Join(name string, back *Return) (*Subscription, error) {
 	if m.In(name) != nil {
 		return nil, ErrJoined
 	}
-	most := m.hub.RoomsPerMember
-	if most == 0 {
-		most = 16
-	}
-	if len(m.in) >= most {
+	if len(m.in) >= m.hub.mostJoined() {
 		return nil, ErrTooManyJoined
 	}
 	for {

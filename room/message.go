@@ -24,16 +24,18 @@ type Message struct {
 	// The fields of events. Events have no number, are not in the history, and are never dropped.
 	Presence *Presence // members that joined and left
 	Missed   uint64    // number of messages of other processes that are missing before this
-	Remote   bool      // the message came through the Bridge
+	Anew     *Position // the Log has lost the room and begins anew here: earlier Positions of it mean nothing
+	Remote   bool      // the message came through the Bridge, or from another process through the Log
+
+	except *Subscription // not sent to this one
 }
 
 // A message is a Message that a room has.
 type message struct {
 	Message
-	except *Subscription // not sent to this one
-	bit    uint          // its place in the chunk
-	from   *peer         // the process that it came from, in which a member of these rooms stayed
-	size   int
+	bit  uint  // its place in the chunk
+	from *peer // the process that it came from, in which a member of these rooms stayed
+	size int
 
 	mu    sync.Mutex
 	forms []*Payload // encoded

@@ -50,6 +50,7 @@ func (l *handLoop) run() {
 type handLink struct {
 	loop     *handLoop
 	room     int // how many more Sends it takes
+	sends    int // calls of Send
 	got      []byte
 	waiting  []func()
 	gone     bool
@@ -60,6 +61,7 @@ type handLink struct {
 func (l *handLink) Loop() Loop { return l.loop }
 
 func (l *handLink) Send(payloads []*Payload) (bool, error) {
+	l.sends++
 	if l.gone || l.expelled {
 		return false, net.ErrClosed
 	}

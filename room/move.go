@@ -92,8 +92,11 @@ func (s *messageState) message(room string) *message {
 // Publish if the other process ends. Publish returns 0 for the number. The processes are connected until the last of those members
 // has left.
 //
-// The Store must be a *FileStore or nil. A Hub cannot be handed on while members of its rooms are in the process before it.
+// The Store must be a *FileStore or nil, and the Log nil. A Hub cannot be handed on while members of its rooms are in the process before it.
 func (h *Hub) Hand(s *switchboard.Server) (st switchboard.HandlerState, file *os.File, err error) {
+	if h.Log != nil {
+		return st, nil, errors.New("room: rooms with a Log do not move: their members can join again in the other process")
+	}
 	near, file, err := socketPair()
 	if err != nil {
 		return st, nil, err
@@ -188,7 +191,7 @@ func (h *Hub) opening() *Room {
 // state describes r, and notes which of its messages is where. mu is held.
 func (r *Room) state(index map[*message]int, still func(Loop) bool) roomState {
 	r.trim(time.Now())
-	s := roomState{Name: r.name, Epoch: r.epoch, Seq: r.seq, History: r.keptNum, Here: r.presence.here, Changed: r.presence.changed}
+	s := roomState{Name: r.name, Epoch: r.epoch, Seq: r.seq, History: r.keptNum, Here: r.local(), Changed: r.presence.changed}
 	masks := map[*chunk]uint64{}
 	note := func(all spans) {
 		for _, s := range all {
@@ -226,6 +229,9 @@ func (h *Hub) Divided() bool { return h.down.Load() != nil }
 // Handed implements switchboard.Shared.
 func (h *Hub) Handed(moved bool) {
 	g := h.giving
+	if g == nil {
+		return
+	}
 	h.giving = nil
 	if moved {
 		h.up.Store(g.peer)
@@ -246,7 +252,7 @@ func (h *Hub) Handed(moved bool) {
 		return
 	}
 	if s, ok := h.Store.(*FileStore); ok {
-		s.Close()
+		go s.Close() // which waits for the disk
 	}
 	g.peer.start(h.fromAbove, h.aboveIsGone)
 	if h.present.Load() == 0 {
@@ -288,8 +294,8 @@ func (h *Hub) take(conn net.Conn, data []byte) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.rooms) > 0 || h.up.Load() != nil {
-		return errors.New("room: a Hub that has rooms cannot take over others")
+	if len(h.rooms) > 0 || h.up.Load() != nil || h.Log != nil {
+		return errors.New("room: a Hub that has rooms, or a Log, cannot take over others")
 	}
 	h.taking = &taking{rooms: map[string]*Room{}, peer: newPeer(conn)}
 	for i := range state.Rooms {
@@ -316,13 +322,16 @@ func (h *Hub) take(conn net.Conn, data []byte) error {
 	return nil
 }
 
+// mostOfName is how many members of one name come over.
+const mostOfName = 1 << 20
+
 // restore makes of r what state has said. Everybody is away until their connections come.
 func (r *Room) restore(s *roomState) error {
 	r.epoch, r.seq = s.Epoch, s.Seq
 	r.presence.here, r.presence.changed = s.Here, s.Changed
 	r.away = maps.Clone(s.Here)
 	for _, n := range s.Here {
-		if n < 1 {
+		if n < 1 || n > mostOfName {
 			return errState
 		}
 		r.members += n
@@ -351,6 +360,9 @@ func (r *Room) restore(s *roomState) error {
 // Taken implements switchboard.Shared.
 func (h *Hub) Taken(moved bool) {
 	t := h.taking
+	if t == nil {
+		return
+	}
 	h.taking = nil
 	if !moved {
 		t.peer.conn.Close()
@@ -391,5 +403,8 @@ func (h *Hub) openChannel(r *Room) {
 	}
 	r.mu.Lock()
 	r.channel = channel
+	if p, ok := channel.(PresenceChannel); ok {
+		p.Here(r.here())
+	}
 	r.mu.Unlock()
 }

@@ -10,7 +10,7 @@ import (
 // it.
 type Presence struct {
 	Came, Left []string // names, sorted; at most 100 of each
-	Members    int      // names that are there
+	Members    int      // names that are there, in all processes
 	More       bool     // there were more than the lists hold
 }
 
@@ -26,15 +26,18 @@ type presence struct {
 
 // arrive counts a member, and depart counts it out. mu is held.
 func (r *Room) arrive(name string) {
+	r.tellHere()
 	r.tellName(nameCame, name)
 	r.countIn(name)
 }
 
 func (r *Room) depart(name string) {
+	r.tellHere()
 	r.tellName(nameLeft, name)
 	r.countOut(name)
 }
 
+// countIn counts a name, of this or another process, and countOut counts it out. mu is held.
 func (r *Room) countIn(name string) {
 	p := &r.presence
 	if p.here == nil {
@@ -118,15 +121,16 @@ func (r *Room) presenceEvent() []*shard {
 	}
 	slices.Sort(came)
 	slices.Sort(left)
-	event := &Presence{Members: len(p.here), More: len(came) > mostNames || len(left) > mostNames,
+	event := &Presence{Members: len(p.here) + r.elsewhere.unnamed, More: len(came) > mostNames || len(left) > mostNames,
 		Came: came[:min(len(came), mostNames)], Left: left[:min(len(left), mostNames)]}
 	return r.announce(&message{Message: Message{Presence: event}})
 }
 
-// Members returns the names of the members, sorted, at most 1000, and the number of names.
+// Members returns the names of the members in all processes, sorted, at most 1000, and the number of names. Those of
+// other processes are known if Hub.Bridge tells them.
 func (r *Room) Members() (names []string, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	names = slices.Sorted(maps.Keys(r.presence.here))
-	return names[:min(len(names), 1000)], len(names)
+	return names[:min(len(names), 1000)], len(names) + r.elsewhere.unnamed
 }

@@ -95,7 +95,7 @@ func merge(a, b spans) spans {
 
 // keepLatest drops the messages of whose key there is a later one.
 func (m *Subscription) keepLatest() {
-	kept := m.queue[:0:0]
+	kept := m.queue[:0]
 	for _, s := range m.queue {
 		gone := s.mask & s.chunk.replaced.Load()
 		spans{{s.chunk, gone}}.each(func(_ *chunk, msg *message) bool {
@@ -107,11 +107,13 @@ func (m *Subscription) keepLatest() {
 			kept = append(kept, s)
 		}
 	}
+	clear(m.queue[len(kept):])
 	m.queue = kept
 }
 
 func (m *Subscription) drop() {
 	m.counts.Dropped++
+	m.room.hub.dropped.Add(1)
 	m.untold++
 }
 
@@ -129,8 +131,7 @@ func (m *Subscription) pop() *message {
 // flow sends what waits, as far as the connection takes it.
 func (m *Subscription) flow() {
 	for turn := 0; len(m.queue) > 0 && !m.left && !m.dead; turn++ {
-		if turn == 4 { // the others have their turn
-			m.slow = true
+		if turn == 4 { // the others have their turn; the member is not slow for that
 			m.arm()
 			return
 		}

@@ -15,27 +15,29 @@ type Room struct {
 	ready   chan struct{} // closed when it is open, or failed
 	failed  error
 	epoch   string
-	channel Channel // nil without a Bridge
+	channel Channel   // nil without a Bridge
+	log     LogWriter // nil without a Log
 
-	mu       sync.Mutex
-	closed   bool
-	members  int
-	touched  time.Time
-	seq      uint64
-	last     *chunk
-	forms    map[*Form]int // members of each
-	shards   map[Loop]*shard
-	active   []*shard // those with members
-	history  spans
-	kept     int // bytes of history
-	keptNum  int
-	latest   map[string]place // of each key, for KeepLatest
-	presence presence
-	waiting  []*Subscription // paused until the backlog is shorter
-	moved    spans           // of one message each, as roomState has them, until the members have come over
-	away     map[string]int  // members of each name that are in the process before this one; counted in members
-	unacked  []*message      // published, and not numbered by the process that has the room
-	unsaid   int             // bytes of these
+	mu        sync.Mutex
+	closed    bool
+	members   int
+	touched   time.Time
+	seq       uint64
+	last      *chunk
+	forms     map[*Form]int // members of each
+	shards    map[Loop]*shard
+	active    []*shard // those with members
+	history   spans
+	kept      int // bytes of history
+	keptNum   int
+	latest    map[string]place // of each key, for KeepLatest
+	presence  presence
+	elsewhere elsewhere
+	waiting   []*Subscription // paused until the backlog is shorter
+	moved     spans           // of one message each, as roomState has them, until the members have come over
+	away      map[string]int  // members of each name that are in the process before this one; counted in members
+	unacked   []*message      // published, and not numbered by the process that has the room
+	unsaid    int             // bytes of these
 }
 
 // A place is where a message lies.
@@ -57,6 +59,9 @@ func (r *Room) open() {
 	if r.failed == nil && h.Store != nil {
 		r.failed = r.load(h.Store)
 	}
+	if r.failed == nil && h.Log != nil {
+		r.failed = r.openLog()
+	}
 	if r.failed == nil && h.Bridge != nil {
 		channel, err := h.Bridge.Open(r.name, inlet{r})
 		if err != nil {
@@ -68,6 +73,9 @@ func (r *Room) open() {
 		}
 	}
 	if r.failed != nil {
+		if r.log != nil {
+			go r.log.Close()
+		}
 		h.mu.Lock()
 		delete(h.rooms, r.name)
 		h.mu.Unlock()
@@ -103,17 +111,20 @@ func (r *Room) Position() Position {
 	return Position{r.epoch, r.seq}
 }
 
-// Publish sends a message to all members and adds it to the history. It returns the message's number. Do not modify
-// m.Data afterwards. Any goroutine may call it.
+// Publish sends a message to all members and adds it to the history. It returns the message's number, or 0 if Hub.Log
+// numbers it later. Do not modify m.Data afterwards. Any goroutine may call it.
 func (r *Room) Publish(m Message) (uint64, error) { return r.publishAndSend(fresh(m, nil)) }
 
 // fresh returns a new message with what the publisher of m has set.
 func fresh(m Message, except *Subscription) *message {
-	return &message{Message: Message{Data: m.Data, From: m.From, Key: m.Key, Kind: m.Kind}, except: except}
+	return &message{Message: Message{Data: m.Data, From: m.From, Key: m.Key, Kind: m.Kind, except: except}}
 }
 
 // publishAndSend is publish, here and elsewhere.
 func (r *Room) publishAndSend(m *message) (uint64, error) {
+	if r.log != nil {
+		return 0, r.offer(m)
+	}
 	seq, err := r.publish(m)
 	if err == nil && seq > 0 && r.hub.Bridge != nil {
 		r.mu.Lock()

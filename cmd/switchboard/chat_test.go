@@ -243,7 +243,10 @@ func (p *pageless) run() {
 	defer close(p.ended)
 	for {
 		closed := make(chan struct{})
-		c, err := p.d.Dial(context.Background(), p.url, &pagelessConn{p, closed})
+		p.mu.Lock()
+		url := p.url
+		p.mu.Unlock()
+		c, err := p.d.Dial(context.Background(), url, &pagelessConn{p, closed})
 		if err == nil {
 			select {
 			case <-closed:

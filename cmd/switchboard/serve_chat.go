@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -14,8 +13,8 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/chat"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/room"
-	"github.com/switchboard-go/switchboard/room/natsroom"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/web"
 )
@@ -28,8 +27,7 @@ type chatServing struct {
 	history int
 	age     time.Duration
 	file    string
-	nats    string
-	name    string
+	nats    natsJoining
 }
 
 func chatCommand(s *serving) *cobra.Command {
@@ -48,7 +46,9 @@ messages, and see how many. Pages of other hosts cannot connect unless --origin 
 on networks that you do not trust.
 
 With --nats several servers share their rooms. Users of other servers appear as name@server. Messages that a server misses because
-NATS was disconnected are counted and reported in the room.`,
+NATS was disconnected are counted and reported in the room. With --nats-history the messages are kept in JetStream: every server has
+the same messages in the same order, also after a restart, and a page that loses its server can go on at another one. Messages are
+shown when JetStream has them.`,
 		Example: "  switchboard serve chat\n" +
 			"  switchboard serve chat --listen :8080 --lines :7008 --history 1000 --history-file chat.jsonl\n" +
 			"  nc 127.0.0.1 7008",
@@ -61,8 +61,7 @@ NATS was disconnected are counted and reported in the room.`,
 	flags.IntVar(&c.history, "history", 200, "number of messages to keep for each room")
 	flags.DurationVar(&c.age, "history-age", 0, "how long to keep messages (0: no limit)")
 	flags.StringVar(&c.file, "history-file", "", "`FILE` that keeps the messages when the server ends")
-	flags.StringVar(&c.nats, "nats", "", "`URL` of NATS servers that connect this chat to others: nats://HOST:PORT, separated by commas")
-	flags.StringVar(&c.name, "nats-name", "", "the name of this server on the others: user@NAME (default: the host name)")
+	c.nats.addTo(flags)
 	cmd.MarkFlagFilename("history-file")
 	return cmd
 }
@@ -77,19 +76,11 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		return fmt.Errorf("--queue-limit %s: it must hold --high-water and a message of 16k, %s", &most, &needed)
 	case c.history < 0 || c.history > 100_000:
 		return fmt.Errorf("--history %d: 0 to 100000", c.history)
-	case c.name != "" && c.nats == "":
-		return errors.New("--nats-name needs --nats")
-	case strings.ContainsFunc(c.name, func(r rune) bool { return r <= ' ' || r == '@' || r >= 0x7f }):
-		return fmt.Errorf("--nats-name %q: printable ASCII without spaces and @", c.name)
 	case c.ws.scheme != "":
 		return errors.New("--listen: the chat's page is HTTP, and its WebSockets are there too: give HOST:PORT")
 	}
-	if c.nats != "" && c.name == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			return failure{exitFailed, fmt.Errorf("--nats-name: %w", err)}
-		}
-		c.name = host
+	if err := c.nats.check(c.file, cmd.Flags().Changed); err != nil {
+		return err
 	}
 	addresses := func() error {
 		_, err := c.addresses()
@@ -115,14 +106,11 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		defer store.Close()
 		config.Store = store
 	}
-	if c.nats != "" {
-		bridge, err := natsroom.Connect(c.nats, natsroom.Options{Prefix: "switchboard.chat", Name: c.name, Logger: log})
-		if err != nil {
-			return failure{exitFailed, fmt.Errorf("--nats: %w", err)}
-		}
-		defer bridge.Close()
-		config.Bridge = bridge
+	leave, err := c.nats.join(&config, log)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	talk := chat.New(config)
 	pages := &web.Server{
 		HTTP: &http.Server{
@@ -139,6 +127,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		moved:    talk.Moved,
 		takeOver: pages.Takeover,
 		more:     func() ([]*socket.Socket, error) { return c.openLines(log, talk) },
+		figures:  []metrics.Source{talk.Figures},
 		prepare: func(server *switchboard.Server) {
 			pages.Loops = server
 			if server.Engine == "auto" {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/frame"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -25,6 +26,9 @@ const (
 	// Lobby is the room in which everybody begins.
 	Lobby = "lobby"
 
+	// MostRooms is how many rooms there may be.
+	MostRooms = 1000
+
 	shown       = 50 // messages that who comes is shown
 	namePause   = 10 * time.Second
 	commandRate = 5 // a second
@@ -36,6 +40,7 @@ type Config struct {
 	History room.History
 	Store   room.Store
 	Bridge  room.Bridge
+	Log     room.Log
 	Logger  *slog.Logger
 	Origins []string // of pages that may connect, besides the server's own
 }
@@ -54,6 +59,8 @@ type Chat struct {
 	taken     map[string]*client // by skeleton of the name; those without a conn are in the process before this one
 	guest     int
 	addresses []string // of lines
+
+	said once // messages of pages, with a Log
 }
 
 // New returns a Chat.
@@ -69,11 +76,12 @@ func New(config Config) *Chat {
 			Configure: func(name string) (room.Options, error) {
 				return room.Options{History: config.History, Presence: 300 * time.Millisecond}, checkRoom(name)
 			},
-			MaxRooms: 1000,
+			MaxRooms: MostRooms,
 			Rate:     3,
 			Burst:    15,
 			Store:    config.Store,
 			Bridge:   config.Bridge,
+			Log:      config.Log,
 			Logger:   config.Logger,
 		},
 	}
@@ -85,6 +93,18 @@ func New(config Config) *Chat {
 		Options:      websocket.Options{MaxMessage: LongestMessage, MaxControl: 20, PingInterval: 25 * time.Second, Deflate: &websocket.Deflate{}},
 	}
 	return chat
+}
+
+// Figures writes those of the rooms.
+func (c *Chat) Figures(w *metrics.Writer) {
+	members := 0
+	rooms := c.hub.Rooms()
+	for _, r := range rooms {
+		members += r.Members
+	}
+	w.Gauge("switchboard_rooms", "Rooms that have members.", float64(len(rooms)))
+	w.Gauge("switchboard_room_members", "Memberships of rooms.", float64(members))
+	w.Counter("switchboard_room_dropped_total", "Messages that members did not get because they read slowly.", int64(c.hub.Dropped()))
 }
 
 // A client is somebody who is connected. It belongs to its loop, but for the name and token, which Chat.mu guards.
@@ -211,7 +231,15 @@ func (c *client) say(name, text, id string, echo bool) error {
 	if !echo {
 		publish = s.PublishToOthers
 	}
+	again := c.token + "/" + id
+	known := id != "" && c.chat.config.Log != nil
+	if known && !c.chat.said.first(again) {
+		return nil // it comes when the Log has it
+	}
 	_, err := publish(room.Message{From: c.member.Name(), Key: id, Data: []byte(text)})
+	if known && err != nil {
+		c.chat.said.failed(again)
+	}
 	switch {
 	case errors.Is(err, room.ErrRate):
 		c.link.Pause()
@@ -224,12 +252,22 @@ func (c *client) say(name, text, id string, echo bool) error {
 	return nil
 }
 
-// join puts the client into a room.
-func (c *client) join(name string, after room.Position) (*room.Subscription, error) {
+// join puts the client into a room, and calls f on the loop, at once or when the room is open.
+func (c *client) join(name string, after room.Position, f func(*room.Subscription, error)) {
 	if err := checkRoom(name); err != nil {
-		return nil, err
+		f(nil, err)
+		return
 	}
-	s, err := c.member.Join(name, &room.Return{After: after, Last: shown})
+	c.member.JoinThen(name, &room.Return{After: after, Last: shown}, func(s *room.Subscription, err error) {
+		if errors.Is(err, room.ErrLeft) { // its connection has ended
+			return
+		}
+		f(c.joined(name, s, err))
+	})
+}
+
+// joined says what has become of join.
+func (c *client) joined(name string, s *room.Subscription, err error) (*room.Subscription, error) {
 	switch {
 	case errors.Is(err, room.ErrJoined):
 		return c.member.In(name), nil

@@ -27,6 +27,8 @@ var linesForm = &room.Form{
 			return fmt.Appendf(b, " %d %s here\n", p.Members, areOrIs(p.Members))
 		case m.Missed > 0:
 			return fmt.Appendf(b, "* %s: %d messages from other servers are missing here\n", m.Room, m.Missed)
+		case m.Anew != nil:
+			return fmt.Appendf(b, "* %s: what was said here is lost, and some messages may be missing\n", m.Room)
 		}
 		return fmt.Appendf(b, "[%s %s] %s: %s\n", m.Time.Format("15:04"), m.Room, m.From, m.Data)
 	},
@@ -115,14 +117,18 @@ func (h *lineClients) Closed(c *switchboard.Conn, err error) {
 
 // enter joins a room and says who is there.
 func (me *lineClient) enter(name string) {
-	s, err := me.join(name, room.Position{})
-	if err != nil {
-		me.tell(err.Error())
-		return
-	}
-	me.room = name
-	names, n := s.Room().Members()
-	me.tell(fmt.Sprintf("You are in the room %s. %d %s here: %s", name, n, areOrIs(n), list(names, n)))
+	me.join(name, room.Position{}, func(s *room.Subscription, err error) {
+		if err != nil {
+			me.tell(err.Error())
+			return
+		}
+		me.room = name
+		names, n := s.Room().Members()
+		me.tell(fmt.Sprintf("You are in the room %s. %d %s here: %s", name, n, areOrIs(n), list(names, n)))
+		if text := me.namesake(s); text != "" {
+			me.tell(text)
+		}
+	})
 }
 
 func list(names []string, n int) string {
@@ -162,6 +168,7 @@ func (h *lineClients) line(c *switchboard.Conn, line []byte) error {
 			me.tell(err.Error())
 		} else {
 			me.tell("You are " + me.member.Name() + ".")
+			me.namesakes(me.tell)
 		}
 	case "/join":
 		me.enter(strings.ToLower(strings.TrimPrefix(rest, "#")))

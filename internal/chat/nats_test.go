@@ -102,10 +102,14 @@ func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
 		p.hears("You are ann.")
 		people = append(people, p)
 	}
-	for limit := time.Now().Add(patience); s.NumSubscriptions() < 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("the two do not subscribe")
-		}
+	for i, other := range []string{"ann@two", "ann@one"} {
+		p := people[i]
+		until(t, "the people of the other server are not shown", func() bool {
+			fmt.Fprintln(p.c, "/who")
+			got := p.hears("in the room lobby")
+			time.Sleep(250 * time.Millisecond) // with more than five in a second commands are refused
+			return strings.HasSuffix(got, "2 are in the room lobby: ann, "+other)
+		})
 	}
 	fmt.Fprintln(people[0].c, "hello over there")
 	if got := people[1].hears("hello over there"); !strings.HasSuffix(got, "lobby] ann@one: hello over there") {
@@ -115,8 +119,25 @@ func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
 	if got := people[0].hears("hello back"); !strings.HasSuffix(got, "lobby] ann@two: hello back") {
 		t.Errorf("the other server shows %q", got)
 	}
-	fmt.Fprintln(people[0].c, "/who") // an own message that came back would stand before the answer
-	if got := people[0].hears("lobby"); !strings.Contains(got, "1 is in the room lobby: ann") && !strings.Contains(got, "here comes") {
-		t.Errorf("after its own message came %q", got)
+	fmt.Fprintln(people[0].c, "/nick anna")
+	people[0].hears("You are anna.")
+	people[1].hears("anna@one")
+	fmt.Fprintln(people[0].c, "/nick ANN")
+	if got := people[0].hears("is on another server"); got != "* ann@two is on another server (two), with a name like yours: there yours is shown with this server's name behind it." {
+		t.Errorf("of somebody with the same name it is told %q", got)
+	}
+	late := visit(t, people[1].c.RemoteAddr().String())
+	late.hears("You are in the room lobby")
+	if got := late.hears("hello back"); !strings.Contains(got, "] ann: hello back") {
+		t.Errorf("an own message is shown as %q", got)
+	}
+}
+
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal(what)
+		}
 	}
 }

@@ -67,7 +67,7 @@ type request struct {
 
 // An event is what a page is told.
 type event struct {
-	Type    string   `json:"type"` // welcome, joined, left, message, presence, gap, dropped, rooms, error
+	Type    string   `json:"type"` // welcome, joined, left, message, presence, gap, anew, notice, dropped, rooms, error
 	Room    string   `json:"room,omitempty"`
 	Name    string   `json:"name,omitempty"`
 	Epoch   string   `json:"epoch,omitempty"`
@@ -108,6 +108,8 @@ var webForm = &room.Form{
 			e = event{Type: "presence", Room: m.Room, Came: p.Came, Left: p.Left, Members: p.Members, More: p.More}
 		case m.Missed > 0:
 			e = event{Type: "gap", Room: m.Room, N: m.Missed}
+		case m.Anew != nil:
+			e = event{Type: "anew", Room: m.Room, Epoch: m.Anew.Epoch, Seq: m.Anew.Seq}
 		}
 		return append(b, e.encode()...)
 	},
@@ -176,16 +178,18 @@ func (w webClients) Message(c *websocket.Conn, kind websocket.Kind, p []byte) er
 		if err := me.claim(ask.Name, ask.Token); err != nil {
 			return tell(event{Type: "error", Name: ask.Name, Text: err.Error()})
 		}
-		if err := tell(event{Type: "welcome", Name: me.member.Name()}); err != nil || ask.Type == "nick" {
+		if err := tell(event{Type: "welcome", Name: me.member.Name()}); err != nil {
 			return err
 		}
+		if ask.Type == "nick" {
+			me.namesakes(func(text string) { tell(event{Type: "notice", Text: text}) })
+			return nil
+		}
 		for _, was := range ask.Rooms {
-			if err := me.tellJoined(was.Room, room.Position{Epoch: was.Epoch, Seq: was.Seq}, tell); err != nil {
-				return err
-			}
+			me.tellJoined(was.Room, room.Position{Epoch: was.Epoch, Seq: was.Seq}, tell)
 		}
 	case "join":
-		return me.tellJoined(ask.Room, room.Position{}, tell)
+		me.tellJoined(ask.Room, room.Position{}, tell)
 	case "leave":
 		if s := me.member.In(ask.Room); s != nil {
 			s.Leave()
@@ -205,13 +209,18 @@ func (w webClients) Message(c *websocket.Conn, kind websocket.Kind, p []byte) er
 	return nil
 }
 
-// tellJoined joins a room and tells the page of it, before what it has missed comes.
-func (c *client) tellJoined(name string, after room.Position, tell func(event) error) error {
-	s, err := c.join(name, after)
-	if err != nil {
-		return tell(event{Type: "error", Room: name, Text: err.Error()})
-	}
-	names, n := s.Room().Members()
-	at := s.Start()
-	return tell(event{Type: "joined", Room: name, Epoch: at.Epoch, Seq: at.Seq - uint64(s.Replayed()), Gap: s.Gap(), Names: names, Members: n, N: uint64(s.Replayed())})
+// tellJoined joins a room and tells the page of it, before what it has missed comes. tell fails if the connection is over.
+func (c *client) tellJoined(name string, after room.Position, tell func(event) error) {
+	c.join(name, after, func(s *room.Subscription, err error) {
+		if err != nil {
+			tell(event{Type: "error", Room: name, Text: err.Error()})
+			return
+		}
+		names, n := s.Room().Members()
+		at := s.Start()
+		tell(event{Type: "joined", Room: name, Epoch: at.Epoch, Seq: at.Seq - uint64(s.Replayed()), Gap: s.Gap(), Names: names, Members: n, N: uint64(s.Replayed())})
+		if text := c.namesake(s); text != "" && after.Epoch == "" { // who comes back may see its own shadow
+			tell(event{Type: "notice", Room: name, Text: text})
+		}
+	})
 }

@@ -22,7 +22,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	mathrand "math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,7 +46,7 @@ type Options struct {
 	Name string
 
 	// Repeat is the time after a message at which its number is repeated, for processes that missed it. It grows to
-	// 32 times that. Zero means 2 seconds.
+	// 8 times that. A process that says nothing for 32 times this has nobody in the room. Zero means 2 seconds.
 	Repeat time.Duration
 
 	// Logger receives warnings and errors. Nil means slog.Default.
@@ -56,7 +58,9 @@ type Bridge struct {
 	nc      *nats.Conn
 	own     bool
 	options Options
-	id      [idSize]byte
+
+	mu   sync.Mutex
+	open map[*channel]bool
 }
 
 const idSize = 12
@@ -75,9 +79,7 @@ func New(nc *nats.Conn, o Options) (*Bridge, error) {
 	if strings.ContainsAny(o.Prefix, "*> \t\r\n") || strings.HasPrefix(o.Prefix, ".") || strings.HasSuffix(o.Prefix, ".") || o.Repeat < 0 {
 		return nil, fmt.Errorf("natsroom: prefix %q: it cannot begin or end a subject of NATS", o.Prefix)
 	}
-	b := &Bridge{nc: nc, options: o}
-	rand.Read(b.id[:])
-	return b, nil
+	return &Bridge{nc: nc, options: o, open: map[*channel]bool{}}, nil
 }
 
 // Connect returns a Bridge with its own connection to NATS. urls is a comma-separated list of servers. Connect does
@@ -128,8 +130,14 @@ func Connect(urls string, o Options, more ...nats.Option) (*Bridge, error) {
 	return b, nil
 }
 
-// Close sends the remaining messages. It also closes the connection if Connect made it.
+// Close leaves all rooms and sends the remaining messages. It also closes the connection if Connect made it.
 func (b *Bridge) Close() {
+	b.mu.Lock()
+	open := slices.Collect(maps.Keys(b.open))
+	b.mu.Unlock()
+	for _, c := range open {
+		c.Close()
+	}
 	if b.own {
 		if b.nc.IsConnected() {
 			b.nc.FlushTimeout(time.Second)
@@ -140,11 +148,15 @@ func (b *Bridge) Close() {
 
 // Open implements room.Bridge.
 func (b *Bridge) Open(name string, in room.Inlet) (room.Channel, error) {
-	c := &channel{bridge: b, in: in, subject: b.options.Prefix + "." + token(name), last: map[[idSize]byte]uint64{}, closed: make(chan struct{})}
+	c := &channel{bridge: b, in: in, subject: b.options.Prefix + "." + token(name), peers: map[[idSize]byte]peer{}, closed: make(chan struct{})}
+	rand.Read(c.id[:])
 	var err error
 	if c.sub, err = b.nc.Subscribe(c.subject, c.received); err != nil {
 		return nil, fmt.Errorf("natsroom: subscribing to %s: %w", c.subject, err)
 	}
+	b.mu.Lock()
+	b.open[c] = true
+	b.mu.Unlock()
 	c.introduce()
 	return c, nil
 }
@@ -170,6 +182,7 @@ type channel struct {
 	bridge  *Bridge
 	in      room.Inlet
 	subject string
+	id      [idSize]byte // of this process, while it has the room
 	sub     *nats.Subscription
 	closed  chan struct{}
 
@@ -178,8 +191,10 @@ type channel struct {
 	timer  *time.Timer
 	pause  time.Duration
 	ended  bool
+	here   []byte // who is here, as the others are told
 
-	last map[[idSize]byte]uint64 // the last number of every other process; the subscription's goroutine's
+	hearing sync.Mutex
+	peers   map[[idSize]byte]peer
 }
 
 // Publish implements room.Channel.
@@ -195,13 +210,13 @@ func (c *channel) Publish(m *room.Message) error {
 	}
 	c.number++
 	c.pause = c.bridge.options.Repeat
-	c.repeatLater()
-	return c.bridge.nc.Publish(c.subject, encode(nil, packet{id: c.bridge.id, number: c.number, kind: byte(m.Kind), from: from, key: m.Key, data: m.Data}))
+	c.repeatIn(c.pause)
+	return c.bridge.nc.Publish(c.subject, encode(nil, packet{id: c.id, number: c.number, kind: byte(m.Kind), from: from, key: m.Key, data: m.Data}))
 }
 
-// repeatLater has the last number repeated. mu is held.
-func (c *channel) repeatLater() {
-	wait := c.pause + mathrand.N(c.pause/4+1)
+// repeatIn has the last number, and who is here, told in about that time. mu is held.
+func (c *channel) repeatIn(wait time.Duration) {
+	wait += mathrand.N(wait/4 + 1)
 	if c.timer == nil {
 		c.timer = time.AfterFunc(wait, c.repeat)
 	} else {
@@ -217,23 +232,29 @@ func (c *channel) introduce() {
 	if c.ended {
 		return
 	}
-	c.bridge.nc.Publish(c.subject, encode(nil, packet{id: c.bridge.id, number: c.number, kind: onlyNumber}))
+	c.introduceNow()
 	c.pause = c.bridge.options.Repeat
-	c.repeatLater()
+	c.repeatIn(c.pause)
 }
 
-// repeat tells the last number to those who have missed the message.
+// introduceNow tells the last number, and who is here. mu is held.
+func (c *channel) introduceNow() {
+	c.bridge.nc.Publish(c.subject, encode(nil, packet{id: c.id, number: c.number, kind: onlyNumber, from: c.bridge.options.Name, data: c.here}))
+}
+
+// repeat tells the last number to those who have missed the message, and forgets processes that do not do this.
 func (c *channel) repeat() {
+	c.forgetSilent()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
 		return
 	}
 	if c.bridge.nc.IsConnected() { // else it would wait, and be old
-		c.bridge.nc.Publish(c.subject, encode(nil, packet{id: c.bridge.id, number: c.number, kind: onlyNumber}))
-		c.pause = min(2*c.pause, 32*c.bridge.options.Repeat)
+		c.introduceNow()
+		c.pause = min(2*c.pause, mostRepeats*c.bridge.options.Repeat)
 	}
-	c.repeatLater()
+	c.repeatIn(c.pause)
 }
 
 // Close implements room.Channel.
@@ -249,10 +270,14 @@ func (c *channel) Close() {
 		c.timer.Stop()
 	}
 	c.sub.Unsubscribe() // an error says that the connection is closed
+	if c.here != nil && c.bridge.nc.IsConnected() {
+		c.here = attendance(nil, 0)
+		c.introduceNow()
+	}
+	c.bridge.mu.Lock()
+	delete(c.bridge.open, c)
+	c.bridge.mu.Unlock()
 }
-
-// mostProcesses is of how many other processes the numbers are known.
-const mostProcesses = 10_000
 
 // received takes what another process has sent.
 func (c *channel) received(m *nats.Msg) {
@@ -261,10 +286,13 @@ func (c *channel) received(m *nats.Msg) {
 		c.bridge.options.Logger.Warn("a stranger publishes in a room", "subject", c.subject, "error", err)
 		return
 	}
-	if p.id == c.bridge.id {
+	if p.id == c.id {
 		return
 	}
-	expected, known := c.last[p.id]
+	c.hearing.Lock()
+	other, known := c.peers[p.id]
+	c.hearing.Unlock()
+	expected := other.number
 	if p.kind != onlyNumber {
 		expected++
 	}
@@ -278,14 +306,11 @@ func (c *channel) received(m *nats.Msg) {
 		c.mu.Lock()
 		if !c.ended {
 			c.pause = c.bridge.options.Repeat
-			c.repeatLater()
+			c.repeatIn(c.pause / 8)
 		}
 		c.mu.Unlock()
 	}
-	if !known && len(c.last) >= mostProcesses {
-		clear(c.last)
-	}
-	c.last[p.id] = p.number
+	c.heard(p, other)
 	if p.kind == onlyNumber {
 		return
 	}

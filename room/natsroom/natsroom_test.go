@@ -125,29 +125,39 @@ func (w *wire) set(cut bool) {
 // An ear is a member that writes down what it is sent.
 type ear struct {
 	tasks chan func()
+	done  chan struct{}
 	mu    sync.Mutex
 	lines []string
 }
 
 func newEar(t *testing.T) *ear {
-	e := &ear{tasks: make(chan func(), 1000)}
+	e := &ear{tasks: make(chan func(), 1000), done: make(chan struct{})}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for f := range e.tasks {
-			f()
+		for {
+			select {
+			case f := <-e.tasks:
+				f()
+			case <-e.done:
+				return
+			}
 		}
 	}()
 	t.Cleanup(func() {
-		close(e.tasks)
+		close(e.done)
 		<-ended
 	})
 	return e
 }
 
 func (e *ear) Do(f func()) error {
-	e.tasks <- f
-	return nil
+	select {
+	case e.tasks <- f:
+		return nil
+	case <-e.done:
+		return net.ErrClosed
+	}
 }
 
 func (e *ear) Loop() room.Loop { return e }

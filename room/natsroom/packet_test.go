@@ -2,6 +2,7 @@ package natsroom
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 )
 
@@ -17,6 +18,28 @@ func FuzzPacket(f *testing.F) {
 		again, err := decode(encode(nil, p))
 		if err != nil || again.id != p.id || again.number != p.number || again.kind != p.kind || again.from != p.from || again.key != p.key || !bytes.Equal(again.data, p.data) {
 			t.Errorf("%+v became %+v, %v", p, again, err)
+		}
+	})
+}
+
+func FuzzAttendance(f *testing.F) {
+	f.Add(attendance([]string{"ann", "bob"}, 2))
+	f.Add(attendance(nil, 0))
+	f.Add(attendance([]string{""}, 1000))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		names, n, err := attendants(b)
+		if err != nil {
+			return
+		}
+		if len(names) > n {
+			t.Fatalf("%d names of %d", len(names), n)
+		}
+		if len(b) > mostNamed {
+			return
+		}
+		again, m, err := attendants(attendance(names, n))
+		if err != nil || m != n || !slices.Equal(again, names) {
+			t.Errorf("%q of %d became %q of %d, %v", names, n, again, m, err)
 		}
 	})
 }

@@ -1,0 +1,126 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+// startNATS starts a server of NATS, with JetStream if dir is not empty.
+func startNATS(t *testing.T, dir string) *natsserver.Server {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoLog: true, NoSigs: true, JetStream: dir != "", StoreDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("the NATS server does not come up")
+	}
+	return s
+}
+
+// Two servers have one history in JetStream. One is killed, and its clients go on at the other, without a gap or a double.
+func TestChatsWithOneHistoryInJetStream(t *testing.T) {
+	nats := startNATS(t, t.TempDir())
+	chat := func(name string, more ...string) (*server, string) {
+		return serveChat(t, append([]string{"--nats=" + nats.ClientURL(), "--nats-name=" + name, "--nats-history"}, more...)...)
+	}
+	one, linesOne := chat("one")
+	two, linesTwo := chat("two")
+
+	d := &websocket.Dialer{Server: &switchboard.Server{Loops: 1}}
+	t.Cleanup(func() { d.Server.Close() })
+	done := make(chan struct{})
+	pages := []*pageless{}
+	for i := range 10 {
+		p := &pageless{t: t, d: d, url: "ws://" + one.addrs[0] + "/chat", name: fmt.Sprintf("client-%d", i), done: done, ended: make(chan struct{}), seen: map[string]int{}}
+		pages = append(pages, p)
+		go p.run()
+	}
+	t.Cleanup(func() {
+		close(done)
+		for _, p := range pages {
+			<-p.ended
+		}
+	})
+	everybody := func(what string, holds func(p *pageless) bool) {
+		t.Helper()
+		for _, p := range pages {
+			until(t, what, func() bool {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				return holds(p)
+			})
+		}
+	}
+	everybody("come", func(p *pageless) bool { return p.comes == 1 })
+	ann, bob := startNetcat(t, linesOne), startNetcat(t, linesTwo)
+	ann.awaits("You are in the room lobby")
+	bob.awaits("You are in the room lobby")
+	ann.says("/nick ann")
+	ann.awaits("You are ann.")
+	bob.says("/nick bob")
+	bob.awaits("You are bob.")
+	for i := range 3 {
+		ann.says(fmt.Sprint("a", i))
+		bob.says(fmt.Sprint("b", i))
+		pages[i].say(fmt.Sprint("p", i))
+	}
+	everybody("hear all", func(p *pageless) bool { return len(p.seen) == 9 })
+	bob.awaits("ann@one: a2")
+	ann.awaits("bob@two: b2")
+	bob.awaits("here come") // who is on the other server
+
+	one.cmd.Process.Signal(syscall.SIGKILL)
+	one.wait()
+	bob.says("while it was away")
+	bob.awaits("] ann@one: a0")
+	for _, p := range pages {
+		p.mu.Lock()
+		p.url = "ws://" + two.addrs[0] + "/chat"
+		p.mu.Unlock()
+	}
+	everybody("come to the other server", func(p *pageless) bool { return p.comes == 2 && p.seen["while it was away"] == 1 })
+	_, linesOne = chat("one", "--listen="+one.addrs[0])
+	cid := startNetcat(t, linesOne)
+	cid.awaits("] bob@two: while it was away")
+	for i := range 3 {
+		if text := fmt.Sprintf("b%d\n", i); strings.Count(cid.heard(), "] bob@two: "+text) != 1 {
+			t.Errorf("who comes after the restart is shown\n%s", cid.heard())
+		}
+	}
+	cid.says("after the restart")
+	everybody("hear who came after the restart", func(p *pageless) bool { return p.seen["after the restart"] == 1 })
+	for _, p := range pages {
+		p.mu.Lock()
+		if len(p.wrong) > 0 || len(p.seen) != 11 || p.seq != 11 {
+			t.Errorf("%s has seen %v, is at %d: %q", p.name, p.seen, p.seq, p.wrong)
+		}
+		p.mu.Unlock()
+	}
+}
+
+// What keeps a chat from JetStream is told at the start.
+func TestAChatWithoutJetStream(t *testing.T) {
+	nats := startNATS(t, "")
+	cmd := exec.Command(os.Args[0], "serve", "chat", "--listen=127.0.0.1:0", "--lines=", "--nats="+nats.ClientURL(), "--nats-history")
+	out, err := cmd.CombinedOutput()
+	if text := string(out); err == nil || !strings.Contains(text, "--nats-history: ") || !strings.Contains(text, "start it with -js") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,610 @@
+package natsroom
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/switchboard-go/switchboard/room"
+	"github.com/switchboard-go/switchboard/websocket"
+)
+
+// LogOptions configure a Log. All fields are optional.
+type LogOptions struct {
+	// Replicas is the number of NATS servers that keep each message. Zero means 1.
+	Replicas int
+
+	// MaxRooms limits the number of streams. A room that would need one more cannot be opened. Zero means 10,000.
+	MaxRooms int
+
+	// Wait limits how long NewLog and opening a room wait for NATS. Zero means 10 seconds.
+	Wait time.Duration
+}
+
+// A Log is a room.Log in JetStream. It has one stream for each room. Any goroutine may call its methods.
+type Log struct {
+	bridge  *Bridge
+	js      jetstream.JetStream
+	options LogOptions
+	queued  atomic.Int64 // bytes of messages that the streams do not have yet
+}
+
+const (
+	// mostQueued limits the messages of all rooms that wait for JetStream, in bytes.
+	mostQueued = 8 << 20
+
+	// mostRead is how many messages of a room are read ahead, and mostReadBytes how many bytes of them.
+	mostRead      = 256
+	mostReadBytes = 1 << 20
+
+	// heartbeat is how often JetStream says that a consumer is alive. After twice this time the room is read anew.
+	heartbeat = 5 * time.Second
+
+	// leastKept is how many messages a stream keeps at least, for processes that lose their connection for a while.
+	leastKept = 1000
+)
+
+// ErrQueueFull is the error of Publish if 8 MiB of messages wait for JetStream. The message was not published.
+var ErrQueueFull = errors.New("natsroom: too much waits for JetStream")
+
+// NewLog returns a Log on the connection of a Bridge. It waits for NATS, and returns an error if JetStream is not
+// enabled there.
+func NewLog(b *Bridge, o LogOptions) (*Log, error) {
+	if o.Replicas == 0 {
+		o.Replicas = 1
+	}
+	if o.MaxRooms == 0 {
+		o.MaxRooms = 10_000
+	}
+	if o.Wait == 0 {
+		o.Wait = 10 * time.Second
+	}
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		return nil, fmt.Errorf("natsroom: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), o.Wait)
+	defer cancel()
+	for {
+		_, err = js.AccountInfo(ctx)
+		if err == nil {
+			return &Log{bridge: b, js: js, options: o}, nil
+		}
+		servers := strings.Join(b.nc.Servers(), ",")
+		switch {
+		case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+			return nil, fmt.Errorf("natsroom: the NATS server at %s has no JetStream: start it with -js, or enable jetstream in its configuration, for this account too: %w", b.nc.ConnectedUrlRedacted(), err)
+		case ctx.Err() != nil && !b.nc.IsConnected():
+			return nil, fmt.Errorf("natsroom: no NATS server answers within %v at %s: %w", o.Wait, servers, cmp.Or(b.nc.LastError(), err))
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("natsroom: JetStream does not answer within %v at %s: %w", o.Wait, b.nc.ConnectedUrlRedacted(), err)
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+// pause waits for a time, or until ctx ends, and tells whether it did not.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// A logRoom is one room of a Log.
+type logRoom struct {
+	log     *Log
+	name    string // of the stream
+	subject string
+	keeps   room.History
+	in      room.LogReader
+	ctx     context.Context // ends with Close
+	end     context.CancelFunc
+
+	id [idSize]byte // of this process and its membership
+
+	// The reader's.
+	stream  jetstream.Stream
+	created string        // the epoch of stream
+	at      room.Position // of the last message read
+	next    jetstream.MessagesContext
+	ahead   uint64           // messages that waited for next at its start
+	again   chan nats.Status // NATS is connected again
+
+	mu     sync.Mutex
+	number uint64    // of the last message published
+	seq    uint64    // at.Seq
+	moved  chan bool // closed when seq changes; nil if nobody waits
+	queue  []*draft  // that JetStream does not have, in order
+	stored []*draft  // that it has, and that were not read
+	writes bool      // a goroutine empties the queue
+}
+
+// A draft is a message of this process that has no number yet.
+type draft struct {
+	number  uint64
+	message room.Message
+	data    []byte
+	seq     uint64 // in the stream, if it is known
+	read    bool   // it came back
+}
+
+// Open implements room.Log.
+func (l *Log) Open(name string, most room.History, in room.LogReader) (room.Position, []*room.Message, room.LogWriter, error) {
+	prefix := l.bridge.options.Prefix
+	c := &logRoom{log: l, name: strings.ReplaceAll(prefix, ".", "-") + "-" + token(name), subject: prefix + "." + token(name) + ".log", keeps: most, in: in}
+	rand.Read(c.id[:])
+	c.ctx, c.end = context.WithCancel(context.Background())
+	ctx, cancel := context.WithTimeout(c.ctx, l.options.Wait)
+	defer cancel()
+	state, err := c.begin(ctx)
+	var messages []*room.Message
+	if err == nil {
+		c.created = epochOf(c.stream)
+		c.at.Epoch = c.created
+		first := state.LastSeq + 1
+		if most.Messages > 0 {
+			first = max(state.FirstSeq, state.LastSeq+1-min(state.LastSeq, uint64(most.Messages)), 1)
+		}
+		c.again = l.bridge.nc.StatusChanged(nats.CONNECTED)
+		c.at.Seq = first - 1
+		if err = c.consume(ctx); err == nil {
+			messages, err = c.history(ctx, state.LastSeq)
+		}
+	}
+	if err != nil {
+		c.Close()
+		return room.Position{}, nil, nil, fmt.Errorf("natsroom: stream %s: %w", c.name, err)
+	}
+	c.read(c.at)
+	go c.run()
+	return c.at, messages, c, nil
+}
+
+// begin finds the stream, or makes it.
+func (c *logRoom) begin(ctx context.Context) (jetstream.StreamState, error) {
+	for {
+		s, err := c.log.js.Stream(ctx, c.name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			s, err = c.create(ctx)
+		}
+		if err != nil {
+			if (errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse)) && pause(ctx, 100*time.Millisecond) {
+				continue // JetStream elects a leader, or another process was faster
+			}
+			return jetstream.StreamState{}, err
+		}
+		if info := s.CachedInfo(); len(info.Config.Subjects) != 1 || info.Config.Subjects[0] != c.subject {
+			return jetstream.StreamState{}, fmt.Errorf("it is not a stream of rooms: it has the subjects %q, not %q", info.Config.Subjects, c.subject)
+		}
+		c.stream = s
+		return s.CachedInfo().State, nil
+	}
+}
+
+// create makes the stream. Its numbers go on from those that this process has seen.
+func (c *logRoom) create(ctx context.Context) (jetstream.Stream, error) {
+	n := 0
+	names := c.log.js.StreamNames(ctx, jetstream.WithStreamListSubject(c.log.bridge.options.Prefix+".*.log"))
+	for range names.Name() {
+		n++
+	}
+	if err := names.Err(); err != nil {
+		return nil, err
+	}
+	if n >= c.log.options.MaxRooms {
+		return nil, fmt.Errorf("there are %d streams of rooms already: %w", n, room.ErrTooManyRooms)
+	}
+	duplicates := 2 * time.Minute
+	if c.keeps.Age > 0 {
+		duplicates = min(duplicates, max(c.keeps.Age, 100*time.Millisecond))
+	}
+	config := jetstream.StreamConfig{
+		Name:        c.name,
+		Description: "a room of Switchboard",
+		Subjects:    []string{c.subject},
+		Discard:     jetstream.DiscardOld,
+		MaxMsgs:     int64(max(c.keeps.Messages, leastKept)),
+		MaxBytes:    -1,
+		MaxAge:      c.keeps.Age,
+		Duplicates:  duplicates,
+		Replicas:    c.log.options.Replicas,
+	}
+	if c.keeps.Bytes > 0 {
+		config.MaxBytes = 2 * int64(max(c.keeps.Bytes, 1<<20)) // with what a stream adds to each message
+	}
+	if c.at.Seq > 0 {
+		config.FirstSeq = c.at.Seq + 1
+	}
+	return c.log.js.CreateStream(ctx, config)
+}
+
+// epochOf tells a stream from others that have had its name.
+func epochOf(s jetstream.Stream) string {
+	return strconv.FormatInt(s.CachedInfo().Created.UnixNano(), 36)
+}
+
+// consume has JetStream send what comes after c.at.
+func (c *logRoom) consume(ctx context.Context) error {
+	consumer, err := c.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       c.at.Seq + 1,
+		AckPolicy:         jetstream.AckNonePolicy,
+		MaxDeliver:        1,
+		InactiveThreshold: time.Minute,
+		MemoryStorage:     true,
+		Replicas:          1,
+	})
+	if err != nil {
+		return err
+	}
+	c.ahead = consumer.CachedInfo().NumPending
+	for len(c.again) > 0 { // it was connected again before this
+		<-c.again
+	}
+	c.next, err = consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(mostRead, mostReadBytes), jetstream.PullHeartbeat(heartbeat),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	return err
+}
+
+// history reads the messages up to a number.
+func (c *logRoom) history(ctx context.Context, last uint64) (all []*room.Message, err error) {
+	if c.ahead == 0 {
+		c.at.Seq = last
+	}
+	for c.at.Seq < last {
+		m, err := c.next.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return nil, err
+		}
+		about, err := m.Metadata()
+		if err != nil {
+			return nil, err
+		}
+		if about.Sequence.Stream > last { // the others were deleted; this one comes again
+			c.next.Stop()
+			c.at.Seq = last
+			return all, c.consume(ctx)
+		}
+		c.at.Seq = about.Sequence.Stream
+		if message, _, err := c.decode(m, about); err == nil {
+			all = append(all, &message)
+		}
+		if about.NumPending == 0 {
+			c.at.Seq = max(c.at.Seq, last)
+		}
+	}
+	return all, nil
+}
+
+// decode returns a message of the stream. From has the name of its process, unless that has the name of this one.
+func (c *logRoom) decode(m jetstream.Msg, about *jetstream.MsgMetadata) (room.Message, packet, error) {
+	p, err := decode(m.Data())
+	if err != nil {
+		c.log.bridge.options.Logger.Warn("a stranger publishes in a room", "subject", c.subject, "error", err)
+		return room.Message{}, p, err
+	}
+	message := room.Message{Data: p.data, From: p.from, Key: p.key, Kind: websocket.Kind(p.kind), Seq: about.Sequence.Stream, Time: about.Timestamp}
+	if name := c.log.bridge.options.Name; name != "" {
+		from, own := strings.CutSuffix(p.from, "@"+name)
+		message.From, message.Remote = from, !own
+	} else {
+		message.Remote = p.id != c.id
+	}
+	return message, p, nil
+}
+
+// run reads the stream until the room is closed.
+func (c *logRoom) run() {
+	defer c.end()
+	told := false
+	for wait := time.Duration(0); ; {
+		began := time.Now()
+		err := c.deliver()
+		c.next.Stop()
+		if time.Since(began) < time.Second {
+			wait = max(wait, 50*time.Millisecond)
+		}
+		for {
+			if c.ctx.Err() != nil || c.log.bridge.nc.IsClosed() {
+				return
+			}
+			if wait > 0 && !pause(c.ctx, jitter(wait)) {
+				return
+			}
+			wait = min(max(2*wait, 50*time.Millisecond), 2*time.Second)
+			if err = c.resume(); err == nil {
+				break
+			}
+			if !told {
+				told = true
+				c.log.bridge.options.Logger.Warn("a room cannot be read, and is tried again", "stream", c.name, "error", err)
+			}
+		}
+		if told {
+			c.log.bridge.options.Logger.Info("a room is read again", "stream", c.name)
+		}
+		if told = false; time.Since(began) > 10*time.Second {
+			wait = 0
+		}
+	}
+}
+
+// resume reads on after the last message, in the stream of this name.
+func (c *logRoom) resume() error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.log.options.Wait)
+	defer cancel()
+	state, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	at, created := c.at, epochOf(c.stream)
+	switch {
+	case created != c.created:
+		at = room.Position{Epoch: created, Seq: max(state.FirstSeq, 1) - 1}
+	case state.LastSeq < at.Seq: // it has lost its end, and gives these numbers to other messages
+		at = room.Position{Epoch: created + "-" + rand.Text()[:8], Seq: state.LastSeq}
+	case state.FirstSeq > at.Seq+1:
+		at.Seq = state.FirstSeq - 1
+	}
+	before, was := c.at, c.created
+	c.at, c.created = at, created
+	if err := c.consume(ctx); err != nil {
+		c.at, c.created = before, was
+		return err
+	}
+	if at != before {
+		c.in.Moved(at)
+		c.read(at)
+	}
+	return nil
+}
+
+// deliver passes on what comes, until there is an error or messages may have been lost with a connection.
+func (c *logRoom) deliver() error {
+	ctx, cancel := context.WithCancel(c.ctx)
+	watched := make(chan bool)
+	go func() {
+		defer close(watched)
+		select {
+		case <-c.again:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer func() {
+		cancel()
+		<-watched
+	}()
+	for expected := uint64(0); ; {
+		m, err := c.next.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		about, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		if expected != 0 && about.Sequence.Consumer != expected {
+			return errors.New("natsroom: a message of a consumer is missing")
+		}
+		expected = about.Sequence.Consumer + 1
+		if about.Sequence.Stream <= c.at.Seq {
+			continue
+		}
+		message, p, err := c.decode(m, about)
+		if err != nil {
+			continue // and counted as missing with the next
+		}
+		if own := c.own(p); own != nil {
+			message, message.Seq, message.Time = *own, about.Sequence.Stream, about.Timestamp
+		}
+		for c.in.Deliver(message) == room.ErrBacklog {
+			if !pause(ctx, time.Millisecond) {
+				return ctx.Err()
+			}
+		}
+		c.at.Seq = about.Sequence.Stream
+		c.read(c.at)
+	}
+}
+
+// own returns a message of this process that came back.
+func (c *logRoom) own(p packet) *room.Message {
+	if p.id != c.id {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, list := range [][]*draft{c.stored, c.queue} {
+		for _, d := range list {
+			if d.number == p.number {
+				d.read = true
+				return &d.message
+			}
+		}
+	}
+	return nil
+}
+
+// read notes that the stream was read as far as p.
+func (c *logRoom) read(p room.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seq = p.Seq
+	for len(c.stored) > 0 && (c.stored[0].read || c.stored[0].seq <= c.seq) {
+		c.log.queued.Add(-c.stored[0].size())
+		c.stored = c.stored[1:]
+	}
+	if c.moved != nil {
+		close(c.moved)
+		c.moved = nil
+	}
+}
+
+func (d *draft) size() int64 { return int64(len(d.data) + len(d.message.Data) + 128) }
+
+// Publish implements room.LogWriter.
+func (c *logRoom) Publish(m *room.Message) error {
+	b := c.log.bridge
+	from := m.From
+	if b.options.Name != "" {
+		from += "@" + b.options.Name
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return errors.New("natsroom: the room is closed")
+	}
+	d := &draft{number: c.number + 1, message: *m}
+	d.data = encode(nil, packet{id: c.id, number: d.number, kind: byte(m.Kind), from: from, key: m.Key, data: m.Data})
+	if most := b.nc.MaxPayload(); most > 0 && int64(len(d.data))+200 > most { // with the headers
+		return fmt.Errorf("natsroom: %d bytes: %w", len(m.Data), nats.ErrMaxPayload)
+	}
+	if n := c.log.queued.Add(d.size()); n > mostQueued {
+		c.log.queued.Add(-d.size())
+		return ErrQueueFull
+	}
+	c.number = d.number
+	c.queue = append(c.queue, d)
+	if !c.writes {
+		c.writes = true
+		go c.write()
+	}
+	return nil
+}
+
+// write gives JetStream what is in the queue, one message after the other: so their order is kept whatever fails.
+func (c *logRoom) write() {
+	told := false
+	for wait := 50 * time.Millisecond; ; {
+		c.mu.Lock()
+		if len(c.queue) == 0 || c.ctx.Err() != nil {
+			c.writes = false
+			c.mu.Unlock()
+			return
+		}
+		d := c.queue[0]
+		c.mu.Unlock()
+		seq, err := c.store(d)
+		if err == nil {
+			c.written(d, seq)
+			wait, told = 50*time.Millisecond, false
+			continue
+		}
+		if !told && c.ctx.Err() == nil {
+			told = true
+			c.log.bridge.options.Logger.Warn("JetStream does not take a message, which is tried again", "stream", c.name, "error", err)
+		}
+		pause(c.ctx, jitter(wait))
+		wait = min(2*wait, 2*time.Second)
+		if c.came(d) {
+			c.written(d, 0)
+		}
+	}
+}
+
+// store gives JetStream a message.
+func (c *logRoom) store(d *draft) (uint64, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
+	defer cancel()
+	m := nats.NewMsg(c.subject)
+	m.Data = d.data
+	ack, err := c.log.js.PublishMsg(ctx, m, jetstream.WithMsgID(hex.EncodeToString(c.id[:])+"-"+strconv.FormatUint(d.number, 10)),
+		jetstream.WithExpectStream(c.name))
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// came tells whether a message that was perhaps stored came back. It waits until all of the stream was read: JetStream
+// knows duplicates for two minutes only.
+func (c *logRoom) came(d *draft) bool {
+	ctx, cancel := context.WithTimeout(c.ctx, c.log.options.Wait)
+	defer cancel()
+	s, err := c.log.js.Stream(ctx, c.name)
+	if err != nil {
+		return false
+	}
+	last := s.CachedInfo().State.LastSeq
+	for {
+		c.mu.Lock()
+		read, seq := d.read, c.seq
+		if c.moved == nil {
+			c.moved = make(chan bool)
+		}
+		moved := c.moved
+		c.mu.Unlock()
+		if read || seq >= last {
+			return read
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// written takes a message out of the queue. seq is its number, or 0 if it came back already.
+func (c *logRoom) written(d *draft, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 || c.queue[0] != d { // the room is closed
+		return
+	}
+	c.queue[0] = nil
+	c.queue = c.queue[1:]
+	if d.read || seq <= c.seq {
+		c.log.queued.Add(-d.size())
+		return
+	}
+	d.seq = seq
+	c.stored = append(c.stored, d)
+}
+
+// Close implements room.LogWriter.
+func (c *logRoom) Close() {
+	c.end()
+	if c.again != nil {
+		c.log.bridge.nc.RemoveStatusListener(c.again)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, list := range [][]*draft{c.stored, c.queue} {
+		for _, d := range list {
+			c.log.queued.Add(-d.size())
+		}
+	}
+	c.stored, c.queue = nil, nil
+}
+
+// Flush waits until JetStream has what was published, or until ctx ends.
+func (l *Log) Flush(ctx context.Context) error {
+	for l.queued.Load() > 0 {
+		if !pause(ctx, 5*time.Millisecond) {
+			return fmt.Errorf("natsroom: messages of %d bytes wait for JetStream: %w", l.queued.Load(), ctx.Err())
+		}
+	}
+	return nil
+}
+
+// jitter returns a time between d and twice d.
+func jitter(d time.Duration) time.Duration { return d + mathrand.N(d) }
