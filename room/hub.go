@@ -121,7 +121,7 @@ func (h *Hub) forget(r *Room) bool {
 		go r.channel.Close()
 		r.channel = nil
 	}
-	if h.Store != nil {
+	if h.Store != nil && h.up.Load() == nil { // else it is the other process's
 		h.Store.Forget(r.name)
 	}
 	return true

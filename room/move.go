@@ -246,7 +246,7 @@ func (h *Hub) Handed(moved bool) {
 		return
 	}
 	if s, ok := h.Store.(*FileStore); ok {
-		s.Close()
+		go s.Close() // which waits for the disk
 	}
 	g.peer.start(h.fromAbove, h.aboveIsGone)
 	if h.present.Load() == 0 {
@@ -316,13 +316,16 @@ func (h *Hub) take(conn net.Conn, data []byte) error {
 	return nil
 }
 
+// mostOfName is how many members of one name come over.
+const mostOfName = 1 << 20
+
 // restore makes of r what state has said. Everybody is away until their connections come.
 func (r *Room) restore(s *roomState) error {
 	r.epoch, r.seq = s.Epoch, s.Seq
 	r.presence.here, r.presence.changed = s.Here, s.Changed
 	r.away = maps.Clone(s.Here)
 	for _, n := range s.Here {
-		if n < 1 {
+		if n < 1 || n > mostOfName {
 			return errState
 		}
 		r.members += n

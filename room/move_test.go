@@ -214,3 +214,28 @@ func TestTheBytesOfVersion1DoNotChange(t *testing.T) {
 		t.Errorf("%q are there: one of two ann has left", names)
 	}
 }
+
+func FuzzMoved(f *testing.F) {
+	f.Add([]byte(hubVersion1), []byte(memberVersion1))
+	f.Add([]byte(`{"Rooms":[{"Name":"lobby","Here":{"ann":1048577}}]}`), []byte(`{"Name":"ann","In":[{"Room":"lobby","Queue":[-1]}]}`))
+	f.Add([]byte(`{"Rooms":[{"Name":"lobby","Seq":1,"History":-5,"Here":{"ann":1},"Messages":[{"seq":2},{"Presence":{}}]},{"Name":"lobby"}]}`), []byte(`[]`))
+	f.Fuzz(func(t *testing.T, hub, member []byte) {
+		a, b := net.Pipe()
+		defer a.Close()
+		defer b.Close()
+		h := &Hub{Options: Options{History: History{Messages: 2}}}
+		if h.take(b, hub) != nil {
+			return
+		}
+		link := &handLink{loop: new(handLoop), room: 1 << 20}
+		m, err := h.MovedMember(link, line, member)
+		h.Taken(true)
+		if err == nil {
+			for range 20 {
+				link.read(0)
+			}
+			m.Leave()
+		}
+		link.loop.run()
+	})
+}

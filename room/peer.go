@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -266,10 +267,11 @@ func (h *Hub) belowIsGone(p *peer) {
 	for _, r := range rooms {
 		r.mu.Lock()
 		for name, n := range r.away {
-			for range n {
-				r.leaveAway(name)
-			}
+			r.members -= n
+			r.presence.here[name] -= n - 1
+			r.countOut(name)
 		}
+		r.away = nil
 		r.mu.Unlock()
 		h.dismiss(r)
 	}
@@ -298,7 +300,11 @@ func (h *Hub) fromAbove(p *peer, f *frame) {
 	case refused:
 		r.mu.Lock()
 		m := r.nextUnacked()
+		wake := slices.Clone(r.active)
 		r.mu.Unlock()
+		for _, s := range wake { // which has members read again that were paused
+			s.loop.Do(s.visit)
+		}
 		if m != nil {
 			h.logger().Warn("the other process does not publish a message", "room", r.name, "from", m.From, "reason", f.Why)
 		}

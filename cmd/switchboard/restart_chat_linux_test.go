@@ -149,7 +149,7 @@ func TestARestartOfAChatDropsNobody(t *testing.T) {
 				return heard, true
 			}, func() {
 				for i := range 4 {
-					until(t, "all talk", func() bool { return shown.Load() >= int32(2*i*len(all)) || t.Failed() })
+					until(t, "all talk", func() bool { return shown.Load() >= int32(8*i*len(all)) || t.Failed() })
 					if e := s.restart(); e["stayed"] != 0.0 || e["connections"].(float64) < float64(len(all)) {
 						t.Errorf("%v", e)
 					}
