@@ -213,7 +213,9 @@ func inside(t *testing.T) {
 	}
 	systemctl("kill", "-s", "HUP", "switchboard.service")
 	echoes(kept, "after SIGHUP")
-	until("it is read again", func() bool { return systemctl("show", "-p", "ActiveState", "--value", "switchboard.service") == "active" })
+	until("it is read again", func() bool {
+		return systemctl("show", "-p", "ActiveState", "--value", "switchboard.service") == "active"
+	})
 	about := systemctl("show", "-p", "NRestarts", "-p", "Result", "-p", "User", "switchboard.service")
 	for _, want := range []string{"NRestarts=0", "Result=success", "User=switchboard"} {
 		if !strings.Contains("\n"+about+"\n", "\n"+want+"\n") {
