@@ -213,8 +213,11 @@ func inside(t *testing.T) {
 	}
 	systemctl("kill", "-s", "HUP", "switchboard.service")
 	echoes(kept, "after SIGHUP")
-	about := systemctl("show", "-p", "ActiveState", "-p", "NRestarts", "-p", "Result", "-p", "User", "switchboard.service")
-	for _, want := range []string{"ActiveState=active", "NRestarts=0", "Result=success", "User=switchboard"} {
+	until("it is read again", func() bool {
+		return systemctl("show", "-p", "ActiveState", "--value", "switchboard.service") == "active"
+	})
+	about := systemctl("show", "-p", "NRestarts", "-p", "Result", "-p", "User", "switchboard.service")
+	for _, want := range []string{"NRestarts=0", "Result=success", "User=switchboard"} {
 		if !strings.Contains("\n"+about+"\n", "\n"+want+"\n") {
 			t.Errorf("it is not %s:\n%s", want, about)
 		}
