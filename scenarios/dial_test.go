@@ -127,6 +127,9 @@ func TestDialOfWhatIsNoAddressIsAnErrorAtOnce(t *testing.T) {
 			if c != nil || err == nil || !strings.HasPrefix(err.Error(), "dial ") {
 				t.Errorf("dial of %q: %v, %v", address, c, err)
 			}
+			if strings.Contains(address, "no-such-zone") && !strings.Contains(err.Error(), `there is no network interface "no-such-zone"`) {
+				t.Errorf("dial of %q: %v, which does not say that the zone is missing", address, err)
+			}
 		}
 		if _, err := s.Dial(context.Background(), "127.0.0.1:1", nil); err == nil {
 			t.Error("a dial without a handler")
