@@ -2,7 +2,8 @@ package room_test
 
 import (
 	"context"
-	"log"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 
@@ -10,19 +11,20 @@ import (
 	"github.com/switchboard-go/switchboard/room"
 )
 
-// A new process takes over the rooms of the one before it, with the file of their history.
+// A new process takes over the rooms of the one before it, with the file of their history. Until then nobody can be in them.
 func ExampleInheritFile() {
-	f := os.NewFile(3, "handover") // a Unix socket, whose other end the process before has given to Server.Handover
-	conn, err := net.FileConn(f)
-	if err != nil {
-		log.Fatal(err)
-	}
-	store := room.InheritFile("/var/lib/chat/history", 100)
-	defer store.Close()
+	store := room.InheritFile("history", 100)
 	hub := &room.Hub{Store: store}
-	server := &switchboard.Server{Shared: hub, Handler: switchboard.DataFunc(func(_ *switchboard.Conn, p []byte) (int, error) { return len(p), nil })}
-	if _, err := server.Takeover(context.Background(), conn.(*net.UnixConn)); err != nil {
-		log.Fatal(err) // the process before goes on
+	server := &switchboard.Server{Shared: hub}
+	takeOver := func(conn *net.UnixConn) error { // whose other end the process before has given to Server.Handover
+		_, err := server.Takeover(context.Background(), conn)
+		return err
 	}
-	<-server.Stopped()
+	_ = takeOver
+	_, err := hub.Room("lobby")
+	fmt.Println(errors.Is(err, os.ErrClosed))
+	fmt.Println(store.Close())
+	// Output:
+	// true
+	// <nil>
 }

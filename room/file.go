@@ -90,7 +90,7 @@ func InheritFile(path string, keep int) *FileStore {
 	if keep == 0 {
 		keep = 1000
 	}
-	return &FileStore{path: path, keep: keep}
+	return &FileStore{path: path, keep: keep, ends: map[string]roomEnd{}}
 }
 
 // takeOver opens the file with the lock of the other process, which may still need it as it is.
