@@ -23,7 +23,7 @@ var unexplained = map[string][]string{
 	"selector":      {"Mechanisms", "NewAFD", "NewEpoll", "NewKqueue", "NewPoll", "NewSelect", "Open"},
 	"certs":         {"WarnExposed"},
 	"websocket":     {"Join"},
-	"room":          {"InheritFile", "Stream", "WebSocket"},
+	"room":          {"Stream", "WebSocket"},
 	"room/natsroom": {"New"},
 	"zmtp":          {"NewSocket", "ParseKey"},
 	"metrics":       {"Process", "ReadProcess", "Server"},
