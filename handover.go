@@ -297,7 +297,7 @@ type part struct {
 
 // offerIdle offers idle connections, some in each turn of their loop, which serves the others meanwhile.
 func (h *giving) offerIdle() error {
-	if h.version < handover.EarlyVersion {
+	if h.version < handover.EarlyVersion || h.server.Shared != nil { // what is shared comes before the first connection
 		return nil
 	}
 	began, busy := time.Now(), time.After(stillLimit)

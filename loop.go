@@ -175,10 +175,11 @@ func (l *loop) takeGiven() {
 			c.open()
 		}
 	}
-	for t, ok := l.tasks.Next(); ok; t, ok = l.tasks.Next() {
-		if l.budget.due {
+	for l.tasks.Len() > 0 {
+		if l.budget.due { // before it is taken out: a handler that is told of its end may call runtime.Goexit
 			l.relieve()
 		}
+		t, _ := l.tasks.Next()
 		switch {
 		case t.c == nil:
 			t.f()
@@ -193,10 +194,11 @@ func (l *loop) takeGiven() {
 // keep the loop here.
 func (l *loop) serveDue() {
 	l.due.Refill(&l.list)
-	for c, ok := l.due.Next(); ok; c, ok = l.due.Next() {
-		if l.budget.due {
+	for l.due.Len() > 0 {
+		if l.budget.due { // before it is taken out, as above
 			l.relieve()
 		}
+		c, _ := l.due.Next()
 		what := c.todo
 		c.todo = 0
 		if what&todoOffer != 0 && c.state == stateOpen { // before Drained, which may fill the queue again and again

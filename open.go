@@ -300,10 +300,10 @@ func (c *Conn) dialDone() {
 	c.opened()
 }
 
-// giveUp ends a connection that did not come about.
+// giveUp ends a connection that did not come about. It may be there before its socket is closed: a reset then.
 func (c *Conn) giveUp(err error) {
 	if c.state < stateOpen {
-		c.finish(c.extra().dial.failure(err))
+		c.breakDown(c.extra().dial.failure(err))
 	}
 }
 

@@ -145,12 +145,20 @@ func (l *loop) noteMoved(tick int64) {
 
 // Received implements engine.Owner.
 func (l *loop) Received(line *engine.Line, p []byte) {
-	c := connOf(line)
 	if l.budget.due {
-		if l.relieve(); c.state == stateGone {
-			return
-		}
+		defer connOf(line).receive(p) // also if a handler that hears of its end calls runtime.Goexit
+		l.relieve()
+		return
 	}
+	connOf(line).receive(p)
+}
+
+// receive takes p, which the kernel has read.
+func (c *Conn) receive(p []byte) {
+	if c.state == stateGone {
+		return
+	}
+	l := c.loop
 	c.received.Store(c.received.Load() + int64(len(p)))
 	l.count.BytesIn += int64(len(p))
 	switch c.state {

@@ -23,7 +23,7 @@ func (w *world) before() {
 			f.beforeLeaving()
 		}
 		if f.peer != nil && f.closed == 0 {
-			f.heard = max(f.peer.LastSent(), f.peer.LastTaken())
+			f.heard = max(f.peer.LastArrived(), f.peer.LastTaken())
 		}
 	}
 }
@@ -51,8 +51,8 @@ func (w *world) check(l *loop) {
 			w.lifeOf(c).checkIdle()
 		}
 		if f := w.lifeOf(c); f != nil && c.state == stateResetting {
-			if f.resets == 0 {
-				f.resets = w.begun
+			if f.resets == 0 { // what it had received before may be seen only now
+				f.resets, f.got = w.begun, c.Received()
 			}
 			if f.got != c.Received() {
 				f.got, f.stirred = c.Received(), w.begun
@@ -98,7 +98,7 @@ func (w *world) checkGivenUp(l *loop) {
 	l.mu.Lock()
 	asked := len(l.given)+l.tasks.Len() > 0
 	l.mu.Unlock()
-	if w.givenUp == 0 || w.givenUp != until || asked {
+	if w.givenUp == 0 || w.givenUp != until || asked || int64(w.k.Now()) >= until {
 		return
 	}
 	for line := range l.conns.All() {

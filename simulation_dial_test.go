@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine/simkernel"
+	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
 // A dialledName is what a life has dialled, and what the resolver says of it.
@@ -193,8 +194,13 @@ func (w *world) adopt() {
 	if w.chance(2) {
 		ahead = make([]byte, 1+w.rng.IntN(w.s.limits.InputLimit))
 		n, errno := w.k.Recv(c.fd, ahead)
-		if errno != 0 {
+		switch {
+		case errno == 0:
+		case rawio.WouldBlock(errno):
 			n = 0
+		default: // a socket tells its error once: who has read it gives nobody the connection
+			c.Close()
+			return
 		}
 		ahead = ahead[:n]
 	}

@@ -104,6 +104,9 @@ func (w *world) note(err error) {
 		return
 	case errors.As(err, &panicked):
 		e.Panics++
+		if panicked.Value == nil || len(panicked.Stack) == 0 {
+			w.fault("a PanicError has the value %v and a stack of %d bytes", panicked.Value, len(panicked.Stack))
+		}
 		return
 	}
 	for _, kind := range kinds {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,8 @@ type Hub struct {
 	mu     sync.Mutex
 	rooms  map[string]*Room
 	handed // of a handover
+
+	dropped atomic.Uint64 // messages, by policies
 }
 
 // Room returns the room of a name, and makes it if there is none. A room without members may be forgotten when
@@ -157,6 +160,9 @@ func (h *Hub) Rooms() (all []Summary) {
 	}
 	return all
 }
+
+// Dropped returns how many messages the policies of rooms have dropped for slow members, one for each member that missed one.
+func (h *Hub) Dropped() uint64 { return h.dropped.Load() }
 
 func (h *Hub) logger() *slog.Logger {
 	if h.Logger != nil {

@@ -112,6 +112,7 @@ func (m *Subscription) keepLatest() {
 
 func (m *Subscription) drop() {
 	m.counts.Dropped++
+	m.room.hub.dropped.Add(1)
 	m.untold++
 }
 

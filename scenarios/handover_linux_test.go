@@ -229,10 +229,15 @@ func TestPipesMove(t *testing.T) {
 		for i := range 6 {
 			next := newServer(t, s.Engine)
 			proxy(next)
+			readmits := new(counting)
+			next.Admission = []switchboard.Admitter{readmits}
 			defer stop(next)
 			before := s
 			handed := handOver(t, s, next)
 			t.Logf("%+v", handed)
+			if n := readmits.readmits.Load(); n > 8+3 {
+				t.Errorf("%d clients have come over, and there are 11: the others were dialled", n)
+			}
 			s = next
 			if handed.Listeners != 1 || handed.Why != "" {
 				t.Errorf("%+v", handed)

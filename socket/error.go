@@ -73,7 +73,7 @@ func (e *Error) Hint() string {
 		return ""
 	}
 	a, _ := ParseAddr(e.Addr)
-	switch errno {
+	switch portable(errno) {
 	case syscall.ENODEV:
 		if e.Op == "join group" || e.Op == "join source" {
 			return "no interface has a route to this group: name one"

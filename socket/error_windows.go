@@ -12,3 +12,6 @@ func (e *Error) isWinsock(target error) bool {
 	var errno syscall.Errno
 	return errors.As(e.Err, &errno) && winsock.Same(errno, target)
 }
+
+// portable is the number that errno has on every system: the error may have come from package net, which has Winsock's.
+func portable(errno syscall.Errno) syscall.Errno { return winsock.Errno(errno) }

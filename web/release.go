@@ -50,11 +50,12 @@ func (s *Server) sessionEnded() {
 // scheduleRelease gives memory back if no session begins for a while.
 func (s *Server) scheduleRelease() {
 	m := &s.release
-	if int64(time.Since(epoch)) < m.notBefore.Load() || !m.scheduled.CompareAndSwap(false, true) {
+	if !m.scheduled.CompareAndSwap(false, true) {
 		return
 	}
 	begins := m.begins.Load()
-	time.AfterFunc(releaseDelay, func() {
+	wait := max(releaseDelay, time.Duration(m.notBefore.Load())-time.Since(epoch))
+	time.AfterFunc(wait, func() {
 		m.scheduled.Store(false)
 		switch {
 		case m.sessions.Load() > 0: // the last of them schedules it again

@@ -6,12 +6,12 @@ import (
 	"golang.org/x/crypto/nacl/box"
 )
 
-// A cipher encrypts frames into MESSAGE commands, and back. Sending belongs to who writes the connection, hearing to its
-// loop.
+// A cipher encrypts frames into MESSAGE commands, and back. Encrypting belongs to the goroutine that writes to the connection,
+// decrypting to its loop.
 type cipher struct {
-	shared       [32]byte
-	sends, hears string // prefixes of nonces
-	sent, heard  uint64
+	shared                 [32]byte
+	sendPrefix, recvPrefix string // prefixes of nonces
+	sendNonce, recvNonce   uint64
 }
 
 const (
@@ -41,9 +41,9 @@ func (c *cipher) sealFrame(out []byte, flags byte, body []byte) []byte {
 		inner[0] |= innerCommand
 	}
 	inner = append(inner, body...)
-	c.sent++
-	n := counter(c.sent)
-	nonce := shortNonce(c.sends, n)
+	c.sendNonce++
+	n := counter(c.sendNonce)
+	nonce := shortNonce(c.sendPrefix, n)
 	out = appendHeader(out, 0, len(body)+sealOverhead)
 	out = append(append(out, messageName...), n...)
 	return box.SealAfterPrecomputation(out, inner, &nonce, &c.shared)
@@ -59,15 +59,15 @@ func (c *cipher) open(scratch, body []byte) (flags byte, plain []byte, err error
 	}
 	rest := body[len(messageName):]
 	n := binary.BigEndian.Uint64(rest)
-	if n <= c.heard {
+	if n <= c.recvNonce {
 		return 0, nil, protocolErrorf("a CURVE MESSAGE with a number that was used before: it was sent again, or forged")
 	}
-	nonce := shortNonce(c.hears, rest[:8])
+	nonce := shortNonce(c.recvPrefix, rest[:8])
 	plain, ok := box.OpenAfterPrecomputation(scratch[:0], rest[8:], &nonce, &c.shared)
 	if !ok {
 		return 0, nil, errCurve("MESSAGE")
 	}
-	c.heard = n
+	c.recvNonce = n
 	if plain[0]&innerMore != 0 {
 		flags |= flagMore
 	}

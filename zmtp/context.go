@@ -33,7 +33,7 @@ type Context struct {
 
 	mu        sync.Mutex
 	server    *switchboard.Server // nil until it is needed
-	runs      []run               // one for each loop
+	batches   []batch             // one for each loop
 	sockets   map[*Socket]struct{}
 	listeners map[string]*listener // by address
 	names     map[string]*inprocName
@@ -63,9 +63,9 @@ func (c *Context) start() *switchboard.Server {
 			WriteTimeout:  -1, // a subscriber may rest; heartbeats tell whether it lives
 			LingerTimeout: lingerTimeout,
 		}
-		c.runs = make([]run, loopsOr(c.Loops))
-		for i := range c.runs {
-			c.runs[i].flush = c.runs[i].flushAll
+		c.batches = make([]batch, loopsOr(c.Loops))
+		for i := range c.batches {
+			c.batches[i].flush = c.batches[i].flushAll
 		}
 	}
 	return c.server
@@ -137,8 +137,8 @@ func (c *Context) accept(conn *switchboard.Conn) (switchboard.Handler, error) {
 	return p, nil
 }
 
-// A run is what is to be sent on one loop: peers whose queues are written when the turn is over, many messages at once.
-type run struct {
+// A batch is what is to be sent on one loop: peers whose queues are written when the turn is over, many messages at once.
+type batch struct {
 	mu      sync.Mutex
 	peers   []*peer
 	spare   []*peer
@@ -150,7 +150,7 @@ type run struct {
 }
 
 // add has p's queue be written soon. It may be called with a socket's mu held, flushAll may not.
-func (r *run) add(p *peer) {
+func (r *batch) add(p *peer) {
 	r.mu.Lock()
 	r.peers = append(r.peers, p)
 	wake := !r.pending && !r.turn
@@ -164,13 +164,13 @@ func (r *run) add(p *peer) {
 }
 
 // enter and leave enclose what the loop does for a peer: what is queued meanwhile is written at the end.
-func (r *run) enter() {
+func (r *batch) enter() {
 	r.mu.Lock()
 	r.turn = true
 	r.mu.Unlock()
 }
 
-func (r *run) leave() {
+func (r *batch) leave() {
 	r.mu.Lock()
 	r.turn = false
 	idle := len(r.peers) == 0
@@ -181,10 +181,10 @@ func (r *run) leave() {
 }
 
 // flushAll writes what has gathered. It belongs to the loop.
-func (r *run) flushAll() { r.flushFrom(true) }
+func (r *batch) flushAll() { r.flushFrom(true) }
 
 // flushFrom is flushAll from the loop or from elsewhere.
-func (r *run) flushFrom(loop bool) {
+func (r *batch) flushFrom(loop bool) {
 	r.mu.Lock()
 	peers := r.peers
 	r.peers, r.spare = r.spare[:0], nil

@@ -146,8 +146,8 @@ func (m *curveClient) ready(data []byte) error {
 	if !ok {
 		return errCurve("READY")
 	}
-	m.h.cipher = &cipher{shared: m.shared, sends: "CurveZMQMESSAGEC", hears: "CurveZMQMESSAGES", sent: 2,
-		heard: binary.BigEndian.Uint64(data)}
+	m.h.cipher = &cipher{shared: m.shared, sendPrefix: "CurveZMQMESSAGEC", recvPrefix: "CurveZMQMESSAGES", sendNonce: 2,
+		recvNonce: binary.BigEndian.Uint64(data)}
 	m.h.done = true
 	return m.h.learn(plain)
 }
@@ -162,7 +162,7 @@ type curveServer struct {
 	clientShort Key
 	cookie      [32]byte // its key
 	shared      [32]byte
-	heard       uint64
+	recvNonce   uint64
 }
 
 func (m *curveServer) open() ([]byte, error) { return nil, nil }
@@ -189,7 +189,7 @@ func (m *curveServer) hello(data []byte) ([]byte, error) {
 		return nil, protocolErrorf("a CURVE HELLO of version %d.%d, not 1.0", data[0], data[1])
 	}
 	m.clientShort = Key(data[74:106])
-	m.heard = binary.BigEndian.Uint64(data[106:])
+	m.recvNonce = binary.BigEndian.Uint64(data[106:])
 	nonce := shortNonce("CurveZMQHELLO---", data[106:114])
 	plain, ok := box.Open(nil, data[114:], &nonce, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.c.SecretKey))
 	if !ok || subtle.ConstantTimeCompare(plain, make([]byte, 64)) == 0 {
@@ -219,10 +219,10 @@ func (m *curveServer) initiate(data []byte) error {
 		return errCurve("cookie of the INITIATE")
 	}
 	n := data[cookieSize : cookieSize+8]
-	if v := binary.BigEndian.Uint64(n); v <= m.heard {
+	if v := binary.BigEndian.Uint64(n); v <= m.recvNonce {
 		return protocolErrorf("a CURVE INITIATE with a number that was used before")
 	} else {
-		m.heard = v
+		m.recvNonce = v
 	}
 	box.Precompute(&m.shared, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.short))
 	nonce = shortNonce("CurveZMQINITIATE", n)
@@ -250,7 +250,7 @@ func (m *curveServer) initiate(data []byte) error {
 func (m *curveServer) allowed() ([]byte, error) {
 	n := counter(1)
 	nonce := shortNonce("CurveZMQREADY---", n)
-	m.h.cipher = &cipher{shared: m.shared, sends: "CurveZMQMESSAGES", hears: "CurveZMQMESSAGEC", sent: 1, heard: m.heard}
+	m.h.cipher = &cipher{shared: m.shared, sendPrefix: "CurveZMQMESSAGES", recvPrefix: "CurveZMQMESSAGEC", sendNonce: 1, recvNonce: m.recvNonce}
 	m.h.done = true
 	return appendCommand(nil, "READY", n, box.SealAfterPrecomputation(nil, m.h.properties(), &nonce, &m.shared)), nil
 }

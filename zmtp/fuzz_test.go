@@ -138,7 +138,7 @@ func FuzzCurveMessages(f *testing.F) {
 		if flags &= flagMore | flagCommand; flags == flagMore|flagCommand {
 			flags = 0
 		}
-		a, b := &cipher{sends: "CurveZMQMESSAGEC"}, &cipher{hears: "CurveZMQMESSAGEC"}
+		a, b := &cipher{sendPrefix: "CurveZMQMESSAGEC"}, &cipher{recvPrefix: "CurveZMQMESSAGEC"}
 		sealed := a.sealFrame(nil, flags, body)
 		h, err := parseHeader(sealed)
 		if err != nil || h.len+int(h.size) != len(sealed) || len(sealed) != frameSize(len(body)+sealOverhead) {
@@ -152,7 +152,7 @@ func FuzzCurveMessages(f *testing.F) {
 				t.Fatal("a forged message was opened")
 			}
 		}
-		b.heard = 0
+		b.recvNonce = 0
 		gotFlags, got, err := b.open(nil, inner)
 		if err != nil || gotFlags != flags || !bytes.Equal(got, body) {
 			t.Fatalf("%x %q, %v", gotFlags, got, err)

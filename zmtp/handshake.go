@@ -1,27 +1,12 @@
 package zmtp
 
 import (
-	"errors"
+	"fmt"
 	"strings"
 	"time"
+
+	"github.com/switchboard-go/switchboard"
 )
-
-// A Security is a security mechanism: PlainClient, PlainServer, CurveClient or CurveServer.
-type Security interface {
-	name() string           // in the greeting
-	server() bool           // as-server in the greeting
-	check(o *Options) error // tells what is wrong with it
-	start(h *handshake) mechanism
-}
-
-// A mechanism is one side of one handshake. Its methods return commands to send. It sets handshake.login when the peer has
-// proven what it claims and is to be authenticated, which is followed by a call of allowed; and handshake.done when the
-// connection is ready for messages.
-type mechanism interface {
-	open() ([]byte, error)
-	take(name string, data []byte) ([]byte, error)
-	allowed() ([]byte, error)
-}
 
 // A Login is a peer that Options.Authenticate decides about.
 type Login struct {
@@ -117,142 +102,194 @@ func refused(data []byte) error {
 	return &RefusedError{Reason: strings.ToValidUTF8(string(data[1:1+int(data[0])]), "?")}
 }
 
-// unexpected is the error for a command out of turn.
-func unexpected(mechanism, name string, want string) error {
-	return protocolErrorf("the command %q came in a %s handshake where %s is due", name, mechanism, want)
-}
-
-// null is the mechanism NULL (RFC 37, "The NULL Security Mechanism").
-type null struct{}
-
-func (null) name() string         { return "NULL" }
-func (null) server() bool         { return false }
-func (null) check(*Options) error { return nil }
-
-func (null) start(h *handshake) mechanism { return &nullHandshake{h: h} }
-
-type nullHandshake struct {
-	h           *handshake
-	sent, heard bool
-}
-
-func (m *nullHandshake) open() ([]byte, error) {
-	if m.h.accepted && m.h.p.s.opt.Authenticate != nil {
-		m.h.login = &Login{Mechanism: "NULL"}
-		return nil, nil
+// begin sends the greeting.
+func (p *peer) begin(c *switchboard.Conn) {
+	o := &p.s.opt
+	c.KeepReading() // receiving has a high-water mark of its own
+	p.state.set(stateGreeting)
+	p.hs = &handshake{p: p, accepted: p.accepted}
+	if o.HandshakeTimeout > 0 {
+		p.hs.timer = time.AfterFunc(o.HandshakeTimeout, func() { // one of c's own would leave memory with c
+			c.Do(func() {
+				if p.state.get() < stateReady {
+					p.end(ErrHandshakeTimeout)
+				}
+			})
+		})
 	}
-	return m.allowed()
-}
-
-func (m *nullHandshake) allowed() ([]byte, error) {
-	m.sent = true
-	m.h.done = m.heard
-	return appendCommand(nil, "READY", m.h.properties()), nil
-}
-
-func (m *nullHandshake) take(name string, data []byte) ([]byte, error) {
-	if name != "READY" || m.heard {
-		return nil, unexpected("NULL", name, "one READY")
+	minor := byte(1)
+	if o.Version30 {
+		minor = 0
 	}
-	m.heard = true
-	m.h.done = m.sent
-	return nil, m.h.learn(data)
+	p.send(appendGreeting(nil, greeting{minor, o.Security.name(), o.Security.server()}))
 }
 
-// PlainClient is the client side of PLAIN (RFC 24): a user name and a password, in clear text.
-type PlainClient struct {
-	Username, Password string // at most 255 bytes each
+// send writes what belongs to the handshake.
+func (p *peer) send(b []byte) {
+	if len(b) > 0 {
+		p.c.Write(b)
+		p.written += int64(len(b))
+	}
 }
 
-func (PlainClient) name() string { return "PLAIN" }
-func (PlainClient) server() bool { return false }
+// negotiate takes the part of b that belongs to the greeting and the handshake, and returns the rest.
+func (p *peer) negotiate(b []byte) (rest []byte, err error) {
+	h := p.hs
+	if p.state.get() == stateGreeting {
+		if err := checkGreeting(b[:min(len(b), greetingSize)]); err != nil {
+			return nil, err
+		}
+		if len(b) < greetingSize {
+			return b, nil
+		}
+		g, err := parseGreeting(b)
+		if err != nil {
+			return nil, err
+		}
+		b = b[greetingSize:]
+		if want := p.s.opt.Security.name(); g.mechanism != want {
+			return nil, protocolErrorf("the peer's mechanism is %s, this socket's is %s: Options.Security must be of the same kind on both sides",
+				g.mechanism, want)
+		}
+		h.minor = g.minor
+		h.mech = p.s.opt.Security.start(h)
+		p.state.set(stateHandshake)
+		reply, err := h.mech.open()
+		if err := p.step(reply, err); err != nil {
+			return nil, err
+		}
+	}
+	for p.state.get() == stateHandshake && len(b) > 0 && !h.asked {
+		head, err := parseHeader(b)
+		if err != nil || head.len == 0 {
+			return b, err
+		}
+		if head.flags&flagCommand == 0 {
+			return nil, protocolErrorf("a message came before the handshake was done")
+		}
+		if head.size > longestCommand {
+			return nil, overLimit("a command of %d bytes in the handshake, where %d are allowed", head.size, longestCommand)
+		}
+		end := head.len + int(head.size)
+		if len(b) < end {
+			return b, nil
+		}
+		name, data, err := parseCommand(b[head.len:end])
+		if err != nil {
+			return nil, err
+		}
+		b = b[end:]
+		if name == "ERROR" {
+			return nil, refused(data)
+		}
+		reply, err := h.mech.take(name, data)
+		if err := p.step(reply, err); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
 
-func (c PlainClient) check(*Options) error {
-	if len(c.Username) > 255 || len(c.Password) > 255 {
-		return errors.New("PlainClient: the user's name and password have at most 255 bytes each")
+// step goes on after a mechanism has taken something.
+func (p *peer) step(reply []byte, err error) error {
+	h := p.hs
+	if err != nil {
+		return err
+	}
+	p.send(reply)
+	if h.login != nil && !h.asked {
+		if ask := p.s.opt.Authenticate; ask != nil && h.accepted {
+			h.asked = true
+			p.c.Pause()
+			login := h.login
+			login.Endpoint, login.RemoteAddr, login.Identity = p.endpoint(), p.address(), h.identity
+			c := p.c
+			go func() {
+				user, err := authenticate(ask, login)
+				c.Do(func() { p.answered(user, err) })
+			}()
+			return nil
+		}
+		h.login = nil
+		reply, err := h.mech.allowed()
+		return p.step(reply, err)
+	}
+	if h.done {
+		return p.join()
 	}
 	return nil
 }
 
-func (c PlainClient) start(h *handshake) mechanism { return &plainClient{h: h, c: c} }
-
-type plainClient struct {
-	h     *handshake
-	c     PlainClient
-	state int // commands received
-}
-
-func (m *plainClient) open() ([]byte, error) {
-	return appendCommand(nil, "HELLO", []byte{byte(len(m.c.Username))}, []byte(m.c.Username),
-		[]byte{byte(len(m.c.Password))}, []byte(m.c.Password)), nil
-}
-
-func (m *plainClient) take(name string, data []byte) ([]byte, error) {
-	want := [...]string{"WELCOME", "READY"}[m.state]
-	if name != want {
-		return nil, unexpected("PLAIN", name, want)
-	}
-	if m.state++; m.state == 1 {
-		if len(data) > 0 {
-			return nil, protocolErrorf("a PLAIN WELCOME with %d bytes too many", len(data))
+// authenticate asks, and takes a panic for a refusal.
+func authenticate(ask func(*Login) (string, error), login *Login) (user string, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = fmt.Errorf("Options.Authenticate panicked: %v", recover())
 		}
-		return appendCommand(nil, "INITIATE", m.h.properties()), nil
-	}
-	m.h.done = true
-	return nil, m.h.learn(data)
+	}()
+	user, err = ask(login)
+	returned = true
+	return user, err
 }
 
-func (m *plainClient) allowed() ([]byte, error) { return nil, nil }
-
-// PlainServer is the server side of PLAIN. Options.Authenticate checks user names and passwords.
-type PlainServer struct{}
-
-func (PlainServer) name() string { return "PLAIN" }
-func (PlainServer) server() bool { return true }
-
-func (PlainServer) check(o *Options) error {
-	if o.Authenticate == nil {
-		return errors.New("PlainServer needs Options.Authenticate to check passwords")
+// answered takes what Options.Authenticate said.
+func (p *peer) answered(user string, err error) {
+	h := p.hs
+	if p.state.get() != stateHandshake {
+		return
 	}
+	batch := p.batch()
+	batch.enter()
+	defer batch.leave()
+	if err == nil {
+		h.user = user
+		h.login, h.asked = nil, false
+		var reply []byte
+		if reply, err = h.mech.allowed(); err == nil {
+			err = p.step(reply, nil)
+		}
+	} else {
+		p.send(refuse("400")) // ZAP's status for wrong credentials (RFC 27); the reason is not for the peer
+		err = &ProtocolError{Reason: "Options.Authenticate refused the peer: " + err.Error(), cause: err}
+		p.extra().err = err
+		p.c.Close()
+		return
+	}
+	if err != nil {
+		p.fail(err)
+		p.c.Close()
+		return
+	}
+	p.c.Resume()
+}
+
+// join makes the peer one of its socket's.
+func (p *peer) join() error {
+	h := p.hs
+	if h.cipher != nil || h.user != "" {
+		x := p.extra()
+		x.cipher, x.user = h.cipher, h.user
+	}
+	p.version30 = h.minor == 0 || p.s.opt.Version30
+	p.identity = h.identity
+	if err := p.s.join(p, h.typ); err != nil {
+		return err
+	}
+	p.endHandshake()
+	p.s.tell(Event{Kind: Ready, Endpoint: p.endpoint(), RemoteAddr: p.address(), Peer: h.typ, Identity: h.identity, Metadata: h.metadata})
+	if p.dialer != nil {
+		p.dialer.succeeded()
+	}
+	p.startHeartbeat()
+	p.write()
 	return nil
 }
 
-func (PlainServer) start(h *handshake) mechanism { return &plainServer{h: h} }
-
-type plainServer struct {
-	h     *handshake
-	state int
-}
-
-func (m *plainServer) open() ([]byte, error) { return nil, nil }
-
-func (m *plainServer) take(name string, data []byte) ([]byte, error) {
-	want := [...]string{"HELLO", "INITIATE"}[m.state]
-	if name != want {
-		return nil, unexpected("PLAIN", name, want)
+// endHandshake lets go of what only the handshake needed.
+func (p *peer) endHandshake() {
+	if p.hs != nil && p.hs.timer != nil {
+		p.hs.timer.Stop()
 	}
-	if m.state++; m.state == 1 {
-		username, rest, ok := shortString(data)
-		password, rest, ok2 := shortString(rest)
-		if !ok || !ok2 || len(rest) > 0 {
-			return nil, protocolErrorf("a PLAIN HELLO that is not a name and a password")
-		}
-		m.h.login = &Login{Mechanism: "PLAIN", Username: username, Password: password}
-		return nil, nil
-	}
-	if err := m.h.learn(data); err != nil {
-		return nil, err
-	}
-	m.h.done = true
-	return appendCommand(nil, "READY", m.h.properties()), nil
-}
-
-func (m *plainServer) allowed() ([]byte, error) { return appendCommand(nil, "WELCOME"), nil }
-
-// shortString reads a string behind one octet of length.
-func shortString(b []byte) (s string, rest []byte, ok bool) {
-	if len(b) == 0 || len(b) < 1+int(b[0]) {
-		return "", nil, false
-	}
-	return string(b[1 : 1+b[0]]), b[1+b[0]:], true
+	p.hs = nil
 }

@@ -15,7 +15,7 @@ import (
 // happens it holds no buffer, no timer and no goroutine.
 //
 // Its life, on the connection's loop: stateNew until there is a connection, stateGreeting until the peer's greeting has
-// come, stateShaking until both sides have agreed, stateReady while messages flow, stateGone.
+// come, stateHandshake until both sides have agreed, stateReady while messages flow, stateGone.
 type peer struct {
 	s      *Socket
 	c      *switchboard.Conn     // nil: inproc
@@ -42,7 +42,7 @@ type peer struct {
 	state     stateCell // changed by the loop, under mu once it is ready
 	accepted  bool
 	version30 bool // the peer speaks 3.0
-	scheduled bool // its queue will be written by its run
+	scheduled bool // its queue will be written by its batch
 	writing   bool // its queue is being written
 	rewrite   bool // and there is more
 	full      bool // a message did not fit its queue
@@ -63,26 +63,26 @@ func (c *stateCell) set(s peerState) { c.v.Store(uint32(s)) }
 const (
 	stateNew peerState = iota
 	stateGreeting
-	stateShaking
+	stateHandshake
 	stateReady
 	stateGone
 )
 
 // extra is what few peers have.
 type extra struct {
-	cipher   *cipher
-	user     string
-	other    *peer  // the other end of an inproc pair
-	commands []byte // to be written before messages
-	sent     queue  // written to the connection, which may not have sent it yet
-	settling bool   // and somebody will look whether it has
-	counted  int    // bytes that its connection counts for Context.MemoryLimit
-	sealed   *buffer.Buffer
-	pulse    *pulse
-	err      error              // why we ended it
-	subs     []*node            // its other subscriptions, and when those are many
-	manySubs map[*node]struct{} // the rest
-	running  bool               // a goroutine calls the handler, of an inproc peer
+	cipher    *cipher
+	user      string
+	other     *peer  // the other end of an inproc pair
+	commands  []byte // to be written before messages
+	sent      queue  // written to the connection, which may not have sent it yet
+	checking  bool   // and somebody will look whether it has
+	counted   int    // bytes that its connection counts for Context.MemoryLimit
+	sealed    *buffer.Buffer
+	heartbeat *heartbeat
+	err       error              // why we ended it
+	subs      []*node            // its other subscriptions, and when those are many
+	manySubs  map[*node]struct{} // the rest
+	running   bool               // a goroutine calls the handler, of an inproc peer
 }
 
 // extra returns what few peers have, which is made when it is first needed.
@@ -94,8 +94,8 @@ func (p *peer) extra() *extra {
 	return p.more.Load()
 }
 
-// run returns what is to be sent on the loop of p, which has a connection.
-func (p *peer) run() *run { return &p.s.ctx.runs[p.c.Loop()] }
+// batch returns what is to be sent on the loop of p, which has a connection.
+func (p *peer) batch() *batch { return &p.s.ctx.batches[p.c.Loop()] }
 
 // address returns the peer's address, in words.
 func (p *peer) address() string {
@@ -129,14 +129,14 @@ func (p *peer) Opened(c *switchboard.Conn) error {
 
 // Data takes what has come.
 func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
-	run := p.run()
-	run.enter()
-	defer run.leave()
+	batch := p.batch()
+	batch.enter()
+	defer batch.leave()
 	defer p.count()
 	n := len(b)
 	if p.state.get() < stateReady {
 		var err error
-		if b, err = p.shake(b); err != nil {
+		if b, err = p.negotiate(b); err != nil {
 			return n, p.fail(err)
 		}
 		if p.state.get() < stateReady {
@@ -175,7 +175,7 @@ func (p *peer) Drained(*switchboard.Conn) { p.write() }
 // handshake it is told why before that.
 func (p *peer) fail(err error) error {
 	var bad *ProtocolError
-	if p.state.get() == stateShaking && errors.As(err, &bad) && p.hs.mech != nil {
+	if p.state.get() == stateHandshake && errors.As(err, &bad) && p.hs.mech != nil {
 		p.send(refuse(bad.Reason))
 		p.extra().err = err
 		return err
@@ -220,7 +220,7 @@ func (p *peer) Closed(c *switchboard.Conn, err error) {
 	}
 	notices := p.s.leave(p)
 	p.endHandshake()
-	p.s.ctx.runs[c.Loop()].flushAll() // which may have been on its way by this connection
+	p.s.ctx.batches[c.Loop()].flushAll() // which may have been on its way by this connection
 	p.handle(notices)
 	p.report(was, err)
 	if p.dialer != nil {

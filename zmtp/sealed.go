@@ -57,7 +57,7 @@ func (p *peer) inputSealed(b []byte) error {
 
 // openFrame decrypts a frame and takes it.
 func (p *peer) openFrame(body []byte) error {
-	r := p.run()
+	r := p.batch()
 	flags, plain, err := p.more.Load().cipher.open(r.scratch, body)
 	if err != nil {
 		return err

@@ -16,20 +16,20 @@ type Socket struct {
 
 	sendDeadline, recvDeadline deadline
 
-	mu        sync.Mutex
-	stats     Stats
-	closing   bool // Close was called
-	ended     bool // and does not wait for messages to be sent any more
-	peers     []*peer
-	dialers   map[string][]*dialer
-	bound     map[string]*listener
-	names     map[string]struct{} // inproc names that it has bound
-	accepted  int
-	open      int                // peers and connections that are not gone
-	shaking   map[*peer]struct{} // those of them that are not ready
-	senders   waiters
-	receivers waiters
-	closers   waiters // Close, which waits for queues and peers
+	mu          sync.Mutex
+	stats       Stats
+	closing     bool // Close was called
+	ended       bool // and does not wait for messages to be sent any more
+	peers       []*peer
+	dialers     map[string][]*dialer
+	bound       map[string]*listener
+	names       map[string]struct{} // inproc names that it has bound
+	accepted    int
+	open        int                // peers and connections that are not gone
+	handshaking map[*peer]struct{} // those of them that are not ready
+	senders     waiters
+	receivers   waiters
+	closers     waiters // Close, which waits for queues and peers
 
 	sendBytes int // that may wait for each peer: Options.HighWaterBytes in words
 	budget    budget
@@ -120,17 +120,17 @@ func (s *Socket) admit(p *peer) error {
 // begin counts a connection that is not ready yet. s.mu is held.
 func (s *Socket) begin(p *peer) {
 	s.open++
-	if s.shaking == nil {
-		s.shaking = map[*peer]struct{}{}
+	if s.handshaking == nil {
+		s.handshaking = map[*peer]struct{}{}
 	}
-	s.shaking[p] = struct{}{}
+	s.handshaking[p] = struct{}{}
 }
 
-// shaken takes back what begin noted, and gives the memory of a rush of connections back when it is over.
-func (s *Socket) shaken(p *peer) {
-	delete(s.shaking, p)
-	if len(s.shaking) == 0 {
-		s.shaking = nil
+// handshakeOver takes back what begin noted, and gives the memory of many handshakes at once back when none is left.
+func (s *Socket) handshakeOver(p *peer) {
+	delete(s.handshaking, p)
+	if len(s.handshaking) == 0 {
+		s.handshaking = nil
 	}
 }
 
@@ -158,7 +158,7 @@ func (s *Socket) join(p *peer, typ string) error {
 		s.served[p.routing] = p
 	}
 	p.state.set(stateReady)
-	s.shaken(p)
+	s.handshakeOver(p)
 	p.index = int32(len(s.peers))
 	s.peers = append(s.peers, p)
 	if traits[s.typ].balance {
@@ -189,7 +189,7 @@ func (s *Socket) leave(p *peer) (notices []byte) {
 		return nil
 	}
 	s.open--
-	s.shaken(p)
+	s.handshakeOver(p)
 	if p.accepted {
 		s.accepted--
 	}

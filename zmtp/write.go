@@ -16,8 +16,8 @@ const piece = 128 << 10
 // turn is how much is written for one peer before others have their turn.
 const turn = 512 << 10
 
-// settle is how soon the socket looks whether a connection has sent what it was given.
-const settle = 50 * time.Millisecond
+// checkSentAfter is how soon the socket looks whether a connection has sent what it was given.
+const checkSentAfter = 50 * time.Millisecond
 
 // schedule has p's queue be written soon, by its loop. s.mu is held.
 func (s *Socket) schedule(p *peer) {
@@ -30,7 +30,7 @@ func (s *Socket) schedule(p *peer) {
 		go p.write()
 	default:
 		p.scheduled = true
-		p.run().add(p)
+		p.batch().add(p)
 	}
 }
 
@@ -184,7 +184,7 @@ func (p *peer) wrote() {
 	// A socket that can give a message to another peer keeps it until the connection has sent it.
 	c.end = p.written
 	sent := p.c.Sent()
-	p.settled(sent)
+	p.releaseSent(sent)
 	if sent >= c.end {
 		c.free()
 		return
@@ -209,9 +209,9 @@ func (p *peer) dropSealed() {
 func (p *peer) retain(c *chunk) {
 	x := p.extra()
 	x.sent.push(c)
-	if !x.settling {
-		x.settling = true
-		p.c.Do(p.settle)
+	if !x.checking {
+		x.checking = true
+		p.c.Do(p.checkSent)
 	}
 }
 
@@ -251,7 +251,7 @@ func (s *Socket) writeThrough(parts [][]byte, size int) bool {
 		p.written += int64(size)
 		s.stats.Sent++
 		c.end = p.written
-		p.settled(p.c.Sent())
+		p.releaseSent(p.c.Sent())
 	}
 	if err != nil || p.c.Sent() < c.end {
 		c.b = buffer.Get(size)
@@ -275,8 +275,8 @@ func (s *Socket) writeThrough(parts [][]byte, size int) bool {
 	return true
 }
 
-// settled lets go of what the connection has sent.
-func (p *peer) settled(sent int64) {
+// releaseSent lets go of what the connection has sent.
+func (p *peer) releaseSent(sent int64) {
 	if p.more.Load() == nil {
 		return
 	}
@@ -285,16 +285,16 @@ func (p *peer) settled(sent int64) {
 	}
 }
 
-// settle looks again, until the connection has sent all. It runs on the loop.
-func (p *peer) settle() {
+// checkSent looks again, until the connection has sent all. It runs on the loop.
+func (p *peer) checkSent() {
 	s := p.s
 	s.mu.Lock()
-	p.settled(p.c.Sent())
+	p.releaseSent(p.c.Sent())
 	s.enough()
 	more := p.more.Load().sent.head != nil && p.state.get() == stateReady
-	p.more.Load().settling = more
+	p.more.Load().checking = more
 	s.mu.Unlock()
 	if more {
-		p.c.After(settle, p.settle)
+		p.c.After(checkSentAfter, p.checkSent)
 	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -21,6 +22,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/switchboard-go/switchboard"
 )
@@ -137,6 +139,66 @@ func TestTheAdminPageTellsWhatThereIs(t *testing.T) {
 	if status, body := get(t, at+"connections", "Accept: text/html"); status != 200 || !strings.Contains(body, "<table>") || strings.Contains(body, "<button") {
 		t.Errorf("%d %s", status, body)
 	}
+}
+
+// Strangers who open connections and do not finish what they ask, or ask nothing more, keep nobody from being answered.
+func TestTheAdminPageAnswersBesideAFlood(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123"
+	token := writeFile(t, filepath.Join(t.TempDir(), "token"), secret)
+	s := serve(t, "echo", "--admin=0.0.0.0:0", "--admin-token="+token)
+	u, err := url.Parse(adminURL(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := "127.0.0.1:" + u.Port()
+	ask := func(c net.Conn, in *bufio.Reader, path string) (status int) {
+		t.Helper()
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", path, at, secret)
+		answer, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	known := dialled(t, at)
+	knownIn := bufio.NewReader(known)
+	if status := ask(known, knownIn, "/metrics"); status != 200 {
+		t.Fatal(status)
+	}
+	for i := range 3 * adminConns {
+		c := dialled(t, at)
+		if io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: a\r\n"); i%3 == 0 {
+			io.WriteString(c, "\r\n") // this one is answered, and stays
+		}
+		if i%50 > 0 {
+			continue
+		}
+		for _, path := range []string{"/healthz", "/readyz"} {
+			fresh := dialled(t, at)
+			if status := ask(fresh, bufio.NewReader(fresh), path); status != 200 {
+				t.Errorf("%s: %d", path, status)
+			}
+			fresh.Close()
+		}
+	}
+	if status := ask(known, knownIn, "/metrics"); status != 200 {
+		t.Error(status)
+	}
+}
+
+// dialled returns a connection to an address, until the test ends.
+func dialled(t testing.TB, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c
 }
 
 func TestTheAdminPageIsForThoseWhoMaySeeIt(t *testing.T) {

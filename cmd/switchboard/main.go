@@ -38,6 +38,7 @@ func (f failure) Unwrap() error { return f.error }
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
+	holdSignals(args)
 	root := rootCommand()
 	root.SetArgs(args)
 	out := &output{w: os.Stdout}

@@ -43,10 +43,11 @@ them. The log of the server says how it went. If the new process does not come u
 	}}
 }
 
-// catches tells whether a process, whose /proc/PID/status is given, handles a signal.
-func catches(status string, s syscall.Signal) bool {
+// hasSignal tells whether a signal is in one of the sets of a process, whose /proc/PID/status is given: SigCgt: are those that it
+// handles, SigIgn: those that it ignores.
+func hasSignal(status, set string, s syscall.Signal) bool {
 	for line := range strings.Lines(status) {
-		if mask, ok := strings.CutPrefix(line, "SigCgt:"); ok {
+		if mask, ok := strings.CutPrefix(line, set); ok {
 			n, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
 			return err == nil && n&(1<<(s-1)) != 0
 		}

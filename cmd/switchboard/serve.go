@@ -32,6 +32,7 @@ type serving struct {
 	quiet       bool
 	verbose     bool
 	worker      bool
+	restarts    bool // SIGUSR2 restarts it
 	loop        loopFlags
 	ws          serverWebSocket
 	unix        unixFlags
@@ -238,6 +239,9 @@ func (s *serving) untilTold(log *slog.Logger) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.manage(log)
 	s.figures.heedSignals(log)
+	if !s.restarts {
+		refuseRestarts()
+	}
 	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to end
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

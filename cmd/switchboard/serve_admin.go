@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type adminFlags struct {
 	address string
 	token   string // the file that has it
 	write   bool
+	conns   int // that the page may have at once; 0: adminConns
 
 	level slog.LevelVar // of the log
 	set   *pflag.FlagSet
@@ -35,8 +37,9 @@ const (
 	// adminSample is how many calls of handlers one is measured of, for the histograms of the page: less than 1 % of a message.
 	adminSample = 16
 
-	// adminConns are the connections that the page may have at once.
-	adminConns = 64
+	// adminConns are the connections that the page may have at once, if there are descriptors enough. Some more than one turn of
+	// a loop accepts, so that who asks is heard before those who come after take the place.
+	adminConns = 192
 
 	// shortestToken is how many characters a token has at least.
 	shortestToken = 16
@@ -80,10 +83,12 @@ func (f *adminFlags) sample() int {
 
 // leave returns how many clients there may be, at most n, so that there are descriptors left for the page.
 func (f *adminFlags) leave(n int) int {
+	f.conns = adminConns
 	if f.address == "" || n == 0 {
 		return n
 	}
-	return max(n-adminConns-1, n/2, 1)
+	f.conns = max(min(adminConns, n/4), 2)
+	return max(n-f.conns-1, 1)
 }
 
 // readToken returns the token, "" if there is to be none.
@@ -131,8 +136,8 @@ func (f *adminFlags) serve(log *slog.Logger, g guest, server *switchboard.Server
 		return nil, err
 	}
 	shown := admin.New(admin.Config{Servers: append([]admin.Server{{Server: server, Name: g.name}}, g.servers...), Service: g.name,
-		Token: token, Write: f.write, Drain: drain, Level: &f.level, Logger: log})
-	loops := &switchboard.Server{Loops: 1, MaxConns: adminConns, Logger: log}
+		Token: token, Write: f.write, Drain: drain, Level: &f.level, Logger: log, MostConns: cmp.Or(f.conns, adminConns), Sources: g.figures})
+	loops := &switchboard.Server{Loops: 1, MaxConns: cmp.Or(f.conns, adminConns), Logger: log, Trace: shown.Trace()}
 	pages := &web.Server{Loops: loops, HTTP: &http.Server{
 		Handler:           shown.Handler(),
 		MaxHeaderBytes:    16 << 10,
@@ -190,6 +195,37 @@ func (f *adminFlags) serveLater(log *slog.Logger, g guest, server *switchboard.S
 	}
 }
 
+// checkAll checks what check does not open: the token, and whether there must be one.
+func (f *adminFlags) checkAll(log *slog.Logger) error {
+	token, err := f.readToken(log)
+	if err != nil || f.address == "" || token != "" {
+		return err
+	}
+	a, err := parseAddress(f.address)
+	if err != nil || a.network == "unix" {
+		return err
+	}
+	host, _, err := net.SplitHostPort(a.name)
+	if err != nil {
+		return err
+	}
+	if host == "" {
+		return f.needsToken()
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+	if err != nil {
+		return failure{exitFailed, fmt.Errorf("--admin: %w", err)}
+	}
+	if !addrs[0].Unmap().IsLoopback() {
+		return f.needsToken()
+	}
+	return nil
+}
+
+func (f *adminFlags) needsToken() error {
+	return fmt.Errorf("--admin %s is reached from other hosts: it needs --admin-token FILE, or listen on 127.0.0.1", f.address)
+}
+
 // checkReach makes sure that nobody but this host reaches the page without a token.
 func (f *adminFlags) checkReach(log *slog.Logger, l *socket.Socket, token string) error {
 	addr, err := l.LocalAddr()
@@ -200,7 +236,7 @@ func (f *adminFlags) checkReach(log *slog.Logger, l *socket.Socket, token string
 		return nil
 	}
 	if token == "" {
-		return fmt.Errorf("--admin %s is reached from other hosts: it needs --admin-token FILE, or listen on 127.0.0.1", f.address)
+		return f.needsToken()
 	}
 	log.Warn("the admin page speaks plain HTTP: whoever can listen on the way reads its token (put it behind TLS, or reach it with ssh -L)",
 		"address", f.address)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/chat"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/room/natsroom"
 	"github.com/switchboard-go/switchboard/socket"
@@ -139,6 +140,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		moved:    talk.Moved,
 		takeOver: pages.Takeover,
 		more:     func() ([]*socket.Socket, error) { return c.openLines(log, talk) },
+		figures:  []metrics.Source{talk.Figures},
 		prepare: func(server *switchboard.Server) {
 			pages.Loops = server
 			if server.Engine == "auto" {

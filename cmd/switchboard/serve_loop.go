@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/switchboard-go/switchboard/internal/handler"
 	"github.com/switchboard-go/switchboard/internal/proxy"
 	"github.com/switchboard-go/switchboard/internal/service"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -52,6 +55,9 @@ type guest struct {
 
 	// servers are in the admin page and in the statistics, besides the one that prepare sets up.
 	servers []admin.Server
+
+	// figures are more of them for the admin page.
+	figures []metrics.Source
 
 	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
 	targets []proxy.Target
@@ -91,8 +97,11 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		return failure{exitFailed, err}
 	}
 	var listeners []*socket.Socket
+	asked := slices.Clone(s.listen) // what systemd has passed takes its place
 	if before == nil {
 		listeners, err = s.listenAll()
+	} else if before.checkListen(asked) != nil { // that process has been told why
+		os.Exit(exitFailed)
 	}
 	if err != nil {
 		return err
@@ -130,6 +139,7 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 	if g.ended != nil {
 		server.Trace = alsoEnded(server.Trace, g.ended)
 	}
+	s.restarts = canRestart && (g.serve == nil || g.takeOver != nil)
 	s.figures.ofLoops(server, g.servers...)
 	drained, drain := context.WithCancel(context.Background())
 	defer drain()
@@ -156,8 +166,8 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 		}
 	}
 	listeners = append(listeners, more...)
-	h := ownedFiles{files: files, inherited: before != nil}
-	err = s.serveUntil(ctx, server, g.serve, listeners, h, g.serve == nil || g.takeOver != nil, endAdmin)
+	h := ownedFiles{files: files, inherited: before != nil, listen: asked}
+	err = s.serveUntil(ctx, server, g.serve, listeners, h, s.restarts, endAdmin)
 	s.figures.summarise(log)
 	if err != nil {
 		return failure{exitFailed, err}
@@ -168,7 +178,8 @@ func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
 // ownedFiles are the files of the Unix sockets that a process listens at, and hands on with them.
 type ownedFiles struct {
 	files     []socketFile
-	inherited bool // no socket of this process removes them when it is closed
+	inherited bool     // no socket of this process removes them when it is closed
+	listen    []string // what --listen is
 }
 
 // end removes what no other process listens at any more.
@@ -193,7 +204,7 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 	}
 	replaced, stop := (<-chan struct{})(nil), func() {}
 	if moves {
-		replaced, stop = heedRestart(server.Logger, server, s.figures.manager, h.files)
+		replaced, stop = heedRestart(server.Logger, server, s.figures.manager, h)
 	}
 	defer stop()
 	left, failed := len(listeners), error(nil)

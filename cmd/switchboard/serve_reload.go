@@ -26,7 +26,7 @@ func (s *serving) onlyChecks(g guest) (bool, error) {
 	if err := g.addresses(); err != nil {
 		return true, err
 	}
-	if _, err := s.admin.readToken(s.logger()); err != nil {
+	if err := s.admin.checkAll(s.logger()); err != nil {
 		return true, err
 	}
 	if _, _, err := s.loop.tls.config(s.logger(), s.listen); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,15 +13,21 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/handover"
 	"github.com/switchboard-go/switchboard/internal/systemd"
 )
+
+// canRestart tells whether connections can be handed over here.
+const canRestart = true
 
 // handoverVariable names the descriptor over which this process takes over what another one serves.
 const handoverVariable = "SWITCHBOARD_HANDOVER_FD"
@@ -33,8 +40,27 @@ type takeover = func(ctx context.Context, from *net.UnixConn) (switchboard.Hande
 
 // A predecessor is the process that this one takes over from. Nil: there is none.
 type predecessor struct {
-	conn  *net.UnixConn
-	files []socketFile
+	conn   *net.UnixConn
+	files  []socketFile
+	listen []string // what --listen is there; nil: an older version, which does not say
+}
+
+// listenVariable has what --listen is, as JSON.
+const listenVariable = "SWITCHBOARD_LISTEN"
+
+// checkListen makes sure that the listeners that come over are those that this process is to have.
+func (p *predecessor) checkListen(listen []string) error {
+	if p.listen == nil || slices.Equal(slices.Sorted(slices.Values(p.listen)), slices.Sorted(slices.Values(listen))) {
+		return nil
+	}
+	err := fmt.Errorf("--listen is %s, and the process to take over from listens on %s: a restart hands over the listeners that there are. "+
+		"To listen elsewhere, end the server and start it again", strings.Join(listen, ", "), strings.Join(p.listen, ", "))
+	link := handover.NewLink(p.conn)
+	link.SetDeadline(time.Now().Add(handoverTime))
+	if _, hello := link.Receive(handover.Hello); hello == nil { // the log of that process is the one to say it
+		link.Send(handover.Refused, []byte(err.Error()), nil)
+	}
+	return err
 }
 
 // filesVariable has the files of Unix sockets that are handed over, as JSON.
@@ -91,6 +117,9 @@ func findPredecessor() (*predecessor, error) {
 	var files []socketFile
 	json.Unmarshal([]byte(os.Getenv(filesVariable)), &files) // a process of an older version says nothing of them
 	os.Unsetenv(filesVariable)
+	var listen []string
+	json.Unmarshal([]byte(os.Getenv(listenVariable)), &listen)
+	os.Unsetenv(listenVariable)
 	fd, err := strconv.Atoi(text)
 	if err != nil || fd < 3 {
 		return nil, fmt.Errorf("%s=%s: it names no descriptor", handoverVariable, text)
@@ -100,7 +129,7 @@ func findPredecessor() (*predecessor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%s: %w", handoverVariable, text, err)
 	}
-	return &predecessor{conn, files}, nil
+	return &predecessor{conn, files, listen}, nil
 }
 
 // unixConn makes a net.UnixConn of a descriptor, and closes that.
@@ -133,10 +162,10 @@ func (p *predecessor) takeOver(log *slog.Logger, take takeover) error {
 }
 
 // heedRestart has SIGUSR2 start the program again and hand everything over to it. What is returned is closed when that has come
-// about. stop ends it.
-func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, files []socketFile) (replaced <-chan struct{}, stop func()) {
+// about; from then on SIGUSR2 is ignored, which "switchboard restart" knows. stop ends it.
+func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, h ownedFiles) (replaced <-chan struct{}, stop func()) {
 	program, err := os.Executable() // now: the file may be replaced by a new version, which is what is to be started
-	signals, done, over := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signals, done, over := restartSignals, make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, syscall.SIGUSR2)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -153,8 +182,9 @@ func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.
 				continue
 			}
 			if err == nil {
-				err := restart(ctx, log, server, manager, program, files)
+				err := restart(ctx, log, server, manager, program, h)
 				if err == nil {
+					signal.Ignore(syscall.SIGUSR2)
 					close(done)
 					continue
 				}
@@ -188,7 +218,7 @@ func isReplaced(done chan struct{}) bool {
 }
 
 // restart starts the program and hands everything over to it. If that fails, the new process is ended.
-func restart(ctx context.Context, log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string, files []socketFile) error {
+func restart(ctx context.Context, log *slog.Logger, server *switchboard.Server, manager *systemd.Manager, program string, h ownedFiles) error {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socketpair", err)
@@ -205,8 +235,10 @@ func restart(ctx context.Context, log *slog.Logger, server *switchboard.Server, 
 	next.Stdout, next.Stderr = os.Stdout, os.Stderr
 	next.ExtraFiles = []*os.File{theirs}
 	next.Env = append(append(os.Environ(), manager.Environ()...), handoverVariable+"=3")
-	if list, err := json.Marshal(files); err == nil {
-		next.Env = append(next.Env, filesVariable+"="+string(list))
+	for name, value := range map[string]any{filesVariable: h.files, listenVariable: h.listen} {
+		if list, err := json.Marshal(value); err == nil {
+			next.Env = append(next.Env, name+"="+string(list))
+		}
 	}
 	err = next.Start()
 	theirs.Close()
@@ -260,8 +292,39 @@ func checkRestartable(pid int) error {
 	if err != nil {
 		return fmt.Errorf("there is no process %d", pid)
 	}
-	if !catches(string(status), syscall.SIGUSR2) { // it would end it
-		return fmt.Errorf("process %d does not heed SIGUSR2: it is no switchboard that serves in mode loop, or is being replaced already", pid)
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return err
+	}
+	if hasSignal(string(status), "SigIgn:", syscall.SIGUSR2) {
+		if next := successor(args); next > 0 {
+			return fmt.Errorf("process %d has been replaced by %d, which is the one to restart", pid, next)
+		}
+		return fmt.Errorf("process %d does not restart: another one has replaced it, or its service or mode cannot be handed over", pid)
+	}
+	// What a process is called matters as well: a runtime that handles every signal shows nothing by that.
+	if _, rest, _ := strings.Cut(string(args), "\x00"); !strings.HasPrefix(rest, "serve\x00") || !hasSignal(string(status), "SigCgt:", syscall.SIGUSR2) { // it would end it
+		return fmt.Errorf("process %d does not heed SIGUSR2: it is no switchboard that serves in mode loop", pid)
 	}
 	return nil
+}
+
+// successor returns the process that was started with the same arguments as another one, and restarts; 0 if there is not just one.
+func successor(args []byte) (pid int) {
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		other, err := os.ReadFile(dir + "/cmdline")
+		if err != nil || !bytes.Equal(other, args) {
+			continue
+		}
+		status, err := os.ReadFile(dir + "/status")
+		if err != nil || !hasSignal(string(status), "SigCgt:", syscall.SIGUSR2) {
+			continue
+		}
+		if pid > 0 {
+			return 0
+		}
+		pid, _ = strconv.Atoi(filepath.Base(dir))
+	}
+	return pid
 }

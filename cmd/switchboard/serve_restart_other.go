@@ -12,6 +12,9 @@ import (
 	"github.com/switchboard-go/switchboard/internal/systemd"
 )
 
+// canRestart tells whether connections can be handed over here.
+const canRestart = false
+
 // A takeover is a Server's Takeover.
 type takeover = func(ctx context.Context, from *net.UnixConn) (switchboard.Handed, error)
 
@@ -30,6 +33,8 @@ func findPredecessor() (*predecessor, error) { return nil, nil }
 
 func (*predecessor) takeOver(*slog.Logger, takeover) error { return errors.ErrUnsupported }
 
-func heedRestart(*slog.Logger, *switchboard.Server, *systemd.Manager, []socketFile) (replaced <-chan struct{}, stop func()) {
+func (*predecessor) checkListen([]string) error { return nil }
+
+func heedRestart(*slog.Logger, *switchboard.Server, *systemd.Manager, ownedFiles) (replaced <-chan struct{}, stop func()) {
 	return nil, func() {}
 }

@@ -35,6 +35,12 @@ type Config struct {
 
 	// Logger is told of what is changed.
 	Logger *slog.Logger
+
+	// MostConns is how many connections the page may have at once, see Admin.Trace; 0 is any number.
+	MostConns int
+
+	// Sources are more figures for /metrics.
+	Sources []metrics.Source
 }
 
 // A Server is one of those that are looked at.
@@ -50,15 +56,24 @@ type Admin struct {
 	door   door
 	live   live
 	pulses []pulse
+	places places
 }
+
+// livePath is where viewers connect to.
+const livePath = "/live"
 
 // New returns an Admin.
 func New(config Config) *Admin {
 	a := &Admin{config: config, began: time.Now(), pulses: make([]pulse, len(config.Servers))}
 	a.door = newDoor(config.Token)
 	a.live.read = a.frame
+	a.places.most = config.MostConns
 	return a
 }
+
+// Trace is for the server of the page. Before there are Config.MostConns connections it resets one that is asked for nothing:
+// so strangers, who may open connections and say nothing, keep nobody from being answered.
+func (a *Admin) Trace() *switchboard.Trace { return a.places.trace() }
 
 // Close ends what Live began.
 func (a *Admin) Close() { a.live.close() }
@@ -67,7 +82,7 @@ func (a *Admin) Close() { a.live.close() }
 func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", servePage)
-	mux.Handle("GET /live", a.live.upgrader())
+	mux.Handle("GET "+livePath, a.live.upgrader())
 	mux.Handle("GET /metrics", metrics.Handler(a.sources()...))
 	mux.HandleFunc("GET /connections", a.serveConnections)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -81,7 +96,7 @@ func (a *Admin) Handler() http.Handler {
 	open := http.NewServeMux()
 	open.HandleFunc("GET /healthz", a.serveHealth)
 	open.HandleFunc("GET /readyz", a.serveReadiness)
-	open.Handle("/", a.door.guard(mux))
+	open.Handle("/", a.door.guard(a.places.serves(mux)))
 	return http.NewCrossOriginProtection().Handler(withFields(open))
 }
 
@@ -105,5 +120,5 @@ func (a *Admin) sources() []metrics.Source {
 			all = append(all, metrics.Server(s.Server, "server", s.Name))
 		}
 	}
-	return append(all, metrics.Process)
+	return append(append(all, a.config.Sources...), metrics.Process)
 }

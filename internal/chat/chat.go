@@ -11,6 +11,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/frame"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -85,6 +86,18 @@ func New(config Config) *Chat {
 		Options:      websocket.Options{MaxMessage: LongestMessage, MaxControl: 20, PingInterval: 25 * time.Second, Deflate: &websocket.Deflate{}},
 	}
 	return chat
+}
+
+// Figures writes those of the rooms.
+func (c *Chat) Figures(w *metrics.Writer) {
+	members := 0
+	rooms := c.hub.Rooms()
+	for _, r := range rooms {
+		members += r.Members
+	}
+	w.Gauge("switchboard_rooms", "Rooms that have members.", float64(len(rooms)))
+	w.Gauge("switchboard_room_members", "Memberships of rooms.", float64(members))
+	w.Counter("switchboard_room_dropped_total", "Messages that members did not get because they read slowly.", int64(c.hub.Dropped()))
 }
 
 // A client is somebody who is connected. It belongs to its loop, but for the name and token, which Chat.mu guards.

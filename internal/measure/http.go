@@ -106,7 +106,7 @@ func costOfIdle(ctx context.Context, kind string, conns int) (int, error) {
 		}
 	}
 	least := 1 << 62
-	for falls := time.Now(); time.Since(falls) < 3*time.Second; time.Sleep(200 * time.Millisecond) {
+	for falls := time.Now(); time.Since(falls) < 5*time.Second; time.Sleep(200 * time.Millisecond) {
 		now, err := s.status("VmRSS:")
 		if err != nil {
 			return 0, err

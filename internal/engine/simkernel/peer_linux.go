@@ -39,7 +39,6 @@ type Peer struct {
 	wire    []byte // encrypted, and not sent
 	closed  bool
 	since   time.Duration
-	last    time.Duration
 	took    time.Duration
 }
 
@@ -73,8 +72,13 @@ func (p *Peer) Up() bool { return p.Speaks == nil || p.Speaks.up }
 // HasEnded tells whether the peer has ended its output, or all.
 func (p *Peer) HasEnded() bool { return p.ended || p.closed }
 
-// LastSent returns when the peer has last written something.
-func (p *Peer) LastSent() time.Duration { return p.last }
+// LastArrived returns when something that the peer has written last arrived at the program's end, or when the peer connected.
+func (p *Peer) LastArrived() time.Duration {
+	if p.sock == nil || p.sock.other == nil {
+		return p.since
+	}
+	return max(p.since, p.sock.other.arrived)
+}
 
 // LastRead returns when the peer has last read something.
 func (p *Peer) LastRead() time.Duration { return p.took }
@@ -139,7 +143,7 @@ func (k *Kernel) Call(listening int, d time.Duration) *Peer {
 func (p *Peer) Address() string { return p.sock.local.String() }
 
 func (p *Peer) begin() {
-	p.since, p.last, p.took = p.k.now, p.k.now, p.k.now
+	p.since, p.took = p.k.now, p.k.now
 	if p.ResumeAt > 0 {
 		p.k.after(p.ResumeAt, p.wake)
 	}
@@ -293,7 +297,6 @@ func (p *Peer) write() {
 	n, errno := p.sock.send(buf)
 	if errno == 0 {
 		p.sent += int64(n)
-		p.last = p.k.now
 		if p.Echo {
 			p.echo = p.echo[n:]
 		}
@@ -335,7 +338,6 @@ func (p *Peer) writeWire() {
 	}
 	if n, errno := p.sock.send(p.wire[:n]); errno == 0 {
 		p.wire = p.wire[n:]
-		p.last = p.k.now
 	}
 	p.writeOn()
 }

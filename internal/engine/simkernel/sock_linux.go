@@ -33,6 +33,7 @@ type sock struct {
 	noLinger bool
 	moving   bool          // a delivery is on its way
 	taken    time.Duration // when the other end last acknowledged something
+	arrived  time.Duration // when something of the other end's last arrived
 }
 
 const (
@@ -187,6 +188,7 @@ func (s *sock) send(p []byte) (int, syscall.Errno) {
 	s.progressed()
 	if s.unix {
 		s.other.in = append(s.other.in, p[:n]...)
+		s.other.arrived = s.k.now
 		s.other.wake()
 		return n, 0
 	}
@@ -227,6 +229,7 @@ func (s *sock) deliver() {
 			return // until the other end has read
 		}
 		o.in = append(o.in, s.out[:n]...)
+		o.arrived = s.k.now
 		s.out = s.out[n:]
 		s.acknowledge(n)
 		o.wake()

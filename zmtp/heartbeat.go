@@ -7,39 +7,39 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// A pulse is the heartbeat of a connection. It belongs to the loop.
-type pulse struct {
-	beat     *switchboard.Timer // our PINGs
-	heard    sign
+// A heartbeat holds the timers of PING and of the time to live that the peer asked for. It belongs to the loop.
+type heartbeat struct {
+	pings    *switchboard.Timer // our PINGs
+	seen     activity
 	sent     time.Time // when the PING was sent that nothing has come since
 	awaiting bool
 
-	ttl      *switchboard.Timer // the peer's wish
-	ttlFor   time.Duration
-	ttlHeard sign
+	ttl     *switchboard.Timer // the peer's wish
+	ttlFor  time.Duration
+	ttlSeen activity
 }
 
 // mostCommands bounds what is queued for a peer that sends PINGs and takes no PONGs.
 const mostCommands = 64 << 10
 
-// startPulse begins to send PINGs, if Options ask for it.
-func (p *peer) startPulse() {
+// startHeartbeat begins to send PINGs, if Options ask for it.
+func (p *peer) startHeartbeat() {
 	o := &p.s.opt
 	if o.HeartbeatInterval == 0 || p.version30 || p.c == nil {
 		return
 	}
 	x := p.extra()
-	x.pulse = &pulse{}
-	x.pulse.beat = p.c.After(o.HeartbeatInterval, p.beat)
+	x.heartbeat = &heartbeat{}
+	x.heartbeat.pings = p.c.After(o.HeartbeatInterval, p.sendPing)
 }
 
-// beat looks whether the peer lives and sends it the next PING.
-func (p *peer) beat() {
+// sendPing ends the peer if it has not answered the last PING in time, and sends the next one when it is due.
+func (p *peer) sendPing() {
 	if p.state.get() != stateReady {
 		return
 	}
-	o, u := &p.s.opt, p.more.Load().pulse
-	if p.lives(&u.heard) {
+	o, u := &p.s.opt, p.more.Load().heartbeat
+	if p.alive(&u.seen) {
 		u.awaiting = false
 	}
 	next := o.HeartbeatInterval
@@ -56,7 +56,7 @@ func (p *peer) beat() {
 		p.say("PING", ttl)
 		next = min(next, o.HeartbeatTimeout)
 	}
-	u.beat.Reset(next)
+	u.pings.Reset(next)
 }
 
 // pinged replies to a PING.
@@ -70,15 +70,15 @@ func (p *peer) pinged(data []byte) error {
 	}
 	if ttl > 0 && p.c != nil {
 		x := p.extra()
-		if x.pulse == nil {
-			x.pulse = &pulse{}
+		if x.heartbeat == nil {
+			x.heartbeat = &heartbeat{}
 		}
-		x.pulse.ttlFor = time.Duration(ttl) * 100 * time.Millisecond
-		p.lives(&x.pulse.ttlHeard)
-		if x.pulse.ttl == nil {
-			x.pulse.ttl = p.c.After(x.pulse.ttlFor, p.ttlOver)
+		x.heartbeat.ttlFor = time.Duration(ttl) * 100 * time.Millisecond
+		p.alive(&x.heartbeat.ttlSeen)
+		if x.heartbeat.ttl == nil {
+			x.heartbeat.ttl = p.c.After(x.heartbeat.ttlFor, p.ttlOver)
 		} else {
-			x.pulse.ttl.Reset(x.pulse.ttlFor)
+			x.heartbeat.ttl.Reset(x.heartbeat.ttlFor)
 		}
 	}
 	if p.say("PONG", context) > mostCommands {
@@ -92,34 +92,33 @@ func (p *peer) ttlOver() {
 	if p.state.get() != stateReady {
 		return
 	}
-	u := p.more.Load().pulse
-	if p.lives(&u.ttlHeard) {
+	u := p.more.Load().heartbeat
+	if p.alive(&u.ttlSeen) {
 		u.ttl.Reset(u.ttlFor)
 		return
 	}
 	p.end(ErrHeartbeat)
 }
 
-// A sign is what was known of a peer's life at a time.
-type sign struct {
-	moved  int64 // bytes that it had sent, or sent and taken
+// An activity is how far a peer had come at a time.
+type activity struct {
+	bytes  int64 // that it had sent, or sent and taken
 	paused bool  // the program did not receive, so it was not read
 }
 
-// lives tells whether the peer has shown itself since at: it has sent something; or taken something, for while much is
-// queued for it it is not read; or it could not, as it was not read because the program did not receive, and that may have
-// changed just now. at is then what is known by this call.
-func (p *peer) lives(at *sign) bool {
-	now := sign{moved: p.c.Received()}
+// alive reports whether the peer has done something since at, and sets at to the present. Sending counts, and while much is queued
+// for it, taking. A peer that is not read because the program does not receive, or was not until now, counts as alive.
+func (p *peer) alive(at *activity) bool {
+	now := activity{bytes: p.c.Received()}
 	if p.c.Full() {
-		now.moved += p.c.Sent()
+		now.bytes += p.c.Sent()
 	}
 	p.s.mu.Lock()
 	now.paused = p.paused
 	p.s.mu.Unlock()
 	was := *at
 	*at = now
-	return now.moved != was.moved || now.paused || was.paused
+	return now.bytes != was.bytes || now.paused || was.paused
 }
 
 // say queues a command, and returns how many bytes of commands are queued.
