@@ -316,7 +316,7 @@ func (c *logRoom) run() {
 	told := false
 	for wait := time.Duration(0); ; {
 		began := time.Now()
-		err := c.deliver()
+		c.log.bridge.options.Logger.Debug("the reading of a room ends", "stream", c.name, "error", c.deliver())
 		c.next.Stop()
 		if time.Since(began) < time.Second {
 			wait = max(wait, 50*time.Millisecond)
@@ -329,7 +329,8 @@ func (c *logRoom) run() {
 				return
 			}
 			wait = min(max(2*wait, 50*time.Millisecond), 2*time.Second)
-			if err = c.resume(); err == nil {
+			err := c.resume()
+			if err == nil {
 				break
 			}
 			if !told {
