@@ -23,6 +23,7 @@ type listener struct {
 	loop   *loop
 	number uint32 // in the order of their beginning
 	origin uint32 // its number, see Server.origins
+	coming bool   // from another process, before which its connections come: under Server.mu
 	addr   net.Addr
 	tls    *tls.Config  // nil: its connections speak no TLS
 	check  func() error // nil, or tells whether somebody else has closed what fd is a copy of

@@ -242,7 +242,7 @@ func (t *times) turn(now time.Duration) {
 	}
 }
 
-// An origin is where connections come from: a listener's address, or Dial and Takeover. It counts them by state. Each loop counts its own
+// An origin is where connections come from: a listener's address, or Dial. It counts them by state. Each loop counts its own
 // in its place, so that loops do not wait for each other's memory.
 type origin struct {
 	addr     net.Addr  // nil: Dial
@@ -271,7 +271,7 @@ func (s *Server) originOf(ln *listener) uint32 {
 	if at == 0 {
 		at = slices.IndexFunc(all[1:], func(o *origin) bool {
 			_, open := s.listeners[o.listener]
-			return !open && o.total() == (ConnStates{})
+			return !open && !o.listener.coming && o.total() == (ConnStates{})
 		}) + 1
 		all = slices.Clone(all)
 		if at == 0 {
@@ -285,11 +285,9 @@ func (s *Server) originOf(ln *listener) uint32 {
 	return uint32(at)
 }
 
-// originAt returns the number of the origin whose listener accepts at a local address, for a connection that another process has
-// accepted there; 0 if there is none.
-func (s *Server) originAt(local net.Addr) uint32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// originAt returns the number of the origin of that of some listeners which accepts at a local address, for a connection that another
+// process has accepted there; 0 if there is none.
+func originAt(local net.Addr, listeners []*listener) uint32 {
 	port := func(a net.Addr) (n int, any bool) {
 		if tcp, ok := a.(*net.TCPAddr); ok {
 			return tcp.Port, tcp.IP.IsUnspecified()
@@ -297,16 +295,13 @@ func (s *Server) originAt(local net.Addr) uint32 {
 		return 0, false
 	}
 	at, wild := uint32(0), uint32(0)
-	for i, o := range *s.origins.Load() {
-		if _, open := s.listeners[o.listener]; !open {
-			continue
-		}
-		n, any := port(o.addr)
+	for _, ln := range listeners {
+		n, any := port(ln.addr)
 		switch here, _ := port(local); {
-		case o.addr.Network() == local.Network() && o.addr.String() == local.String():
-			at = uint32(i)
+		case ln.addr.Network() == local.Network() && ln.addr.String() == local.String():
+			at = ln.origin
 		case any && n == here:
-			wild = uint32(i)
+			wild = ln.origin
 		}
 	}
 	return cmp.Or(at, wild)
@@ -354,7 +349,7 @@ type ConnStates struct {
 
 // An OriginStats are the figures of the connections that came from one address of a listener, or that Dial or Takeover brought.
 type OriginStats struct {
-	Addr  net.Addr   // of the listener; nil for connections that were dialled or taken over
+	Addr  net.Addr   // of the listener; nil for connections that were dialled, or came over without their listener
 	Conns ConnStates // connections that there are now
 
 	Accepted int64 // connections taken from the listener, refused ones included

@@ -96,6 +96,7 @@ func (h *taking) begin(ctx context.Context) (handed Handed, err error) {
 		return Handed{}, err
 	}
 	defer done()
+	defer h.arrived()
 	if err := h.takeListeners(); err != nil {
 		return Handed{}, err
 	}
@@ -168,8 +169,20 @@ func (h *taking) takeListeners() error {
 		if err := checkTLS(ln.tls); err != nil {
 			return err
 		}
+		h.server.mu.Lock()
+		ln.origin, ln.coming = h.server.originOf(ln), true
+		h.server.mu.Unlock()
 	}
 	return h.link.Send(handover.Ready, nil, nil)
+}
+
+// arrived tells that the listeners have begun, or never will.
+func (h *taking) arrived() {
+	h.server.mu.Lock()
+	defer h.server.mu.Unlock()
+	for _, ln := range h.listeners {
+		ln.coming = false
+	}
 }
 
 // takeConns makes connections of those that come, which are not served yet.
@@ -305,9 +318,9 @@ func (h *taking) take(records []handover.Conn, descriptors []int) (rise bool) {
 		}
 		if before != nil && before.record.Flags&handover.Joined != 0 {
 			t.other, before.other = before, t
-			t.make(before.c.loop)
+			t.make(before.c.loop, h.listeners)
 		} else {
-			t.make(h.server.quietest(nil))
+			t.make(h.server.quietest(nil), h.listeners)
 		}
 		if n := len(h.conns); n > 0 && h.conns[n-1].record.ID >= t.record.ID {
 			rise = false
@@ -325,7 +338,7 @@ var takenFlags = [...]struct {
 }{{handover.InputEnded, inputEnded}, {handover.EndTold, endTold}, {handover.Paused, paused}, {handover.KeepsReading, keepsReading}}
 
 // make makes the connection. Until it is served, writing only fills its queue.
-func (t *taken) make(l *loop) {
+func (t *taken) make(l *loop, listeners []*listener) {
 	r := &t.record
 	var peer rawio.Peer
 	var addr net.Addr
@@ -347,7 +360,7 @@ func (t *taken) make(l *loop) {
 	}
 	origin := uint32(0)
 	if r.Flags&handover.Dialled == 0 && t.descr >= 0 {
-		origin = l.server.originAt(netAddr(l.kernel.LocalName(t.descr)))
+		origin = originAt(netAddr(l.kernel.LocalName(t.descr)), listeners)
 	}
 	c := newConn(l, t.descr, peer, origin)
 	t.c = c

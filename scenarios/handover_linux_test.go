@@ -301,6 +301,13 @@ func TestReadmittersHearOfWhatWasTakenOver(t *testing.T) {
 		dial()
 		for _, c := range conns {
 			roundTrip(t, c, "again")
+		}
+		for _, o := range next.Stats().Origins {
+			if o.Addr == nil && o.Conns != (switchboard.ConnStates{}) || o.Addr != nil && o.Conns.Open != 3 {
+				t.Errorf("of %v there are %+v, wanted 3 of the listener", o.Addr, o.Conns)
+			}
+		}
+		for _, c := range conns {
 			c.Close()
 		}
 		eventually(t, "all are gone", func() bool { return next.Stats().Active == 0 })
