@@ -114,7 +114,7 @@ func (s *Socket) sendMsg(op string, buffers [][]byte, control []byte, to Addr, f
 		return err
 	})
 	defer c.free()
-	if err = s.do(writing, c, s.patience(flags)); err != nil && err != syscall.EAGAIN && to.IsValid() {
+	if err = s.do(writing, c, s.waitLimit(flags)); err != nil && err != syscall.EAGAIN && to.IsValid() {
 		return n, failed(op, to.String(), err)
 	}
 	return n, s.fail(op, err)
@@ -151,7 +151,7 @@ func (s *Socket) recvMsg(buffers [][]byte, controlSize, flags int) (n int, contr
 		}
 	})
 	defer c.free()
-	err = s.do(reading, c, s.patience(flags))
+	err = s.do(reading, c, s.waitLimit(flags))
 	return n, control, m, err
 }
 

@@ -48,7 +48,7 @@ func (s *Socket) RecvFromFlags(p []byte, flags int) (int, Addr, error) {
 	}
 	c := newCall(try)
 	c.buf, c.flags = p, flags&^MSG_WAITALL
-	err := s.do(reading, c, s.patience(flags))
+	err := s.do(reading, c, s.waitLimit(flags))
 	n := c.n
 	var from Addr
 	if err == nil {
@@ -69,7 +69,7 @@ func (s *Socket) Send(p []byte) (int, error) { return s.SendFlags(p, 0) }
 func (s *Socket) SendFlags(p []byte, flags int) (int, error) {
 	c := newCall(trySend)
 	c.buf, c.flags = p, flags
-	err := s.do(writing, c, s.patience(flags))
+	err := s.do(writing, c, s.waitLimit(flags))
 	n := c.n
 	c.free()
 	return n, s.fail("send", err)
@@ -85,7 +85,7 @@ func (s *Socket) SendAll(p []byte) (int, error) { return s.SendAllFlags(p, 0) }
 func (s *Socket) SendAllFlags(p []byte, flags int) (int, error) {
 	c := newCall(trySendAll)
 	c.buf, c.flags = p, flags
-	err := s.do(writing, c, s.patience(flags))
+	err := s.do(writing, c, s.waitLimit(flags))
 	n := c.n
 	c.free()
 	return n, s.fail("send", err)
@@ -110,7 +110,7 @@ func (s *Socket) SendToFlags(p []byte, to Addr, flags int) (int, error) {
 	c.buf, c.flags = p, flags
 	err := c.addr.encode(to)
 	if err == nil {
-		err = s.do(writing, c, s.patience(flags))
+		err = s.do(writing, c, s.waitLimit(flags))
 	}
 	n := c.n
 	c.free()
@@ -126,7 +126,7 @@ func (s *Socket) recv(p []byte, flags int) (int, error) {
 	}
 	c := newCall(tryRecv)
 	c.buf, c.flags = p, flags
-	err := s.do(reading, c, s.patience(flags))
+	err := s.do(reading, c, s.waitLimit(flags))
 	n := c.n
 	c.free()
 	if err == nil && n == 0 && len(p) > 0 && s.endsWithZero() && flags&errorQueue == 0 {
@@ -146,11 +146,11 @@ func (s *Socket) open() error {
 // fills reports whether a call with the flags fills its buffer. The kernel cannot see to that: each call that it gets
 // has MSG_DONTWAIT.
 func (s *Socket) fills(flags int) bool {
-	return flags&MSG_WAITALL != 0 && flags&MSG_PEEK == 0 && s.typ == SOCK_STREAM && s.patience(flags) != 0
+	return flags&MSG_WAITALL != 0 && flags&MSG_PEEK == 0 && s.typ == SOCK_STREAM && s.waitLimit(flags) != 0
 }
 
-// patience is how long a call with the flags may wait.
-func (s *Socket) patience(flags int) time.Duration {
+// waitLimit is how long a call with the flags may wait.
+func (s *Socket) waitLimit(flags int) time.Duration {
 	if flags&(MSG_DONTWAIT|errorQueue) != 0 {
 		return 0
 	}

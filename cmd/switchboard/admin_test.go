@@ -475,10 +475,10 @@ func TestTheAdminPageOfASuccessorWaitsForItsAddress(t *testing.T) {
 	defer before.Close()
 	f := &adminFlags{address: before.Addr().String()}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	if _, err := f.serve(log, guest{name: "echo"}, &switchboard.Server{}, func() {}, false); err == nil {
+	if _, err := f.serve(log, loopService{name: "echo"}, &switchboard.Server{}, func() {}, false); err == nil {
 		t.Fatal("two pages have one address")
 	}
-	end, err := f.serve(log, guest{name: "echo"}, &switchboard.Server{}, func() {}, true)
+	end, err := f.serve(log, loopService{name: "echo"}, &switchboard.Server{}, func() {}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,7 +199,7 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 	if err != nil {
 		return err
 	}
-	to, err := b.callee(target)
+	to, err := b.destination(target)
 	if err != nil {
 		return err
 	}
@@ -264,8 +264,8 @@ func (b *benching) configure(flags *pflag.FlagSet, target string) error {
 	return b.cfg.Check()
 }
 
-// callee finds out whom to load, and how to speak there.
-func (b *benching) callee(target string) (callee, error) {
+// destination finds out whom to load, and how to speak there.
+func (b *benching) destination(target string) (destination, error) {
 	if isWebSocket(target) {
 		to, dialer, err := b.ws.parse(target, &b.tls)
 		b.cfg.WebSocket = dialer
@@ -274,17 +274,17 @@ func (b *benching) callee(target string) (callee, error) {
 	if b.expect == "http" {
 		header, err := b.ws.httpHeader()
 		if err != nil {
-			return callee{}, err
+			return destination{}, err
 		}
 		b.cfg.Header = header
 	} else if err := b.ws.refuse(); err != nil {
-		return callee{}, err
+		return destination{}, err
 	}
-	callees, err := b.tls.parse(target)
+	destinations, err := b.tls.parse(target)
 	if err != nil {
-		return callee{}, err
+		return destination{}, err
 	}
-	return callees[0], nil
+	return destinations[0], nil
 }
 
 func parsePID(s string) (int, error) {

@@ -50,14 +50,14 @@ func (c *clientTLS) addTo(cmd *cobra.Command, prefix string) {
 	cmd.RegisterFlagCompletionFunc(prefix+"-alpn", cobra.NoFileCompletions)
 }
 
-// A callee is an address to connect to, and how to speak TLS there: not at all if tls is nil.
-type callee struct {
+// A destination is an address to connect to, and how to speak TLS there: not at all if tls is nil.
+type destination struct {
 	address
 	tls *tls.Config
 }
 
 // parse reads addresses to connect to. Those that speak TLS begin with tls://; without one the flags make no sense.
-func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
+func (c *clientTLS) parse(texts ...string) (destinations []destination, err error) {
 	var config *tls.Config
 	for _, text := range texts {
 		rest, secure := strings.CutPrefix(text, "tls://")
@@ -72,7 +72,7 @@ func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
 			return nil, inFull(inTermsOf(c.command, c.schemes, err), text, rest)
 		}
 		if !secure {
-			callees = append(callees, callee{address: to})
+			destinations = append(destinations, destination{address: to})
 			continue
 		}
 		if config == nil {
@@ -80,7 +80,7 @@ func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
 				return nil, err
 			}
 		}
-		callees = append(callees, callee{to, config})
+		destinations = append(destinations, destination{to, config})
 	}
 	if config == nil {
 		c.set.VisitAll(func(flag *pflag.Flag) {
@@ -89,7 +89,7 @@ func (c *clientTLS) parse(texts ...string) (callees []callee, err error) {
 			}
 		})
 	}
-	return callees, err
+	return destinations, err
 }
 
 // load reads what the flags name.

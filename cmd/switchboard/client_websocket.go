@@ -108,7 +108,7 @@ func withoutZone(u *url.URL) string {
 }
 
 // parse reads the address of a bench.
-func (w *clientWebSocket) parse(text string, secure *clientTLS) (to callee, ws *bench.WebSocket, err error) {
+func (w *clientWebSocket) parse(text string, secure *clientTLS) (to destination, ws *bench.WebSocket, err error) {
 	if strings.HasPrefix(text, "ws+unix:") {
 		return to, nil, fmt.Errorf("address %q: bench takes ws://HOST:PORT/PATH or wss://HOST:PORT/PATH", text)
 	}
@@ -121,7 +121,7 @@ func (w *clientWebSocket) parse(text string, secure *clientTLS) (to callee, ws *
 		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
 	}
 	scheme := map[string]string{"ws": "", "wss": "tls://"}[u.Scheme]
-	callees, err := secure.parse(scheme + net.JoinHostPort(u.Hostname(), port))
+	destinations, err := secure.parse(scheme + net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return to, nil, err
 	}
@@ -132,5 +132,5 @@ func (w *clientWebSocket) parse(text string, secure *clientTLS) (to callee, ws *
 	if header.Get("Host") == "" {
 		header.Set("Host", withoutZone(u))
 	}
-	return callees[0], &bench.WebSocket{Path: u.RequestURI(), Header: header, Options: options}, nil
+	return destinations[0], &bench.WebSocket{Path: u.RequestURI(), Header: header, Options: options}, nil
 }

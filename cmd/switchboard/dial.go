@@ -163,11 +163,11 @@ func (d *dialling) run(target string) error {
 	if err := d.ws.refuse(); err != nil {
 		return err
 	}
-	callees, err := d.tls.parse(target)
+	destinations, err := d.tls.parse(target)
 	if err != nil {
 		return err
 	}
-	to := callees[0]
+	to := destinations[0]
 	switch {
 	case d.udp && (to.network != "tcp" || to.tls != nil):
 		return fmt.Errorf("address %q: --udp takes HOST:PORT", target)

@@ -18,7 +18,7 @@ import (
 )
 
 // secure speaks TLS over a socket that is connected. With --verbose it tells what was agreed on, and with whom.
-func (d *dialling) secure(conn *socket.Socket, to callee) (*secured, error) {
+func (d *dialling) secure(conn *socket.Socket, to destination) (*secured, error) {
 	config := to.tls
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(to.name)

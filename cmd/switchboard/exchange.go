@@ -36,11 +36,11 @@ type exchange struct {
 	listens      bool // for datagrams, of which there is no last one
 	six          bool // it speaks IPv6
 
-	patience *time.Timer // with --timeout; closes conn
-	gaveUp   atomic.Bool // patience is at its end
-	inEnded  atomic.Bool
-	heard    atomic.Bool // something
-	sending  sync.WaitGroup
+	idle    *time.Timer // with --timeout; closes conn
+	gaveUp  atomic.Bool // idle has fired
+	inEnded atomic.Bool
+	heard   atomic.Bool // something
+	sending sync.WaitGroup
 }
 
 func (e *exchange) run() error {
@@ -48,11 +48,11 @@ func (e *exchange) run() error {
 		e.dump = &hexDump{out: e.out}
 	}
 	if e.timeout > 0 {
-		e.patience = time.AfterFunc(e.timeout, func() {
+		e.idle = time.AfterFunc(e.timeout, func() {
 			e.gaveUp.Store(true)
 			e.conn.Close()
 		})
-		defer e.patience.Stop()
+		defer e.idle.Stop()
 	}
 	err := e.both()
 	switch {
@@ -184,18 +184,18 @@ func (e *exchange) receive() error {
 
 // awaitReply gives the peer time for one more datagram, in place of the timeout on silence.
 func (e *exchange) awaitReply() {
-	patience := lastReply
-	if e.patience != nil {
-		e.patience.Stop()
-		patience = e.timeout
+	limit := lastReply
+	if e.idle != nil {
+		e.idle.Stop()
+		limit = e.timeout
 	}
-	e.conn.SetReadDeadline(time.Now().Add(patience))
+	e.conn.SetReadDeadline(time.Now().Add(limit))
 }
 
 // moved puts the timeout off.
 func (e *exchange) moved() {
-	if e.patience != nil && (e.listens || !e.udp || !e.inEnded.Load()) {
-		e.patience.Reset(e.timeout)
+	if e.idle != nil && (e.listens || !e.udp || !e.inEnded.Load()) {
+		e.idle.Reset(e.timeout)
 	}
 }
 

@@ -109,10 +109,10 @@ func (f *adminFlags) readToken(log *slog.Logger) (string, error) {
 	return token, nil
 }
 
-// serve begins to serve the page of a guest's server, if there is to be one. drain begins the shutdown of what it shows. end ends
+// serve begins to serve the page of a service's server, if there is to be one. drain begins the shutdown of what it shows. end ends
 // the page, and may be called again. succeeds says that another process, which this one takes over from, may hold the address
 // for a while: it is waited for.
-func (f *adminFlags) serve(log *slog.Logger, g guest, server *switchboard.Server, drain func(), succeeds bool) (end func(), err error) {
+func (f *adminFlags) serve(log *slog.Logger, g loopService, server *switchboard.Server, drain func(), succeeds bool) (end func(), err error) {
 	if f.address == "" {
 		return func() {}, nil
 	}
@@ -163,7 +163,7 @@ func (f *adminFlags) serve(log *slog.Logger, g guest, server *switchboard.Server
 }
 
 // serveLater is serve as soon as the address is free.
-func (f *adminFlags) serveLater(log *slog.Logger, g guest, server *switchboard.Server, drain func()) (end func()) {
+func (f *adminFlags) serveLater(log *slog.Logger, g loopService, server *switchboard.Server, drain func()) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

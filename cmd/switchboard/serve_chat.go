@@ -89,7 +89,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		}
 		return err
 	}
-	if only, err := c.onlyChecks(guest{name: "chat", addresses: addresses}); only {
+	if only, err := c.onlyChecks(loopService{name: "chat", addresses: addresses}); only {
 		return err
 	}
 	log := c.logger()
@@ -121,7 +121,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		},
 		Other: talk.Other,
 	}
-	return c.serveOnLoops(log, guest{
+	return c.serveOnLoops(log, loopService{
 		name:     "chat",
 		shared:   talk,
 		moved:    talk.Moved,

@@ -16,7 +16,7 @@ import (
 
 // serveClassic serves in one of the architectures that socket servers are taught with.
 func (s *serving) serveClassic(cmd *cobra.Command, what service.Service, m classic.Mode) error {
-	if only, err := s.onlyChecks(guest{name: what.Name}); only {
+	if only, err := s.onlyChecks(loopService{name: what.Name}); only {
 		return err
 	}
 	listeners, err := s.listenAll()

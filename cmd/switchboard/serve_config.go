@@ -21,7 +21,7 @@ type configFile struct {
 	texts map[string]string // the values of the flags, once the file is read
 
 	// instead is called in place of serving, when everything is checked and before anything is opened. nil: serve.
-	instead func(g guest) error
+	instead func(g loopService) error
 }
 
 func (f *configFile) add(flags *pflag.FlagSet) {

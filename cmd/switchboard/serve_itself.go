@@ -42,7 +42,7 @@ func servedAddrs(server *switchboard.Server) (all []socket.Addr) {
 
 // itself returns an error if one of the targets is where the proxy listens: such a proxy would connect each client to itself
 // until no descriptor is left.
-func itself(targets []callee, listens []socket.Addr) error {
+func itself(targets []destination, listens []socket.Addr) error {
 	local := localAddresses()
 	for _, to := range targets {
 		for _, at := range reachedAs(to.address) {

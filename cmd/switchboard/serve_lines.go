@@ -30,7 +30,7 @@ request. A line that is too long gets an error line, and the connection is close
 					&longest, &s.loop.inputLimit, &most, &s.loop.highWater)
 			}
 			shout := handler.Lines(int(longest))
-			return s.serveOnLoops(s.logger(), guest{
+			return s.serveOnLoops(s.logger(), loopService{
 				name: "lines",
 				prepare: func(server *switchboard.Server) {
 					server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return shout, nil }

@@ -23,8 +23,8 @@ import (
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
-// A guest is what a service needs to be served on event loops.
-type guest struct {
+// A loopService is what a service needs to be served on event loops.
+type loopService struct {
 	name    string
 	prepare func(server *switchboard.Server) // sets Accept, and whatever else
 	serve   func(l *socket.Socket) error     // serves a listener; nil: ServeSocket of the server
@@ -59,19 +59,19 @@ type guest struct {
 	// figures are more of them for the admin page.
 	figures []metrics.Source
 
-	// targets are those of a proxy, and reload replaces them by those of a fresh guest. nil: there are none.
+	// targets are those of a proxy, and reload replaces them by those of a fresh loopService. nil: there are none.
 	targets []proxy.Target
 	balance string
-	reload  func(fresh guest) error
+	reload  func(fresh loopService) error
 
 	// about returns more for --verbose to tell of a client, and whether c is one. nil: nothing, and everybody is.
 	about func(c *switchboard.Conn) (list []any, isClient bool)
 }
 
 // onLoops is one of the services that every mode has.
-func onLoops(what service.Service) guest {
+func onLoops(what service.Service) loopService {
 	messages := handler.Messages(what)
-	return guest{
+	return loopService{
 		name:          what.Name,
 		prepare:       func(server *switchboard.Server) { server.Accept = handler.Accept(what) },
 		messages:      messages,
@@ -81,7 +81,7 @@ func onLoops(what service.Service) guest {
 }
 
 // serveOnLoops serves on event loops until a signal.
-func (s *serving) serveOnLoops(log *slog.Logger, g guest) error {
+func (s *serving) serveOnLoops(log *slog.Logger, g loopService) error {
 	if g.messages == nil && s.ws.scheme != "" {
 		return fmt.Errorf("%s does not speak WebSocket at --listen %s", g.name, s.listen[0])
 	}
@@ -227,11 +227,11 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 	}
 	grace, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
-	patience := time.AfterFunc(s.grace, func() {
+	graceTimer := time.AfterFunc(s.grace, func() {
 		server.Logger.Warn("cut off at the end of the grace period", "connections", server.Stats().Active)
 		giveUp()
 	})
-	defer patience.Stop()
+	defer graceTimer.Stop()
 	server.Shutdown(grace)
 	for range left {
 		if err := <-ended; !errors.Is(err, switchboard.ErrServerClosed) {
@@ -242,7 +242,7 @@ func (s *serving) serveUntil(ctx context.Context, server *switchboard.Server, se
 }
 
 // traceTo logs who connects and disconnects, as the classic modes do.
-func (g guest) traceTo(log *slog.Logger) *switchboard.Trace {
+func (g loopService) traceTo(log *slog.Logger) *switchboard.Trace {
 	about := g.about
 	if about == nil {
 		about = func(*switchboard.Conn) ([]any, bool) { return nil, true }

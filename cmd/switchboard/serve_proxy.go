@@ -77,7 +77,7 @@ A client needs two descriptors, so the number of clients is at most half the lim
 }
 
 // targets reads --to: addresses, and what stands behind them.
-func (p *proxying) targets() (callees []callee, targets []proxy.Target, err error) {
+func (p *proxying) targets() (destinations []destination, targets []proxy.Target, err error) {
 	var addresses []string
 	for _, text := range p.to {
 		var to proxy.Target
@@ -90,10 +90,10 @@ func (p *proxying) targets() (callees []callee, targets []proxy.Target, err erro
 		}
 		addresses, targets = append(addresses, at), append(targets, to)
 	}
-	if callees, err = p.toWS.parse(addresses, &p.toTLS, p.connectTimeout, targets); err != nil {
+	if destinations, err = p.toWS.parse(addresses, &p.toTLS, p.connectTimeout, targets); err != nil {
 		return nil, nil, err
 	}
-	return callees, targets, nil
+	return destinations, targets, nil
 }
 
 func (p *proxying) run(cmd *cobra.Command) error {
@@ -115,7 +115,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	case len(p.to) == 0:
 		return errors.New("to which target? Give --to ADDRESS, once or more")
 	}
-	callees, targets, err := p.targets()
+	destinations, targets, err := p.targets()
 	switch {
 	case err != nil:
 		return fmt.Errorf("--to: %w", err)
@@ -146,10 +146,10 @@ func (p *proxying) run(cmd *cobra.Command) error {
 		defer lines.Close(accessPatience)
 		ends = p.access.connections(lines, between.Target)
 	}
-	return p.serveOnLoops(log, guest{
+	return p.serveOnLoops(log, loopService{
 		name:    "proxy",
 		targets: targets,
-		reload: func(fresh guest) error {
+		reload: func(fresh loopService) error {
 			b, err := proxy.ParseBalance(fresh.balance)
 			if err == nil {
 				err = between.Set(fresh.targets, b)
@@ -157,7 +157,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 			return err
 		},
 		balance: p.balance,
-		check:   func(listens []socket.Addr) error { return itself(callees, listens) },
+		check:   func(listens []socket.Addr) error { return itself(destinations, listens) },
 		prepare: func(server *switchboard.Server) {
 			server.Accept = between.Accept
 			server.DialTimeout = p.connectTimeout

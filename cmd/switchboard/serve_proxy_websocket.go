@@ -35,7 +35,7 @@ func (w *targetWebSocket) addTo(cmd *cobra.Command) {
 }
 
 // parse reads the addresses of targets, and says in these what they stand for.
-func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.Duration, targets []proxy.Target) (callees []callee, err error) {
+func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.Duration, targets []proxy.Target) (destinations []destination, err error) {
 	header, options, err := w.options("to-ws-header")
 	if err != nil {
 		return nil, err
@@ -50,11 +50,11 @@ func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.
 			}
 		}
 	}
-	if callees, err = secure.parse(plain...); err != nil {
+	if destinations, err = secure.parse(plain...); err != nil {
 		return nil, err
 	}
 	w.dialers = nil
-	for i, to := range callees {
+	for i, to := range destinations {
 		targets[i].Address, targets[i].TLS = to.name, to.tls
 		if isWebSocket(texts[i]) {
 			dialer := &websocket.Dialer{Options: options, Header: header, TLSConfig: to.tls}
@@ -65,7 +65,7 @@ func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.
 	if len(w.dialers) == 0 {
 		err = w.refuse()
 	}
-	return callees, err
+	return destinations, err
 }
 
 // socketAddress returns the address of a URL for clientTLS.parse.

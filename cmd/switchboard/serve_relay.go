@@ -98,7 +98,7 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 	if r.lines {
 		of = lineRelay{byteRelay{h}}
 	}
-	return r.serveOnLoops(h.hub.Logger, guest{
+	return r.serveOnLoops(h.hub.Logger, loopService{
 		name: "relay",
 		prepare: func(server *switchboard.Server) {
 			server.Accept = func(*switchboard.Conn) (switchboard.Handler, error) { return of, nil }

@@ -13,7 +13,7 @@ import (
 
 // onlyChecks does what is asked for in place of serving, when flags and files are checked and nothing is opened yet. It tells
 // whether something is: --check, or a reload.
-func (s *serving) onlyChecks(g guest) (bool, error) {
+func (s *serving) onlyChecks(g loopService) (bool, error) {
 	if !s.config.check && s.config.instead == nil {
 		return false, nil
 	}
@@ -40,9 +40,9 @@ func (s *serving) onlyChecks(g guest) (bool, error) {
 }
 
 // askAgain returns what the command line and the file ask for by now, checked.
-func askAgain() (fresh *serving, g guest, err error) {
+func askAgain() (fresh *serving, g loopService, err error) {
 	fresh = &serving{}
-	fresh.config.instead = func(made guest) error {
+	fresh.config.instead = func(made loopService) error {
 		g = made
 		return nil
 	}
@@ -56,7 +56,7 @@ var reloadable = []string{"allow", "deny", "exempt", "conns-per-address", "conn-
 
 // reloader returns what reads everything again that can be while server serves g, nil if there is nothing. certificates is
 // what reads those, or nil.
-func (s *serving) reloader(log *slog.Logger, g guest, server *switchboard.Server, certificates func()) func() {
+func (s *serving) reloader(log *slog.Logger, g loopService, server *switchboard.Server, certificates func()) func() {
 	isFile := func(item string) bool { return strings.HasPrefix(item, "@") }
 	a := &s.loop.access
 	if s.config.path == "" && !slices.ContainsFunc(slices.Concat(a.allow, a.deny, a.exempt), isFile) {

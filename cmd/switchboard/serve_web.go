@@ -106,7 +106,7 @@ func (w *webServing) run(cmd *cobra.Command) error {
 		handler = site.Log(lines, site.Form(w.access.form), accesslog.Sample(w.access.sample), handler)
 	}
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
-	return w.serveOnLoops(log, guest{
+	return w.serveOnLoops(log, loopService{
 		name:     "web",
 		takeOver: server.Takeover,
 		prepare: func(loops *switchboard.Server) {

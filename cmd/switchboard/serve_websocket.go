@@ -102,7 +102,7 @@ func (f *serverWebSocket) prefix() string {
 }
 
 // apply has a server speak WebSocket, if it is to.
-func (f *serverWebSocket) apply(server *switchboard.Server, g guest) {
+func (f *serverWebSocket) apply(server *switchboard.Server, g loopService) {
 	if f.scheme == "" {
 		return
 	}

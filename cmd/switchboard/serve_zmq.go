@@ -131,7 +131,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	if only, err := z.onlyChecks(guest{name: z.device.name, addresses: addresses}); only {
+	if only, err := z.onlyChecks(loopService{name: z.device.name, addresses: addresses}); only {
 		return err
 	}
 	log := z.logger()

@@ -19,28 +19,28 @@ import (
 	"github.com/switchboard-go/switchboard/frame"
 )
 
-// tell writes a line to everybody but the one who speaks. Lines of two speakers may reach two guests in different orders.
+// tell writes a line to everybody but the one who speaks. Lines of two speakers may reach two clients in different orders.
 func tell(speaker *switchboard.Conn, format string, args ...any) {
 	line := fmt.Appendf(nil, format+"\n", args...)
-	for guest := range speaker.Server().Conns() {
-		if guest == speaker {
+	for member := range speaker.Server().Conns() {
+		if member == speaker {
 			continue
 		}
-		if _, err := guest.Write(line); errors.Is(err, switchboard.ErrQueueFull) {
-			log.Printf("%v reads too slowly and misses a line", guest.RemoteAddr())
+		if _, err := member.Write(line); errors.Is(err, switchboard.ErrQueueFull) {
+			log.Printf("%v reads too slowly and misses a line", member.RemoteAddr())
 		}
 	}
 }
 
-// A guest is the handler of all connections: lines by Messages, the beginning and the end of each here.
-type guest struct{ *switchboard.FrameHandler }
+// A member is the handler of all connections: lines by Messages, the beginning and the end of each here.
+type member struct{ *switchboard.FrameHandler }
 
-func (guest) Opened(c *switchboard.Conn) error {
+func (member) Opened(c *switchboard.Conn) error {
 	tell(c, "* %v is here", c.RemoteAddr())
 	return nil
 }
 
-func (guest) Closed(c *switchboard.Conn, _ error) { tell(c, "* %v has left", c.RemoteAddr()) }
+func (member) Closed(c *switchboard.Conn, _ error) { tell(c, "* %v has left", c.RemoteAddr()) }
 
 func main() {
 	log.SetFlags(0)
@@ -48,7 +48,7 @@ func main() {
 	address := flag.String("listen", "127.0.0.1:7007", "address to listen on")
 	flag.Parse()
 	server := &switchboard.Server{
-		Handler: guest{switchboard.Messages(frame.Lines(4096), func(c *switchboard.Conn, line []byte) error {
+		Handler: member{switchboard.Messages(frame.Lines(4096), func(c *switchboard.Conn, line []byte) error {
 			tell(c, "%v: %s", c.RemoteAddr(), line)
 			return nil
 		})},

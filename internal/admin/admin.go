@@ -53,7 +53,7 @@ type Server struct {
 type Admin struct {
 	config Config
 	began  time.Time
-	door   door
+	auth   authorizer
 	live   live
 	pulses []pulse
 	places places
@@ -65,7 +65,7 @@ const livePath = "/live"
 // New returns an Admin.
 func New(config Config) *Admin {
 	a := &Admin{config: config, began: time.Now(), pulses: make([]pulse, len(config.Servers))}
-	a.door = newDoor(config.Token)
+	a.auth = newAuthorizer(config.Token)
 	a.live.read = a.frame
 	a.places.most = config.MostConns
 	return a
@@ -96,7 +96,7 @@ func (a *Admin) Handler() http.Handler {
 	open := http.NewServeMux()
 	open.HandleFunc("GET /healthz", a.serveHealth)
 	open.HandleFunc("GET /readyz", a.serveReadiness)
-	open.Handle("/", a.door.guard(a.places.serves(mux)))
+	open.Handle("/", a.auth.guard(a.places.serves(mux)))
 	return http.NewCrossOriginProtection().Handler(withFields(open))
 }
 

@@ -88,19 +88,19 @@ func (s *Server) recite(c *client, speech io.Reader) error {
 
 // linger waits for a client that has been told everything to end its side.
 func (s *Server) linger(ended <-chan struct{}) {
-	patience := time.NewTimer(lingerLimit)
-	defer patience.Stop()
+	timeout := time.NewTimer(lingerLimit)
+	defer timeout.Stop()
 	select {
 	case <-ended:
 		return
-	case <-patience.C:
+	case <-timeout.C:
 		return
 	case <-s.drain.Done():
 	}
-	patience.Reset(quietPeriod)
+	timeout.Reset(quietPeriod)
 	select {
 	case <-ended:
-	case <-patience.C:
+	case <-timeout.C:
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// A door lets in requests that have the token, or without one those that name this host by its address.
-type door struct {
+// An authorizer lets in requests that have the token, or without one those that name this host by its address.
+type authorizer struct {
 	token  string
 	cookie string // what a browser that has shown the token is given
 }
@@ -21,8 +21,8 @@ type door struct {
 // cookieName is that of the cookie which browsers send with a WebSocket, where they send no Authorization.
 const cookieName = "switchboard-admin"
 
-func newDoor(token string) door {
-	d := door{token: token}
+func newAuthorizer(token string) authorizer {
+	d := authorizer{token: token}
 	if token != "" {
 		key := make([]byte, 32)
 		rand.Read(key)
@@ -33,7 +33,7 @@ func newDoor(token string) door {
 	return d
 }
 
-func (d door) guard(h http.Handler) http.Handler {
+func (d authorizer) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case d.token == "" && !namesAddress(r.Host):
@@ -48,7 +48,7 @@ func (d door) guard(h http.Handler) http.Handler {
 }
 
 // admits tells whether r has the token, or the cookie, which it is given otherwise.
-func (d door) admits(w http.ResponseWriter, r *http.Request) bool {
+func (d authorizer) admits(w http.ResponseWriter, r *http.Request) bool {
 	if c, err := r.Cookie(cookieName); err == nil && same(c.Value, d.cookie) {
 		return true
 	}
