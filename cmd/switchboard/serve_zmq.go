@@ -141,7 +141,6 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	}
 	context := &zmtp.Context{Loops: z.loop.loops, Engine: z.loop.engine, Logger: log, MemoryLimit: memory.connections}
 	defer context.Close()
-	z.collect(log)
 	o, err := z.options(log)
 	if err != nil {
 		return err
@@ -155,6 +154,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	z.collect(log)
 	z.figures.ofSockets(front.s, back.s)
 	ctx := z.untilTold(log)
 	for _, side := range []struct {
