@@ -3,4 +3,4 @@
 package switchboard
 
 // usualSeeds are played on each engine when nobody says how many.
-const usualSeeds = 2000
+const usualSeeds = 1000

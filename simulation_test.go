@@ -26,7 +26,7 @@ import (
 
 var (
 	simSeed = flag.Uint64("seed", 0, "TestSimulation plays only this seed")
-	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 2000, and fewer with -short or -race")
+	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 1000, and fewer with -short or -race")
 	simFor  = flag.Duration("play", 0, "TestSimulation plays for so long on each engine, seeds that it has not played before")
 	simWait = flag.Duration("patience", 2*time.Minute, "TestSimulation takes a seed that lasts longer for one that does not end; most take milliseconds")
 	simLog  = flag.Bool("log", false, "TestSimulation prints what happens")
