@@ -115,15 +115,21 @@ func (z *dialZMQ) run() error {
 		o.Security = zmtp.CurveClient{ServerKey: key}
 	}
 	var mu sync.Mutex
-	var reason error // why the last handshake failed
+	var reason error // why the last attempt to connect failed, nil after one that did not
 	o.Monitor = func(e zmtp.Event) {
 		if z.verbose {
 			fmt.Fprintln(os.Stderr, quote.Line(describe(e)))
 		}
-		if e.Kind == zmtp.HandshakeFailed && e.Err != nil {
-			mu.Lock()
-			reason = e.Err
-			mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case e.Kind == zmtp.Ready:
+			reason = nil
+		case e.Err == nil:
+		case e.Kind == zmtp.HandshakeFailed:
+			reason = fmt.Errorf("the last handshake failed: %w", e.Err)
+		case e.Kind == zmtp.ConnectFailed:
+			reason = fmt.Errorf("the last attempt to connect failed: %w", e.Err)
 		}
 	}
 	c := &zmtp.Context{Loops: 1}
@@ -163,7 +169,7 @@ func (z *dialZMQ) run() error {
 	mu.Lock()
 	defer mu.Unlock()
 	if errors.Is(err, os.ErrDeadlineExceeded) && reason != nil {
-		err = fmt.Errorf("%w (the last handshake failed: %w)", err, reason)
+		err = fmt.Errorf("%w (%w)", err, reason)
 	}
 	return z.failure(err)
 }

@@ -170,6 +170,16 @@ func TestDialReachesLibzmq(t *testing.T) {
 	}
 }
 
+// A socket of ZeroMQ tries again for ever, so it is at its timeout that dial tells why.
+func TestDialTellsWhyNoPeerOfZeroMQWasReached(t *testing.T) {
+	for _, call := range []struct{ typ, input string }{{"sub", ""}, {"push", "one"}, {"req", "one"}} {
+		_, complaint, code := once(t, call.input, "dial", "zmq+"+call.typ+"://"+nobody(t), "--timeout=300ms")
+		if code != exitTimeout || !strings.Contains(complaint, "(the last attempt to connect failed: ") || !strings.Contains(complaint, "refused") {
+			t.Errorf("%s: %q %d", call.typ, complaint, code)
+		}
+	}
+}
+
 func TestWrongZeroMQAddressesAreExplained(t *testing.T) {
 	for _, call := range []struct{ args, want string }{
 		{"dial zmq+foo://127.0.0.1:1", "zmq+TYPE:// has the types dealer, pair, pub, pull, push, rep, req, sub"},
