@@ -3,6 +3,7 @@ package access
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -49,7 +50,11 @@ func ReadList(name string, r io.Reader) (*List, error) {
 		}
 		l.add(prefix)
 	}
-	if err := lines.Err(); err != nil {
+	err := lines.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
+		err = fmt.Errorf("access: a line of more than %d bytes is no list of networks", bufio.MaxScanTokenSize)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s:%d: %w", name, number+1, err)
 	}
 	return l, nil

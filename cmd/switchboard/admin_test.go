@@ -290,8 +290,15 @@ func TestTheAdminPageIsForThoseWhoMaySeeIt(t *testing.T) {
 			t.Errorf("a page of %s opens a WebSocket: %d %s", origin, status, body)
 		}
 	}
-	if out, complaint, code := once(t, "", "top", closed, "-n", "1"); code != exitFailed || !strings.Contains(complaint, "401") {
+	if out, complaint, code := once(t, "", "top", closed, "-n", "1"); code != exitFailed || !strings.Contains(complaint, "401") || !strings.Contains(complaint, "--token FILE") {
 		t.Errorf("top without the token: %d %s %s", code, out, complaint)
+	}
+	wrong := writeFile(t, filepath.Join(t.TempDir(), "wrong"), secret+"4")
+	if _, complaint, code := once(t, "", "top", closed, "-n", "1", "--token="+wrong); code != exitFailed || !strings.Contains(complaint, "the token of --token is not") {
+		t.Errorf("top with another token: %d %s", code, complaint)
+	}
+	if _, complaint, code := once(t, "", "top", nobody(t), "-n", "1"); code != exitFailed || !strings.Contains(complaint, "(nothing listens there)") {
+		t.Errorf("top without a server: %d %s", code, complaint)
 	}
 	if out, complaint, code := once(t, "", "top", closed, "-n", "1", "--token="+token); code != 0 {
 		t.Errorf("top: %d %s %s", code, out, complaint)

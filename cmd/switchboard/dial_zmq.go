@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/quote"
 	"github.com/switchboard-go/switchboard/zmtp"
 )
@@ -115,15 +116,25 @@ func (z *dialZMQ) run() error {
 		o.Security = zmtp.CurveClient{ServerKey: key}
 	}
 	var mu sync.Mutex
-	var reason error // why the last handshake failed
+	var reason error // why there is no connection, or none any more; nil while there is one, or nothing is known
 	o.Monitor = func(e zmtp.Event) {
 		if z.verbose {
 			fmt.Fprintln(os.Stderr, quote.Line(describe(e)))
 		}
-		if e.Kind == zmtp.HandshakeFailed && e.Err != nil {
-			mu.Lock()
-			reason = e.Err
-			mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case e.Kind == zmtp.Ready:
+			reason = nil
+		case e.Kind == zmtp.Connected && reason == nil:
+			reason = errors.New("the peer has not completed the handshake of ZeroMQ")
+		case e.Err == nil || errors.Is(e.Err, switchboard.ErrAborted): // Close aborts what is left, and was not the reason
+		case e.Kind == zmtp.HandshakeFailed:
+			reason = fmt.Errorf("the last handshake failed: %w", e.Err)
+		case e.Kind == zmtp.ConnectFailed:
+			reason = fmt.Errorf("the last attempt to connect failed: %w", e.Err)
+		case e.Kind == zmtp.Disconnected:
+			reason = fmt.Errorf("the last connection failed: %w", e.Err)
 		}
 	}
 	c := &zmtp.Context{Loops: 1}
@@ -163,7 +174,7 @@ func (z *dialZMQ) run() error {
 	mu.Lock()
 	defer mu.Unlock()
 	if errors.Is(err, os.ErrDeadlineExceeded) && reason != nil {
-		err = fmt.Errorf("%w (the last handshake failed: %w)", err, reason)
+		err = fmt.Errorf("%w (%w)", err, reason)
 	}
 	return z.failure(err)
 }

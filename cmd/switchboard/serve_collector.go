@@ -136,9 +136,8 @@ func sizeOrNone(n int64) string {
 	if n <= 0 || n == math.MaxInt64 {
 		return "no limit"
 	}
-	z := size(n &^ (1<<20 - 1))
-	if z == 0 {
-		z = size(n)
+	if whole := n &^ (1<<20 - 1); whole > 0 {
+		n = whole
 	}
-	return z.String()
+	return formatSize(n)
 }

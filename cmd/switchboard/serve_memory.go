@@ -20,17 +20,20 @@ type memoryLimit struct {
 	source string // of what was chosen
 }
 
+// mostMemory is the highest --memory-limit. All clients together may hold more than fits an int, or than one of them may.
+const mostMemory = 1 << 50
+
 // Set implements pflag.Value.
 func (m *memoryLimit) Set(s string) error {
 	if s == "0" {
 		m.set, m.n = true, 0
 		return nil
 	}
-	var z size
-	if err := z.Set(s); err != nil {
+	n, err := parseSize(s, mostMemory)
+	if err != nil {
 		return err
 	}
-	m.set, m.n = true, int64(z)
+	m.set, m.n = true, n
 	return nil
 }
 
@@ -39,8 +42,7 @@ func (m *memoryLimit) String() string {
 	if !m.set {
 		return ""
 	}
-	z := size(m.n)
-	return z.String()
+	return formatSize(m.n)
 }
 
 // Type implements pflag.Value.

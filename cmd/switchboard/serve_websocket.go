@@ -36,7 +36,8 @@ const (
 func (f *serverWebSocket) add(flags *pflag.FlagSet) {
 	f.message = usualWebSocket
 	f.set = pflag.NewFlagSet("websocket", pflag.ContinueOnError)
-	f.set.Var(&f.message, "ws-message", "limit of a WebSocket message, and of its answer; with --queue-limit at most as much as that leaves (default for relay: --member-queue)")
+	f.set.Var(&f.message, "ws-message", "limit of a WebSocket message, and of its answer; with --queue-limit at most as much as that leaves; "+
+		"proxy passes messages on in parts and has none (default for relay: --member-queue)")
 	f.set.DurationVar(&f.ping, "ws-ping", time.Minute, "ping a WebSocket that is silent for this long, and reset it after the same time again (0: never)")
 	f.set.StringSliceVar(&f.origins, "ws-origin", nil, "`ORIGIN` of other pages that may open WebSockets: https://example.org, https://*.example.org, or '*' for "+
 		"all; may be repeated")

@@ -25,7 +25,7 @@ func (z *zmqServing) divide(flags *pflag.FlagSet) (zmqMemory, error) {
 	}
 	m := zmqMemory{connections: max(limit/2, int64(loops)<<20), queues: int(min(max(limit/8, 256<<10), 1<<40))}
 	// A message that comes in part lies in a buffer that may be twice as large, and counts for its loop.
-	most := size(m.connections / int64(loops) / 4)
+	most := size(min(m.connections/int64(loops)/4, 1<<30))
 	switch {
 	case z.message <= most:
 	case changed(flags, "max-message"):

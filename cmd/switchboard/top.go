@@ -88,9 +88,25 @@ func (t *topping) run(text string) error {
 	w := &watching{ctx: ctx, dialer: d, url: at, screen: screen, left: t.n, endless: t.n == 0}
 	if err := w.run(); err != nil {
 		screen.close()
-		return failure{exitFailed, fmt.Errorf("top %s: %w", text, err)}
+		return failure{exitFailed, fmt.Errorf("top %s: %w", text, t.mend(err))}
 	}
 	return nil
+}
+
+// mend says beside an error what may help.
+func (t *topping) mend(err error) error {
+	no, isHandshake := errors.AsType[*websocket.HandshakeError](err)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return refused(err)
+	case !isHandshake || no.Status == 0:
+		return err
+	case no.Status == http.StatusUnauthorized && t.token == "":
+		return fmt.Errorf("%w (give it the server's token with --token FILE)", err)
+	case no.Status == http.StatusUnauthorized:
+		return fmt.Errorf("%w (the token of --token is not that of the server's --admin-token)", err)
+	}
+	return fmt.Errorf("%w (is this the address of --admin?)", err)
 }
 
 // liveURL returns the URL of the WebSocket of an admin page, whose address is HOST:PORT, http://HOST:PORT/ or unix:PATH.

@@ -4,6 +4,8 @@ package main
 
 import (
 	"bufio"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,6 +169,29 @@ func TestDialReachesLibzmq(t *testing.T) {
 	out, complaint, code := once(t, "hello\nworld\n", "dial", "zmq+req://"+strings.TrimPrefix(at, "tcp://"), "--timeout=20s", "--verbose")
 	if out != "HELLO\nWORLD\n" || code != 0 || !strings.Contains(complaint, "a REP") {
 		t.Errorf("%q %q %d", out, complaint, code)
+	}
+}
+
+// A socket of ZeroMQ tries again for ever, so it is at its timeout that dial tells why.
+func TestDialTellsWhyNoPeerOfZeroMQWasReached(t *testing.T) {
+	for _, call := range []struct{ typ, input string }{{"sub", ""}, {"push", "one"}, {"req", "one"}} {
+		_, complaint, code := once(t, call.input, "dial", "zmq+"+call.typ+"://"+nobody(t), "--timeout=300ms")
+		if code != exitTimeout || !strings.Contains(complaint, "(the last attempt to connect failed: ") || !strings.Contains(complaint, "refused") {
+			t.Errorf("%s: %q %d", call.typ, complaint, code)
+		}
+	}
+	silent := listener(t, func(conn *net.TCPConn) { io.Copy(io.Discard, conn) })
+	if _, complaint, _ := once(t, "one", "dial", "zmq+req://"+silent, "--timeout=300ms"); !strings.Contains(complaint, "the peer has not completed the handshake") {
+		t.Errorf("silent: %q", complaint)
+	}
+	// A publisher that begins a message of 2 to the 40th bytes.
+	greeting := "\xff" + strings.Repeat("\x00", 8) + "\x7f\x03\x01NULL" + strings.Repeat("\x00", 48)
+	vast := listener(t, func(conn *net.TCPConn) {
+		io.WriteString(conn, greeting+"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"+"\x02\x00\x00\x01\x00\x00\x00\x00\x00")
+		io.Copy(io.Discard, conn)
+	})
+	if _, complaint, _ := once(t, "", "dial", "zmq+sub://"+vast, "--timeout=300ms"); !strings.Contains(complaint, "the last connection failed: zmtp: a message of 1099511627776 bytes") {
+		t.Errorf("vast: %q", complaint)
 	}
 }
 
