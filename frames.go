@@ -15,8 +15,9 @@ import (
 //
 // A message is valid until f returns. f runs on the connection's loop and must not wait. An error of f, or of the format,
 // ends the connection as an error of Handler.Data does. While the connection is paused, or its output queue is full, f is
-// not called. When the peer ends its output between two messages, the connection is closed in order. One Handler serves
-// any number of connections.
+// not called. When f has called Conn.StartTLS, what follows its message is the handshake; after Conn.SetHandler or Pipe it
+// is the input of the other handler. When the peer ends its output between two messages, the connection is closed in order.
+// One Handler serves any number of connections.
 //
 // The largest message of the format, with its framing, must not be longer than Server.InputLimit. A server whose Handler
 // asks for more does not start, and Dial refuses it; if Accept returns it, the connection is refused and the log says why.
@@ -126,6 +127,9 @@ func (h *FrameHandler) each(c *Conn, p []byte, atEnd bool) (n int, err error) {
 		}
 		if err == bufio.ErrFinalToken {
 			return n, io.EOF
+		}
+		if !atEnd && (c.state != stateOpen || c.todo&todoOffer != 0) {
+			break // after StartTLS, SetHandler or Pipe the rest is not for f; if it is, it is offered again
 		}
 		if advance > 0 {
 			empty = 0

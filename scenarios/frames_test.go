@@ -207,6 +207,60 @@ func TestFramesStopWhileTheConnectionDoes(t *testing.T) {
 	})
 }
 
+// What comes together with the message whose function changes the handler is for the other handler.
+func TestFramesLeaveTheRestToTheOtherHandler(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		last := switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
+			_, err := fmt.Fprintf(c, "second %s\n", m)
+			return err
+		})
+		s.Accept = everyone(switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
+			if string(m) == "change" {
+				c.SetHandler(last)
+			}
+			_, err := fmt.Fprintf(c, "first %s\n", m)
+			return err
+		}))
+		p := call(t, start(t, s))
+		p.says("one\nchange\nchange\nfour\nfi")
+		p.hears("first one\nfirst change\nsecond change\nsecond four\n")
+		p.says("ve\n")
+		p.endsOutput()
+		p.hearsEnd("second five\n")
+	})
+}
+
+func TestFramesLeaveTheRestToAPipe(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		var first *switchboard.Conn
+		s.Loops = 1
+		s.Accept = everyone(switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
+			switch string(m) {
+			case "wait":
+				first = c
+				c.Write([]byte("waiting\n"))
+			case "join":
+				switchboard.Pipe(c, first)
+			default:
+				fmt.Fprintf(c, "not piped: %s\n", m)
+			}
+			return nil
+		}))
+		address := start(t, s)
+		a := call(t, address)
+		a.says("wait\n")
+		a.hears("waiting\n")
+		b := call(t, address)
+		b.says("join\nhello\nyou\n")
+		a.hears("hello\nyou\n")
+		a.says("and you")
+		a.endsOutput()
+		b.endsOutput()
+		b.hearsEnd("and you")
+		a.hearsEnd("")
+	})
+}
+
 func TestFramesCountMessagesNotCalls(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
 		s.Accept = everyone(switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/frame"
 )
 
 // A postOffice speaks as much SMTP as its clients need to begin TLS (RFC 3207).
@@ -248,6 +249,79 @@ func TestDialledConnectionBeginsTLSInTheMiddle(t *testing.T) {
 			t.Errorf("ended with %v", err)
 		}
 	})
+}
+
+// What somebody puts behind the command in the clear is never a message, not even if the true client's handshake comes later.
+func TestFramesAreNotSmuggledInFrontOfTLS(t *testing.T) {
+	overTLS(t, func(t *testing.T, s *switchboard.Server) {
+		config := s.TLSConfig
+		s.TLSConfig = nil
+		heard := make(chan string, 1000)
+		lines := switchboard.Messages(frame.Lines(100), func(c *switchboard.Conn, m []byte) error {
+			heard <- string(m)
+			if string(m) == "STARTTLS" && c.TLS() == nil {
+				io.WriteString(c, "begin\n")
+				return c.StartTLS(config)
+			}
+			return c.WriteMessage(frame.Lines(100), m)
+		})
+		h := &framed{lines, make(chan error, 2)}
+		s.Accept = everyone(h)
+		address := start(t, s)
+		p := call(t, address)
+		p.says("STARTTLS\nDELETE\n")
+		p.hearsFailure("begin\n")
+		if err := next(t, h.ended); err == nil {
+			t.Error("ended in order")
+		}
+		if said := next(t, heard); said != "STARTTLS" {
+			t.Errorf("heard %q", said)
+		}
+		if len(heard) > 0 {
+			t.Errorf("heard %q, which came in the clear behind the command", <-heard)
+		}
+
+		// A client that does not wait for the answer begins its handshake there.
+		nc := call(t, address).Conn
+		if _, err := io.WriteString(nc, "NOOP\nSTART"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(nc, make([]byte, len("NOOP\n"))); err != nil {
+			t.Fatal(err)
+		}
+		c := tls.Client(&eager{nc, "TLS\n", len("begin\n")}, clientTLS())
+		if _, err := io.WriteString(c, "hello\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, len("hello\n"))
+		if _, err := io.ReadFull(c, answer); err != nil || string(answer) != "hello\n" {
+			t.Errorf("answer: %q, %v", answer, err)
+		}
+	})
+}
+
+// An eager connection puts some bytes in front of the first that are written, and drops the first that are read.
+type eager struct {
+	net.Conn
+	ahead string
+	drop  int
+}
+
+func (c *eager) Write(p []byte) (int, error) {
+	ahead := c.ahead
+	c.ahead = ""
+	n, err := c.Conn.Write(append([]byte(ahead), p...))
+	return max(0, n-len(ahead)), err
+}
+
+func (c *eager) Read(p []byte) (int, error) {
+	for c.drop > 0 {
+		n, err := c.Conn.Read(p[:min(len(p), c.drop)])
+		if c.drop -= n; err != nil {
+			return 0, err
+		}
+	}
+	return c.Conn.Read(p)
 }
 
 func TestStartTLSHasATimeoutAndIsTold(t *testing.T) {
