@@ -68,6 +68,10 @@ answered.`,
 	return cmd
 }
 
+// leastCompressors is how many answers serve web compresses at the same time, however low --memory-limit is. With a higher one an
+// eighth of it is for them: a loop cannot count that memory for a connection.
+const leastCompressors = 4
+
 func (w *webServing) run(cmd *cobra.Command) error {
 	if err := w.checkLoop(cmd); err != nil {
 		return err
@@ -96,6 +100,9 @@ func (w *webServing) run(cmd *cobra.Command) error {
 		return failure{exitFailed, fmt.Errorf("--root: %w", err)}
 	}
 	defer files.Close()
+	if limit := w.loop.memory.bytes(w.loop.loops); limit > 0 {
+		files.Compressors = int(min(max(limit/8/site.CompressorSize, leastCompressors), 1<<20))
+	}
 	handler := site.Headers(fields, files)
 	w.loop.tls.protocols = []string{"http/1.1"}
 	log := w.logger()

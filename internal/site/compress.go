@@ -68,10 +68,13 @@ type compressor struct {
 	decided bool
 }
 
+// CompressorSize is about how many bytes a gzip.Writer takes.
+const CompressorSize = 1 << 20
+
 var zips = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 // serve calls f with a ResponseWriter that compresses for clients who take it, if an answer of size bytes is worth it.
-func serve(w http.ResponseWriter, r *http.Request, size int64, f func(http.ResponseWriter)) {
+func (s *Site) serve(w http.ResponseWriter, r *http.Request, size int64, f func(http.ResponseWriter)) {
 	if size < leastCompressed || !compresses(w.Header().Get("Content-Type")) {
 		f(w)
 		return
@@ -79,6 +82,11 @@ func serve(w http.ResponseWriter, r *http.Request, size int64, f func(http.Respo
 	w.Header().Add("Vary", "Accept-Encoding")
 	if !accepts(r.Header.Get("Accept-Encoding")) || r.Header.Get("Range") != "" {
 		f(w)
+		return
+	}
+	defer s.compressing.Add(-1)
+	if n := s.compressing.Add(1); s.Compressors > 0 && n > int64(s.Compressors) {
+		f(w) // clients that do not read their answers must not cost more memory
 		return
 	}
 	c := &compressor{ResponseWriter: w}

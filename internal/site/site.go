@@ -12,14 +12,20 @@ import (
 	"path"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
 // A Site is the files below a directory, as an http.Handler. Nothing outside of it is reached: not with "..", nor through a
 // symbolic link.
 type Site struct {
-	root  *os.Root
-	pages bool // of directories
+	// Compressors limits how many answers are compressed at the same time; further ones are sent as they are. Each
+	// takes CompressorSize for as long as its client takes to read the answer. 0 means no limit.
+	Compressors int
+
+	root        *os.Root
+	pages       bool         // of directories
+	compressing atomic.Int64 // answers
 }
 
 // Open returns the site of a directory. With pages, a directory without an index.html is shown as a list.
@@ -28,7 +34,7 @@ func Open(directory string, pages bool) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Site{root, pages}, nil
+	return &Site{root: root, pages: pages}, nil
 }
 
 // Close gives the directory back.
@@ -120,7 +126,7 @@ func (s *Site) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 	if kind := typeOf(name); kind != "" {
 		w.Header().Set("Content-Type", kind)
 	}
-	serve(w, r, info.Size(), func(w http.ResponseWriter) { http.ServeContent(w, r, name, info.ModTime(), f) })
+	s.serve(w, r, info.Size(), func(w http.ResponseWriter) { http.ServeContent(w, r, name, info.ModTime(), f) })
 }
 
 // servePage lists a directory.

@@ -205,6 +205,51 @@ func TestTextIsCompressedForWhoTakesIt(t *testing.T) {
 	}
 }
 
+// A slowAnswer is a ResponseWriter whose client does not read until it is let.
+type slowAnswer struct {
+	*httptest.ResponseRecorder
+	writing chan bool
+	read    chan bool
+}
+
+func (a *slowAnswer) Write(p []byte) (int, error) {
+	a.writing <- true
+	<-a.read
+	return a.ResponseRecorder.Write(p)
+}
+
+func TestClientsThatDoNotReadTakeNoMoreCompressorsThanThereMayBe(t *testing.T) {
+	s, err := site.Open(directory(t), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.Compressors = 1
+	slow := &slowAnswer{httptest.NewRecorder(), make(chan bool), make(chan bool)}
+	over := make(chan bool)
+	go func() {
+		r := httptest.NewRequest("GET", "/a.txt", nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		s.ServeHTTP(slow, r)
+		close(over)
+	}()
+	<-slow.writing
+	r := ask(t, s, "GET", "/a.txt", "Accept-Encoding: gzip")
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" || r.Header.Get("Vary") != "Accept-Encoding" || body(t, r) != text {
+		t.Errorf("beside a compressed answer: encoded as %q, %v", encoding, r.Header)
+	}
+	go func() {
+		for range slow.writing { // the rest of the first answer
+		}
+	}()
+	close(slow.read)
+	<-over
+	close(slow.writing)
+	if r := ask(t, s, "GET", "/a.txt", "Accept-Encoding: gzip"); slow.Header().Get("Content-Encoding") != "gzip" || r.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("the first: %v, a later one: %v", slow.Header(), r.Header)
+	}
+}
+
 func TestTheAccessLogHasALineForEachRequest(t *testing.T) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/none" {
