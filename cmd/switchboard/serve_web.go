@@ -100,9 +100,6 @@ func (w *webServing) run(cmd *cobra.Command) error {
 		return failure{exitFailed, fmt.Errorf("--root: %w", err)}
 	}
 	defer files.Close()
-	if limit := w.loop.memory.bytes(w.loop.loops); limit > 0 {
-		files.Compressors = int(min(max(limit/8/site.CompressorSize, leastCompressors), 1<<20))
-	}
 	handler := site.Headers(fields, files)
 	w.loop.tls.protocols = []string{"http/1.1"}
 	log := w.logger()
@@ -118,6 +115,9 @@ func (w *webServing) run(cmd *cobra.Command) error {
 		takeOver: server.Takeover,
 		prepare: func(loops *switchboard.Server) {
 			server.Loops = loops
+			if limit := loops.MemoryLimit; limit > 0 {
+				files.Compressors = int(min(max(limit/8/site.CompressorSize, leastCompressors), 1<<20))
+			}
 			loops.IdleTimeout = 0 // it is http.Server's
 			loops.InputLimit = max(loops.InputLimit, int(w.maxHeader)+8<<10)
 			if loops.Engine == "auto" {

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -48,6 +49,37 @@ func TestWebServesFilesToCurl(t *testing.T) {
 		if out := peer(t, nil, "curl", "-sS", "-o", os.DevNull, "-w", "%{http_code}", "--path-as-is", url+path); string(out) != "404" {
 			t.Errorf("%s is answered with %s", path, out)
 		}
+	}
+}
+
+// A compressor is held for as long as its client does not read: with a low limit of the memory there are few.
+func TestWebCompressesForNoMoreClientsThanFitTheMemoryLimit(t *testing.T) {
+	dir := t.TempDir()
+	random := make([]byte, 24<<20) // more than the buffers of a connection take
+	rand.NewChaCha8([32]byte{}).Read(random)
+	if err := os.WriteFile(filepath.Join(dir, "a.txt"), random, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + serve(t, "web", "--root", dir, "--memory-limit", "2M", "--loops", "2").addrs[0]
+	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+	compressed := 0
+	for range 3 * leastCompressors / 2 {
+		request, err := http.NewRequest("GET", url+"/a.txt", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept-Encoding", "gzip")
+		answer, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if answer.Header.Get("Content-Encoding") == "gzip" {
+			compressed++
+		}
+	}
+	if compressed != leastCompressors {
+		t.Errorf("%d answers were compressed at the same time, want %d", compressed, leastCompressors)
 	}
 }
 
