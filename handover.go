@@ -119,8 +119,9 @@ const (
 // After success ListenAndServe, Serve and ServeSocket return ErrServerClosed for the listeners that moved. s serves the
 // connections that stayed until Shutdown, which a program calls next. If all the connections moved, it returns at once.
 //
-// A second Handover waits until the first is over. Handover does not close to. It must not be called on a loop. It is for
-// Linux; elsewhere the error is errors.ErrUnsupported.
+// Shutdown and Close end a Handover that is not over, with the error ErrServerClosed. A second Handover waits until the first
+// is over. Handover does not close to. It must not be called on a loop. It is for Linux; elsewhere the error is
+// errors.ErrUnsupported.
 func (s *Server) Handover(ctx context.Context, to *net.UnixConn) (Handed, error) {
 	done, err := s.inTurn(ctx)
 	if err != nil {
@@ -230,6 +231,9 @@ func (h *giving) run() error {
 	h.link.SetDeadline(began.Add(stillLimit))
 	if err := h.stop(); err != nil {
 		return err
+	}
+	if h.server.stopping.Load() { // Shutdown was called meanwhile: nothing is left for the other process, which would wait for it
+		return ErrServerClosed
 	}
 	if err := h.offerShared(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -185,6 +186,44 @@ func TestATakeoverThatCannotBeIsRefused(t *testing.T) {
 }
 
 // While one handover runs, the next one waits.
+// Who is told to end while the other process is being asked takes nobody's place: that process would have nothing to serve.
+func TestShutdownEndsAHandover(t *testing.T) {
+	for _, engine := range engines()[:2] {
+		leavesNothing(t)
+		s, _ := served(t, engine)
+		next := newServer(t, engine)
+		next.Accept, next.Moved = everyone(theMovingEcho), movedEcho
+		a, b := unixPair(t)
+		given := make(chan error, 1)
+		go func() {
+			_, err := s.Handover(t.Context(), a)
+			a.Close()
+			given <- err
+		}()
+		raw, err := b.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Read(func(fd uintptr) bool { // until it has begun
+			n, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			return n > 0 || err != syscall.EAGAIN
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Shutdown(ctx) }()
+		<-s.Stopped()
+		if handed, err := next.Takeover(t.Context(), b); err == nil {
+			t.Errorf("taken over: %+v", handed)
+		}
+		if err := <-given; !errors.Is(err, switchboard.ErrServerClosed) {
+			t.Errorf("handed over: %v", err)
+		}
+		cancel() // its client does not hang up
+		<-ended
+		stop(next)
+	}
+}
+
 func TestASecondHandoverWaitsItsTurn(t *testing.T) {
 	s, stillServed := served(t, engines()[0])
 	a, b := unixPair(t)

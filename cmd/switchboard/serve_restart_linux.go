@@ -191,6 +191,10 @@ func heedRestart(log *slog.Logger, server *switchboard.Server, manager *systemd.
 				if ctx.Err() != nil { // the server has ended meanwhile
 					return
 				}
+				if errors.Is(err, switchboard.ErrServerClosed) {
+					log.Warn("the restart is given up: this process is shutting down", "error", err)
+					continue
+				}
 				if errors.Is(err, syscall.EMFILE) {
 					err = fmt.Errorf("%w: there are too few descriptors to start another process: raise the limit with ulimit -n", err)
 				}
