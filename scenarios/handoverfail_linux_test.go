@@ -185,7 +185,6 @@ func TestATakeoverThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-// While one handover runs, the next one waits.
 // Who is told to end while the other process is being asked takes nobody's place: that process would have nothing to serve.
 func TestShutdownEndsAHandover(t *testing.T) {
 	for _, engine := range engines()[:2] {
@@ -224,6 +223,7 @@ func TestShutdownEndsAHandover(t *testing.T) {
 	}
 }
 
+// While one handover runs, the next one waits.
 func TestASecondHandoverWaitsItsTurn(t *testing.T) {
 	s, stillServed := served(t, engines()[0])
 	a, b := unixPair(t)
