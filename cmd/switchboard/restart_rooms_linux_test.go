@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,6 +93,49 @@ func TestARestartOfARelayDropsNobody(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A told is told how its WebSocket ends.
+type told chan error
+
+func (told) Message(*websocket.Conn, websocket.Kind, []byte) error { return nil }
+func (h told) Closed(_ *websocket.Conn, err error)                 { h <- err }
+
+// Members who stayed in the old process speak through the new one. When that is gone nobody hears them, and they are told so.
+func TestAMemberThatStayedIsToldWhenNobodyHasTheRooms(t *testing.T) {
+	s := serveRestarting(t, "relay", "--listen=ws://127.0.0.1:0", "--ws-takeover", "--grace=1m")
+	d := dialers(t)[0]
+	d.Deflate.ContextTakeover = true
+	const members = 8 // of which one after the other is told to go anyhow
+	ends := make(told, members)
+	var all []*websocket.Conn
+	for range members {
+		c, err := d.Dial(t.Context(), s.addrs[0], ends)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	s.await("connected", members)
+	if e := s.restart(); e["stayed"] != float64(members) {
+		t.Fatalf("%v", e)
+	}
+	syscall.Kill(s.pid, syscall.SIGKILL)
+	until(t, "one is told that nobody hears it", func() bool {
+		for _, c := range all {
+			c.Write(websocket.Text, []byte("does anybody hear me?")) // the old process may not know yet
+		}
+		for len(ends) > 0 {
+			e := new(websocket.CloseError)
+			if err := <-ends; !errors.As(err, &e) || e.Code != websocket.CodeRestart {
+				t.Fatalf("it ends with %v", err)
+			}
+			if strings.Contains(e.Reason, "the rooms") {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // dialTCP connects to an address.

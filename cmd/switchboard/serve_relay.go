@@ -218,7 +218,9 @@ func (r lineRelay) Data(c *switchboard.Conn, p []byte) (int, error) {
 func (r lineRelay) InputEnded(c *switchboard.Conn, rest []byte) error {
 	_, line, err := r.split(rest, true)
 	if err == nil && line != nil {
-		r.publish(c, room.Message{Data: bytes.Clone(line)})
+		if err := r.publish(c, room.Message{Data: bytes.Clone(line)}); errors.Is(err, room.ErrHandedOver) {
+			return err
+		}
 	}
 	return err // it still listens
 }
@@ -257,6 +259,11 @@ func (r messageRelay) pass(c *websocket.Conn, me *relayed) {
 		}
 		if err != nil {
 			r.notPassed(c.Conn(), me.waiting[0], err)
+		}
+		if errors.Is(err, room.ErrHandedOver) { // nobody would hear it any more
+			me.waiting = nil
+			c.Close(websocket.CodeRestart, "another process has the rooms: connect again")
+			return
 		}
 		me.waiting = me.waiting[1:]
 	}
