@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
@@ -500,9 +501,12 @@ func (h *taking) serve(late map[uint64][]byte) (handed Handed) {
 		handed.Conns++
 	}
 	handed.Why = h.why
+	var begin sync.WaitGroup
 	for _, l := range s.loops {
-		l.giveTaken(ready[l.number])
+		begin.Add(1)
+		l.giveTaken(ready[l.number], begin.Done)
 	}
+	s.awaitReadmitted(&begin)
 	for _, ln := range h.listeners {
 		if err := s.begin(ln); err != nil {
 			s.logger().Error("cannot serve a listener that was taken over", "address", ln.addr, "error", err)
@@ -535,10 +539,29 @@ func (h *taking) lastFirst() iter.Seq[*taken] {
 	}
 }
 
-// giveTaken has l begin to serve connections, some in each turn, so that it serves the first before it has begun the last.
-func (l *loop) giveTaken(list []*taken) {
+// awaitReadmitted waits until the Readmitters know of all connections, if there are any: before that they would admit too many of
+// those that wait in the backlog.
+func (s *Server) awaitReadmitted(begin *sync.WaitGroup) {
+	if !slices.ContainsFunc(s.Admission, func(a Admitter) bool { _, hears := a.(Readmitter); return hears }) {
+		return
+	}
+	all := make(chan struct{})
+	go func() {
+		begin.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+	case <-time.After(stillLimit): // a handler holds its loop
+	}
+}
+
+// giveTaken has l begin to serve connections, some in each turn, so that it serves the first before it has begun the last. begun
+// is called then, or when l does not serve any more.
+func (l *loop) giveTaken(list []*taken, begun func()) {
 	const some = 64
 	if len(list) == 0 {
+		begun()
 		return
 	}
 	f := func() {
@@ -552,12 +575,13 @@ func (l *loop) giveTaken(list []*taken) {
 		for _, t := range list[:n] {
 			t.c.beginTaken()
 		}
-		l.giveTaken(list[n:])
+		l.giveTaken(list[n:], begun)
 	}
 	if !l.give(task{f: f}) {
 		for _, t := range list {
 			t.drop(ErrServerClosed)
 		}
+		begun()
 	}
 }
 
