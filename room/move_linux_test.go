@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/certs"
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 	"github.com/switchboard-go/switchboard/internal/testtalk"
 	"github.com/switchboard-go/switchboard/room"
 	"golang.org/x/sys/unix"
@@ -115,8 +115,8 @@ func (m *moving) moved(c *switchboard.Conn, from switchboard.HandlerState) (swit
 // handOver has to take over from m. The first bytes of what m says come, and then nothing more if that is less than all.
 func (m *moving) handOver(to *moving, most int) (switchboard.Handed, error) {
 	m.t.Helper()
-	a, b := unixPair(m.t)
-	c, d := unixPair(m.t)
+	a, b := testsocket.UnixPair(m.t)
+	c, d := testsocket.UnixPair(m.t)
 	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
 	defer cancel()
 	var all sync.WaitGroup
@@ -189,26 +189,6 @@ func pass(t *testing.T, from, to *net.UnixConn, most int) {
 			return
 		}
 	}
-}
-
-func unixPair(t *testing.T) (a, b *net.UnixConn) {
-	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ends [2]*net.UnixConn
-	for i, fd := range fds {
-		f := os.NewFile(uintptr(fd), "pair")
-		c, err := net.FileConn(f)
-		f.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		ends[i] = c.(*net.UnixConn)
-	}
-	return ends[0], ends[1]
 }
 
 // join connects talkers, and waits until all are in the room.

@@ -7,14 +7,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
-	"golang.org/x/sys/unix"
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 // movingEcho is an echo whose connections can move.
@@ -42,31 +41,10 @@ func movedEcho(_ *switchboard.Conn, from switchboard.HandlerState) (switchboard.
 	return theMovingEcho, nil
 }
 
-// unixPair returns the two ends of a Unix socket.
-func unixPair(t testing.TB) (a, b *net.UnixConn) {
-	t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ends [2]*net.UnixConn
-	for i, fd := range fds {
-		f := os.NewFile(uintptr(fd), "pair")
-		c, err := net.FileConn(f)
-		f.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		ends[i] = c.(*net.UnixConn)
-	}
-	return ends[0], ends[1]
-}
-
 // handOver has one server take over what another one has.
 func handOver(t testing.TB, from, to *switchboard.Server) switchboard.Handed {
 	t.Helper()
-	a, b := unixPair(t)
+	a, b := testsocket.UnixPair(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	taken := make(chan error, 1)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 // An earlyEcho calls asked for each connection that may go ahead.
@@ -72,7 +73,7 @@ func TestWhatHappensToConnectionsThatWentAhead(t *testing.T) {
 			next := newServer(t, s.Engine)
 			next.Accept, next.Moved = everyone(theMovingEcho), movedEcho
 			defer stop(next)
-			a, b := unixPair(t)
+			a, b := testsocket.UnixPair(t)
 			taken := make(chan error, 1)
 			go func() {
 				_, err := next.Takeover(t.Context(), b)

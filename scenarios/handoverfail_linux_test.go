@@ -13,6 +13,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/handover"
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 // served is an echo with one client, who makes sure that it is served still.
@@ -106,7 +107,7 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 			for _, engine := range engines()[:2] {
 				leavesNothing(t)
 				s, stillServed := served(t, engine)
-				a, b := unixPair(t)
+				a, b := testsocket.UnixPair(t)
 				ctx, giveUp := context.WithTimeout(t.Context(), patience)
 				gone := make(chan struct{})
 				go func() {
@@ -165,7 +166,7 @@ func TestATakeoverThatCannotBeIsRefused(t *testing.T) {
 		if name == "ended" {
 			next.Close()
 		}
-		a, b := unixPair(t)
+		a, b := testsocket.UnixPair(t)
 		taken := make(chan error, 1)
 		go func() {
 			_, err := next.Takeover(t.Context(), b)
@@ -179,7 +180,7 @@ func TestATakeoverThatCannotBeIsRefused(t *testing.T) {
 		}
 		stillServed()
 	}
-	a, _ := unixPair(t)
+	a, _ := testsocket.UnixPair(t)
 	if _, err := new(switchboard.Server).Handover(t.Context(), a); err == nil {
 		t.Error("nothing was handed over, without an error")
 	}
@@ -192,7 +193,7 @@ func TestShutdownEndsAHandover(t *testing.T) {
 		s, _ := served(t, engine)
 		next := newServer(t, engine)
 		next.Accept, next.Moved = everyone(theMovingEcho), movedEcho
-		a, b := unixPair(t)
+		a, b := testsocket.UnixPair(t)
 		given := make(chan error, 1)
 		go func() {
 			_, err := s.Handover(t.Context(), a)
@@ -226,7 +227,7 @@ func TestShutdownEndsAHandover(t *testing.T) {
 // While one handover runs, the next one waits.
 func TestASecondHandoverWaitsItsTurn(t *testing.T) {
 	s, stillServed := served(t, engines()[0])
-	a, b := unixPair(t)
+	a, b := testsocket.UnixPair(t)
 	first := make(chan error, 1)
 	go func() {
 		_, err := s.Handover(t.Context(), a)
@@ -235,7 +236,7 @@ func TestASecondHandoverWaitsItsTurn(t *testing.T) {
 	if _, err := io.ReadFull(b, make([]byte, 4)); err != nil { // it has begun
 		t.Fatal(err)
 	}
-	c, d := unixPair(t)
+	c, d := testsocket.UnixPair(t)
 	ctx, giveUp := context.WithCancel(t.Context())
 	second := make(chan error, 1)
 	go func() {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 	"golang.org/x/sys/unix"
 )
 
@@ -149,7 +150,7 @@ func TestKillingTheNewProcessDropsNobody(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(rounds), 5))
 			for round := range rounds {
 				next := startSuccessor(t, engine)
-				ours, theirs := unixPair(t)
+				ours, theirs := testsocket.UnixPair(t)
 				there, back := 1<<30, 47 // Mine ends with the 48th byte
 				if round%2 == 0 {
 					there = rng.IntN(1200)
@@ -188,7 +189,7 @@ func TestKillingTheNewProcessDropsNobody(t *testing.T) {
 				roundTrip(t, c, "all are")
 			}
 			next := startSuccessor(t, engine) // this one lives
-			ours, theirs := unixPair(t)
+			ours, theirs := testsocket.UnixPair(t)
 			var relays sync.WaitGroup
 			relays.Go(func() { relay(t, theirs, next.link, 1<<30); next.link.CloseWrite() })
 			relays.Go(func() { relay(t, next.link, theirs, 1<<30); theirs.Close() })

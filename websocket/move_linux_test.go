@@ -5,14 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
-	"golang.org/x/sys/unix"
+	"github.com/switchboard-go/switchboard/internal/testsocket"
 )
 
 // A counting handler echoes each message behind its number, and the count moves with the WebSocket.
@@ -48,29 +46,15 @@ func successor(t *testing.T, s *switchboard.Server, u *Upgrader) (*switchboard.S
 	t.Helper()
 	next := &switchboard.Server{Engine: s.Engine, Loops: 1, Logger: quiet, Accept: u.Accept, Moved: u.Moved}
 	t.Cleanup(func() { next.Close() })
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ends [2]*net.UnixConn
-	for i, fd := range fds {
-		f := os.NewFile(uintptr(fd), "pair")
-		c, err := net.FileConn(f)
-		f.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		ends[i] = c.(*net.UnixConn)
-	}
+	giver, taker := testsocket.UnixPair(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	taken := make(chan error, 1)
 	go func() {
-		_, err := next.Takeover(ctx, ends[1])
+		_, err := next.Takeover(ctx, taker)
 		taken <- err
 	}()
-	handed, err := s.Handover(ctx, ends[0])
+	handed, err := s.Handover(ctx, giver)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,21 +34,13 @@ func startNATS(t *testing.T, dir string) *natsserver.Server {
 	return s
 }
 
-// Two servers have one history in JetStream. One is killed, and its clients go on at the other, without a gap or a double.
-func TestChatsWithOneHistoryInJetStream(t *testing.T) {
-	nats := startNATS(t, t.TempDir())
-	chat := func(name string, more ...string) (*server, string) {
-		return serveChat(t, append([]string{"--nats=" + nats.ClientURL(), "--nats-name=" + name, "--nats-history"}, more...)...)
-	}
-	one, linesOne := chat("one")
-	two, linesTwo := chat("two")
-
+// comeToChat has some clients come to a server. everybody waits until something holds for each of them.
+func comeToChat(t *testing.T, n int, address string) (pages []*pageless, everybody func(what string, holds func(p *pageless) bool)) {
 	d := &websocket.Dialer{Server: &switchboard.Server{Loops: 1}}
 	t.Cleanup(func() { d.Server.Close() })
 	done := make(chan struct{})
-	pages := []*pageless{}
-	for i := range 10 {
-		p := &pageless{t: t, d: d, url: "ws://" + one.addrs[0] + "/chat", name: fmt.Sprintf("client-%d", i), done: done, ended: make(chan struct{}), seen: map[string]int{}}
+	for i := range n {
+		p := &pageless{t: t, d: d, url: "ws://" + address + "/chat", name: fmt.Sprintf("client-%d", i), done: done, ended: make(chan struct{}), seen: map[string]int{}}
 		pages = append(pages, p)
 		go p.run()
 	}
@@ -58,7 +50,7 @@ func TestChatsWithOneHistoryInJetStream(t *testing.T) {
 			<-p.ended
 		}
 	})
-	everybody := func(what string, holds func(p *pageless) bool) {
+	return pages, func(what string, holds func(p *pageless) bool) {
 		t.Helper()
 		for _, p := range pages {
 			until(t, what, func() bool {
@@ -68,6 +60,18 @@ func TestChatsWithOneHistoryInJetStream(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Two servers have one history in JetStream. One is killed, and its clients go on at the other, without a gap or a double.
+func TestChatsWithOneHistoryInJetStream(t *testing.T) {
+	nats := startNATS(t, t.TempDir())
+	chat := func(name string, more ...string) (*server, string) {
+		return serveChat(t, append([]string{"--nats=" + nats.ClientURL(), "--nats-name=" + name, "--nats-history"}, more...)...)
+	}
+	one, linesOne := chat("one")
+	two, linesTwo := chat("two")
+
+	pages, everybody := comeToChat(t, 10, one.addrs[0])
 	everybody("come", func(p *pageless) bool { return p.comes == 1 })
 	ann, bob := startNetcat(t, linesOne), startNetcat(t, linesTwo)
 	ann.awaits("You are in the room lobby")

@@ -1,11 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"testing"
-
-	"github.com/switchboard-go/switchboard"
-	"github.com/switchboard-go/switchboard/websocket"
 )
 
 // With its history in JetStream a chat does not move: pages come back to the new process, and go on where they were.
@@ -15,31 +11,7 @@ func TestARestartOfAChatWithItsHistoryInJetStream(t *testing.T) {
 	nats := startNATS(t, t.TempDir())
 	first, lines := serveChat(t, "--nats="+nats.ClientURL(), "--nats-name=one", "--nats-history", "--grace=4s")
 	s := restartable(t, first)
-	d := &websocket.Dialer{Server: &switchboard.Server{Loops: 1}}
-	t.Cleanup(func() { d.Server.Close() })
-	done := make(chan struct{})
-	var pages []*pageless
-	for i := range clients {
-		p := &pageless{t: t, d: d, url: "ws://" + s.addrs[0] + "/chat", name: fmt.Sprintf("client-%d", i), done: done, ended: make(chan struct{}), seen: map[string]int{}}
-		pages = append(pages, p)
-		go p.run()
-	}
-	t.Cleanup(func() {
-		close(done)
-		for _, p := range pages {
-			<-p.ended
-		}
-	})
-	everybody := func(what string, holds func(p *pageless) bool) {
-		t.Helper()
-		for _, p := range pages {
-			until(t, what, func() bool {
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				return holds(p)
-			})
-		}
-	}
+	pages, everybody := comeToChat(t, clients, s.addrs[0])
 	everybody("come", func(p *pageless) bool { return p.comes == 1 })
 	for _, p := range pages {
 		p.say("before " + p.name)
