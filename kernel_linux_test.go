@@ -1,10 +1,10 @@
-//go:build linux
-
 package switchboard
 
 import (
+	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,5 +41,30 @@ func TestPromisedInputDoesNotPutATimeoutOffForEver(t *testing.T) {
 	<-over
 	if err := <-ended; err != ErrIdle {
 		t.Errorf("it ended with %v", err)
+	}
+}
+
+// A scarce kernel has no epoll the second time that one is asked for.
+type scarce struct {
+	engine.Kernel
+	opened int
+}
+
+func (k *scarce) Open(mechanism string) (engine.Poller, error) {
+	if k.opened++; k.opened == 2 {
+		return nil, syscall.EMFILE
+	}
+	return k.Kernel.Open(mechanism)
+}
+
+// A server that could not make all of its loops makes them anew when it is asked again.
+func TestAServerThatCouldNotBeginBeginsLater(t *testing.T) {
+	s := &Server{Engine: "epoll", Loops: 2, kernel: &scarce{Kernel: engine.System}}
+	defer s.Close()
+	if _, err := s.run(); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("it began without a loop: %v", err)
+	}
+	if loops, err := s.run(); err != nil || len(loops) != 2 {
+		t.Errorf("it has %d loops, %v", len(loops), err)
 	}
 }
