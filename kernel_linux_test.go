@@ -4,11 +4,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/switchboard-go/switchboard/internal/engine"
+	"github.com/switchboard-go/switchboard/internal/rawio"
 )
 
 // An eager kernel says of every descriptor that it is ready.
@@ -66,5 +68,41 @@ func TestAServerThatCouldNotBeginBeginsLater(t *testing.T) {
 	}
 	if loops, err := s.run(); err != nil || len(loops) != 2 {
 		t.Errorf("it has %d loops, %v", len(loops), err)
+	}
+}
+
+// A tidy kernel remembers what was closed.
+type tidy struct {
+	engine.Kernel
+	closed []int
+}
+
+func (k *tidy) Close(fd int) {
+	k.closed = append(k.closed, fd)
+	k.Kernel.Close(fd)
+}
+
+// A connection that was taken over and is not to be served is closed here, even if its loop has ended.
+func TestWhatIsTakenForALoopThatHasEndedIsClosed(t *testing.T) {
+	s := &Server{Loops: 1}
+	defer s.Close()
+	loops, err := s.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := loops[0]
+	l.give(task{f: l.stop})
+	<-l.done
+	k := &tidy{Kernel: l.kernel}
+	l.kernel = k
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fds[1])
+	c := &taken{c: newConn(l, fds[0], rawio.Peer{}, 0), descr: fds[0]}
+	c.drop(ErrServerClosed)
+	if !slices.Equal(k.closed, fds[:1]) {
+		t.Errorf("%v are closed, and it is %d", k.closed, fds[0])
 	}
 }

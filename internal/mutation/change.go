@@ -24,7 +24,15 @@ type change struct {
 }
 
 func (c change) String() string {
-	return fmt.Sprintf("%s:%d: %s → %s", c.path, c.line, short(c.was), short(c.now))
+	was, now := strings.Join(strings.Fields(c.was), " "), strings.Join(strings.Fields(c.now), " ")
+	same := 0
+	for same < min(len(was), len(now)) && was[same] == now[same] {
+		same++
+	}
+	if from := same - 20; from > 0 && len(was) > 60 { // the beginning says less than what is changed
+		was, now = "..."+was[from:], "..."+now[from:]
+	}
+	return fmt.Sprintf("%s:%d: %s → %s", c.path, c.line, short(was), short(now))
 }
 
 func short(s string) string {
