@@ -163,8 +163,19 @@ func (w *world) checkCounts(l *loop) {
 				if c.flags&(dialled|upgraded) != 0 {
 					began = c.extra().since
 				}
-				if passed := l.clock() - began; h.ours < 0 || h.ours > passed {
+				passed := l.clock() - began
+				if h.ours < 0 || h.ours > passed {
 					w.fault("%v: its handshake has waited for us for %d of %d ticks", w.lifeOf(c), h.ours, passed)
+				}
+				peers := passed - h.ours // ticks in which the peer was awaited
+				switch {
+				case h.running: // which has as much time as a peer
+					peers = l.clock() - h.turned
+				case h.line != &l.handshakes.silent:
+					peers -= l.clock() - h.turned
+				}
+				if n := l.clock() - c.awaited(); n != peers {
+					w.fault("%v: its peer counts as awaited for %d ticks, and is for %d", w.lifeOf(c), n, peers)
 				}
 			}
 		}
