@@ -17,7 +17,7 @@ import (
 
 // before remembers what the turn that is to begin must know.
 func (w *world) before() {
-	w.begun = w.k.Now()
+	w.begun, w.pipes = w.k.Now(), w.s.splices.pipes.Load()
 	for _, f := range w.lives {
 		if len(w.closings) > 0 && f.peer != nil {
 			f.beforeLeaving()
@@ -94,6 +94,9 @@ func (w *world) checkGivenUp(l *loop) {
 	w.lacked = w.lacked || spent
 	if spent && !w.spent && until != w.until && len(w.s.loops) == 1 {
 		w.givenUp = until
+	}
+	if spent && !w.spent && w.pipes > 0 && w.s.splices.pipes.Load() > 0 && int64(w.k.Now()) >= until && len(w.s.loops) == 1 {
+		w.fault("clients wait for descriptors, and no kernel pipe is given up")
 	}
 	w.spent, w.until = spent, until
 	l.mu.Lock()

@@ -142,6 +142,14 @@ func (w *world) checkCounts(l *loop) {
 		if c.deadline.Running() {
 			deadlines++
 		}
+		if c.flags&spliced != 0 {
+			if p, ok := c.handler.(*pipe); ok && p.to.loop != l {
+				w.fault("%v: it is spliced to a connection of another loop", w.lifeOf(c))
+			}
+			if n := c.Received(); n < int64(spliceAfter*l.limits.ReadBuffer) {
+				w.fault("%v: it is spliced after %d bytes, and reads of %d", w.lifeOf(c), n, l.limits.ReadBuffer)
+			}
+		}
 		if more := c.more.Load(); more != nil {
 			for t := more.timers; t != nil; t = t.next {
 				if t.entry.Running() {
