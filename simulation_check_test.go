@@ -190,6 +190,12 @@ func (f *life) checkClosed() {
 			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
 		}
 	}
+	var op *net.OpError
+	if errors.As(f.err, &op) && f.piped == nil && slices.Contains([]string{"read", "write", "splice", "shutdown"}, op.Op) {
+		if at := f.c.RemoteAddr(); op.Addr == nil || op.Addr.String() != at.String() || op.Net != at.Network() {
+			f.w.fault("%v: it fails at %s %v, and its peer is at %v", f, op.Net, op.Addr, at)
+		}
+	}
 	lim := &f.w.s.limits
 	if f.resets > 0 && lim.LingerTimeout > 0 && f.peer != nil && !f.peer.Unix() && !f.peer.HasEnded() && !f.aborted && f.c.Sent() > 0 &&
 		!f.w.calm && len(f.w.closings) == 0 && f.piped == nil {
@@ -211,8 +217,8 @@ func (f *life) checkClosed() {
 		f.w.fault("%v: what was written before it was there is given up", f)
 	}
 	if f.err == ErrHalfClosed && f.peer != nil && f.piped == nil && f.c.loop.failing == 0 {
-		if d := f.w.k.Now() - max(f.peer.LastRead(), f.heard); d < lim.HalfCloseTimeout-slack {
-			f.w.fault("%v: it was half-closed too long, and its peer sent or read something %v ago", f, d)
+		if d := f.w.k.Now() - f.heard; d < lim.HalfCloseTimeout-slack {
+			f.w.fault("%v: it was half-closed too long, and its peer sent or took something %v ago", f, d)
 		}
 	}
 	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.c.loop.failing > 0 { // a loop that waits for its engine ends it late
@@ -320,6 +326,9 @@ func (f *life) checkStuck() {
 			w.fault("%v: there is input of its handshake, and it is not read", f)
 		}
 		return
+	}
+	if errno := w.k.SocketError(fd); errno != 0 && c.state == stateOpen && c.line.Watched() != 0 {
+		w.fault("%v: its peer has reset it, and it has not heard: %v", f, errno)
 	}
 	if c.Queued() > 0 && w.k.Ready(fd, engine.Write) != 0 {
 		w.fault("%v: %d bytes are queued, and there is room", f, c.Queued())
