@@ -207,6 +207,8 @@ func (f *life) checkClosed() {
 	switch {
 	case errors.Is(f.err, ErrBadCount):
 		f.w.fault("%v: it has never said that it consumed more than it was offered", f)
+	case errors.Is(f.err, errCutOff) && f.peer != nil && f.peer.Said():
+		f.w.fault("%v: it was told that its peer was cut off, and that had sent its close_notify", f)
 	case errors.Is(f.err, errAnswers) && lim.QueueLimit-lim.HighWater > 5*lim.ReadBuffer+handshakeInput:
 		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
