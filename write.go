@@ -74,7 +74,9 @@ var framedPool = sync.Pool{New: func() any { return new(framed) }}
 func (c *Conn) writeAround(head, p, tail []byte) error {
 	size := len(head) + len(p) + len(tail)
 	c.mu.Lock()
-	if err := c.refuse(size); err != nil {
+	after := c.pending() + size
+	if after > c.loop.limits.QueueLimit || c.out&(closed|noOutput) != 0 || c.ending != nil {
+		err := c.refuse(size)
 		c.mu.Unlock()
 		return err
 	}
@@ -85,8 +87,10 @@ func (c *Conn) writeAround(head, p, tail []byte) error {
 		}
 		q.Add(head)
 		q.Add(p)
-		q.Add(tail)
-		if c.pending() >= c.loop.limits.HighWater {
+		if len(tail) > 0 {
+			q.Add(tail)
+		}
+		if after >= c.loop.limits.HighWater {
 			c.marks.Or(fullMark)
 		}
 		c.mu.Unlock()
