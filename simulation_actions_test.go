@@ -151,6 +151,17 @@ func (w *world) dial(from *life) {
 	}
 }
 
+// takeFiles has somebody else in the process take all descriptors for a while, in which a client comes.
+func (w *world) takeFiles() {
+	most, open := w.k.MaxFiles, len(w.k.OpenFiles())
+	if open >= most {
+		return
+	}
+	w.k.MaxFiles = open
+	w.k.After(time.Duration(1+w.rng.IntN(2000))*time.Millisecond, func() { w.k.MaxFiles = max(w.k.MaxFiles, most) })
+	w.k.Call(w.listening, 0)
+}
+
 // write writes what is left of its stream, as far as it is taken.
 func (f *life) write() {
 	w := f.w
@@ -282,6 +293,9 @@ func (w *world) outside() {
 		}
 	}
 	w.orderAll()
+	if w.proxy && w.chance(400) {
+		w.takeFiles()
+	}
 	if !w.chance(6) || len(w.lives) == 0 {
 		return
 	}

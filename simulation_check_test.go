@@ -91,6 +91,7 @@ func (w *world) check(l *loop) {
 // checkGivenUp looks whether connections are spliced on though clients wait for descriptors.
 func (w *world) checkGivenUp(l *loop) {
 	spent, until := w.ln.spent.Load(), w.s.splices.until.Load()
+	w.lacked = w.lacked || spent
 	if spent && !w.spent && until != w.until && len(w.s.loops) == 1 {
 		w.givenUp = until
 	}

@@ -137,6 +137,15 @@ func (w *world) checkCounts(l *loop) {
 			if t.hand != nil && t.hand.line != nil {
 				waiting++
 			}
+			if h := t.hand; h != nil && c.state == stateHandshaking {
+				began := c.born
+				if c.flags&(dialled|upgraded) != 0 {
+					began = c.extra().since
+				}
+				if passed := l.clock() - began; h.ours < 0 || h.ours > passed {
+					w.fault("%v: its handshake has waited for us for %d of %d ticks", w.lifeOf(c), h.ours, passed)
+				}
+			}
 		}
 		if !owed[c] && c.out&(posted|inBatch) == 0 && !asked {
 			w.checkAtRest(c)

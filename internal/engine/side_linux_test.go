@@ -82,3 +82,21 @@ func TestBatchIsBounded(t *testing.T) {
 		t.Error("a batch takes more than its arena holds")
 	}
 }
+
+// A line that brings more than ReadBuffer in one turn is read once a turn from then on. What other lines bring in between is
+// not counted.
+func TestALineThatBringsMuchIsReadOnceATurn(t *testing.T) {
+	e := newRing(t)
+	one, other := &Line{FD: -1}, &Line{FD: -1}
+	bring := func(l *Line, n int32) bool {
+		e.bound(l, uring.CQE{Res: n})
+		return l.state.flags&flooding != 0
+	}
+	most := int32(e.config.ReadBuffer)
+	if bring(one, most) || bring(other, most) || bring(one, 1) || bring(one, most-1) {
+		t.Error("a line is read once a turn that has brought no more than ReadBuffer in a row")
+	}
+	if !bring(one, 1) {
+		t.Error("a line that has brought more than ReadBuffer in a row is not read once a turn")
+	}
+}

@@ -19,6 +19,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,8 +28,8 @@ import (
 // The tests, the cheapest first. Most changes are found by a few seeds of the simulator.
 const tests = "go test -c -vet=off -ldflags=-s {overlay} -o {dir}/ . && " +
 	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 50 -patience 30s && " +
-	"go test -vet=off -failfast -short {overlay} ./internal/engine && " +
-	"{dir}/switchboard.test -test.failfast -test.short -test.skip TestSimulation && " +
+	"{dir}/switchboard.test -test.failfast -test.short -test.skip TestSimulation -test.timeout 2m && " +
+	"go test -vet=off -failfast -short -timeout 2m {overlay} ./internal/engine && " +
 	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 400 -patience 30s && " +
 	"go test -vet=off -failfast {overlay} ./scenarios"
 
@@ -46,6 +48,7 @@ func run() error {
 	only := flag.String("file", "", "change only files whose path contains this")
 	test := flag.String("test", tests, "the tests: {overlay} is where the change goes in, {dir} a directory to build in; what passes the first goes on to the next")
 	limit := flag.Duration("limit", 12*time.Minute, "a change with which one of them takes longer is found")
+	skip := flag.String("skip", "", "leave out the changes with these numbers, such as 3,17")
 	list := flag.Bool("list", false, "list the changes and try none")
 	flag.Parse()
 	if flag.NArg() == 0 {
@@ -66,8 +69,8 @@ func run() error {
 	rand.New(rand.NewPCG(*seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	all = all[:min(*n, len(all))]
 	if *list {
-		for _, c := range all {
-			fmt.Println(c)
+		for i, c := range all {
+			fmt.Printf("%3d %v\n", i+1, c)
 		}
 		return nil
 	}
@@ -75,11 +78,17 @@ func run() error {
 	if first > last {
 		return fmt.Errorf("there are %d changes, none from %d to %d", len(all), first, last)
 	}
-	return try(all[:last], first, strings.Split(*test, "&&"), *limit)
+	var numbers []int
+	for i := first; i <= last; i++ {
+		if !slices.Contains(strings.Split(*skip, ","), strconv.Itoa(i)) {
+			numbers = append(numbers, i)
+		}
+	}
+	return try(all, numbers, strings.Split(*test, "&&"), *limit)
 }
 
-// try runs the tests with each change from the first on, and prints what became of it.
-func try(all []change, first int, tests []string, limit time.Duration) error {
+// try runs the tests with each of the changes that have these numbers, and prints what became of it.
+func try(all []change, numbers []int, tests []string, limit time.Duration) error {
 	dir, err := os.MkdirTemp("", "mutation")
 	if err != nil {
 		return err
@@ -91,11 +100,11 @@ func try(all []change, first int, tests []string, limit time.Duration) error {
 		}
 	}
 	found, lives, broken := 0, 0, 0
-	for i := first - 1; i < len(all); i++ {
-		begun := time.Now()
+	for _, number := range numbers {
+		c, begun := &all[number-1], time.Now()
 		said, by := "", ""
 		for at := 0; at < len(tests) && said == ""; at++ {
-			switch out, err := runTests(dir, &all[i], tests[at], limit); {
+			switch out, err := runTests(dir, c, tests[at], limit); {
 			case err == nil:
 			case doesNotCompile(out, tests[at]):
 				said = "does not compile"
@@ -109,9 +118,9 @@ func try(all []change, first int, tests []string, limit time.Duration) error {
 			said = "LIVES"
 			lives++
 		}
-		fmt.Printf("%3d/%d %-16s %5.1fs  %v  %s\n", i+1, len(all), said, time.Since(begun).Seconds(), all[i], by)
+		fmt.Printf("%3d/%d %-16s %5.1fs  %v  %s\n", number, len(all), said, time.Since(begun).Seconds(), c, by)
 	}
-	fmt.Printf("%d changes: %d found, %d live, %d do not compile\n", len(all)-first+1, found, lives, broken)
+	fmt.Printf("%d changes: %d found, %d live, %d do not compile\n", len(numbers), found, lives, broken)
 	return nil
 }
 
