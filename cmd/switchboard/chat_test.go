@@ -234,6 +234,7 @@ type pageless struct {
 	epoch  string
 	seq    uint64
 	comes  int
+	told   int            // answers to ask
 	seen   map[string]int // by text
 	wrong  []string
 	opened *websocket.Conn
@@ -301,6 +302,8 @@ func (p *pagelessConn) Message(_ *websocket.Conn, _ websocket.Kind, text []byte)
 		}
 		p.seq = e.Seq
 		p.seen[e.Text]++
+	case e.Type == "rooms":
+		p.told++
 	case e.Type != "welcome" && e.Type != "presence":
 		p.wrong = append(p.wrong, string(text))
 	}
@@ -316,11 +319,18 @@ func (p *pagelessConn) Closed(*websocket.Conn, error) {
 
 // say says something if there is a connection.
 func (p *pageless) say(text string) {
+	p.request(map[string]any{"type": "say", "room": "lobby", "text": text, "id": text})
+}
+
+// ask asks for something whose answer comes after all that was said before was taken.
+func (p *pageless) ask() { p.request(map[string]any{"type": "rooms"}) }
+
+func (p *pageless) request(what map[string]any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.opened != nil {
-		ask, _ := json.Marshal(map[string]any{"type": "say", "room": "lobby", "text": text, "id": text})
-		p.opened.Write(websocket.Text, ask)
+		text, _ := json.Marshal(what)
+		p.opened.Write(websocket.Text, text)
 	}
 }
 

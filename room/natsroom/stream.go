@@ -127,18 +127,20 @@ type logRoom struct {
 	again   chan nats.Status // NATS is connected again
 
 	mu     sync.Mutex
-	number uint64    // of the last message published
-	seq    uint64    // at.Seq
-	moved  chan bool // closed when seq changes; nil if nobody waits
-	queue  []*draft  // that JetStream does not have, in order
-	stored []*draft  // that it has, and that were not read
-	writes bool      // a goroutine empties the queue
+	number uint64              // of the last message published without an ID
+	seq    uint64              // at.Seq
+	moved  chan bool           // closed when seq changes; nil if nobody waits
+	queue  []*draft            // that JetStream does not have, in order
+	stored []*draft            // that it has, and that were not read
+	drafts map[identity]*draft // those of both
+	writes bool                // a goroutine empties the queue
 }
 
 // Open implements room.Log.
 func (l *Log) Open(name string, most room.History, in room.LogReader) (room.Position, []*room.Message, room.LogWriter, error) {
 	prefix := l.bridge.options.Prefix
-	c := &logRoom{log: l, name: strings.ReplaceAll(prefix, ".", "-") + "-" + token(name), subject: prefix + "." + token(name) + ".log", keeps: most, in: in}
+	c := &logRoom{log: l, name: strings.ReplaceAll(prefix, ".", "-") + "-" + token(name), subject: prefix + "." + token(name) + ".log", keeps: most, in: in,
+		drafts: map[identity]*draft{}}
 	rand.Read(c.id[:])
 	c.ctx, c.end = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(c.ctx, l.options.Wait)
@@ -400,8 +402,10 @@ func (c *logRoom) deliver() error {
 			continue
 		}
 		message, p, err := c.decode(m, about)
-		if err != nil {
-			continue // and counted as missing with the next
+		if err != nil { // it is counted as missing with the next
+			c.at.Seq = about.Sequence.Stream
+			c.read(c.at)
+			continue
 		}
 		if own := c.own(p); own != nil {
 			message, message.Seq, message.Time = *own, about.Sequence.Stream, about.Timestamp
@@ -416,22 +420,16 @@ func (c *logRoom) deliver() error {
 	}
 }
 
-// own returns a message of this process that came back.
+// own returns a message of this process that came back, or that came from another process to which its client has sent it too.
 func (c *logRoom) own(p packet) *room.Message {
-	if p.id != c.id {
-		return nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, list := range [][]*draft{c.stored, c.queue} {
-		for _, d := range list {
-			if d.number == p.number {
-				d.read = true
-				return &d.message
-			}
-		}
+	d := c.drafts[identity{p.id, p.number}]
+	if d == nil {
+		return nil
 	}
-	return nil
+	d.read = true
+	return &d.message
 }
 
 // read notes that the stream was read as far as p.
@@ -440,7 +438,7 @@ func (c *logRoom) read(p room.Position) {
 	defer c.mu.Unlock()
 	c.seq = p.Seq
 	for len(c.stored) > 0 && (c.stored[0].read || c.stored[0].seq <= c.seq) {
-		c.log.queued.Add(-c.stored[0].size())
+		c.forget(c.stored[0])
 		c.stored = c.stored[1:]
 	}
 	if c.moved != nil {
@@ -459,7 +457,7 @@ func (c *logRoom) Close() {
 	defer c.mu.Unlock()
 	for _, list := range [][]*draft{c.stored, c.queue} {
 		for _, d := range list {
-			c.log.queued.Add(-d.size())
+			c.forget(d)
 		}
 	}
 	c.stored, c.queue = nil, nil
