@@ -123,6 +123,9 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if len(z.back) == 0 && len(z.connectBack) == 0 {
 		z.back = []string{"127.0.0.1:7008"}
 	}
+	if err := checkDistinct(append(placesOf("--listen", listen), placesOf("--back", z.back)...)); err != nil {
+		return err
+	}
 	addresses := func() error {
 		for _, text := range slices.Concat(listen, z.connect, z.back, z.connectBack) {
 			if _, err := zmqEndpoint(text); err != nil {
