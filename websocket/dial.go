@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/field"
 )
 
 // A Dialer connects WebSockets to servers. The zero value is ready to use. Do not copy a Dialer, nor change it after
@@ -29,8 +30,9 @@ type Dialer struct {
 	// each processor. It starts at its first use.
 	Server *switchboard.Server
 
-	// Header is added to each request: cookies, Origin, Authorization. Host replaces the host of the URL. The fields
-	// of the handshake itself cannot be set.
+	// Header is added to each request: cookies, Origin, Authorization. Host replaces the host of the URL. Dial
+	// returns an error for fields that the handshake sets, and for those of bodies and of other uses of a connection,
+	// such as Content-Length.
 	Header http.Header
 
 	// TLSConfig is for wss. Nil means the zero Config. Without a ServerName the host of the URL is verified.
@@ -89,7 +91,13 @@ type origin interface {
 
 // dial connects from an origin. What comes through a proxy goes to a loop of server, if that is not nil.
 func (d *Dialer) dial(ctx context.Context, from origin, server *switchboard.Server, rawURL string, h Handler) (*Conn, error) {
-	d.once.Do(func() { d.settings, d.err = d.Options.resolve(nil) })
+	d.once.Do(func() {
+		if d.settings, d.err = d.Options.resolve(nil); d.err == nil {
+			if err := field.Handshake.CheckHeader(d.Header); err != nil {
+				d.err = fmt.Errorf("websocket: Dialer.Header: %w", err)
+			}
+		}
+	})
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -158,7 +166,7 @@ func parseURL(raw string) (to location, err error) {
 		switch {
 		case to.address == "" || !strings.ContainsAny(to.address[:1], "/@."):
 			return to, errors.New("ws+unix: takes the path of a socket, and of the request behind a colon")
-		case !isVisible([]byte(to.path)):
+		case !field.IsVisible([]byte(to.path)):
 			return to, errors.New("the path has a space or a control character")
 		}
 		return to, nil
@@ -223,22 +231,15 @@ func (d *Dialer) request(k *asking) ([]byte, error) {
 		fmt.Fprintf(&b, "Authorization: Basic %s\r\n", base64.StdEncoding.EncodeToString([]byte(k.to.user.Username()+":"+password)))
 	}
 	for name, values := range d.Header {
-		switch name = http.CanonicalHeaderKey(name); name {
-		case "Host":
+		if name = http.CanonicalHeaderKey(name); name == "Host" {
 			continue
-		case "Upgrade", "Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions",
-			"Sec-Websocket-Protocol", "Content-Length", "Transfer-Encoding":
-			return nil, fmt.Errorf("the field %s of Header is for the handshake to say", name)
 		}
 		for _, value := range values {
-			if !isToken(name) || !isFieldValue([]byte(value)) {
-				return nil, fmt.Errorf("the field %q of Header cannot be sent", name)
-			}
 			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
 		}
 	}
-	if !isFieldValue([]byte(host)) {
-		return nil, errors.New("the host cannot be sent")
+	if err := field.CheckHost(host); err != nil {
+		return nil, err
 	}
 	b.WriteString("\r\n")
 	return b.Bytes(), nil

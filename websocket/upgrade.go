@@ -14,6 +14,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/field"
 )
 
 // An Upgrader accepts WebSockets: on connections of a switchboard.Server, with Accept as its Accept, or from requests
@@ -59,7 +60,14 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Text }
 
 func (u *Upgrader) resolve() (*settings, error) {
-	u.once.Do(func() { u.settings, u.err = u.Options.resolve(u) })
+	u.once.Do(func() {
+		u.settings, u.err = u.Options.resolve(u)
+		for _, origin := range u.Origins {
+			if err := field.CheckOrigin(origin); err != nil && u.err == nil {
+				u.err = fmt.Errorf("websocket: Upgrader.Origins: %w", err)
+			}
+		}
+	})
 	return u.settings, u.err
 }
 
@@ -99,7 +107,7 @@ func (o *opening) Data(sc *switchboard.Conn, p []byte) (int, error) {
 func (c *Conn) answer(p []byte) (n int, err error) {
 	u := c.loop.upgrader
 	if get := "GET "; !bytes.HasPrefix(p, []byte(get)[:min(len(p), len(get))]) {
-		if line, _, whole := bytes.Cut(p, []byte("\r\n")); !whole && len(line) <= 16 && isToken(line) {
+		if line, _, whole := bytes.Cut(p, []byte("\r\n")); !whole && len(line) <= 16 && field.IsToken(line) {
 			return 0, nil // another method
 		}
 	}
@@ -141,7 +149,7 @@ func (c *Conn) answer(p []byte) (n int, err error) {
 func mayBeRequest(p []byte) bool {
 	line, _, _ := bytes.Cut(p, []byte("\r"))
 	method, rest, more := bytes.Cut(line, []byte(" "))
-	return (isToken(method) && len(method) <= 32) && (!more || isFieldValue(rest))
+	return (field.IsToken(method) && len(method) <= 32) && (!more || field.IsValue(rest))
 }
 
 // ask has Check decide. It returns the handler, and the fields that the answer shall have besides.

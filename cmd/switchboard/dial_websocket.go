@@ -37,7 +37,7 @@ func (d *dialling) runWebSocket(target string) error {
 	if err != nil {
 		return err
 	}
-	header, options, err := d.ws.options("header")
+	header, options, err := d.ws.options("")
 	if err != nil {
 		return err
 	}

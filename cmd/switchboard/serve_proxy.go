@@ -115,6 +115,9 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	case len(p.to) == 0:
 		return errors.New("to which target? Give --to ADDRESS, once or more")
 	}
+	if _, _, err := p.toWS.options("to-ws-"); err != nil {
+		return err
+	}
 	destinations, targets, err := p.targets()
 	switch {
 	case err != nil:
