@@ -3,7 +3,6 @@
 package switchboard
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -32,7 +31,7 @@ func (f *life) proxy(atOnce bool) {
 	if len(w.s.loops) > 1 && w.chance(2) { // any loop
 		on = nil
 	}
-	d, err := t.dial(context.Background(), on, address, t)
+	d, err := t.dial(w.context(), on, address, t)
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
@@ -67,7 +66,7 @@ func (f *life) dialPipe(t *life, address string) {
 		config = &tls.Config{InsecureSkipVerify: true, Time: w.time}
 	}
 	t.awaited = true
-	if err := f.c.DialPipe(context.Background(), address, config, t); err != nil {
+	if err := f.c.DialPipe(w.context(), address, config, t); err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
 	}
@@ -127,7 +126,7 @@ func (w *world) dial(from *life) {
 	if from != nil {
 		on = from.c
 	}
-	ctx := context.Background()
+	ctx := w.context()
 	if w.names != nil && w.chance(2) {
 		f.secure = false
 		ctx, address = f.byName()

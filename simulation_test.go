@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,7 +105,8 @@ type world struct {
 	names      map[string]*dialledName
 	foreign    []*foreign // not adopted
 	said       logged
-	lacked     bool // a client waited for a descriptor
+	awaitings  atomic.Int64 // of the ends of contexts, see dialContext
+	lacked     bool         // a client waited for a descriptor
 }
 
 func (w *world) fault(format string, args ...any) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -23,7 +24,15 @@ type change struct {
 }
 
 func (c change) String() string {
-	return fmt.Sprintf("%s:%d: %s → %s", c.path, c.line, short(c.was), short(c.now))
+	was, now := strings.Join(strings.Fields(c.was), " "), strings.Join(strings.Fields(c.now), " ")
+	same := 0
+	for same < min(len(was), len(now)) && was[same] == now[same] {
+		same++
+	}
+	if from := same - 20; from > 0 && len(was) > 60 { // the beginning says less than what is changed
+		was, now = "..."+was[from:], "..."+now[from:]
+	}
+	return fmt.Sprintf("%s:%d: %s → %s", c.path, c.line, short(was), short(now))
 }
 
 func short(s string) string {
@@ -56,7 +65,7 @@ func collect(dir string) (all []change, err error) {
 		if err != nil {
 			return nil, err
 		}
-		v := &visitor{path: path, source: source, set: set, whole: make(map[*ast.BinaryExpr]*ast.BinaryExpr)}
+		v := &visitor{path: path, source: source, set: set, whole: make(map[ast.Expr]*ast.BinaryExpr)}
 		ast.Inspect(file, v.visit)
 		all = append(all, v.found...)
 	}
@@ -68,7 +77,7 @@ type visitor struct {
 	path   string
 	source []byte
 	set    *token.FileSet
-	whole  map[*ast.BinaryExpr]*ast.BinaryExpr // the expression that one without parentheses is a part of
+	whole  map[ast.Expr]*ast.BinaryExpr // the expression that one without parentheses is a part of
 	found  []change
 }
 
@@ -106,7 +115,11 @@ func (v *visitor) visit(n ast.Node) bool {
 		v.assign(n)
 	case *ast.BasicLit:
 		if i, err := strconv.Atoi(n.Value); n.Kind == token.INT && err == nil {
-			v.replace(n, strconv.Itoa(i+1), guard{})
+			other, g := strconv.Itoa(i+1), guard{}
+			if whole := v.whole[n]; whole != nil {
+				g = v.within(whole, v.offset(n.Pos()), len(n.Value), other)
+			}
+			v.replace(n, other, g)
 		}
 	}
 	return true
@@ -119,23 +132,21 @@ var others = map[token.Token]string{
 }
 
 func (v *visitor) binary(n *ast.BinaryExpr) {
-	whole := n // what is changed binds as it does without parentheses
-	if v.whole[n] != nil {
-		whole = v.whole[n]
-	}
-	for _, part := range []ast.Expr{n.X, n.Y} {
-		if part, ok := part.(*ast.BinaryExpr); ok {
-			v.whole[part] = whole
-		}
-	}
+	whole := cmp.Or(v.whole[n], n) // what is changed binds as it does without parentheses
+	v.whole[n.X], v.whole[n.Y] = whole, whole
 	if s, ok := n.X.(*ast.BasicLit); ok && s.Kind == token.STRING {
 		return
 	}
 	if o, ok := others[n.Op]; ok {
-		from, at, to := v.offset(whole.Pos()), v.offset(n.OpPos), v.offset(whole.End())
-		now := string(v.source[from:at]) + o + string(v.source[at+len(n.Op.String()):to])
-		v.put(n.OpPos, len(n.Op.String()), o, v.either(from, to, now, whole.Op.Precedence() <= token.EQL.Precedence()))
+		v.put(n.OpPos, len(n.Op.String()), o, v.within(whole, v.offset(n.OpPos), len(n.Op.String()), o))
 	}
+}
+
+// within guards a change of n bytes in an expression.
+func (v *visitor) within(whole *ast.BinaryExpr, at, n int, with string) guard {
+	from, to := v.offset(whole.Pos()), v.offset(whole.End())
+	now := string(v.source[from:at]) + with + string(v.source[at+n:to])
+	return v.either(from, to, now, whole.Op.Precedence() <= token.EQL.Precedence())
 }
 
 // assign leaves out an assignment to what is there already, or makes it another.

@@ -97,7 +97,7 @@ var packageClause = regexp.MustCompile(`(?m)^package (\w+)`)
 
 func packageOf(source []byte) string { return string(packageClause.FindSubmatch(source)[1]) }
 
-var errorLine = regexp.MustCompile(`(?m)^(?:\./)?([^\s:]+\.go):(\d+):`)
+var errorLine = regexp.MustCompile(`(?m)^([^\s:]+\.go):(\d+):`)
 
 // together builds a program with as many of the changes as can be in one, and returns their numbers.
 func (r *runner) together(all []change, numbers []int) (chosen []int, err error) {
@@ -115,7 +115,7 @@ func (r *runner) together(all []change, numbers []int) (chosen []int, err error)
 		}
 		wrong := make(map[string]bool)
 		for _, m := range errorLine.FindAllSubmatch(out, -1) {
-			wrong[filepath.Clean(string(m[1]))+":"+string(m[2])] = true
+			wrong[r.laid[string(m[1])]+":"+string(m[2])] = true
 		}
 		before := len(left)
 		left = slices.DeleteFunc(slices.Clone(left), func(n int) bool {
@@ -123,7 +123,7 @@ func (r *runner) together(all []change, numbers []int) (chosen []int, err error)
 			first := c.line - strings.Count(string(c.original[c.guard.from:c.offset]), "\n")
 			last := first + strings.Count(string(c.original[c.guard.from:max(c.guard.to, c.guard.from)]), "\n")
 			for line := first; line <= last; line++ {
-				if wrong[fmt.Sprintf("%s:%d", filepath.Clean(c.path), line)] {
+				if wrong[fmt.Sprintf("%s:%d", c.path, line)] {
 					return true
 				}
 			}

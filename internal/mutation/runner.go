@@ -25,6 +25,7 @@ type runner struct {
 	tests   []test
 	limit   time.Duration
 	overlay string            // where the changes go in, for the go command
+	laid    map[string]string // the files of the tree, by those that are used instead
 	built   map[string]string // test binaries with that overlay, by package
 }
 
@@ -53,6 +54,7 @@ func newRunner(tests string, limit time.Duration) (*runner, error) {
 // lay has the next builds use these files instead of those of the tree.
 func (r *runner) lay(files map[string][]byte) error {
 	replace := make(map[string]string)
+	r.laid = make(map[string]string)
 	for path, source := range files {
 		original, err := filepath.Abs(path)
 		if err != nil {
@@ -62,7 +64,7 @@ func (r *runner) lay(files map[string][]byte) error {
 		if err := os.WriteFile(changed, source, 0o644); err != nil {
 			return err
 		}
-		replace[original] = changed
+		replace[original], r.laid[changed] = changed, path
 	}
 	words, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
