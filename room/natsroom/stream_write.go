@@ -111,7 +111,7 @@ func (c *logRoom) write() {
 			c.log.bridge.options.Logger.Warn("JetStream does not take a message, which is tried again", "stream", c.name, "error", err)
 		}
 		pause(c.ctx, jitter(wait))
-		wait = min(2*wait, 2*time.Second)
+		wait = min(2*wait, time.Second)
 		if c.came(d) {
 			c.written(d, 0)
 		}
