@@ -111,7 +111,7 @@ func (c *logRoom) write() {
 			c.log.bridge.options.Logger.Warn("JetStream does not take a message, which is tried again", "stream", c.name, "error", err)
 		}
 		pause(c.ctx, jitter(wait))
-		wait = min(2*wait, 2*time.Second)
+		wait = min(2*wait, time.Second)
 		if c.came(d) {
 			c.written(d, 0)
 		}
@@ -124,7 +124,7 @@ func (c *logRoom) store(d *draft) (uint64, error) {
 	if !c.log.bridge.nc.IsConnected() {
 		return 0, nats.ErrDisconnected
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(c.ctx, answer)
 	defer cancel()
 	m := nats.NewMsg(c.subject)
 	m.Data = d.data
@@ -140,7 +140,11 @@ func (c *logRoom) store(d *draft) (uint64, error) {
 func (c *logRoom) came(d *draft) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, c.log.options.Wait)
 	defer cancel()
-	s, err := c.log.js.Stream(ctx, c.name)
+	var s jetstream.Stream
+	err := ask(ctx, func(ctx context.Context) (err error) {
+		s, err = c.log.js.Stream(ctx, c.name)
+		return err
+	})
 	if err != nil {
 		return false
 	}
