@@ -111,9 +111,9 @@ var errClosed = fmt.Errorf("websocket: write: %w", net.ErrClosed)
 // send sends a frame. A client's is masked on its way. mu is held.
 func (c *Conn) send(h header, p []byte) error {
 	if !c.loop.client {
-		head := heads.Get().(*[maxHeader]byte)
+		head := headerBuffers.Get().(*[maxHeader]byte)
 		_, err := c.conn.Writev(appendHeader(head[:0], h), p)
-		heads.Put(head)
+		headerBuffers.Put(head)
 		return err
 	}
 	b := buffer.Get(maxHeader + len(p))
@@ -123,8 +123,8 @@ func (c *Conn) send(h header, p []byte) error {
 	return err
 }
 
-// heads are lent to frames on their way out.
-var heads = sync.Pool{New: func() any { return new([maxHeader]byte) }}
+// headerBuffers are lent to frames on their way out.
+var headerBuffers = sync.Pool{New: func() any { return new([maxHeader]byte) }}
 
 // appendMasked appends a client's frame to b.
 func appendMasked(b []byte, h header, p []byte) []byte {
