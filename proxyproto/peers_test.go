@@ -209,8 +209,8 @@ func serves(t *testing.T, config *tls.Config) (address string, checks <-chan str
 	return <-at, checked
 }
 
-// asks connects, and returns what it hears and its own address.
-func asks(t *testing.T, address string, config *tls.Config, says string) (heard, own string) {
+// hears connects, and returns what it hears and its own address.
+func hears(t *testing.T, address string, config *tls.Config, says string) (heard, own string) {
 	t.Helper()
 	c, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
@@ -275,7 +275,7 @@ backend mutual
 		{config, []string{"by version 2", `name "front.example"`, "Version:TLSv1.3 Cipher:TLS_", "SigAlg:ecdsa-with-SHA256 KeyAlg:EC256"}},
 		{config, []string{`name "front.example"`, "Certificate:true Session:true", "CommonName:"}},
 	} {
-		heard, own := asks(t, addresses[i], c.config, "")
+		heard, own := hears(t, addresses[i], c.config, "")
 		for _, want := range append(c.wants, own+" to "+addresses[i]) {
 			if !strings.Contains(heard, want) {
 				t.Errorf("%d: heard %q, without %q", i, heard, want)
@@ -303,21 +303,24 @@ func TestNginxSaysForWhomItConnects(t *testing.T) {
 	at := reserved(t)
 	nginx(t, at, fmt.Sprintf(`load_module %s; events {}
 stream { server { listen %s reuseport; proxy_pass %s; proxy_protocol on; } }`, module, at, address))
-	heard, own := asks(t, at, nil, "")
+	heard, own := hears(t, at, nil, "")
 	if want := own + " to " + at + " by version 1"; !strings.HasPrefix(heard, want) {
 		t.Errorf("heard %q, want %q", heard, want)
 	}
 }
 
-// A proxy of ours that says for whom it connects, in front of a server that nobody here wrote.
-func proxies(t *testing.T, to string, version int, config *tls.Config) (address string) {
+// A proxy of ours that says for whom it connects, in front of a server that nobody here wrote. It takes headers from those that
+// the receiver names, if there is one.
+func proxies(t *testing.T, to string, version int, config *tls.Config, receiver ...switchboard.Admitter) (address string) {
 	t.Helper()
 	at := make(chan string, 1)
 	s := &switchboard.Server{
 		TLSConfig: config,
+		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Listening: func(a net.Addr) { at <- a.String() },
+		Admission: receiver,
 		Accept: func(c *switchboard.Conn) (switchboard.Handler, error) {
-			return nil, c.DialPipe(context.Background(), to, nil, &sender{For(c, version)})
+			return nil, c.DialPipe(context.Background(), to, nil, &sender{Forward(c, switchboard.Value[*Header](c), version)})
 		},
 	}
 	ended := make(chan error, 1)
@@ -367,15 +370,32 @@ func body(t *testing.T, address string, config *tls.Config) (text, own string) {
 	return text, own
 }
 
-func TestHAProxyBelievesWhatWeSay(t *testing.T) {
-	t.Parallel()
-	at, file := listener(t)
+// believer runs an HAProxy that tells for whom it believes a connection to be.
+func believer(t *testing.T) (address string) {
+	t.Helper()
+	address, file := listener(t)
 	haproxy(t, []*os.File{file}, `
 frontend here
   mode http
   bind fd@3 accept-proxy
-  http-request return content-type text/plain lf-string "%[src]:%[src_port] to %[dst]:%[dst_port] name %[fc_pp_authority]"
+  http-request return content-type text/plain lf-string "%[src]:%[src_port] to %[dst]:%[dst_port] name %[fc_pp_authority] id %[fc_pp_unique_id,hex]"
 `)
+	return address
+}
+
+// believingNginx is believer with nginx.
+func believingNginx(t *testing.T) (address string) {
+	t.Helper()
+	address = reserved(t)
+	nginx(t, address, fmt.Sprintf(`events {} http { access_log off;
+client_body_temp_path TEMP/b; proxy_temp_path TEMP/p; fastcgi_temp_path TEMP/f; uwsgi_temp_path TEMP/u; scgi_temp_path TEMP/s;
+server { listen %s proxy_protocol reuseport; location / { return 200 "$proxy_protocol_addr:$proxy_protocol_port to $proxy_protocol_server_addr:$proxy_protocol_server_port"; } } }`, address))
+	return address
+}
+
+func TestHAProxyBelievesWhatWeSay(t *testing.T) {
+	t.Parallel()
+	at := believer(t)
 	cert, _ := pair(t, "ours.example")
 	for _, c := range []struct {
 		version int
@@ -389,7 +409,7 @@ frontend here
 			name = "ours.example"
 		}
 		proxy := proxies(t, at, c.version, server)
-		if heard, own := body(t, proxy, client); heard != own+" to "+proxy+" name "+name {
+		if heard, own := body(t, proxy, client); heard != own+" to "+proxy+" name "+name+" id " {
 			t.Errorf("version %d: heard %q from %s by %s", c.version, heard, own, proxy)
 		}
 	}
@@ -397,15 +417,76 @@ frontend here
 
 func TestNginxBelievesWhatWeSay(t *testing.T) {
 	t.Parallel()
-	at := reserved(t)
-	nginx(t, at, fmt.Sprintf(`events {} http { access_log off;
-client_body_temp_path TEMP/b; proxy_temp_path TEMP/p; fastcgi_temp_path TEMP/f; uwsgi_temp_path TEMP/u; scgi_temp_path TEMP/s;
-server { listen %s proxy_protocol reuseport; location / { return 200 "$proxy_protocol_addr:$proxy_protocol_port to $proxy_protocol_server_addr:$proxy_protocol_server_port"; } } }`, at))
+	at := believingNginx(t)
 	for version := 1; version <= 2; version++ {
 		proxy := proxies(t, at, version, nil)
 		if heard, own := body(t, proxy, nil); heard != own+" to "+proxy {
 			t.Errorf("version %d: heard %q from %s by %s", version, heard, own, proxy)
 		}
+	}
+}
+
+// HAProxy is in front of a proxy of ours, which has others behind it: they learn what HAProxy says, and not what ours sees.
+func TestWhatAProxyInFrontSaysIsPassedOn(t *testing.T) {
+	t.Parallel()
+	_, path := pair(t, "theirs.example")
+	ours, _ := pair(t, "ours.example")
+	receiver := &Receiver{From: loopback, Received: func(c *switchboard.Conn, h *Header) error {
+		c.SetValue(h)
+		return nil
+	}}
+	told, _ := serves(t, nil)
+	secure := &tls.Config{Certificates: []tls.Certificate{ours}}
+	asks := func(name string) *tls.Config { return &tls.Config{InsecureSkipVerify: true, ServerName: name} }
+	const options = "send-proxy-v2 proxy-v2-options ssl,ssl-cipher,authority,crc32c,unique-id"
+	for _, c := range []struct {
+		name            string
+		behind          func(t *testing.T) string
+		version         int
+		bind, server    string
+		client, between *tls.Config
+		want            string // %[1]s: the client, %[2]s: HAProxy
+	}{
+		{"HAProxy by version 1", believer, 1, "", "send-proxy", nil, nil, "%s to %s name  id "},
+		{"HAProxy by version 2 from 1", believer, 2, "", "send-proxy", nil, nil, "%s to %s name  id "},
+		{"HAProxy by version 1 from 2", believer, 1, "ssl crt " + path, options, asks("theirs.example"), nil, "%s to %s name  id "},
+		{"HAProxy by version 2", believer, 2, "ssl crt " + path, options, asks("theirs.example"), nil, "%s to %s name theirs.example id 75"},
+		{"HAProxy, and TLS with ours only", believer, 2, "", "send-proxy-v2", asks("ours.example"), secure, "%s to %s name ours.example id "},
+		{"nginx by version 1", believingNginx, 1, "", "send-proxy-v2", nil, nil, "%s to %s"},
+		{"nginx by version 2", believingNginx, 2, "", options, nil, nil, "%s to %s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			proxy := proxies(t, c.behind(t), c.version, c.between, receiver)
+			front, file := listener(t)
+			haproxy(t, []*os.File{file}, fmt.Sprintf("listen front\n  bind fd@3 %s\n  unique-id-format u\n  server s %s %s\n", c.bind, proxy, c.server))
+			heard, own := body(t, front, c.client)
+			if want := fmt.Sprintf(c.want, own, front); heard != want {
+				t.Errorf("heard %q, want %q", heard, want)
+			}
+		})
+	}
+	for name, c := range map[string]struct {
+		bind, server string
+		client       *tls.Config
+		between      *tls.Config
+		want         string
+	}{
+		"TLS with HAProxy": {"ssl crt " + path, options, asks("theirs.example"), nil, `name "theirs.example", id "u", sum true, TLS {Version:TLSv1.3`},
+		"TLS with both": {"ssl crt " + path, options + " ssl verify none sni str(ours.example)", asks("theirs.example"), secure,
+			`name "theirs.example", id "u", sum true, TLS {Version:TLSv1.3`},
+		"TLS with ours": {"", "send-proxy-v2", asks("ours.example"), secure, `name "ours.example", id "", sum false, TLS {Version:TLSv1.3`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := proxies(t, told, 2, c.between, receiver)
+			front, file := listener(t)
+			haproxy(t, []*os.File{file}, fmt.Sprintf("listen front\n  bind fd@3 %s\n  unique-id-format u\n  server s %s %s\n", c.bind, proxy, c.server))
+			heard, own := hears(t, front, c.client, "")
+			if want := own + " to " + front + " by version 2, " + c.want; !strings.HasPrefix(heard, want) {
+				t.Errorf("heard %q, want %q", heard, want)
+			}
+		})
 	}
 }
 
@@ -451,7 +532,7 @@ func TestOthersAreServedWithoutAHeader(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- s.ListenAndServe("127.0.0.1:0") }()
 		const line = "PROXY TCP4 1.2.3.4 5.6.7.8 1 2"
-		if heard, _ := asks(t, <-at, nil, line+"\r\n"); heard != line {
+		if heard, _ := hears(t, <-at, nil, line+"\r\n"); heard != line {
 			t.Errorf("heard %q", heard)
 		}
 		s.Close()

@@ -21,7 +21,7 @@ var errServing = errors.New("web: net/http serves the connection")
 
 // Move implements switchboard.Mover. Connections that are parked move. Others stay, and their next answer is the last: it says
 // Connection: close.
-func (l lines) Move(sc *switchboard.Conn) (st switchboard.HandlerState, err error) {
+func (h connHandler) Move(sc *switchboard.Conn) (st switchboard.HandlerState, err error) {
 	c, ok := sc.Value().(*conn)
 	if !ok {
 		return st, errServing

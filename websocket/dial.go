@@ -83,14 +83,14 @@ func (d *Dialer) DialFrom(ctx context.Context, sc *switchboard.Conn, rawURL stri
 	return d.dial(ctx, sc, nil, rawURL, h)
 }
 
-// An origin is a switchboard.Server or Conn.
-type origin interface {
+// A connDialer is a switchboard.Server or Conn.
+type connDialer interface {
 	Dial(ctx context.Context, address string, h switchboard.Handler) (*switchboard.Conn, error)
 	DialTLS(ctx context.Context, address string, config *tls.Config, h switchboard.Handler) (*switchboard.Conn, error)
 }
 
 // dial connects from an origin. What comes through a proxy goes to a loop of server, if that is not nil.
-func (d *Dialer) dial(ctx context.Context, from origin, server *switchboard.Server, rawURL string, h Handler) (*Conn, error) {
+func (d *Dialer) dial(ctx context.Context, from connDialer, server *switchboard.Server, rawURL string, h Handler) (*Conn, error) {
 	d.once.Do(func() {
 		if d.settings, d.err = d.Options.resolve(nil); d.err == nil {
 			if err := field.Handshake.CheckHeader(d.Header); err != nil {
@@ -111,7 +111,7 @@ func (d *Dialer) dial(ctx context.Context, from origin, server *switchboard.Serv
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("websocket: dial %s: %w", to, err)
 	}
-	k := &asking{c: &Conn{handler: h, subprotocol: -1}, d: d, to: to, ctx: ctx}
+	k := &clientHandshake{c: &Conn{handler: h, subprotocol: -1}, d: d, to: to, ctx: ctx}
 	if k.request, err = d.request(k); err != nil {
 		return nil, fmt.Errorf("websocket: dial %s: %w", to, err)
 	}
@@ -208,7 +208,7 @@ func parseURL(raw string) (to location, err error) {
 }
 
 // request returns the request that asks for a WebSocket.
-func (d *Dialer) request(k *asking) ([]byte, error) {
+func (d *Dialer) request(k *clientHandshake) ([]byte, error) {
 	var random [16]byte
 	rand.Read(random[:])
 	k.key = base64.StdEncoding.EncodeToString(random[:])
@@ -254,8 +254,8 @@ func offer(d *Deflate) agreement {
 	return a
 }
 
-// An asking is a connection on which a client asks for a WebSocket: a switchboard.Handler.
-type asking struct {
+// A clientHandshake is a connection on which a client asks for a WebSocket: a switchboard.Handler.
+type clientHandshake struct {
 	c       *Conn
 	d       *Dialer
 	to      location
@@ -267,7 +267,7 @@ type asking struct {
 }
 
 // Opened implements switchboard.Opener.
-func (k *asking) Opened(sc *switchboard.Conn) error {
+func (k *clientHandshake) Opened(sc *switchboard.Conn) error {
 	c := k.c
 	c.mu.Lock() // Dial, or the goroutine of the proxy, has set conn then
 	givenUp := c.sending.Load()&sendClosed != 0
@@ -284,7 +284,7 @@ func (k *asking) Opened(sc *switchboard.Conn) error {
 }
 
 // Data implements switchboard.Handler.
-func (k *asking) Data(_ *switchboard.Conn, p []byte) (int, error) {
+func (k *clientHandshake) Data(_ *switchboard.Conn, p []byte) (int, error) {
 	c := k.c
 	if proto := "HTTP/1."; !bytes.HasPrefix(p, []byte(proto)[:min(len(p), len(proto))]) {
 		return 0, &HandshakeError{Reason: fmt.Sprintf("the answer is not HTTP/1.1 but begins with %.40q", p)}
@@ -324,7 +324,7 @@ func (k *asking) Data(_ *switchboard.Conn, p []byte) (int, error) {
 }
 
 // check holds an answer against what was asked (RFC 6455, section 4.1).
-func (k *asking) check(r *http.Response) (agreed agreement, err error) {
+func (k *clientHandshake) check(r *http.Response) (agreed agreement, err error) {
 	wrong := func(reason string) (agreement, error) { return agreement{}, &HandshakeError{Reason: reason} }
 	list := func(name string) []byte { return []byte(strings.Join(r.Header.Values(name), ",")) }
 	if r.StatusCode != http.StatusSwitchingProtocols {
@@ -363,12 +363,12 @@ func (k *asking) check(r *http.Response) (agreed agreement, err error) {
 }
 
 // InputEnded implements switchboard.InputEnder.
-func (k *asking) InputEnded(_ *switchboard.Conn, rest []byte) error {
+func (k *clientHandshake) InputEnded(_ *switchboard.Conn, rest []byte) error {
 	return &HandshakeError{Reason: fmt.Sprintf("the server closed the connection before it had answered (%.40q)", rest)}
 }
 
 // Closed implements switchboard.Handler.
-func (k *asking) Closed(_ *switchboard.Conn, err error) {
+func (k *clientHandshake) Closed(_ *switchboard.Conn, err error) {
 	c := k.c
 	if k.stop != nil {
 		k.stop()

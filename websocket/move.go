@@ -49,8 +49,8 @@ const (
 var errStays = errors.New("websocket: it cannot move now")
 
 // Move implements switchboard.Mover.
-func (o *opening) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
-	c := (*Conn)(o)
+func (h *serverHandshake) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
+	c := (*Conn)(h)
 	if c.loop.client || c.loop.upgrader == nil || c.has(lateStart) {
 		return switchboard.HandlerState{}, errStays
 	}
@@ -151,7 +151,7 @@ func (u *Upgrader) Moved(sc *switchboard.Conn, from switchboard.HandlerState) (s
 	}
 	if !open {
 		c.enter(inHandshake)
-		return (*opening)(c), nil
+		return (*serverHandshake)(c), nil
 	}
 	c.heard = uint32(sc.Received())
 	c.enter(inOpen)

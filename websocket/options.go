@@ -125,7 +125,7 @@ func (s *settings) on(c *switchboard.Conn) *loop {
 		}
 		l = &loop{settings: s, start: time.Now()}
 		l.lists[inHandshake] = waitlist{timeout: s.HandshakeTimeout, expired: (*Conn).handshakeTimedOut}
-		l.lists[inOpen] = waitlist{timeout: s.PingInterval, expired: (*Conn).askPeer}
+		l.lists[inOpen] = waitlist{timeout: s.PingInterval, expired: (*Conn).checkSilence}
 		l.lists[inClosing] = waitlist{timeout: s.CloseTimeout, expired: (*Conn).closeTimedOut}
 		for i := range l.rules {
 			l.rules[i] = rules{masked: !s.client, compressed: i&1 != 0, streams: i&2 != 0,

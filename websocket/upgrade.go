@@ -83,15 +83,15 @@ func (u *Upgrader) Accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 	}
 	c := &Conn{conn: sc, loop: s.on(sc), subprotocol: -1}
 	c.enter(inHandshake)
-	return (*opening)(c), nil
+	return (*serverHandshake)(c), nil
 }
 
-// An opening is a Conn whose client has not asked for a WebSocket yet: a switchboard.Handler.
-type opening Conn
+// A serverHandshake is a Conn whose client has not asked for a WebSocket yet: a switchboard.Handler.
+type serverHandshake Conn
 
 // Data implements switchboard.Handler.
-func (o *opening) Data(sc *switchboard.Conn, p []byte) (int, error) {
-	n, err := (*Conn)(o).answer(p)
+func (h *serverHandshake) Data(sc *switchboard.Conn, p []byte) (int, error) {
+	n, err := (*Conn)(h).answer(p)
 	if err == nil {
 		return n, nil
 	}
@@ -217,14 +217,14 @@ func (c *Conn) open(h Handler) error {
 	c.conn.SetHandler((*endpoint)(c))
 	if h, ok := h.(Opener); ok {
 		if err := h.Opened(c); err != nil {
-			return c.give(err)
+			return c.endFor(err)
 		}
 	}
 	return nil
 }
 
 // InputEnded implements switchboard.InputEnder.
-func (o *opening) InputEnded(_ *switchboard.Conn, rest []byte) error {
+func (h *serverHandshake) InputEnded(_ *switchboard.Conn, rest []byte) error {
 	if len(rest) == 0 {
 		return io.EOF
 	}
@@ -232,7 +232,7 @@ func (o *opening) InputEnded(_ *switchboard.Conn, rest []byte) error {
 }
 
 // Closed implements switchboard.Handler. Nobody knows of the connection.
-func (o *opening) Closed(*switchboard.Conn, error) { (*Conn)(o).leaveLists() }
+func (h *serverHandshake) Closed(*switchboard.Conn, error) { (*Conn)(h).leaveLists() }
 
 // handshakeTimedOut is called when the opening handshake is not done within HandshakeTimeout.
 func (c *Conn) handshakeTimedOut() {

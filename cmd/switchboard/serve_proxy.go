@@ -143,6 +143,9 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	defer between.Close()
 	between.Places, between.CloseAfter = p.maxConns, cmp.Or(p.toWS.closeAfter, p.loop.halfClose)
 	between.Announce(announce)
+	if r := p.loop.access.receiver; r != nil {
+		r.Received = between.Received
+	}
 	ends := func(*switchboard.Conn, error) {}
 	if p.access.on() {
 		lines := p.access.open(log)
