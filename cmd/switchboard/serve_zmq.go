@@ -137,7 +137,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if only, err := z.onlyChecks(loopService{name: z.device.name, addresses: addresses}); only {
 		return err
 	}
-	log := z.logger()
+	log := slog.New(namedLog{z.logger().Handler(), zmqServeNames})
 	memory, err := z.divide(cmd.Flags())
 	if err != nil {
 		return err
@@ -178,7 +178,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 		log.Info("ended", "socket", s.Type().String(), "received", st.Received, "sent", st.Sent, "dropped", st.Dropped, "lost", st.Lost, "evicted", st.Evicted)
 	}
 	if err != nil {
-		return failure{exitFailed, err}
+		return failure{exitFailed, withFlags(zmqServeNames, err)}
 	}
 	return nil
 }
