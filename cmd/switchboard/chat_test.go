@@ -183,6 +183,30 @@ func TestChat(t *testing.T) {
 	ann.awaits("count", "1 person is here")
 }
 
+// A page whose connection breaks before it hears what it has said first in a new room comes back to the position 0 of that room.
+func TestAPageThatComesBackToTheBeginningOfARoomSaysNothingTwice(t *testing.T) {
+	s, lines := serveChat(t)
+	nc := startNetcat(t, lines)
+	nc.awaits("/help")
+	ann := openBrowser(t).open("http://" + s.addrs[0] + "/")
+	until(t, "the page is loaded", func() bool {
+		return ann.eval(`document.readyState === "complete" && document.activeElement && document.activeElement.id === "name"`) == true
+	})
+	ann.types("ann", "Enter")
+	ann.awaits("count", "2 people are here")
+	until(t, "the message has the focus", func() bool { return ann.eval(`document.activeElement.id`) == "text" })
+	ann.eval(`socket.onmessage = null`)
+	ann.types("the first words", "Enter")
+	nc.awaits("ann: the first words")
+	ann.eval(`socket.close()`)
+	until(t, "nothing waits", func() bool { return ann.eval(`waiting.size`) == 0.0 })
+	ann.types("the last words", "Enter")
+	nc.awaits("ann: the last words")
+	if n := strings.Count(nc.heard(), "the first words"); n != 1 {
+		t.Errorf("it was said %d times:\n%s", n, nc.heard())
+	}
+}
+
 // What the page asks for must be allowed by its own policy, and nothing of it comes from elsewhere.
 func TestTheChatsPageIsWholeAndClosed(t *testing.T) {
 	s, _ := serveChat(t)
