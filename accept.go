@@ -201,7 +201,10 @@ func (ln *listener) resume() {
 	}
 	ln.watch()
 	if err := ln.loop.engine.Listen(&ln.line); err != nil {
-		ln.server.logger().Error("cannot accept", "address", ln.addr, "error", err)
+		if now := ln.loop.kernel.Now(); ln.told == 0 || now-ln.told >= tellAgain {
+			ln.told = now
+			ln.server.logger().Error("cannot accept", "address", ln.addr, "error", err)
+		}
 		ln.pause(retry)
 	}
 }

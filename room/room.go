@@ -117,7 +117,7 @@ func (r *Room) Publish(m Message) (uint64, error) { return r.publishAndSend(fres
 
 // fresh returns a new message with what the publisher of m has set.
 func fresh(m Message, except *Subscription) *message {
-	return &message{Message: Message{Data: m.Data, From: m.From, Key: m.Key, Kind: m.Kind, except: except}}
+	return &message{Message: Message{Data: m.Data, From: m.From, Key: m.Key, Kind: m.Kind, ID: m.ID, except: except}}
 }
 
 // publishAndSend is publish, here and elsewhere.

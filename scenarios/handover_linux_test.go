@@ -241,6 +241,38 @@ func TestPipesMove(t *testing.T) {
 	})
 }
 
+// What a connection has received and sent is counted on in the other process.
+func TestCountersMove(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+		c, err := net.Dial("tcp", start(t, s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		roundTrip(t, c, "before")
+		next := newServer(t, s.Engine)
+		defer stop(next)
+		moved := make(chan *switchboard.Conn, 1)
+		next.Accept = s.Accept
+		next.Moved = func(c *switchboard.Conn, from switchboard.HandlerState) (switchboard.Handler, error) {
+			moved <- c
+			return movedEcho(c, from)
+		}
+		if handed := handOver(t, s, next); handed.Conns != 1 {
+			t.Fatalf("%+v", handed)
+		}
+		roundTrip(t, c, "after")
+		got := <-moved
+		onLoop(t, got, func() {
+			if got.Received() != int64(len("before")+len("after")) || got.Sent() != got.Received() {
+				t.Errorf("%d bytes are counted as received, %d as sent", got.Received(), got.Sent())
+			}
+		})
+	})
+}
+
 // counting counts what it is told, and readmits.
 type counting struct{ admits, readmits, ended atomic.Int64 }
 

@@ -44,7 +44,6 @@ const (
 	moveCompressed // the message that has come in part is compressed
 	moveMasked     // its frame is masked
 	moveFin        // its frame is the last
-	movePassed     // a part of it has been passed on
 )
 
 var errStays = errors.New("websocket: it cannot move now")
@@ -108,7 +107,6 @@ func (e *endpoint) Move(*switchboard.Conn) (st switchboard.HandlerState, err err
 		set(moveCompressed, in.compressed)
 		set(moveMasked, in.masked)
 		set(moveFin, in.fin)
-		set(movePassed, in.passed)
 	}
 	b := binary.AppendUvarint(nil, flags)
 	if flags&moveDeflate != 0 {
@@ -275,7 +273,7 @@ func (r *stateReader) incoming(flags uint64, s *settings) (*incoming, error) {
 	}
 	in := incomings.Get().(*incoming)
 	*in = incoming{op: opcode(op), left: left, key: uint32(key), frames: int(frames), size: int64(size),
-		compressed: flags&moveCompressed != 0, masked: flags&moveMasked != 0, fin: flags&moveFin != 0, passed: flags&movePassed != 0}
+		compressed: flags&moveCompressed != 0, masked: flags&moveMasked != 0, fin: flags&moveFin != 0}
 	in.text.n = uint8(copy(in.text.part[:], part))
 	if len(r.p) > 0 {
 		in.buf = buffer.Append(nil, r.p)

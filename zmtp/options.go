@@ -121,8 +121,8 @@ type Options struct {
 	// same time. It must not wait, and must not call methods of the socket. nil means none.
 	Monitor func(Event)
 
-	// Logger receives a message for each peer that is disconnected because of what it sent. nil means none; Monitor
-	// also gets these events.
+	// Logger receives a message for each peer that is disconnected because of what it sent, but at most 20 in ten
+	// seconds: the next message then counts the others. nil means none; Monitor gets all of these events.
 	Logger *slog.Logger
 }
 

@@ -243,8 +243,8 @@ func (p *peer) report(was peerState, err error) {
 		e.RemoteAddr = p.c.RemoteAddr().String()
 	}
 	var bad *ProtocolError
-	if log := p.s.opt.Logger; log != nil && errors.As(err, &bad) {
-		log.Warn("a peer was ended for what it sent", "socket", p.s.typ, "endpoint", e.Endpoint, "peer", e.RemoteAddr, "error", err)
+	if errors.As(err, &bad) {
+		p.s.warn(e)
 	}
 	p.s.tell(e)
 }

@@ -18,6 +18,7 @@ type Socket struct {
 
 	mu          sync.Mutex
 	stats       Stats
+	warnings    warnings
 	closing     bool // Close was called
 	ended       bool // and does not wait for messages to be sent any more
 	peers       []*peer

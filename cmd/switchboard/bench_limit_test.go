@@ -129,7 +129,7 @@ func TestBenchSendsSoManyRequestsOfAURL(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "body")
 	os.WriteFile(file, []byte("from a file"), 0o600)
 	hdr := filepath.Join(t.TempDir(), "hdr")
-	out, complaint, code := once(t, "", "bench", "-q", "--json", "-n", "321", "-c", "7", "-X", "PUT", "-H", "X-Name: value", "--body", "@"+file, "--hdr", hdr, strings.Replace(web, "//", "//me:a%3Ab@", 1)+"a?b=c")
+	out, complaint, code := once(t, "", "bench", "-q", "--json", "--timeout=1m", "-n", "321", "-c", "7", "-X", "PUT", "-H", "X-Name: value", "--body", "@"+file, "--hdr", hdr, strings.Replace(web, "//", "//me:a%3Ab@", 1)+"a?b=c")
 	var r bench.Result
 	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 || right.Load() != 321 || wrong.Load() != 0 || r.Messages.Answered != 321 || r.Settings.Method != "PUT" {
 		t.Errorf("%v, exit code %d, %s: %d right and %d wrong, %+v", err, code, complaint, right.Load(), wrong.Load(), r.Messages)
@@ -170,7 +170,7 @@ func TestBenchDiffReadsWhatBenchHasSaved(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string, args ...string) string {
 		t.Helper()
-		out, complaint, code := once(t, "", append([]string{"bench", "-q", "--json", "--warmup=0"}, args...)...)
+		out, complaint, code := once(t, "", append([]string{"bench", "-q", "--json", "--warmup=0", "--timeout=1m"}, args...)...)
 		if code != 0 {
 			t.Fatalf("exit code %d, %s", code, complaint)
 		}

@@ -183,6 +183,30 @@ func TestChat(t *testing.T) {
 	ann.awaits("count", "1 person is here")
 }
 
+// A page whose connection breaks before it hears what it has said first in a new room comes back to the position 0 of that room.
+func TestAPageThatComesBackToTheBeginningOfARoomSaysNothingTwice(t *testing.T) {
+	s, lines := serveChat(t)
+	nc := startNetcat(t, lines)
+	nc.awaits("/help")
+	ann := openBrowser(t).open("http://" + s.addrs[0] + "/")
+	until(t, "the page is loaded", func() bool {
+		return ann.eval(`document.readyState === "complete" && document.activeElement && document.activeElement.id === "name"`) == true
+	})
+	ann.types("ann", "Enter")
+	ann.awaits("count", "2 people are here")
+	until(t, "the message has the focus", func() bool { return ann.eval(`document.activeElement.id`) == "text" })
+	ann.eval(`socket.onmessage = null`)
+	ann.types("the first words", "Enter")
+	nc.awaits("ann: the first words")
+	ann.eval(`socket.close()`)
+	until(t, "nothing waits", func() bool { return ann.eval(`waiting.size`) == 0.0 })
+	ann.types("the last words", "Enter")
+	nc.awaits("ann: the last words")
+	if n := strings.Count(nc.heard(), "the first words"); n != 1 {
+		t.Errorf("it was said %d times:\n%s", n, nc.heard())
+	}
+}
+
 // What the page asks for must be allowed by its own policy, and nothing of it comes from elsewhere.
 func TestTheChatsPageIsWholeAndClosed(t *testing.T) {
 	s, _ := serveChat(t)
@@ -234,6 +258,7 @@ type pageless struct {
 	epoch  string
 	seq    uint64
 	comes  int
+	told   int            // answers to ask
 	seen   map[string]int // by text
 	wrong  []string
 	opened *websocket.Conn
@@ -301,6 +326,8 @@ func (p *pagelessConn) Message(_ *websocket.Conn, _ websocket.Kind, text []byte)
 		}
 		p.seq = e.Seq
 		p.seen[e.Text]++
+	case e.Type == "rooms":
+		p.told++
 	case e.Type != "welcome" && e.Type != "presence":
 		p.wrong = append(p.wrong, string(text))
 	}
@@ -316,11 +343,18 @@ func (p *pagelessConn) Closed(*websocket.Conn, error) {
 
 // say says something if there is a connection.
 func (p *pageless) say(text string) {
+	p.request(map[string]any{"type": "say", "room": "lobby", "text": text, "id": text})
+}
+
+// ask asks for something whose answer comes after all that was said before was taken.
+func (p *pageless) ask() { p.request(map[string]any{"type": "rooms"}) }
+
+func (p *pageless) request(what map[string]any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.opened != nil {
-		ask, _ := json.Marshal(map[string]any{"type": "say", "room": "lobby", "text": text, "id": text})
-		p.opened.Write(websocket.Text, ask)
+		text, _ := json.Marshal(what)
+		p.opened.Write(websocket.Text, text)
 	}
 }
 

@@ -124,14 +124,6 @@ func (device abusedDevice) attacks(front, back string) []func(context.Context) {
 	return append(all, func(ctx context.Context) { zmqSays(ctx, back, device.back, subscribes, "") })
 }
 
-// zmqFrame is a frame of ZMTP.
-func zmqFrame(flags byte, body string) string {
-	if len(body) > 255 {
-		return string(binary.BigEndian.AppendUint64([]byte{flags | 2}, uint64(len(body)))) + body
-	}
-	return string([]byte{flags, byte(len(body))}) + body
-}
-
 // zmqSays connects a peer of a type that reads nothing. It says one thing once, and another one again and again unless that is
 // empty, until the device or the attack ends it.
 func zmqSays(ctx context.Context, address, typ, once, again string) {

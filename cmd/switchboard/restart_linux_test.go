@@ -53,7 +53,9 @@ func (s *restarting) restart() entry {
 	}
 	s.times++
 	e := s.await("handed over", s.times)
-	s.await("took over", s.times)
+	if took := s.await("took over", s.times); took["pid"] != float64(s.pid) {
+		s.t.Errorf("%v took over from %v, and not from %d", e["pid"], took["pid"], s.pid)
+	}
 	s.pid = int(e["pid"].(float64))
 	return e
 }

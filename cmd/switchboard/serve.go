@@ -156,6 +156,9 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	if err == nil {
 		err = s.admin.check(m)
 	}
+	if err == nil {
+		err = checkDistinct(s.places())
+	}
 	if err != nil {
 		return mode{}, err
 	}

@@ -85,6 +85,9 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	if err := c.nats.check(c.file, cmd.Flags().Changed); err != nil {
 		return err
 	}
+	if err := checkDistinct(append(c.places(), placesOf("--lines", c.lines)...)); err != nil {
+		return err
+	}
 	addresses := func() error {
 		_, err := c.addresses()
 		if err == nil {

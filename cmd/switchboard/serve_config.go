@@ -33,10 +33,13 @@ func (f *configFile) add(flags *pflag.FlagSet) {
 var notInFile = []string{"config", "check", "help", "worker"}
 
 // read reads the file, for a command whose flags are parsed.
-func (f *configFile) read(cmd *cobra.Command) error {
+func (f *configFile) read(cmd *cobra.Command) (err error) {
 	defer func() {
 		f.texts = map[string]string{}
 		cmd.Flags().VisitAll(func(flag *pflag.Flag) { f.texts[flag.Name] = flag.Value.String() })
+		if err == nil && f.instead != nil {
+			err = checkFiles(cmd.Flags())
+		}
 	}()
 	if f.path == "" {
 		return nil
@@ -59,7 +62,13 @@ func (f *configFile) read(cmd *cobra.Command) error {
 
 // decode returns what the file says.
 func (f *configFile) decode() (values map[string]any, err error) {
-	text, err := os.ReadFile(f.path)
+	if f.instead != nil {
+		err = checkRegular(f.path)
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(f.path)
+	}
 	if err != nil {
 		return nil, failure{exitFailed, fmt.Errorf("--config: %w", err)}
 	}

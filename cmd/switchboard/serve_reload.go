@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/switchboard-go/switchboard"
 )
 
@@ -49,6 +51,37 @@ func readAgain() (fresh *serving, g loopService, err error) {
 	root := rootCommandOf(fresh)
 	root.SetArgs(os.Args[1:])
 	return fresh, g, root.Execute()
+}
+
+// checkFiles makes sure that the files which flags name can be read without waiting: who has opened a pipe or a terminal waits for
+// somebody to write.
+func checkFiles(flags *pflag.FlagSet) (err error) {
+	flags.VisitAll(func(flag *pflag.Flag) {
+		items := []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			items = list.GetSlice()
+		}
+		kind, _ := pflag.UnquoteUsage(flag)
+		for _, item := range items {
+			path, named := strings.CutPrefix(item, "@")
+			if isFile := kind == "FILE" || kind == "NETWORK" && named; !isFile || path == "" || err != nil {
+				continue
+			}
+			if bad := checkRegular(path); bad != nil {
+				err = failure{exitFailed, fmt.Errorf("--%s: %w", flag.Name, bad)}
+			}
+		}
+	})
+	return err
+}
+
+// checkRegular makes sure that a file is a regular one, or the null device. One that is not there is another's concern.
+func checkRegular(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().IsRegular() || path == os.DevNull {
+		return nil
+	}
+	return fmt.Errorf("%s is no regular file: others are read only at the start", path)
 }
 
 // reloadable are the flags that can change while the server runs. The others need a restart.

@@ -123,6 +123,9 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if len(z.back) == 0 && len(z.connectBack) == 0 {
 		z.back = []string{"127.0.0.1:7008"}
 	}
+	if err := checkDistinct(append(placesOf("--listen", listen), placesOf("--back", z.back)...)); err != nil {
+		return err
+	}
 	addresses := func() error {
 		for _, text := range slices.Concat(listen, z.connect, z.back, z.connectBack) {
 			if _, err := zmqEndpoint(text); err != nil {
@@ -134,7 +137,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if only, err := z.onlyChecks(loopService{name: z.device.name, addresses: addresses}); only {
 		return err
 	}
-	log := z.logger()
+	log := slog.New(namedLog{z.logger().Handler(), zmqServeNames})
 	memory, err := z.divide(cmd.Flags())
 	if err != nil {
 		return err
@@ -175,7 +178,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 		log.Info("ended", "socket", s.Type().String(), "received", st.Received, "sent", st.Sent, "dropped", st.Dropped, "lost", st.Lost, "evicted", st.Evicted)
 	}
 	if err != nil {
-		return failure{exitFailed, err}
+		return failure{exitFailed, withFlags(zmqServeNames, err)}
 	}
 	return nil
 }

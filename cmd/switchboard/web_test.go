@@ -131,7 +131,7 @@ func TestWebOverTLSSaysSo(t *testing.T) {
 
 func TestBenchTakesTheURLOfAPage(t *testing.T) {
 	url := "http://" + serve(t, "web", "--root", webRoot(t)).addrs[0]
-	out, err := exec.Command(os.Args[0], "bench", "--duration", "200ms", "--warmup", "0s", "-c", "5", "--json", url+"/a.txt").Output()
+	out, err := exec.Command(os.Args[0], "bench", "--duration", "200ms", "--warmup", "0s", "--timeout", "1m", "-c", "5", "--json", url+"/a.txt").Output()
 	if err != nil || !bytes.Contains(out, []byte(`"/a.txt"`)) {
 		t.Errorf("bench said %v\n%s", err, out)
 	}

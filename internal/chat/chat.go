@@ -59,8 +59,6 @@ type Chat struct {
 	taken     map[string]*client // by skeleton of the name; those without a conn are in the process before this one
 	guest     int
 	addresses []string // of lines
-
-	said once // messages of pages, with a Log
 }
 
 // New returns a Chat.
@@ -231,15 +229,11 @@ func (c *client) say(name, text, id string, echo bool) error {
 	if !echo {
 		publish = s.PublishToOthers
 	}
-	again := c.token + "/" + id
-	known := id != "" && c.chat.config.Log != nil
-	if known && !c.chat.said.first(again) {
-		return nil // it comes when the Log has it
+	m := room.Message{From: c.member.Name(), Key: id, Data: []byte(text)}
+	if id != "" && c.token != "" { // it may be said again, here or to another server
+		m.ID = c.token + "/" + id
 	}
-	_, err := publish(room.Message{From: c.member.Name(), Key: id, Data: []byte(text)})
-	if known && err != nil {
-		c.chat.said.failed(again)
-	}
+	_, err := publish(m)
 	switch {
 	case errors.Is(err, room.ErrRate):
 		c.link.Pause()
