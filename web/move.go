@@ -40,7 +40,7 @@ func (h connHandler) Move(sc *switchboard.Conn) (st switchboard.HandlerState, er
 
 // MovesEarly implements switchboard.EarlyMover: connections that wait for a request may go ahead. Until they are another process's,
 // only their end can change them.
-func (l lines) MovesEarly(sc *switchboard.Conn) bool {
+func (h connHandler) MovesEarly(sc *switchboard.Conn) bool {
 	c, ok := sc.Value().(*conn)
 	if !ok {
 		return false

@@ -101,9 +101,9 @@ func availableMemory() (least int64, source string) {
 	return least, source
 }
 
-// roomFor is how many clients there are descriptors for, 0 where that is not limited. Each loop, each listener and the process
+// connsPossible is how many clients there are descriptors for, 0 where that is not limited. Each loop, each listener and the process
 // itself need some.
-func roomFor(listen []string) int {
+func connsPossible(listen []string) int {
 	n := rawio.Descriptors()
 	if n <= 0 {
 		return 0
@@ -116,7 +116,7 @@ func roomFor(listen []string) int {
 // or a file.
 func (s *serving) limitPairs(flags *pflag.FlagSet, log *slog.Logger) {
 	asked := flags.Changed("max-conns") && s.maxConns > 0
-	room := (roomFor(s.listen) + 1) / 2
+	room := (connsPossible(s.listen) + 1) / 2
 	switch {
 	case asked && (room == 0 || s.maxConns <= room):
 		return

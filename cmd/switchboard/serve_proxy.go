@@ -149,7 +149,7 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	ends := func(*switchboard.Conn, error) {}
 	if p.access.on() {
 		lines := p.access.open(log)
-		defer lines.Close(accessPatience)
+		defer lines.Close(accessFlushTime)
 		ends = p.access.connections(lines, between.Target)
 	}
 	return p.serveOnLoops(log, loopService{

@@ -105,7 +105,7 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	w.limitPairs(cmd.Flags(), log)
 	if w.access.on() {
 		lines := w.access.open(log)
-		defer lines.Close(accessPatience)
+		defer lines.Close(accessFlushTime)
 		handler = site.Log(lines, site.Form(w.access.form), accesslog.Sample(w.access.sample), handler)
 	}
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
