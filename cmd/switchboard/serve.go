@@ -161,7 +161,7 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 		return m, s.loop.refuse(flags, m.name)
 	}
 	if !flags.Changed("max-conns") {
-		s.maxConns = s.admin.leave(roomFor(s.listen))
+		s.maxConns = s.admin.leave(s.roomFor())
 	}
 	return m, s.loop.check()
 }
