@@ -186,7 +186,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 
 // places is how many peers each side accepts. What one side accepts must not take the other's descriptors.
 func (z *zmqServing) places(flags *pflag.FlagSet, log *slog.Logger) int {
-	room := (roomFor(slices.Concat(z.listen, z.back)) + 1) / 2
+	room := (connsPossible(z.loop.loops, len(z.listen)+len(z.back)) + 1) / 2
 	if !changed(flags, "max-conns") || z.maxConns == 0 {
 		return room
 	}
