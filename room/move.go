@@ -328,16 +328,28 @@ func (h *Hub) take(conn net.Conn, data []byte) error {
 		}
 		close(r.ready)
 		h.taking.rooms[s.Name] = r
-		if b, ok := h.Bridge.(MovingBridge); ok && s.Channel != nil { // here, so that little is missed meanwhile
-			c, err := b.OpenMoved(r.name, inlet{r}, s.Channel)
-			if err != nil {
-				h.logger().Error("a room that was taken over is not joined with other machines", "room", r.name, "error", err)
-				continue
-			}
+	}
+	h.openMoved(state.Rooms)
+	return nil
+}
+
+// openMoved joins rooms with those of other processes where they were joined before, so that little is missed meanwhile.
+func (h *Hub) openMoved(states []roomState) {
+	b, ok := h.Bridge.(MovingBridge)
+	if !ok {
+		return
+	}
+	for i := range states {
+		r := h.taking.rooms[states[i].Name]
+		if r == nil || states[i].Channel == nil {
+			continue
+		}
+		if c, err := b.OpenMoved(r.name, inlet{r}, states[i].Channel); err == nil {
 			r.channel = c
+		} else { // it is opened as if it were new
+			h.logger().Error("it is not known what a room that was taken over has missed of other machines", "room", r.name, "error", err)
 		}
 	}
-	return nil
 }
 
 // mostOfName is how many members of one name come over.

@@ -335,6 +335,9 @@ func (c *channel) received(m *nats.Msg) {
 	if err == nil {
 		here, err = attendanceOf(p)
 	}
+	if p.number > mostNumber {
+		err = errPacket
+	}
 	if err != nil {
 		c.bridge.stranger.warn(c.bridge.options.Logger, "a stranger publishes in a room", c.subject, err)
 		return
@@ -389,6 +392,9 @@ type packet struct {
 }
 
 const (
+	// mostNumber is the highest number of a message: nobody publishes as many, and they can be counted without an overflow.
+	mostNumber = 1 << 48
+
 	version    = 1
 	onlyNumber = 255 // the kind of a packet that repeats the last number
 )
