@@ -245,7 +245,7 @@ func gather(t *testing.T, urls ...string) *crowd {
 	}
 	for i, l := range c.listeners {
 		c.talking.Go(func() {
-			for beat := time.NewTicker(40 * time.Millisecond); ; {
+			for beat := time.NewTicker(60 * time.Millisecond); ; {
 				c.said[i]++
 				l.says(fmt.Sprint("p", i, " ", c.said[i]))
 				select {
@@ -289,7 +289,7 @@ func (c *crowd) goOn(members ...int) {
 				return n
 			}
 			before := heard()
-			until(c.t, fmt.Sprintf("%d does not hear from %d", l, from), func() bool { return heard() >= before+6 })
+			until(c.t, fmt.Sprintf("%d does not hear from %d", l, from), func() bool { return heard() >= before+5 })
 		}
 	}
 }
