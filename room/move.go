@@ -30,6 +30,7 @@ type handed struct {
 	down    atomic.Pointer[peer] // the process before this one, in which members of the rooms have stayed
 	giving  *giving              // between Hand and Handed
 	taking  *taking              // between Take and Taken
+	settle  atomic.Pointer[func()]
 }
 
 // A giving is rooms whose mutexes are held, as is Hub.mu.
@@ -123,6 +124,7 @@ func (h *Hub) Hand(s *switchboard.Server) (st switchboard.HandlerState, file *os
 
 // hand locks all rooms and describes them. still tells whether a loop stands still.
 func (h *Hub) hand(conn net.Conn, still func(Loop) bool) ([]byte, error) {
+	h.settled() // and no more after this
 	rooms, err := h.lockRooms()
 	if err != nil {
 		return nil, err
@@ -266,6 +268,7 @@ func (h *Hub) Handed(moved bool) {
 	g.peer.start(h.fromAbove, h.aboveIsGone)
 	go func() {
 		closing.Wait()
+		g.peer.send(frame{Do: settled})
 		h.gone()
 	}()
 }
@@ -403,6 +406,18 @@ func (h *Hub) Taken(moved bool) {
 		}
 		return
 	}
+	settle := sync.OnceFunc(func() {
+		for _, r := range t.rooms {
+			r.mu.Lock()
+			c, ok := r.channel.(MovingChannel)
+			r.mu.Unlock()
+			if ok {
+				c.Resume()
+			}
+		}
+	})
+	h.settle.Store(&settle)
+	time.AfterFunc(settlePatience, settle)
 	h.mu.Lock()
 	h.rooms = t.rooms
 	h.down.Store(t.peer)
@@ -445,7 +460,14 @@ func (h *Hub) openChannel(r *Room) {
 		p.Here(r.here())
 	}
 	r.mu.Unlock()
-	if c, ok := channel.(MovingChannel); ok {
-		c.Resume()
+}
+
+// settlePatience is how long a process waits for what its predecessor is delivering, before it delivers itself what has come since then.
+const settlePatience = 5 * time.Second
+
+// settled has the rooms deliver what other machines have published since they have moved here.
+func (h *Hub) settled() {
+	if settle := h.settle.Load(); settle != nil {
+		(*settle)()
 	}
 }
