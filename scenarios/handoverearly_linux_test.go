@@ -203,7 +203,9 @@ func TestWhatHappensToPipesThatWentAhead(t *testing.T) {
 			}
 			next := newServer(t, s.Engine)
 			next.Accept = everyone(theMovingEcho)
-			next.Moved = func(*switchboard.Conn, switchboard.HandlerState) (switchboard.Handler, error) { return new(pipeEnd), nil }
+			next.Moved = func(*switchboard.Conn, switchboard.HandlerState) (switchboard.Handler, error) {
+				return new(pipeEnd), nil
+			}
 			defer stop(next)
 			a, b := testsocket.UnixPair(t)
 			taken := make(chan error, 1)

@@ -99,8 +99,8 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 			receive(l, handover.Hello)
 			l.Send(handover.Hello, handover.AppendHello(nil, 99, 99), nil)
 		}, "99"},
-		"goes with the listeners":   {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { greet(l) }, ""},
-		"goes with the connections": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { hear(l) }, ""},
+		"goes with the listeners":        {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { greet(l) }, ""},
+		"goes with the connections":      {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { hear(l) }, ""},
 		"goes with those that are ahead": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { catchUp(l) }, ""},
 		"refuses those that are ahead": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
 			catchUp(l)

@@ -21,7 +21,7 @@ var errServing = errors.New("web: net/http serves the connection")
 
 // Move implements switchboard.Mover. Connections that are parked move. Others stay, and their next answer is the last: it says
 // Connection: close.
-func (l lines) Move(sc *switchboard.Conn) (st switchboard.HandlerState, err error) {
+func (h connHandler) Move(sc *switchboard.Conn) (st switchboard.HandlerState, err error) {
 	c, ok := sc.Value().(*conn)
 	if !ok {
 		return st, errServing
@@ -40,7 +40,7 @@ func (l lines) Move(sc *switchboard.Conn) (st switchboard.HandlerState, err erro
 
 // MovesEarly implements switchboard.EarlyMover: connections that wait for a request may go ahead. Until they are another process's,
 // only their end can change them.
-func (l lines) MovesEarly(sc *switchboard.Conn) bool {
+func (h connHandler) MovesEarly(sc *switchboard.Conn) bool {
 	c, ok := sc.Value().(*conn)
 	if !ok {
 		return false

@@ -245,6 +245,9 @@ func TestSlipsInAFileAreToldWithItsName(t *testing.T) {
 		"service = \"echo\"\ndeny = \"10.0.0.1/8\"":               "--deny: ",
 		"service = \"echo\"\ndeny = \"@/no/such/file\"":           "/no/such/file",
 		"service = \"echo\"\ntls-cert = \"x\"\ntls-key=\"x\"":     "x: no such file",
+		"service = \"echo\"\nallow = []":                          "--allow: the list is empty",
+		"service = \"echo\"\ndeny = [\"\"]":                       "deny: invalid argument",
+		"service = \"echo\"\nlisten = []":                         "--listen: the list is empty",
 		"service = \"echo\"\nservice = \"echo\"":                  config + ":2: ",
 	} {
 		writeFile(t, config, text)

@@ -136,6 +136,8 @@ func (s *serving) serveService(cmd *cobra.Command, what service.Service) error {
 // check makes sure that the flags make sense, and finds the mode.
 func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	switch {
+	case len(s.listen) == 0:
+		return mode{}, errors.New("--listen: the list is empty")
 	case s.maxConns < 0:
 		return mode{}, fmt.Errorf("--max-conns %d: it cannot be negative (0 is without limit)", s.maxConns)
 	case s.log != "text" && s.log != "json":
@@ -164,7 +166,7 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 		return m, s.loop.refuse(flags, m.name)
 	}
 	if !flags.Changed("max-conns") {
-		s.maxConns = s.admin.leave(roomFor(s.listen))
+		s.maxConns = s.admin.leave(connsPossible(s.loop.loops, len(s.listen)))
 	}
 	return m, s.loop.check()
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -130,8 +129,10 @@ func set(cmd *cobra.Command, name string, value any) error {
 		texts = append(texts, text)
 	}
 	switch list, takesList := flag.Value.(pflag.SliceValue); {
+	case takesList && len(texts) == 0:
+		return list.Replace([]string{})
 	case takesList:
-		if err := cmd.Flags().Set(name, strings.Join(texts[:min(len(texts), 1)], "")); err != nil {
+		if err := cmd.Flags().Set(name, texts[0]); err != nil {
 			return err
 		}
 		return list.Replace(texts)

@@ -41,8 +41,8 @@ func (s *serving) onlyChecks(g loopService) (bool, error) {
 	return true, err
 }
 
-// askAgain returns what the command line and the file ask for by now, checked.
-func askAgain() (fresh *serving, g loopService, err error) {
+// readAgain returns what the command line and the file ask for by now, checked.
+func readAgain() (fresh *serving, g loopService, err error) {
 	fresh = &serving{}
 	fresh.config.instead = func(made loopService) error {
 		g = made
@@ -99,7 +99,7 @@ func (s *serving) reloader(log *slog.Logger, g loopService, server *switchboard.
 		if certificates != nil {
 			certificates()
 		}
-		fresh, now, err := askAgain()
+		fresh, now, err := readAgain()
 		if err == nil && now.name != g.name {
 			err = fmt.Errorf("the service is now %s, and this process serves %s: that needs a restart", now.name, g.name)
 		}
