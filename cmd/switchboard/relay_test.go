@@ -51,7 +51,7 @@ func hear(t *testing.T, c, from net.Conn, text string) {
 }
 
 func TestRelayTellsOfLinesThatAreMissed(t *testing.T) {
-	s := serve(t, "relay", "--lines", "--member-queue=4k", "--max-line=1k", "--admin=127.0.0.1:0")
+	s := serve(t, "relay", "--lines", "--member-queue=4k", "--admin=127.0.0.1:0") // and lines are no longer than that
 	speaker, slow := client(t, s), client(t, s)
 	s.await("connected", 2)
 	hear(t, speaker, slow, "x\n")
