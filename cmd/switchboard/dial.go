@@ -294,7 +294,7 @@ func (d *dialling) connect(to address, source socket.Addr) (*socket.Socket, erro
 	}
 	found, err := socket.GetAddrInfo(ctx, host, port, hints)
 	switch {
-	case (d.only4 || d.only6) && errors.Is(err, socket.EAI_ADDRFAMILY):
+	case (d.only4 || d.only6) && (errors.Is(err, socket.EAI_ADDRFAMILY) || errors.As(err, new(*net.AddrError))):
 		return nil, fmt.Errorf("connect %s: it has no address that --ipv%d allows", to, map[bool]int{true: 4, false: 6}[d.only4])
 	case err != nil:
 		return nil, err
