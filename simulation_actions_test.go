@@ -242,6 +242,26 @@ func (f *life) resume() {
 	}
 }
 
+// unread puts some of what f has consumed back in front of what it has not.
+func (f *life) unread() {
+	w, c := f.w, f.c
+	if f.peer == nil || f.echo || f.piped != nil || f.block != nil || w.upgrades || w.s.limits.MessageTimeout > 0 || c.state != stateOpen ||
+		c.marked(stopMark) || c.flags&inputEnded != 0 || f.closing || f.aborted || f.failed || f.broke {
+		return
+	}
+	n := min(f.consumed-f.header, int64(w.s.limits.InputLimit-c.Buffered()))
+	if n <= 0 {
+		return
+	}
+	if w.chance(2) {
+		n = 1 + w.rng.Int64N(n)
+	}
+	p := make([]byte, n)
+	f.consumed -= n
+	f.peer.Out.Fill(p, f.consumed)
+	c.Unread(p)
+}
+
 // after is Conn.After with a check of the time.
 func (f *life) after(d time.Duration, do func()) {
 	begun := f.w.k.Now()
@@ -327,6 +347,9 @@ func (f *life) outside() {
 			w.mayBreak(f)
 			f.write()
 			f.act()
+			if w.chance(8) {
+				f.unread()
+			}
 		})
 	case 6:
 		if w.chance(10) {

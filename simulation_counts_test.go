@@ -276,6 +276,8 @@ func (w *world) checkListener(e *watchedEngine) {
 	switch {
 	case accepting && (ln.waits || ln.closed):
 		w.fault("it is accepted, and the listener has paused: closed %v", ln.closed)
+	case accepting && !asked && ln.spent.Load() && w.k.Waiting(ln.line.FD) == 0:
+		w.fault("descriptors are said to be short, and nobody waits for one")
 	case accepting || ln.closed || asked || ln.held:
 	case !ln.waits:
 		w.fault("nobody accepts, and the listener has not paused")

@@ -205,8 +205,10 @@ func (r *Room) announce(m *message) (wake []*shard) {
 func (r *Room) tell(event Message) {
 	r.mu.Lock()
 	var wake []*shard
-	if r.hub.up.Load() == nil { // else the other process says it
+	if up := r.hub.up.Load(); up == nil {
 		wake = r.announce(&message{Message: event})
+	} else if event.Missed > 0 { // before the room moved
+		up.send(frame{Do: missed, Room: r.name, Seq: event.Missed})
 	}
 	r.mu.Unlock()
 	for _, s := range wake {

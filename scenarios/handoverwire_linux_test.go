@@ -57,7 +57,8 @@ func TestIdleTimeMoves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, "auto")
-			s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+			conns := accepted(s, theMovingEcho)
+			s.Moved = movedEcho
 			prepare(s)
 			c, err := net.Dial("tcp", start(t, s))
 			if err != nil {
@@ -66,6 +67,10 @@ func TestIdleTimeMoves(t *testing.T) {
 			defer c.Close()
 			c.SetDeadline(time.Now().Add(patience))
 			roundTrip(t, c, "hello")
+			conn := <-conns
+			for range 2 { // by then the loop has noted when its last byte moved
+				onLoop(t, conn, func() {})
+			}
 			const least = 30 * time.Millisecond
 			time.Sleep(least) // it is idle for so long, at least
 			r := recorded(t, s)
@@ -92,11 +97,17 @@ func TestNamesOfWhatIsSharedAreBounded(t *testing.T) {
 	s := newServer(t, "auto")
 	s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
 	s.Shared = named{strings.Repeat("x", 1<<10+1)}
-	start(t, s)
+	c, err := net.Dial("tcp", start(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	roundTrip(t, c, "hello") // it serves
 	a, b := testsocket.UnixPair(t)
 	next := newServer(t, "auto")
 	next.Accept, next.Moved, next.Shared = s.Accept, movedEcho, named{}
-	start(t, next)
+	defer stop(next)
 	over := make(chan error, 1)
 	go func() {
 		_, err := next.Takeover(t.Context(), b)
@@ -109,4 +120,5 @@ func TestNamesOfWhatIsSharedAreBounded(t *testing.T) {
 	if err := <-over; err == nil {
 		t.Error("it was taken over")
 	}
+	roundTrip(t, c, "still here")
 }

@@ -38,6 +38,18 @@ func (h connHandler) Move(sc *switchboard.Conn) (st switchboard.HandlerState, er
 	return switchboard.HandlerState{Kind: movedKind, Version: movedVersion, Data: []byte{again}}, nil
 }
 
+// MovesEarly implements switchboard.EarlyMover: connections that wait for a request may go ahead. Until they are another process's,
+// only their end can change them.
+func (h connHandler) MovesEarly(sc *switchboard.Conn) bool {
+	c, ok := sc.Value().(*conn)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == parked && !c.begun && sc.Buffered() == 0
+}
+
 // Takeover receives the listeners and the parked connections of the process at the other end of from, whose Server's Loops are
 // in switchboard.Server.Handover, and serves them as Serve does. It returns when they are here. Loops.Moved, if it is set,
 // makes the handlers of what is not HTTP, such as WebSockets. See switchboard.Server.Takeover.

@@ -34,7 +34,7 @@ type peer struct {
 	lastWrite int64  // when the queue was last written, in nanoseconds since the socket was made
 	subBytes  int32
 	again     int32 // subscriptions that it had already
-	index     int32 // in Socket.peers
+	index     int32 // in Socket.handshaking, and then in Socket.peers
 	turn      int32 // in Socket.ready
 	epoch     uint32
 	routing   uint32 // by which a SERVER addresses it
@@ -50,6 +50,7 @@ type peer struct {
 	held      bool // it is in Socket.held
 	inbox     bool // it is in the socket's inbox
 	ending    bool // it is closed once its queue is written
+	displaced bool // another has its place
 }
 
 type peerState uint32

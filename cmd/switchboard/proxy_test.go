@@ -186,8 +186,14 @@ func TestAProxyThatShutsDownLetsLinesEndByThemselves(t *testing.T) {
 
 // With 64 descriptors a proxy has room for few clients at once. The others wait, and each is served.
 func TestAProxyWithFewDescriptorsServesEverybodyInTurn(t *testing.T) {
+	for _, loops := range []string{"1", "8"} { // with 8, of 64 descriptors less than half are left for clients
+		t.Run(loops, func(t *testing.T) { servesInTurn(t, "--loops", loops) })
+	}
+}
+
+func servesInTurn(t *testing.T, flags ...string) {
 	echo := serve(t, "echo")
-	proxy := start(t, limited(t, serveArgs([]string{"proxy", "--to", echo.addrs[0]})...))
+	proxy := start(t, limited(t, serveArgs(append([]string{"proxy", "--to", echo.addrs[0]}, flags...))...))
 	const clients = 200
 	var conns []*net.TCPConn
 	for range clients {

@@ -166,7 +166,7 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 		return m, s.loop.refuse(flags, m.name)
 	}
 	if !flags.Changed("max-conns") {
-		s.maxConns = s.admin.leave(connsPossible(s.listen))
+		s.maxConns = s.admin.leave(connsPossible(s.loop.loops, len(s.listen)))
 	}
 	return m, s.loop.check()
 }

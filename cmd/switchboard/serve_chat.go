@@ -133,7 +133,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		moved:    talk.Moved,
 		takeOver: pages.Takeover,
 		more:     func() ([]*socket.Socket, error) { return c.openLines(log, talk) },
-		figures:  []metrics.Source{talk.Figures},
+		figures:  []metrics.Source{talk.Figures()},
 		prepare: func(server *switchboard.Server) {
 			pages.Loops = server
 			if server.Engine == "auto" {

@@ -93,17 +93,8 @@ func New(config Config) *Chat {
 	return chat
 }
 
-// Figures writes those of the rooms.
-func (c *Chat) Figures(w *metrics.Writer) {
-	members := 0
-	rooms := c.hub.Rooms()
-	for _, r := range rooms {
-		members += r.Members
-	}
-	w.Gauge("switchboard_rooms", "Rooms that have members.", float64(len(rooms)))
-	w.Gauge("switchboard_room_members", "Memberships of rooms.", float64(members))
-	w.Counter("switchboard_room_dropped_total", "Messages that members did not get because they read slowly.", int64(c.hub.Dropped()))
-}
+// Figures is the source of those of the rooms.
+func (c *Chat) Figures() metrics.Source { return metrics.Rooms(c.hub) }
 
 // A client is somebody who is connected. It belongs to its loop, but for the name and token, which Chat.mu guards.
 type client struct {

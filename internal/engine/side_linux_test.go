@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/uring"
 )
 
@@ -114,52 +113,5 @@ func TestWhoWaitsForRoom(t *testing.T) {
 		if polls == over || asks != over {
 			t.Errorf("input ended: %v. The ring polls: %v, the side waits: %v", over, polls, asks)
 		}
-	}
-}
-
-// The batch of a turn is bounded by its arena, by batchMost for a line, and by one part for each.
-func TestBatchIsBounded(t *testing.T) {
-	e := newRing(t)
-	l := &Line{FD: -1}
-	e.config.Lines.Add(l)
-	var q buffer.Queue
-	if e.Batch(l, &q, make([]byte, batchMost+1)) {
-		t.Error("a batch takes more of a line than batchMost")
-	}
-	if !e.Batch(l, &q, make([]byte, batchMost)) {
-		t.Error("a batch does not take batchMost")
-	}
-	if e.Batch(l, &q, []byte("x")) {
-		t.Error("a line is in the batch twice")
-	}
-	for range arenaSize/batchMost - 1 {
-		other := &Line{FD: -1}
-		e.config.Lines.Add(other)
-		if !e.Batch(other, &q, make([]byte, batchMost)) {
-			t.Error("the arena is not used to its end")
-		}
-	}
-	other := &Line{FD: -1}
-	e.config.Lines.Add(other)
-	if e.Batch(other, &q, []byte("x")) {
-		t.Error("a batch takes more than its arena holds")
-	}
-}
-
-// A line that brings more than ReadBuffer in one turn is read once a turn from then on. What other lines bring in between is
-// not counted.
-func TestALineThatBringsMuchIsReadOnceATurn(t *testing.T) {
-	e := newRing(t)
-	one, other := &Line{FD: -1}, &Line{FD: -1}
-	bring := func(l *Line, n int32) bool {
-		e.bound(l, uring.CQE{Res: n})
-		return l.state.flags&flooding != 0
-	}
-	most := int32(e.config.ReadBuffer)
-	if bring(one, most) || bring(other, most) || bring(one, 1) || bring(one, most-1) {
-		t.Error("a line is read once a turn that has brought no more than ReadBuffer in a row")
-	}
-	if !bring(one, 1) {
-		t.Error("a line that has brought more than ReadBuffer in a row is not read once a turn")
 	}
 }

@@ -89,13 +89,13 @@ func run() error {
 
 // try runs the tests with each of the changes that have these numbers, and prints what became of it.
 func (r *runner) try(all []change, numbers []int) error {
-	if said, by, err := r.run(0); err != nil || said != lives {
+	if said, by, err := r.run(0, ""); err != nil || said != lives {
 		return fmt.Errorf("the tests fail without any change: %v %s %w", said, by, err)
 	}
 	counts := make(map[string]int)
 	tell := func(n int) error {
 		begun := time.Now()
-		said, by, err := r.run(n)
+		said, by, err := r.run(n, all[n-1].path)
 		if err != nil {
 			return err
 		}

@@ -27,6 +27,7 @@ type runner struct {
 	overlay string            // where the changes go in, for the go command
 	laid    map[string]string // the files of the tree, by those that are used instead
 	built   map[string]string // test binaries with that overlay, by package
+	parts   map[string]string // the directories of all that a package's tests are built from, by package
 }
 
 // A test is the test binary of a package, and what it is told.
@@ -36,13 +37,18 @@ type test struct {
 }
 
 func newRunner(tests string, limit time.Duration) (*runner, error) {
-	r := &runner{limit: limit}
+	r := &runner{limit: limit, parts: make(map[string]string)}
 	for one := range strings.SplitSeq(tests, "&&") {
 		words := strings.Fields(one)
 		if len(words) == 0 {
 			return nil, errors.New("-test: a test is a package and what its test binary is told")
 		}
 		r.tests = append(r.tests, test{words[0], words[1:]})
+		parts, err := exec.Command("go", "list", "-deps", "-test", "-f", "{{.Dir}}", words[0]).Output()
+		if err != nil {
+			return nil, fmt.Errorf("go list %s: %w", words[0], err)
+		}
+		r.parts[words[0]] = string(parts)
 	}
 	var err error
 	if r.dir, err = os.MkdirTemp("", "mutation"); err != nil {
@@ -87,9 +93,17 @@ func (r *runner) build(pkg string) (out []byte, err error) {
 	return out, err
 }
 
-// run runs the tests until one fails. number is the change that is made, of those that are built together.
-func (r *runner) run(number int) (said, by string, err error) {
+// run runs the tests that can see a change of path until one fails. number is the change that is made, of those that are built
+// together. An empty path is no change.
+func (r *runner) run(number int, path string) (said, by string, err error) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return "", "", err
+	}
 	for _, t := range r.tests {
+		if path != "" && !strings.Contains(r.parts[t.pkg], dir+"\n") {
+			continue
+		}
 		if out, err := r.build(t.pkg); err != nil {
 			return broken, short(string(out)), nil
 		}
