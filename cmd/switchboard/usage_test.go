@@ -77,6 +77,8 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve echo --allow=", `for "--allow" flag: it is empty`},
 		{"serve echo --allow=10.0.0.0/8,", "one of its values is empty"},
 		{"serve echo --admin=", "it is empty"},
+		{"serve echo --tls-timeout 5", "--tls-timeout needs --tls-cert"},
+		{"serve echo --tls-handshakes 5", "--tls-handshakes needs --tls-cert"},
 		{"serve echo --listen ws://127.0.0.1:0 --ws-subprotocol a/b", `--ws-subprotocol: "a/b" is not the name of a subprotocol`},
 		{"serve echo --listen ws://127.0.0.1:0 --ws-subprotocol a --ws-subprotocol a", `--ws-subprotocol: "a" is there twice`},
 		{"serve echo --listen ws://127.0.0.1:0 --ws-origin foo", `--ws-origin: "foo" is not an origin: try https://example.org`},
