@@ -84,7 +84,7 @@ func (f *loopFlags) check() error {
 	case limit > 1<<30:
 		return fmt.Errorf("--queue-limit %s: at most 1G", &limit)
 	}
-	return cmp.Or(f.tls.check(), f.access.check())
+	return cmp.Or(f.tls.check(f.set.Changed), f.access.check())
 }
 
 // mostQueued is --queue-limit, its default in words.

@@ -43,13 +43,19 @@ func (f *serverTLS) add(flags *pflag.FlagSet) {
 }
 
 // check makes sure that the flags make sense together.
-func (f *serverTLS) check() error {
+func (f *serverTLS) check(given func(flag string) bool) error {
+	secure := len(f.certs) > 0 || f.selfSigned
+	for _, flag := range []string{"tls-handshakes", "tls-timeout"} {
+		if given(flag) && !secure {
+			return fmt.Errorf("--%s needs --tls-cert and --tls-key, or --tls-self-signed", flag)
+		}
+	}
 	switch {
 	case len(f.certs) != len(f.keys):
 		return fmt.Errorf("%d of --tls-cert and %d of --tls-key: each certificate needs its key", len(f.certs), len(f.keys))
 	case len(f.certs) > 0 && f.selfSigned:
 		return errors.New("--tls-self-signed and --tls-cert exclude each other")
-	case f.clientCA != "" && len(f.certs) == 0 && !f.selfSigned:
+	case f.clientCA != "" && !secure:
 		return errors.New("--tls-client-ca needs --tls-cert and --tls-key, or --tls-self-signed")
 	case len(f.revoked) > 0 && f.clientCA == "":
 		return errors.New("--tls-crl needs --tls-client-ca: it applies to client certificates")

@@ -123,6 +123,9 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if len(z.back) == 0 && len(z.connectBack) == 0 {
 		z.back = []string{"127.0.0.1:7008"}
 	}
+	if err := checkDistinct(append(placesOf("--listen", listen), placesOf("--back", z.back)...)); err != nil {
+		return err
+	}
 	addresses := func() error {
 		for _, text := range slices.Concat(listen, z.connect, z.back, z.connectBack) {
 			if _, err := zmqEndpoint(text); err != nil {
@@ -187,7 +190,7 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 
 // places is how many peers each side accepts. What one side accepts must not take the other's descriptors.
 func (z *zmqServing) places(flags *pflag.FlagSet, log *slog.Logger) int {
-	room := (roomFor(slices.Concat(z.listen, z.back)) + 1) / 2
+	room := (connsPossible(z.loop.loops, len(z.listen)+len(z.back)) + 1) / 2
 	if !changed(flags, "max-conns") || z.maxConns == 0 {
 		return room
 	}
