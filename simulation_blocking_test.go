@@ -299,6 +299,8 @@ func (b *blocker) checkRead(err error) {
 // checkWrite looks at a Write that is over.
 func (b *blocker) checkWrite(n, of int, err error) {
 	switch f := b.f; {
+	case f.outEnded && (n > 0 || err == nil):
+		f.w.fault("%v: Write takes %d of %d bytes after CloseWrite: %v", f, n, of, err)
 	case err == nil && n < of:
 		f.w.fault("%v: Write takes %d of %d bytes without an error", f, n, of)
 	case errors.Is(err, os.ErrDeadlineExceeded) && (b.writeUntil.IsZero() || time.Now().Before(b.writeUntil)):

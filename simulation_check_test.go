@@ -91,6 +91,7 @@ func (w *world) check(l *loop) {
 // checkGivenUp looks whether connections are spliced on though clients wait for descriptors.
 func (w *world) checkGivenUp(l *loop) {
 	spent, until := w.ln.spent.Load(), w.s.splices.until.Load()
+	w.lacked = w.lacked || spent
 	if spent && !w.spent && until != w.until && len(w.s.loops) == 1 {
 		w.givenUp = until
 	}
@@ -201,8 +202,15 @@ func (f *life) checkClosed() {
 		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
 		f.w.fault("%v: it has not waited for a port", f)
+	case errors.Is(f.err, syscall.EAGAIN) && f.c.flags&dialled != 0 && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
+		f.w.fault("%v: it has not waited for a place in the backlog of a Unix socket", f)
 	case f.err == ErrAborted && !f.aborted && f.wrote > 0 && !f.begun && f.consumed <= f.header: // a plain one is not told that it begins
 		f.w.fault("%v: what was written before it was there is given up", f)
+	}
+	if f.err == ErrHalfClosed && f.peer != nil && f.piped == nil && f.c.loop.failing == 0 {
+		if d := f.w.k.Now() - max(f.peer.LastRead(), f.heard); d < lim.HalfCloseTimeout-slack {
+			f.w.fault("%v: it was half-closed too long, and its peer sent or read something %v ago", f, d)
+		}
 	}
 	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.c.loop.failing > 0 { // a loop that waits for its engine ends it late
 		return

@@ -52,8 +52,29 @@ func (e *watchedEngine) Watch(line *engine.Line, want engine.Events) error {
 	}
 	if line.Watches(engine.Read) && want&engine.Read == 0 {
 		e.pauses++
+		e.w.checkPause(connOf(line))
 	}
 	return e.Engine.Watch(line, want)
+}
+
+// checkPause looks at the reason for which c, which was read, is to be read no more.
+func (w *world) checkPause(c *Conn) {
+	got, want := c.marks.Load()&pauseMarks, uint32(pausedByOutput)
+	switch over := c.flags&inputEnded != 0 || c.marked(stopMark) || c.state == stateConnecting; {
+	case over:
+		want = notPaused
+	case c.flags&paused != 0:
+		want = pausedByHandler
+	case c.flags&inputFull != 0:
+		want = pausedByInput
+	case c.marked(heavyMark):
+		want = pausedByMemory
+	case !c.marked(fullMark) && c.out&unanswered == 0:
+		w.fault("%v: it is read no more, and there is no reason", w.lifeOf(c))
+	}
+	if got != want {
+		w.fault("%v: it is read no more for the reason %b, and should be for %b", w.lifeOf(c), got, want)
+	}
 }
 
 func (e *watchedEngine) Release(line *engine.Line) {
@@ -136,6 +157,15 @@ func (w *world) checkCounts(l *loop) {
 			}
 			if t.hand != nil && t.hand.line != nil {
 				waiting++
+			}
+			if h := t.hand; h != nil && c.state == stateHandshaking {
+				began := c.born
+				if c.flags&(dialled|upgraded) != 0 {
+					began = c.extra().since
+				}
+				if passed := l.clock() - began; h.ours < 0 || h.ours > passed {
+					w.fault("%v: its handshake has waited for us for %d of %d ticks", w.lifeOf(c), h.ours, passed)
+				}
 			}
 		}
 		if !owed[c] && c.out&(posted|inBatch) == 0 && !asked {
@@ -278,6 +308,9 @@ func (w *world) checkAtRest(c *Conn) {
 	}
 	if got != want {
 		w.fault("%v: it is watched for %b, and should be for %b (state %d, flags %b, out %b, marks %b)", f, got, want, c.state, c.flags, c.out, c.marks.Load())
+	}
+	if reads, why := got&engine.Read != 0, c.marks.Load()&pauseMarks; reads && why != notPaused {
+		w.fault("%v: it is read, and counts as paused for %b", f, why)
 	}
 	queued := c.Queued()
 	if c.state == stateOpen {

@@ -21,7 +21,8 @@ type Log interface {
 // A LogWriter sends the messages that this process publishes in one room to a Log. Any goroutine may call its methods.
 type LogWriter interface {
 	// Publish gives a message to the Log. It must not wait. The Log gets the messages of a process in the order of the
-	// calls, and each message once, also if it cannot be reached for a while. An error means that it does not get this message.
+	// calls, and each message once, also if it cannot be reached for a while. Of messages with the same ID, of all processes, it
+	// keeps one. An error means that it does not get this message.
 	Publish(m *Message) error
 
 	// Close stops reading and writing. Messages that the Log does not have yet may be lost.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,6 +59,7 @@ type roomState struct {
 	Here        map[string]int
 	Changed     map[string]bool `json:",omitempty"`
 	Messages    []messageState  `json:",omitempty"`
+	Channel     []byte          `json:",omitempty"` // what MovingChannel.Pause says
 }
 
 // A messageState is a message.
@@ -198,6 +200,9 @@ func (r *Room) state(index map[*message]int, still func(Loop) bool) roomState {
 			masks[s.chunk] |= s.mask
 		}
 	}
+	if c, ok := r.channel.(MovingChannel); ok {
+		s.Channel = c.Pause()
+	}
 	note(r.history)
 	for _, sh := range r.shards {
 		if still(sh.loop) {
@@ -233,16 +238,20 @@ func (h *Hub) Handed(moved bool) {
 		return
 	}
 	h.giving = nil
+	var closing sync.WaitGroup
 	if moved {
+		h.present.Add(1) // until what the channels are delivering is there
 		h.up.Store(g.peer)
 	}
 	for _, r := range g.rooms {
 		if moved {
 			clear(r.presence.changed)
 			if r.channel != nil {
-				go r.channel.Close()
+				closing.Go(r.channel.Close)
 				r.channel = nil
 			}
+		} else if c, ok := r.channel.(MovingChannel); ok {
+			c.Resume()
 		}
 		r.mu.Unlock()
 	}
@@ -255,9 +264,10 @@ func (h *Hub) Handed(moved bool) {
 		go s.Close() // which waits for the disk
 	}
 	g.peer.start(h.fromAbove, h.aboveIsGone)
-	if h.present.Load() == 0 {
-		g.peer.finish()
-	}
+	go func() {
+		closing.Wait()
+		h.gone()
+	}()
 }
 
 // Take implements switchboard.Shared: it receives what Hand returned in another process. The Hub must not have rooms. Hub.Configure is asked
@@ -318,6 +328,14 @@ func (h *Hub) take(conn net.Conn, data []byte) error {
 		}
 		close(r.ready)
 		h.taking.rooms[s.Name] = r
+		if b, ok := h.Bridge.(MovingBridge); ok && s.Channel != nil { // here, so that little is missed meanwhile
+			c, err := b.OpenMoved(r.name, inlet{r}, s.Channel)
+			if err != nil {
+				h.logger().Error("a room that was taken over is not joined with other machines", "room", r.name, "error", err)
+				continue
+			}
+			r.channel = c
+		}
 	}
 	return nil
 }
@@ -366,6 +384,11 @@ func (h *Hub) Taken(moved bool) {
 	h.taking = nil
 	if !moved {
 		t.peer.conn.Close()
+		for _, r := range t.rooms {
+			if r.channel != nil {
+				r.channel.Close()
+			}
+		}
 		return
 	}
 	h.mu.Lock()
@@ -396,10 +419,13 @@ func (h *Hub) openChannel(r *Room) {
 	if h.Bridge == nil {
 		return
 	}
-	channel, err := h.Bridge.Open(r.name, inlet{r})
-	if err != nil {
-		h.logger().Error("a room that was taken over is not joined with other machines", "room", r.name, "error", err)
-		return
+	channel := r.channel
+	if channel == nil {
+		var err error
+		if channel, err = h.Bridge.Open(r.name, inlet{r}); err != nil {
+			h.logger().Error("a room that was taken over is not joined with other machines", "room", r.name, "error", err)
+			return
+		}
 	}
 	r.mu.Lock()
 	r.channel = channel
@@ -407,4 +433,7 @@ func (h *Hub) openChannel(r *Room) {
 		p.Here(r.here())
 	}
 	r.mu.Unlock()
+	if c, ok := channel.(MovingChannel); ok {
+		c.Resume()
+	}
 }

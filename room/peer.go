@@ -42,6 +42,7 @@ const (
 
 	// Upwards.
 	publishes   = "publishes"
+	missed      = "missed"  // Seq messages of other machines
 	nameChanged = "changed" // its name, from Name to To
 
 	// Downwards.
@@ -209,6 +210,8 @@ func (h *Hub) fromBelow(p *peer, f *frame) {
 		if err != nil {
 			p.send(frame{Do: refused, Room: f.Room, Why: err.Error()})
 		}
+	case missed:
+		r.tell(Message{Missed: f.Seq})
 	case nameLeft:
 		r.mu.Lock()
 		r.leaveAway(f.Name)

@@ -62,7 +62,24 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 	hear := func(l *handover.Link) {
 		greet(l)
 		l.Send(handover.Ready, nil, nil)
-		receive(l, handover.Conns, handover.End)
+		for {
+			f, err := l.Receive(handover.Conns, handover.Ahead, handover.Withdrawn, handover.End)
+			handover.CloseAll(f.Descriptors)
+			if err != nil {
+				t.Error(err)
+			}
+			if err != nil || f.Kind == handover.End {
+				return
+			}
+			if f.Kind == handover.Ahead {
+				l.Send(handover.Ready, nil, nil)
+			}
+		}
+	}
+	catchUp := func(l *handover.Link) {
+		greet(l)
+		l.Send(handover.Ready, nil, nil)
+		receive(l, handover.Conns, handover.Ahead)
 	}
 	type taker struct {
 		do   func(l *handover.Link, c *net.UnixConn, giveUp context.CancelFunc)
@@ -82,8 +99,18 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 			receive(l, handover.Hello)
 			l.Send(handover.Hello, handover.AppendHello(nil, 99, 99), nil)
 		}, "99"},
-		"goes with the listeners":   {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { greet(l) }, ""},
-		"goes with the connections": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { hear(l) }, ""},
+		"goes with the listeners":        {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { greet(l) }, ""},
+		"goes with the connections":      {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { hear(l) }, ""},
+		"goes with those that are ahead": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { catchUp(l) }, ""},
+		"refuses those that are ahead": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
+			catchUp(l)
+			l.Send(handover.Refused, []byte("not these"), nil)
+		}, "not these"},
+		"does not catch up": {func(l *handover.Link, c *net.UnixConn, giveUp context.CancelFunc) {
+			catchUp(l)
+			giveUp()
+			receive(l, handover.Late)
+		}, "canceled"},
 		"says nonsense at the end": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
 			hear(l)
 			l.Send(handover.Mine, []byte{0xff}, nil)

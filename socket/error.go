@@ -94,6 +94,9 @@ func (e *Error) Hint() string {
 	case syscall.EADDRINUSE:
 		return "another socket has this address: stop its program, or choose another"
 	case syscall.EADDRNOTAVAIL:
+		if e.Op == "bind" && a.AddrPort().Addr().IsMulticast() && runtime.GOOS == "windows" {
+			return "Windows binds no socket to a group: bind it to every address, and join the group"
+		}
 		if e.Op == "bind" {
 			return "no interface of this machine has this address"
 		}

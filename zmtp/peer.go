@@ -34,7 +34,7 @@ type peer struct {
 	lastWrite int64  // when the queue was last written, in nanoseconds since the socket was made
 	subBytes  int32
 	again     int32 // subscriptions that it had already
-	index     int32 // in Socket.peers
+	index     int32 // in Socket.handshaking, and then in Socket.peers
 	turn      int32 // in Socket.ready
 	epoch     uint32
 	routing   uint32 // by which a SERVER addresses it
@@ -50,6 +50,7 @@ type peer struct {
 	held      bool // it is in Socket.held
 	inbox     bool // it is in the socket's inbox
 	ending    bool // it is closed once its queue is written
+	displaced bool // another has its place
 }
 
 type peerState uint32
@@ -243,8 +244,8 @@ func (p *peer) report(was peerState, err error) {
 		e.RemoteAddr = p.c.RemoteAddr().String()
 	}
 	var bad *ProtocolError
-	if log := p.s.opt.Logger; log != nil && errors.As(err, &bad) {
-		log.Warn("a peer was ended for what it sent", "socket", p.s.typ, "endpoint", e.Endpoint, "peer", e.RemoteAddr, "error", err)
+	if errors.As(err, &bad) {
+		p.s.warn(e)
 	}
 	p.s.tell(e)
 }

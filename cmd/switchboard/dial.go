@@ -222,7 +222,7 @@ func (d *dialling) failure(err error) error {
 // refused says what a refused connection means. A name with several addresses of which each one refused has one reason.
 func refused(err error) error {
 	var call *socket.Error
-	if errors.As(err, &call) && alike(call.Err, syscall.ECONNREFUSED) {
+	if errors.As(err, &call) && isOnly(call.Err, syscall.ECONNREFUSED) {
 		err = fmt.Errorf("%s %s: %w", call.Op, call.Addr, syscall.ECONNREFUSED)
 		if info, bad := os.Stat(call.Addr); isPath(call.Addr) && bad == nil && info.Mode()&fs.ModeSocket == 0 {
 			return fmt.Errorf("%w (it is not a socket)", err)
@@ -231,13 +231,13 @@ func refused(err error) error {
 	return fmt.Errorf("%w (nothing listens there)", err)
 }
 
-// alike tells whether err is made of nothing but errors that are cause.
-func alike(err, cause error) bool {
+// isOnly tells whether err is made of nothing but errors that are cause.
+func isOnly(err, cause error) bool {
 	for err != nil {
 		switch e := err.(type) {
 		case interface{ Unwrap() []error }:
 			for _, one := range e.Unwrap() {
-				if !alike(one, cause) {
+				if !isOnly(one, cause) {
 					return false
 				}
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -96,7 +97,9 @@ func servesWith(t *testing.T, limit int, engine string) (answered bool) {
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
 	answer := make(chan bool, 1)
-	go func() { answer <- answers(path) }()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { answer <- answers(ctx, path) }()
 	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		select {
 		case answered = <-answer:
@@ -115,9 +118,9 @@ func servesWith(t *testing.T, limit int, engine string) (answered bool) {
 	}
 }
 
-// answers tells whether the server at path answers.
-func answers(path string) bool {
-	for range 6000 {
+// answers waits for a server at path, and tells whether it answers.
+func answers(ctx context.Context, path string) bool {
+	for ctx.Err() == nil {
 		c, err := net.Dial("unix", path)
 		if err != nil {
 			time.Sleep(10 * time.Millisecond)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/frame"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -56,7 +57,7 @@ logs what was dropped for each client.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&r.lines, "lines", false, "relay whole lines")
-	flags.Var(&r.longest, "max-line", "limit of a line, without its end")
+	flags.Var(&r.longest, "max-line", "limit of a line, without its end, and at most --member-queue")
 	flags.StringVar(&r.slow, "slow", room.DropOldest.String(), "what to do if --member-queue is full: drop-oldest, drop-newest, disconnect")
 	flags.Var(&r.queue, "member-queue", "limit of the bytes that wait for a client; each message counts 64 more")
 	cmd.RegisterFlagCompletionFunc("slow", cobra.FixedCompletions([]string{"drop-oldest", "drop-newest", "disconnect"}, cobra.ShellCompDirectiveNoFileComp))
@@ -69,6 +70,9 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 	}
 	if !changed(cmd.Flags(), "ws-message") {
 		r.ws.message = min(r.queue, longestWebSocket)
+	}
+	if !changed(cmd.Flags(), "max-line") {
+		r.longest = min(r.longest, r.queue)
 	}
 	if err := r.checkLoop(cmd); err != nil {
 		return err
@@ -106,6 +110,7 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 		messages:      messageRelay{h},
 		about:         h.about,
 		shared:        &h.hub,
+		figures:       []metrics.Source{metrics.Rooms(&h.hub)},
 		moved:         h.moved(of),
 		messagesMoved: h.messagesMoved,
 	})

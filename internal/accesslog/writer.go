@@ -2,6 +2,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,9 @@ type Writer struct {
 
 	mu      sync.Mutex
 	waiting []byte
-	lines   int // in waiting
-	writing int // lines that out is being given
+	lines   int  // in waiting
+	begun   bool // waiting begins with the rest of a line: out has taken its beginning
+	writing int  // lines that out is being given
 	lost    int
 	failed  error
 	told    time.Time
@@ -39,14 +41,17 @@ func New(out io.Writer, tell func(lost int, err error)) *Writer {
 	return w
 }
 
+var newline = []byte{'\n'}
+
 // Write implements io.Writer. Its error is always nil.
 func (w *Writer) Write(p []byte) (int, error) {
+	lines := bytes.Count(p, newline)
 	w.mu.Lock()
 	if w.ended || len(w.waiting)+len(p) > mostWaiting {
-		w.lost++
+		w.lost += lines
 	} else {
 		w.waiting = append(w.waiting, p...)
-		w.lines++
+		w.lines += lines
 	}
 	w.mu.Unlock()
 	select {
@@ -91,30 +96,54 @@ func (w *Writer) run() {
 		case <-w.quit:
 			open = false
 		}
-		w.mu.Lock()
-		text, lines := w.waiting, w.lines
-		w.waiting, w.lines, w.writing = spare[:0], 0, lines
-		w.mu.Unlock()
-		var err error
-		if len(text) > 0 {
-			_, err = w.out.Write(text)
-		}
-		spare = text
-		w.account(lines, err, open)
+		spare = w.pass(spare, open)
 	}
+}
+
+// pass gives out what waits, and returns a buffer for what comes in the turn after the next.
+func (w *Writer) pass(spare []byte, open bool) []byte {
+	w.mu.Lock()
+	text, begun := w.waiting, w.begun
+	w.waiting, w.lines, w.begun, w.writing = spare[:0], 0, false, w.lines
+	w.mu.Unlock()
+	if len(text) > 0 {
+		if n, err := w.out.Write(text); err != nil {
+			if n > 0 {
+				begun = text[n-1] != '\n'
+			}
+			w.fail(text[n:], begun && open, err)
+		}
+	}
+	w.account(open)
+	return text
 }
 
 // tellEvery is how often lost lines are told of.
 const tellEvery = time.Minute
 
+// fail counts the lines of rest, which out has not taken, as lost. If the first of them has begun, out has its beginning, and no
+// other line may come behind that: its rest is written before what comes next.
+func (w *Writer) fail(rest []byte, begun bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.givenUp {
+		return
+	}
+	if begun {
+		end := bytes.IndexByte(rest, '\n') + 1
+		w.waiting = append(bytes.Clone(rest[:end]), w.waiting...)
+		w.lines++
+		w.begun = true
+		rest = rest[end:]
+	}
+	w.lost += bytes.Count(rest, newline)
+	w.failed = err
+}
+
 // account tells of lost lines, now and then, and at the end.
-func (w *Writer) account(lines int, err error, open bool) {
+func (w *Writer) account(open bool) {
 	w.mu.Lock()
 	w.writing = 0
-	if err != nil && !w.givenUp {
-		w.lost += lines
-		w.failed = err
-	}
 	lost, why := w.lost, w.failed
 	tells := lost > 0 && (!open || w.told.IsZero() || time.Since(w.told) >= tellEvery)
 	if tells {

@@ -107,6 +107,43 @@ func TestLinesThatCannotBeWrittenAreToldOf(t *testing.T) {
 	}
 }
 
+// small is a disk that has room for some bytes.
+type small struct {
+	room int
+	has  []byte
+}
+
+func (s *small) Write(p []byte) (int, error) {
+	n := min(len(p), s.room)
+	s.has, s.room = append(s.has, p[:n]...), s.room-n
+	if n < len(p) {
+		return n, errors.New("the disk is full")
+	}
+	return n, nil
+}
+
+// A line of which a part fits is written to its end before any other, once there is room, and only what is not written is lost.
+func TestALineThatIsCutIsWrittenToItsEnd(t *testing.T) {
+	const line = "0123456\n"
+	for room := range 3*len(line) + 1 {
+		lost := 0
+		out := &small{room: room}
+		w := &Writer{out: out, tell: func(n int, err error) { lost += n }} // without its goroutine: in the order that is written here
+		w.Write([]byte(strings.Repeat(line, 3)))
+		w.pass(nil, true)
+		w.Write([]byte(line)) // nothing fits
+		w.pass(nil, true)
+		out.room = 1000
+		w.Write([]byte(line + line))
+		w.pass(nil, true)
+		w.pass(nil, false)
+		got := strings.Count(string(out.has), "\n")
+		if string(out.has) != strings.Repeat(line, got) || got+lost != 6 {
+			t.Errorf("with room for %d bytes: %q, and %d are told of as lost", room, out.has, lost)
+		}
+	}
+}
+
 func TestOneInSoManyIsTaken(t *testing.T) {
 	for every, want := range map[int]int{-1: 100, 0: 100, 1: 100, 3: 34, 10: 10, 1000: 1} {
 		s, taken := Sample(every), 0

@@ -50,10 +50,12 @@ func startNATS(t *testing.T, name string, port int, routes ...string) *server.Se
 
 // A wire passes connections on, until it is cut.
 type wire struct {
-	l  net.Listener
-	to string
+	l     net.Listener
+	led   chan bool // closed when it leads somewhere
+	ended chan bool
 
 	mu    sync.Mutex
+	to    string
 	cut   bool
 	conns map[net.Conn]bool
 	wg    sync.WaitGroup
@@ -65,7 +67,10 @@ func newWire(t *testing.T, to string) *wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{l: l, to: to, conns: map[net.Conn]bool{}}
+	w := &wire{l: l, led: make(chan bool), ended: make(chan bool), conns: map[net.Conn]bool{}}
+	if to != "" {
+		w.lead(to)
+	}
 	w.wg.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -77,6 +82,7 @@ func newWire(t *testing.T, to string) *wire {
 	})
 	t.Cleanup(func() {
 		l.Close()
+		close(w.ended)
 		w.set(true)
 		w.wg.Wait()
 	})
@@ -85,13 +91,18 @@ func newWire(t *testing.T, to string) *wire {
 
 func (w *wire) pass(c net.Conn) {
 	defer c.Close()
+	select {
+	case <-w.led:
+	case <-w.ended:
+		return
+	}
 	w.mu.Lock()
-	cut := w.cut
+	cut, to := w.cut, w.to
 	w.mu.Unlock()
 	if cut {
 		return
 	}
-	other, err := net.Dial("tcp", w.to)
+	other, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}
@@ -108,6 +119,16 @@ func (w *wire) pass(c net.Conn) {
 		other.Close()
 	})
 	io.Copy(c, other)
+}
+
+// lead has the wire lead somewhere. Connections that came before wait for it.
+func (w *wire) lead(to string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.to == "" {
+		close(w.led)
+	}
+	w.to = to
 }
 
 func (w *wire) set(cut bool) {

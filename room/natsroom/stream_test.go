@@ -280,6 +280,70 @@ func TestJetStreamIsRestarted(t *testing.T) {
 	}
 }
 
+// A client sends a message to two processes while one of them has no connection. It is stored once, also if JetStream has forgotten
+// the ID of the first when the second comes.
+func TestAMessageWithAnIDIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	s := startStreams(t, t.TempDir(), server.RANDOM_PORT)
+	w := newWire(t, s.Addr().String())
+	one, two := startLogged(t, "one", s.ClientURL(), 100), startLogged(t, "two", "nats://"+w.l.Addr().String(), 100)
+	a, b := one.join(nil), two.join(nil)
+	say := func(l *listener, text, id string) {
+		t.Helper()
+		l.does(func() {
+			if _, err := l.s.Publish(room.Message{From: "ann", Data: []byte(text), ID: id}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	a.says("first")
+	b.hears(1)
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "room-lobby")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.Duplicates = 100 * time.Millisecond
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+
+	w.set(true)
+	say(b, "early", "secret-1") // may still be sent before two knows
+	say(b, "late", "secret-2")
+	say(b, "late again", "secret-2") // under way already
+	say(a, "late", "secret-2")
+	say(a, "other", "")
+	a.hears(3)
+	until(t, "JetStream does not forget the IDs", func() bool { // it lets one more in
+		ack, err := js.Publish(t.Context(), "room.lobby.log", []byte("stranger"), jetstream.WithMsgID("secret"))
+		return err == nil && ack.Sequence > 5
+	})
+	w.set(false)
+	b.says("last")
+	for _, l := range []*listener{a, b} {
+		until(t, "the last message does not come", func() bool {
+			got := l.all()
+			return strings.HasSuffix(got[len(got)-1], " last")
+		})
+		got := strings.Join(l.all(), "\n")
+		for _, text := range []string{"early", "late", "other", "last"} {
+			if strings.Count(got, " "+text) != 1 {
+				t.Errorf("%q comes %d times:\n%s", text, strings.Count(got, " "+text), got)
+			}
+		}
+	}
+}
+
 // A stream that is purged, deleted or trimmed: what cannot come is told.
 func TestAStreamLosesMessages(t *testing.T) {
 	t.Parallel()
