@@ -44,6 +44,8 @@ type Conn struct {
 	sending atomic.Uint32 // sendFlags; changed under mu
 
 	// The loop's.
+	keepsReading bool // see KeepReading
+
 	until       moment // it may stay in its list
 	heard       uint32 // bytes received, modulo 1<<32, when it was last looked at
 	subprotocol int8   // index in the settings, less than 0: none
@@ -146,6 +148,18 @@ func (c *Conn) Resume() {
 	c.flags &^= paused
 	c.conn.Resume()
 }
+
+// KeepReading has c read also while its output queue is full, as switchboard.Conn.KeepReading does. It is for handlers that pass
+// on elsewhere what they receive, or only show it, so that two peers that both send a lot do not wait for each other. The handler
+// must then bound what it writes in answer to messages; only switchboard.Server.QueueLimit bounds the answers to pings. A handler
+// that gets a moved WebSocket calls it again. Only the loop may call it.
+func (c *Conn) KeepReading() {
+	c.keepsReading = true
+	c.conn.KeepReading()
+}
+
+// waits tells whether the handler is to receive nothing now.
+func (c *Conn) waits() bool { return c.has(paused) || c.conn.Full() && !c.keepsReading }
 
 // Abort ends the connection at once with a reset. Closed receives switchboard.ErrAborted. Any goroutine may call it.
 func (c *Conn) Abort() {
