@@ -84,3 +84,80 @@ func TestAPeerThatDoesNotReadIsNotHeard(t *testing.T) {
 		t.Error("it is not heard when it has read")
 	}
 }
+
+// One goroutine of Blocking's function reads while another waits for a peer that reads nothing.
+func TestAStreamIsReadWhileAWriteWaits(t *testing.T) {
+	heard := make(chan error, 1)
+	h := Blocking(func(s *Stream) error {
+		if _, _, err := s.Read(); err != nil {
+			return err
+		}
+		written := make(chan error, 1)
+		go func() {
+			var err error
+			for range 48 { // MiB: more than the kernel holds
+				if err = s.Write(Binary, make([]byte, 1<<20)); err != nil {
+					break
+				}
+			}
+			written <- err
+		}()
+		_, _, err := s.Read()
+		heard <- err
+		return <-written
+	})
+	r := dialRaw(t, serve(t, &Upgrader{Handler: h}, &switchboard.Server{QueueLimit: 2 << 20, Logger: quiet}))
+	r.write(frame(0x81, true, "begin"))
+	if _, _, err := r.frame(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond) // the queue is full by then, mostly
+	r.write(frame(0x81, true, "one"))
+	select {
+	case err := <-heard:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("it is not heard")
+	}
+}
+
+// Messages without a byte stop the reading too when there are many.
+func TestAStreamHoldsFewEmptyMessages(t *testing.T) {
+	streams, read := make(chan *Stream, 1), make(chan int, 1)
+	goOn := make(chan bool)
+	const many = 20_000
+	h := Blocking(func(s *Stream) error {
+		streams <- s
+		<-goOn
+		for n := 0; ; n++ {
+			if n == many {
+				read <- n
+				return nil
+			}
+			if _, p, err := s.Read(); err != nil || len(p) > 0 {
+				t.Errorf("%q, %v", p, err)
+				read <- n
+				return err
+			}
+		}
+	})
+	r := dialRaw(t, serve(t, &Upgrader{Handler: h}, nil))
+	r.write(bytes.Repeat(frame(0x82, true, ""), many))
+	s := <-streams
+	stopped := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.paused
+	}
+	for limit := time.Now().Add(patience); !stopped(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("it reads on")
+		}
+	}
+	close(goOn)
+	if n := <-read; n != many {
+		t.Errorf("%d of %d are read", n, many)
+	}
+}
