@@ -168,7 +168,7 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	if !flags.Changed("max-conns") {
 		s.maxConns = s.admin.leave(connsPossible(s.loop.loops, len(s.listen)))
 	}
-	return m, s.loop.check()
+	return m, s.loop.check(flags)
 }
 
 // checkLoop is check for a service that only loops have.

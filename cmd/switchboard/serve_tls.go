@@ -42,11 +42,11 @@ func (f *serverTLS) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.timeout, "tls-timeout", 10*time.Second, "limit of the time of a TLS handshake (0: no limit)")
 }
 
-// check makes sure that the flags make sense together.
-func (f *serverTLS) check(given func(flag string) bool) error {
-	secure := len(f.certs) > 0 || f.selfSigned
+// check makes sure that those of flags that are f's make sense together. A server with targets shakes hands with them as well.
+func (f *serverTLS) check(flags *pflag.FlagSet) error {
+	secure, targets := len(f.certs) > 0 || f.selfSigned, flags.Lookup("to") != nil
 	for _, flag := range []string{"tls-handshakes", "tls-timeout"} {
-		if given(flag) && !secure {
+		if flags.Changed(flag) && !secure && !targets {
 			return fmt.Errorf("--%s needs --tls-cert and --tls-key, or --tls-self-signed", flag)
 		}
 	}
