@@ -107,6 +107,7 @@ type world struct {
 	said       logged
 	awaitings  atomic.Int64 // of the ends of contexts, see dialContext
 	lacked     bool         // a client waited for a descriptor
+	pipes      int64        // of the kernel, when the turn began
 }
 
 func (w *world) fault(format string, args ...any) {

@@ -72,12 +72,11 @@ func (e *Error) Hint() string {
 	if !ok {
 		return ""
 	}
+	if hint := groupHints[portable(errno)][e.Op]; hint != "" {
+		return hint
+	}
 	a, _ := ParseAddr(e.Addr)
 	switch portable(errno) {
-	case syscall.ENODEV:
-		if e.Op == "join group" || e.Op == "join source" {
-			return "no interface has a route to this group: name one"
-		}
 	case syscall.EACCES:
 		switch {
 		case e.Op == "bind" && a.Family() != AF_UNIX && runtime.GOOS == "windows":

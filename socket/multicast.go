@@ -120,6 +120,26 @@ func unfitGroup(change groupChange, group, source netip.Addr) error {
 	return nil
 }
 
+// groupHints has the Hint of errors of the calls above.
+var groupHints = map[syscall.Errno]map[string]string{
+	syscall.ENODEV: {
+		"join group":  "no interface has a route to this group: name one",
+		"join source": "no interface has a route to this group: name one",
+	},
+	syscall.EADDRINUSE: {
+		"join group":  "the socket has joined it already",
+		"join source": "the socket has joined it already",
+	},
+	syscall.EADDRNOTAVAIL: {
+		"join group":              "the interface has no IPv4 address",
+		"set multicast interface": "the interface has no IPv4 address",
+		"leave group":             "the socket has not joined it",
+		"leave source":            "the socket has not joined it",
+		"block source":            "the source is blocked already",
+		"unblock source":          "the source is not blocked",
+	},
+}
+
 func groupInterface(name string) (index int, err error) {
 	if name == "" {
 		return 0, nil

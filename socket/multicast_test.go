@@ -289,6 +289,10 @@ func TestWrongGroupsSaySo(t *testing.T) {
 			t.Errorf("%v, want %s", c.err, c.text)
 		}
 	}
+	noError(t, s.JoinGroup(group, lo))
+	if err := s.JoinGroup(group, lo); err == nil || !strings.HasSuffix(err.Error(), "(the socket has joined it already)") {
+		t.Error("a group is joined twice:", err)
+	}
 	if err := s.JoinGroup(ip("ff02::1"), lo); err == nil || !strings.HasPrefix(err.Error(), "join group ff02::1%"+lo+": ") {
 		t.Error("a group of IPv6 on a socket of IPv4:", err)
 	}

@@ -73,7 +73,7 @@ func TestNothingIsMissedUncountedWhenARoomMoves(t *testing.T) {
 	nats := startNATS(t, "one", server.RANDOM_PORT)
 	other := startProcess(t, "other", nats.ClientURL())
 	total := 0
-	for round := range 12 {
+	for round := range 6 {
 		first := bridged(t, "first", nats.ClientURL())
 		stays := sits(t, first, fmt.Sprint("stays-", round))
 		acquaint(t, stays, other)
