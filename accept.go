@@ -38,6 +38,7 @@ type listener struct {
 	held       bool          // or until a handover has failed
 	short      bool          // the log knows that descriptors are out
 	told       time.Duration // when it last said so
+	refused    time.Duration // when it last said that it cannot be watched
 	again      *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
@@ -200,8 +201,14 @@ func (ln *listener) resume() {
 		ln.server.paused.Add(-1)
 	}
 	ln.watch()
+	if ln.spent.Load() && !ln.waitedFor() {
+		ln.unspent()
+	}
 	if err := ln.loop.engine.Listen(&ln.line); err != nil {
-		ln.server.logger().Error("cannot accept", "address", ln.addr, "error", err)
+		if now := ln.loop.kernel.Now(); ln.refused == 0 || now-ln.refused >= tellAgain {
+			ln.refused = now
+			ln.server.logger().Error("cannot accept", "address", ln.addr, "error", err)
+		}
 		ln.pause(retry)
 	}
 }
@@ -282,6 +289,9 @@ func (ln *listener) acceptReady() {
 			return
 		}
 		fd, peer, errno := ln.loop.kernel.Accept(ln.line.FD)
+		if rawio.NoDescriptors(errno) && !ln.waitedFor() { // Linux looks for a descriptor first
+			errno = syscall.EAGAIN
+		}
 		if errno != 0 {
 			ln.server.unclaim()
 		}
@@ -296,6 +306,9 @@ func (ln *listener) acceptReady() {
 	}
 	ln.burst = min(ln.burst*2, 64)
 }
+
+// waitedFor tells whether a client waits to be accepted.
+func (ln *listener) waitedFor() bool { return ln.loop.kernel.Ready(ln.line.FD, engine.Read) != 0 }
 
 // claim takes a place among MaxConns, if there is one, for a connection that is about to be accepted.
 func (s *Server) claim() bool {
@@ -342,6 +355,7 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 		ln.pause(retry)
 		return false
 	case errno == syscall.ECONNABORTED: // the client went while it waited in the backlog
+		ln.unspent()
 		return true
 	default:
 		if errno == syscall.EINVAL || errno == syscall.EBADF || errno == syscall.ENOTSOCK { // it listens no more

@@ -139,3 +139,39 @@ func TestWhatCannotBeAdoptedStaysItsOwners(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A loop may end when a connection is on its way to it.
+func TestAdoptGivesBackWhatItsLoopDoesNotTake(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	s := &Server{Loops: 1}
+	defer s.Close()
+	loops, err := s.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loops[0].give(task{f: loops[0].stop})
+	<-loops[0].done
+	if _, err := s.Adopt(nc, nil, nil, adopted{}); !errors.Is(err, ErrServerClosed) {
+		t.Errorf("a loop that has ended: %v", err)
+	}
+	if n, m := s.active.Load(), loops[0].active.Load(); n != 0 || m != 0 {
+		t.Errorf("%d and %d connections are counted", n, m)
+	}
+	for _, o := range s.originStats() {
+		if o.Conns != (ConnStates{}) {
+			t.Errorf("%+v are counted", o.Conns)
+		}
+	}
+	if _, err := nc.Write([]byte("still mine")); err != nil {
+		t.Error(err)
+	}
+}

@@ -40,8 +40,8 @@
 //
 // # Goroutines
 //
-// These methods of a Conn may be called from any goroutine: Write, Writev, WriteMessage, CloseWrite, Close, Abort, Do, Hold,
-// Dial, SyscallConn, the addresses and the counters. All others belong to the loop of the connection: call them in methods
+// These methods of a Conn may be called from any goroutine: Write, Writev, WriteFrame, WriteMessage, CloseWrite, Close, Abort,
+// Do, Hold, Dial, SyscallConn, the addresses and the counters. All others belong to the loop of the connection: call them in methods
 // of the Handler and in functions given to Do and After. Code that runs on a loop must not wait, as the other connections of
 // the loop wait for it. A loop without work sleeps in the kernel.
 //

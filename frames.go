@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/switchboard-go/switchboard/frame"
 )
@@ -61,29 +60,6 @@ func (lim *limits) check(h Handler) error {
 		return h.fits(lim)
 	}
 	return nil
-}
-
-// parts are the slices of one call of WriteMessage.
-type parts struct {
-	head [24]byte
-	bufs [3][]byte
-}
-
-var partsPool = sync.Pool{New: func() any { return new(parts) }}
-
-// WriteMessage writes message in a format of package frame. Like Write it takes the whole message with its framing, or
-// nothing, and nothing of another Write comes between them. The only copy of the message is the one in the output queue.
-// An error of the format, such as frame.ErrTooLong, leaves the connection as it was. Any goroutine may call it.
-func (c *Conn) WriteMessage(format frame.Format, message []byte) error {
-	p := partsPool.Get().(*parts)
-	head, tail, err := format.Parts(p.head[:0], message)
-	if err == nil {
-		p.bufs = [3][]byte{head, message, tail}
-		_, err = c.Writev(p.bufs[:]...)
-		p.bufs = [3][]byte{}
-	}
-	partsPool.Put(p)
-	return err
 }
 
 // Data implements Handler.

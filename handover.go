@@ -88,8 +88,8 @@ const (
 	// handoverPatience is how long a handover waits for one word of the other process, while all connections are served.
 	handoverPatience = 30 * time.Second
 
-	// stillLimit is how long loops stand still for a handover, and how long idle connections go ahead before that. Then it has
-	// failed, and they go on.
+	// stillLimit is how long loops stand still for a handover, and how long it waits before that for the other process to have caught
+	// up with the idle connections. Then it has failed, and the loops go on.
 	stillLimit = 5 * time.Second
 
 	// aheadLimit is for how long idle connections go ahead. Those that are left then are offered with the others.
@@ -113,7 +113,7 @@ const (
 // thousand connections; clients that connect meanwhile wait in the backlog.
 //
 // Everything belongs to s until the other process has said, once, that it has it. If that process dies, refuses or does not
-// answer before, Handover returns an error, s goes on serving, and no client notices. Idle connections go first for 5 seconds at
+// answer before, Handover returns an error, s goes on serving, and no client notices. Idle connections go first for 7 seconds at
 // most, and loops stand still for 5 seconds at most.
 //
 // After success ListenAndServe, Serve and ServeSocket return ErrServerClosed for the listeners that moved. s serves the
@@ -190,14 +190,23 @@ type moving struct {
 	queued  int   // bytes of its queue that were offered
 	traffic int64 // if it went ahead: what it had had then
 	flags   flags
+	joined  bool // the next one is the other of its Pipe
+}
+
+// withNext returns the first of list, and the second if the two are joined.
+func withNext(list []moving) []moving {
+	if list[0].joined {
+		return list[:2]
+	}
+	return list[:1]
 }
 
 // An ahead is what a loop gives away before it stands still. Only the loop touches it until then.
 type ahead struct {
-	seen    []seen  // when the handover began, and not looked at again
-	waiting []*Conn // are watched for nothing, and not offered yet
-	held    []*Conn // all that are watched for nothing
-	tries   int     // steps in which nothing came of waiting
+	seen    []seen    // when the handover began, and not looked at again
+	waiting [][]*Conn // are watched for nothing, and not offered yet: each alone, or the two of a Pipe
+	held    []*Conn   // all that are watched for nothing
+	tries   int       // steps in which nothing came of waiting
 }
 
 // A seen is a connection, and what traffic it had had.
@@ -299,7 +308,8 @@ type part struct {
 	more    bool // there is more to come
 }
 
-// offerIdle offers idle connections, some in each turn of their loop, which serves the others meanwhile.
+// offerIdle offers idle connections, some in each turn of their loop, which serves the others meanwhile. It returns when the other
+// process has caught up: loops need not stand still for what that takes.
 func (h *giving) offerIdle() error {
 	if h.version < handover.EarlyVersion || h.server.Shared != nil { // what is shared comes before the first connection
 		return nil
@@ -316,17 +326,27 @@ func (h *giving) offerIdle() error {
 			case <-busy:
 				return errBusy
 			}
-			for i := range p.conns {
-				if err := h.put(p.conns[i:i+1], p.records[i:i+1]); err != nil {
+			for at := 0; at < len(p.conns); {
+				both := withNext(p.conns[at:])
+				if err := h.put(both, p.records[at:at+len(both)]); err != nil {
 					return err
 				}
+				at += len(both)
 			}
 			if err := h.sendFrame(); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	if len(h.moving) == 0 || h.version < handover.AheadVersion {
+		return nil
+	}
+	h.link.SetDeadline(time.Now().Add(stillLimit))
+	if err := h.link.Send(handover.Ahead, nil, nil); err != nil {
+		return err
+	}
+	_, err := h.link.Receive(handover.Ready)
+	return err
 }
 
 // goAhead has some idle connections of l be watched for nothing, and returns those of which nothing is under way any more. It runs
@@ -339,23 +359,38 @@ func (h *giving) goAhead(l *loop) (p part) {
 	}
 	for n := 0; n < someIdle && len(a.seen) > 0 && len(a.waiting) < someIdle; n++ {
 		c, traffic := a.seen[0].c, a.seen[0].traffic
-		if a.seen = a.seen[1:]; c.isIdle(traffic) {
+		a.seen = a.seen[1:]
+		both := h.idle(c, traffic)
+		for _, c := range both {
 			c.wait()
-			a.waiting, a.held = append(a.waiting, c), append(a.held, c)
+		}
+		if a.held = append(a.held, both...); len(both) > 0 {
+			a.waiting = append(a.waiting, both)
 		}
 	}
 	left := a.waiting[:0]
-	for _, c := range a.waiting {
-		var r handover.Conn
-		switch {
-		case c.state == stateOpen && !l.engine.Quiet(&c.line) && a.tries < mostTries:
-			left = append(left, c)
-		case c.state == stateOpen && c.todo == 0 && l.engine.Quiet(&c.line) && h.describe(c, &r):
-			p.conns, p.records = append(p.conns, moving{c, len(r.Output), c.traffic(), c.flags}), append(p.records, r)
-		default:
-			c.waitNoMore()
-			c.flush()
+	for _, both := range a.waiting {
+		open, quiet := true, true
+		for _, c := range both {
+			open = open && c.state == stateOpen
+			quiet = quiet && open && l.engine.Quiet(&c.line)
 		}
+		var conns []moving
+		var records []handover.Conn
+		if open && !quiet && a.tries < mostTries {
+			left = append(left, both)
+			continue
+		}
+		if open && quiet && !slices.ContainsFunc(both, func(c *Conn) bool { return c.todo != 0 }) {
+			conns, records = h.describe(both)
+		}
+		if conns == nil {
+			for _, c := range both {
+				c.waitNoMore()
+				c.flush()
+			}
+		}
+		p.conns, p.records = append(p.conns, conns...), append(p.records, records...)
 	}
 	if a.waiting = left; len(left) > 0 {
 		a.tries++
@@ -366,14 +401,48 @@ func (h *giving) goAhead(l *loop) (p part) {
 	return p
 }
 
-// isIdle tells whether c can go ahead. It has had this much traffic a while ago.
-func (c *Conn) isIdle(traffic int64) bool {
-	if c.state != stateOpen || c.todo != 0 || c.marked(movingMark) || c.line.Watched() != engine.Read || c.traffic() != traffic || !c.canMove(false) {
-		return false
+// idle returns c if it can go ahead, and with it the other connection of its Pipe; nil if it cannot. c has had this much traffic a
+// while ago.
+func (h *giving) idle(c *Conn, traffic int64) []*Conn {
+	if c.traffic() != traffic { // of a Pipe this tells of both connections
+		return nil
 	}
-	h, ok := c.handler.(EarlyMover)
-	early := false
+	if p, ok := c.handler.(*pipe); ok && (h.version < handover.AheadVersion || p.to.loop != c.loop) { // another loop turns as well
+		return nil
+	}
+	both := pairOf(c)
+	for _, c := range both {
+		if c.inflowNow() != nil || c.state != stateOpen || c.todo != 0 || c.marked(movingMark) || c.line.Watched() != engine.Read || !c.canMove(false) || !c.movesEarly() {
+			return nil
+		}
+	}
+	return both
+}
+
+// movesEarly asks the handler of c.
+func (c *Conn) movesEarly() (early bool) {
+	handler := c.handler
+	if p, ok := handler.(*pipe); ok {
+		switch handler = p.before; handler.(type) {
+		case nil, DataFunc, *FrameHandler:
+			return true
+		}
+	}
+	h, ok := handler.(EarlyMover)
 	return ok && c.loop.call(c, func() { early = h.MovesEarly(c) }) && early
+}
+
+// pairOf returns c, and the other connection of its Pipe if it has one; nil if that is not joined with c. Neither loop turns, or it is
+// the caller's.
+func pairOf(c *Conn) []*Conn {
+	p, ok := c.handler.(*pipe)
+	if !ok {
+		return []*Conn{c}
+	}
+	if back, ok := p.to.handler.(*pipe); !ok || back.to != c || p.to.state != stateOpen {
+		return nil
+	}
+	return []*Conn{c, p.to}
 }
 
 // wait has c be neither read nor written until waitNoMore.
@@ -396,16 +465,22 @@ func (c *Conn) waitNoMore() {
 // settle withdraws the connections that have changed since they went ahead. Loops stand still.
 func (h *giving) settle() error {
 	var withdrawn []uint64
-	for id := range h.moving {
-		m := &h.moving[id]
-		if c := m.c; !c.canMove(false) || c.todo != 0 || c.traffic() != m.traffic || c.flags != m.flags {
-			c.waitNoMore()
-			m.c = nil
-			withdrawn = append(withdrawn, uint64(id))
+	for id := 0; id < len(h.moving); {
+		both := withNext(h.moving[id:])
+		changed := slices.ContainsFunc(both, func(m moving) bool {
+			return !m.c.canMove(false) || m.c.todo != 0 || m.c.traffic() != m.traffic || m.c.flags != m.flags
+		})
+		for i := range both {
+			if m := &both[i]; changed {
+				m.c.waitNoMore()
+				m.c = nil
+				withdrawn = append(withdrawn, uint64(id+i))
+			}
 		}
+		id += len(both)
 	}
 	for i := range h.ahead {
-		for _, c := range h.ahead[i].waiting {
+		for _, c := range slices.Concat(h.ahead[i].waiting...) {
 			c.waitNoMore()
 		}
 	}
@@ -604,24 +679,28 @@ func (h *giving) offerConns() error {
 
 // offer offers c if it can move, and with it the other connection of its Pipe.
 func (h *giving) offer(c *Conn) error {
-	both := []moving{{c: c}}
-	if p, ok := c.handler.(*pipe); ok {
-		if back, ok := p.to.handler.(*pipe); !ok || back.to != c || p.to.state != stateOpen {
-			return nil
-		}
-		both = append(both, moving{c: p.to})
+	conns, records := h.describe(pairOf(c))
+	if conns == nil {
+		return nil
 	}
-	var records [2]handover.Conn
-	for i := range both {
-		if !h.describe(both[i].c, &records[i]) {
-			return nil
+	return h.put(conns, records)
+}
+
+// describe makes the records of connections that move together; nil if they cannot.
+func (h *giving) describe(both []*Conn) (conns []moving, records []handover.Conn) {
+	records = make([]handover.Conn, len(both))
+	for i, c := range both {
+		r := &records[i]
+		if !h.record(c, r) {
+			return nil, nil
 		}
-		if i < len(both)-1 {
-			records[i].Flags |= handover.Joined
+		joined := i < len(both)-1
+		if joined {
+			r.Flags |= handover.Joined
 		}
-		both[i].queued = len(records[i].Output)
+		conns = append(conns, moving{c, len(r.Output), c.traffic(), c.flags, joined})
 	}
-	return h.put(both, records[:len(both)])
+	return conns, records
 }
 
 // put puts the records of connections that stay together into a frame, which is sent before if it is full.
@@ -725,8 +804,8 @@ func (h *giving) depart(l *loop) {
 	}
 }
 
-// describe fills in the record of c, and tells whether c can move.
-func (h *giving) describe(c *Conn, r *handover.Conn) bool {
+// record fills in the record of c, and tells whether c can move.
+func (h *giving) record(c *Conn, r *handover.Conn) bool {
 	l := c.loop
 	handler := c.handler
 	p, piped := handler.(*pipe)

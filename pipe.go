@@ -117,7 +117,7 @@ func (h *pipe) Closed(c *Conn, err error) {
 // DialPipe connects to address and joins c with the new connection, as Pipe does. In Accept it is a whole proxy. It does not
 // wait: c is paused until the target has answered, and its input stays in the buffers of the system. A config makes the
 // connection to the target speak TLS, as DialTLS does; nil means no TLS. address and ctx are those of Server.Dial. If
-// DialPipe returns an error, it has changed nothing.
+// DialPipe returns an error, it has changed nothing. While the target is awaited c does not become idle.
 //
 // h may be nil. Then c fails with ErrPiped, which wraps the cause, if the target cannot be reached. Otherwise h is the
 // handler of the connection to the target: its Opened is called before the two are joined, its Closed when the connection
@@ -178,7 +178,7 @@ func (j *joiner) Opened(to *Conn) error {
 			return err
 		}
 	}
-	j.client.more.Load().target = nil
+	j.client.targetless()
 	join(j.client, to)
 	to.handler.(*pipe).before = j.h
 	return nil
@@ -191,7 +191,7 @@ func (j *joiner) Data(*Conn, []byte) (int, error) { return 0, nil }
 func (j *joiner) Closed(to *Conn, err error) {
 	current := j.current(to)
 	if current {
-		j.client.more.Load().target = nil
+		j.client.targetless()
 	}
 	switch {
 	case j.h != nil:
@@ -199,6 +199,13 @@ func (j *joiner) Closed(to *Conn, err error) {
 	case current:
 		j.client.end(fmt.Errorf("%w: %w", ErrPiped, err))
 	}
+}
+
+// targetless notes that c waits for its target no more.
+func (c *Conn) targetless() {
+	c.more.Load().target = nil
+	c.touch() // the silence begins here
+	c.schedule()
 }
 
 // abortTarget ends the connection to the target that c waits for, if there is one.

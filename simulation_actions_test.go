@@ -3,7 +3,6 @@
 package switchboard
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -32,7 +31,7 @@ func (f *life) proxy(atOnce bool) {
 	if len(w.s.loops) > 1 && w.chance(2) { // any loop
 		on = nil
 	}
-	d, err := t.dial(context.Background(), on, address, t)
+	d, err := t.dial(w.context(), on, address, t)
 	if err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
@@ -67,7 +66,7 @@ func (f *life) dialPipe(t *life, address string) {
 		config = &tls.Config{InsecureSkipVerify: true, Time: w.time}
 	}
 	t.awaited = true
-	if err := f.c.DialPipe(context.Background(), address, config, t); err != nil {
+	if err := f.c.DialPipe(w.context(), address, config, t); err != nil {
 		w.lives = w.lives[:len(w.lives)-1]
 		return
 	}
@@ -127,7 +126,7 @@ func (w *world) dial(from *life) {
 	if from != nil {
 		on = from.c
 	}
-	ctx := context.Background()
+	ctx := w.context()
 	if w.names != nil && w.chance(2) {
 		f.secure = false
 		ctx, address = f.byName()
@@ -149,6 +148,24 @@ func (w *world) dial(from *life) {
 	if w.chance(10) {
 		f.end()
 	}
+}
+
+// holdAccepting does with the listener what a handover does that fails.
+func (w *world) holdAccepting() {
+	w.log("accepting is held")
+	w.ln.loop.give(task{f: w.ln.hold})
+	w.k.After(time.Duration(w.rng.IntN(300))*time.Millisecond, func() { w.ln.loop.give(task{f: w.ln.release}) })
+}
+
+// takeFiles has somebody else in the process take all descriptors for a while, in which a client comes.
+func (w *world) takeFiles() {
+	most, open := w.k.MaxFiles, len(w.k.OpenFiles())
+	if open >= most {
+		return
+	}
+	w.k.MaxFiles = open
+	w.k.After(time.Duration(1+w.rng.IntN(2000))*time.Millisecond, func() { w.k.MaxFiles = max(w.k.MaxFiles, most) })
+	w.k.Call(w.listening, 0)
 }
 
 // write writes what is left of its stream, as far as it is taken.
@@ -232,6 +249,26 @@ func (f *life) resume() {
 	}
 }
 
+// unread puts some of what f has consumed back in front of what it has not.
+func (f *life) unread() {
+	w, c := f.w, f.c
+	if f.peer == nil || f.echo || f.piped != nil || f.block != nil || w.upgrades || w.s.limits.MessageTimeout > 0 || c.state != stateOpen ||
+		c.marked(stopMark) || c.flags&inputEnded != 0 || f.closing || f.aborted || f.failed || f.broke {
+		return
+	}
+	n := min(f.consumed-f.header, int64(w.s.limits.InputLimit-c.Buffered()))
+	if n <= 0 {
+		return
+	}
+	if w.chance(2) {
+		n = 1 + w.rng.Int64N(n)
+	}
+	p := make([]byte, n)
+	f.consumed -= n
+	f.peer.Out.Fill(p, f.consumed)
+	c.Unread(p)
+}
+
 // after is Conn.After with a check of the time.
 func (f *life) after(d time.Duration, do func()) {
 	begun := f.w.k.Now()
@@ -282,6 +319,12 @@ func (w *world) outside() {
 		}
 	}
 	w.orderAll()
+	if w.proxy && w.chance(400) {
+		w.takeFiles()
+	}
+	if w.chance(600) {
+		w.holdAccepting()
+	}
 	if !w.chance(6) || len(w.lives) == 0 {
 		return
 	}
@@ -314,6 +357,9 @@ func (f *life) outside() {
 			w.mayBreak(f)
 			f.write()
 			f.act()
+			if w.chance(8) {
+				f.unread()
+			}
 		})
 	case 6:
 		if w.chance(10) {

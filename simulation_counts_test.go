@@ -52,8 +52,29 @@ func (e *watchedEngine) Watch(line *engine.Line, want engine.Events) error {
 	}
 	if line.Watches(engine.Read) && want&engine.Read == 0 {
 		e.pauses++
+		e.w.checkPause(connOf(line))
 	}
 	return e.Engine.Watch(line, want)
+}
+
+// checkPause looks at the reason for which c, which was read, is to be read no more.
+func (w *world) checkPause(c *Conn) {
+	got, want := c.marks.Load()&pauseMarks, uint32(pausedByOutput)
+	switch over := c.flags&inputEnded != 0 || c.marked(stopMark) || c.state == stateConnecting; {
+	case over:
+		want = notPaused
+	case c.flags&paused != 0:
+		want = pausedByHandler
+	case c.flags&inputFull != 0:
+		want = pausedByInput
+	case c.marked(heavyMark):
+		want = pausedByMemory
+	case !c.marked(fullMark) && c.out&unanswered == 0:
+		w.fault("%v: it is read no more, and there is no reason", w.lifeOf(c))
+	}
+	if got != want {
+		w.fault("%v: it is read no more for the reason %b, and should be for %b", w.lifeOf(c), got, want)
+	}
 }
 
 func (e *watchedEngine) Release(line *engine.Line) {
@@ -121,6 +142,14 @@ func (w *world) checkCounts(l *loop) {
 		if c.deadline.Running() {
 			deadlines++
 		}
+		if c.flags&spliced != 0 {
+			if p, ok := c.handler.(*pipe); ok && p.to.loop != l {
+				w.fault("%v: it is spliced to a connection of another loop", w.lifeOf(c))
+			}
+			if n := c.Received(); n < int64(spliceAfter*l.limits.ReadBuffer) {
+				w.fault("%v: it is spliced after %d bytes, and reads of %d", w.lifeOf(c), n, l.limits.ReadBuffer)
+			}
+		}
 		if more := c.more.Load(); more != nil {
 			for t := more.timers; t != nil; t = t.next {
 				if t.entry.Running() {
@@ -136,6 +165,26 @@ func (w *world) checkCounts(l *loop) {
 			}
 			if t.hand != nil && t.hand.line != nil {
 				waiting++
+			}
+			if h := t.hand; h != nil && c.state == stateHandshaking {
+				began := c.born
+				if c.flags&(dialled|upgraded) != 0 {
+					began = c.extra().since
+				}
+				passed := l.clock() - began
+				if h.ours < 0 || h.ours > passed {
+					w.fault("%v: its handshake has waited for us for %d of %d ticks", w.lifeOf(c), h.ours, passed)
+				}
+				peers := passed - h.ours // ticks in which the peer was awaited
+				switch {
+				case h.running: // which has as much time as a peer
+					peers = l.clock() - h.turned
+				case h.line != &l.handshakes.silent:
+					peers -= l.clock() - h.turned
+				}
+				if n := l.clock() - c.awaited(); n != peers {
+					w.fault("%v: its peer counts as awaited for %d ticks, and is for %d", w.lifeOf(c), n, peers)
+				}
 			}
 		}
 		if !owed[c] && c.out&(posted|inBatch) == 0 && !asked {
@@ -246,6 +295,8 @@ func (w *world) checkListener(e *watchedEngine) {
 	switch {
 	case accepting && (ln.waits || ln.closed):
 		w.fault("it is accepted, and the listener has paused: closed %v", ln.closed)
+	case accepting && !asked && ln.spent.Load() && w.k.Waiting(ln.line.FD) == 0:
+		w.fault("descriptors are said to be short, and nobody waits for one")
 	case accepting || ln.closed || asked || ln.held:
 	case !ln.waits:
 		w.fault("nobody accepts, and the listener has not paused")
@@ -276,6 +327,9 @@ func (w *world) checkAtRest(c *Conn) {
 	}
 	if got != want {
 		w.fault("%v: it is watched for %b, and should be for %b (state %d, flags %b, out %b, marks %b)", f, got, want, c.state, c.flags, c.out, c.marks.Load())
+	}
+	if reads, why := got&engine.Read != 0, c.marks.Load()&pauseMarks; reads && why != notPaused {
+		w.fault("%v: it is read, and counts as paused for %b", f, why)
 	}
 	queued := c.Queued()
 	if c.state == stateOpen {

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -75,7 +77,7 @@ func (f *life) byName() (ctx context.Context, address string) {
 	if len(n.addrs) == 0 {
 		n.err = errNoName
 	}
-	ctx = context.Background()
+	ctx = w.context()
 	if w.chance(4) {
 		d := time.Duration(1 + w.rng.IntN(3)*w.rng.IntN(200_000_000))
 		n.until = time.Now().Add(d)
@@ -84,6 +86,29 @@ func (f *life) byName() (ctx context.Context, address string) {
 	}
 	w.log("%s is dialled, look-up %v, %d addresses, until %v", n.host, n.takes, len(n.addrs), n.until)
 	return ctx, fmt.Sprintf("%s:%d", n.host, w.ports)
+}
+
+// A dialContext does not end, and counts who waits for that: once a connection is there, or is not to be, nobody does.
+type dialContext struct {
+	context.Context
+	waiting *atomic.Int64
+	done    chan struct{}
+}
+
+func (w *world) context() context.Context {
+	return dialContext{context.Background(), &w.awaitings, make(chan struct{})}
+}
+
+func (c dialContext) Done() <-chan struct{} { return c.done }
+
+// AfterFunc is what context.AfterFunc calls.
+func (c dialContext) AfterFunc(func()) (stop func() bool) {
+	c.waiting.Add(1)
+	var once sync.Once
+	return func() bool {
+		once.Do(func() { c.waiting.Add(-1) })
+		return true
+	}
 }
 
 // attempt looks at an attempt to connect to one of the addresses of a name: they are tried in their order.
@@ -229,5 +254,8 @@ func (w *world) leaveForeign() {
 		if n.cancel != nil {
 			n.cancel()
 		}
+	}
+	if n := w.awaitings.Load(); n != 0 && len(w.faults) == 0 {
+		w.fault("at the end %d contexts of dials are waited for", n)
 	}
 }

@@ -3,8 +3,13 @@
 package switchboard
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -118,4 +123,67 @@ func (w *world) note(err error) {
 		}
 	}
 	e.Failed++
+}
+
+// A logged is a log of which only the beginnings of the messages are kept.
+type logged struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (g *logged) Enabled(context.Context, slog.Level) bool { return true }
+func (g *logged) WithAttrs([]slog.Attr) slog.Handler       { return g }
+func (g *logged) WithGroup(string) slog.Handler            { return g }
+
+func (g *logged) Handle(_ context.Context, r slog.Record) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lines = append(g.lines, r.Message)
+	if *simLog {
+		fmt.Println(r.Level, r.Message)
+		r.Attrs(func(a slog.Attr) bool { fmt.Println(" ", a); return true })
+	}
+	return nil
+}
+
+// times returns how often the log says what begins so.
+func (g *logged) times(begins string) (n int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, line := range g.lines {
+		if strings.HasPrefix(line, begins) {
+			n++
+		}
+	}
+	return n
+}
+
+// checkLog looks whether the log tells what has happened, when the loops have ended.
+func (w *world) checkLog() {
+	pauses, goesOn := w.said.times("accepting pauses"), w.said.times("accepting goes on")
+	if w.lacked && pauses == 0 {
+		w.fault("clients waited for descriptors, and the log does not say so")
+	}
+	if w.ln.short {
+		goesOn++
+	}
+	if pauses != goesOn {
+		w.fault("%d times accepting has paused in the log, and %d times it has ended that or is about to", pauses, goesOn)
+	}
+	failures := int64(0)
+	for _, l := range w.s.loops {
+		failures += l.count.HandshakeFailures
+	}
+	if n := w.said.times("a TLS handshake failed"); n > failures || n < failures && w.breaks == 0 { // Goexit in Trace.Refused leaves it out
+		w.fault("%d handshakes have failed in the log, and %d are counted", n, failures)
+	}
+	failed := int64(0)
+	for _, f := range w.lives {
+		if f.closed > 0 && f.err != nil {
+			failed++
+		}
+	}
+	if n := w.said.times("a connection failed"); n < failed {
+		w.fault("%d connections have failed in the log, and handlers heard of %d", n, failed)
+	}
 }

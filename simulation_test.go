@@ -5,7 +5,6 @@ package switchboard
 import (
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -16,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +104,10 @@ type world struct {
 	pressed    time.Duration // since when some are not read for want of it, 0 if all are
 	names      map[string]*dialledName
 	foreign    []*foreign // not adopted
+	said       logged
+	awaitings  atomic.Int64 // of the ends of contexts, see dialContext
+	lacked     bool         // a client waited for a descriptor
+	pipes      int64        // of the kernel, when the turn began
 }
 
 func (w *world) fault(format string, args ...any) {
@@ -197,7 +201,7 @@ func (w *world) build(name string) error {
 		HighWater:   []int{1000, 4096, 16 << 10, 64 << 10, 300_000}[w.rng.IntN(5)],
 		SlowCall:    -1,
 		DialControl: w.control,
-		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:      slog.New(&w.said),
 		Trace: &Trace{
 			Opened: func(c *Conn) { w.mayBreak(w.lifeOf(c)) },
 			Closed: func(c *Conn, err error) { w.mayBreak(w.lifeOf(c)) },
@@ -209,9 +213,6 @@ func (w *world) build(name string) error {
 		},
 		kernel: w.k,
 		lookup: w.lookup,
-	}
-	if *simLog {
-		s.Logger = slog.New(slog.NewTextHandler(logWriter{}, nil))
 	}
 	s.InputLimit = s.ReadBuffer * (1 + w.rng.IntN(4))
 	s.QueueLimit = s.HighWater * (1 + w.rng.IntN(4))
@@ -282,13 +283,6 @@ func (w *world) build(name string) error {
 	go func() { w.served <- s.serve(w.ln) }()
 	synctest.Wait()
 	return nil
-}
-
-type logWriter struct{}
-
-func (logWriter) Write(p []byte) (int, error) {
-	fmt.Print(string(p))
-	return len(p), nil
 }
 
 // serve runs l's goroutine, and another one as often as a handler ends it, until l has ended.
@@ -442,6 +436,7 @@ func (w *world) finish() {
 	w.checkAdmissions()
 	if len(w.faults) == 0 {
 		w.checkStats()
+		w.checkLog()
 	}
 	for _, l := range w.s.loops {
 		w.log("loop %d spliced %d bytes", l.number, l.count.Spliced)

@@ -189,9 +189,18 @@ func (h *taking) arrived() {
 // takeConns makes connections of those that come, which are not served yet.
 func (h *taking) takeConns() error {
 	for {
-		f, err := h.link.Receive(handover.Shared, handover.Conns, handover.Withdrawn, handover.End)
+		f, err := h.link.Receive(handover.Shared, handover.Conns, handover.Ahead, handover.Withdrawn, handover.End)
 		if err != nil {
 			return err
+		}
+		if f.Kind == handover.Ahead {
+			if err := h.findHandlers(); err != nil {
+				return err
+			}
+			if err := h.link.Send(handover.Ready, nil, nil); err != nil {
+				return err
+			}
+			continue
 		}
 		if f.Kind == handover.Shared {
 			if err := h.takeShared(f); err != nil {
@@ -255,13 +264,16 @@ func (h *taking) withdraw(p []byte) error {
 	}
 	for _, id := range ids {
 		i, found := slices.BinarySearchFunc(h.conns, id, func(t *taken, id uint64) int { return cmp.Compare(t.record.ID, id) })
-		if !found || h.conns[i].other != nil {
+		if !found {
 			return handover.ErrFormat
 		}
 		if t := h.conns[i]; !t.gone {
 			t.gone = true
 			t.drop(ErrNotMoved)
 		}
+	}
+	if slices.ContainsFunc(h.conns, func(t *taken) bool { return t.other != nil && t.other.gone && !t.gone }) {
+		return handover.ErrFormat
 	}
 	return nil
 }

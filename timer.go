@@ -165,6 +165,9 @@ func (c *Conn) firstDeadline() (at int64, over func(*Conn), ok bool) {
 		if c.held() && !c.blocksForInput() {
 			break
 		}
+		if more := c.more.Load(); more != nil && more.target != nil { // whose own timeouts bound this
+			break
+		}
 		if c.flags&inputEnded != 0 { // before the other, which is in order, if both are over at once
 			first(c.movedAt(), lim.HalfCloseTimeout, (*Conn).halfClosedTooLong)
 		}

@@ -302,12 +302,13 @@ func (c *Conn) failHandshake(err error) {
 		log.Debug("a TLS handshake failed", "remote", c.RemoteAddr(), "error", err)
 	}
 	t := c.encryption()
-	if c.flags&upgraded != 0 && t.hand == nil { // the peer may not have begun TLS, and would take the end for one in order
-		c.breakDown(err)
-		return
+	// A peer whose side of the handshake is done, or that has not begun it, would take a mere end for one in order.
+	fail := c.breakDown
+	if c.flags&upgraded == 0 && errors.Is(err, io.ErrUnexpectedEOF) { // it was the peer who ended it, and has heard nothing
+		fail = c.finish
 	}
 	if t == nil || t.hand == nil || t.hand.running {
-		c.finish(err)
+		fail(err)
 		return
 	}
 	words := t.conn.Output()
@@ -316,12 +317,8 @@ func (c *Conn) failHandshake(err error) {
 		l.call(c, func() { words = append(s.PlainReply(bad.RecordHeader[:]), words...) })
 	}
 	c.leaveHandshake()
-	switch {
-	case len(words) == 0 && plain: // who does not speak TLS would take the end for an answer without bytes
-		c.breakDown(err)
-		return
-	case len(words) == 0:
-		c.finish(err)
+	if len(words) == 0 {
+		fail(err)
 		return
 	}
 	c.queueTLS(words)

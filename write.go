@@ -2,8 +2,10 @@ package switchboard
 
 import (
 	"fmt"
+	"sync"
 	"syscall"
 
+	"github.com/switchboard-go/switchboard/frame"
 	"github.com/switchboard-go/switchboard/internal/engine"
 	"github.com/switchboard-go/switchboard/internal/rawio"
 )
@@ -38,6 +40,68 @@ func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 		return 0, err
 	}
 	return size, nil
+}
+
+// WriteFrame writes a header and what it is for. Like Write it takes all of both or nothing, and nothing of another Write
+// comes between them. Neither is kept. Unlike what is given to Writev, the header may be an array on the caller's stack
+// that costs no allocation. The errors are those of Write. Any goroutine may call it.
+func (c *Conn) WriteFrame(header, payload []byte) error { return c.writeAround(header, payload, nil) }
+
+// WriteMessage writes message in a format of package frame. Like Write it takes the whole message with its framing, or
+// nothing, and nothing of another Write comes between them. The only copy of the message is the one in the output queue.
+// An error of the format, such as frame.ErrTooLong, leaves the connection as it was. Any goroutine may call it.
+func (c *Conn) WriteMessage(format frame.Format, message []byte) error {
+	var array [usualHeader]byte
+	head, tail, err := format.Parts(array[:0], message)
+	if err != nil {
+		return err
+	}
+	return c.writeAround(head, message, tail)
+}
+
+const usualHeader = 24 // bytes that are enough for most protocols
+
+// framed are the slices of one message on their way to the system.
+type framed struct {
+	head [usualHeader]byte
+	bufs [3][]byte
+}
+
+var framedPool = sync.Pool{New: func() any { return new(framed) }}
+
+// writeAround writes p with what comes before and after it. head does not escape to the heap: what is handed to the system at
+// once has a copy of it.
+func (c *Conn) writeAround(head, p, tail []byte) error {
+	size := len(head) + len(p) + len(tail)
+	c.mu.Lock()
+	after := c.pending() + size
+	if after > c.loop.limits.QueueLimit || c.out&(closed|noOutput) != 0 || c.ending != nil {
+		err := c.refuse(size)
+		c.mu.Unlock()
+		return err
+	}
+	if c.inTurn() && (c.out&(blocked|posted|inBatch|sealed) != 0 || c.queue.Len()+size < prompt) { // it leaves when the turn is over
+		q := &c.queue
+		if c.out&sealed != 0 {
+			q = &c.encryption().plain
+		}
+		q.Add(head)
+		q.Add(p)
+		if len(tail) > 0 {
+			q.Add(tail)
+		}
+		if after >= c.loop.limits.HighWater {
+			c.marks.Or(fullMark)
+		}
+		c.mu.Unlock()
+		return nil
+	}
+	f := framedPool.Get().(*framed)
+	f.bufs = [3][]byte{append(f.head[:0], head...), p, tail}
+	err := c.writeUnlock(f.bufs[:], size, false)
+	f.bufs = [3][]byte{}
+	framedPool.Put(f)
+	return err
 }
 
 // WriteShared sends bytes that many connections are sent, without copying them. The bytes must never change again. It

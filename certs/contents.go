@@ -15,6 +15,8 @@ type contents struct {
 	paths []string
 	use   func(parts [][]byte) error // is told of each new content, and whether it is good
 
+	begun bool              // read was called
+	once  bool              // some are pipes, which can be read only once
 	tried [sha256.Size]byte // what was used last, whatever came of it
 	seen  []version         // of the files that tried is from; nil: they are to be read in any case
 	told  string            // the last error, so that the log has it once
@@ -28,9 +30,17 @@ const settles = 2 * time.Second
 // are remembered are from before that.
 func (c *contents) read(now time.Time) (changed bool, err error) {
 	seen := make([]version, len(c.paths))
-	settled := true
+	settled, begun := true, c.begun
+	c.begun = true
 	for i, path := range c.paths {
-		if seen[i], err = versionOf(path); err != nil {
+		seen[i], err = versionOf(path)
+		if err == nil && !seen[i].regular {
+			c.once = !begun
+			if begun { // nobody may ever write to it
+				err = fmt.Errorf("%s is no regular file: others are read only at the start", path)
+			}
+		}
+		if err != nil {
 			c.seen = nil
 			return false, err
 		}
@@ -60,6 +70,9 @@ func (c *contents) read(now time.Time) (changed bool, err error) {
 
 // follow is read for files that were good before. It tells the log what comes of a change, each error once.
 func (c *contents) follow(now time.Time, log *slog.Logger, what string) (changed bool) {
+	if c.once {
+		return false
+	}
 	changed, err := c.read(now)
 	switch {
 	case err != nil && (changed || err.Error() != c.told):

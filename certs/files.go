@@ -22,7 +22,7 @@ type Pair struct {
 // new pair was written use it; established connections keep theirs. There is no background goroutine: a handshake
 // checks the files, at most once a second. If a new pair is invalid, the previous one stays in use and the log says
 // why. A pair that could not be read (because of a permission, or for lack of descriptors) is tried again every
-// second.
+// second. Files that are no regular ones, such as pipes, are read only by Load.
 type Files struct {
 	log   *slog.Logger
 	every time.Duration

@@ -2,11 +2,11 @@ package certs
 
 import "log/slog"
 
-// WarnExposed logs a warning if users other than the owner can read or change the file of a private key. A nil log
-// means slog.Default. On Windows it does nothing.
-func WarnExposed(log *slog.Logger, keyFile string) {
-	if how := exposed(keyFile); how != "" {
-		loggerOr(log).Warn("a private key is not private: "+how+" (mend it with chmod 600)", "key", keyFile)
+// WarnExposed logs a warning if users other than the owner can read or change a file with a private key or another secret. A
+// nil log means slog.Default. On Windows it does nothing.
+func WarnExposed(log *slog.Logger, file string) {
+	if how := exposed(file); how != "" {
+		loggerOr(log).Warn("a file with a secret is not private: "+how+" (mend it with chmod 600)", "file", file)
 	}
 }
 

@@ -99,3 +99,47 @@ func TestAKeyThatOthersCanReadIsWarnedOf(t *testing.T) {
 		}
 	}
 }
+
+// A pipe has what it has once, and who opens it again waits.
+func TestAPipeIsReadOnlyAtTheStart(t *testing.T) {
+	dir := t.TempDir()
+	real, piped := pairIn(dir, "real"), pairIn(dir, "piped")
+	first := write(t, real, "one.example")
+	pipe := func(path, from string) {
+		t.Helper()
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go os.WriteFile(path, text, 0o600) // when it is read
+	}
+	pipe(piped.Cert, real.Cert)
+	pipe(piped.Key, real.Key)
+	var log bytes.Buffer
+	f, err := Load(slog.New(slog.NewTextHandler(&log, nil)), piped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.look(time.Now().Add(time.Hour))
+	if got := served(t, f, "one.example"); !got.Equal(first.Leaf) || log.Len() > 0 {
+		t.Errorf("%v serves: %s", got.DNSNames, log.String())
+	}
+	if f, err = Load(slog.New(slog.NewTextHandler(&log, nil)), real); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(real.Key); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(real.Key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		f.look(time.Now().Add(time.Duration(i+1) * time.Hour))
+	}
+	if got := served(t, f, "one.example"); !got.Equal(first.Leaf) || strings.Count(log.String(), real.Key+" is no regular file") != 1 {
+		t.Errorf("%v serves: %s", got.DNSNames, log.String())
+	}
+}

@@ -11,6 +11,7 @@ import (
 type version struct {
 	size     int64
 	modified time.Time
+	regular  bool
 }
 
 func versionOf(path string) (version, error) {
@@ -18,7 +19,7 @@ func versionOf(path string) (version, error) {
 	if err != nil {
 		return version{}, err
 	}
-	return version{info.Size(), info.ModTime()}, nil
+	return version{info.Size(), info.ModTime(), info.Mode().IsRegular()}, nil
 }
 
 func (v version) last() time.Time { return v.modified }

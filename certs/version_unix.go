@@ -14,6 +14,7 @@ import (
 type version struct {
 	device, inode, size uint64
 	modified, changed   unix.Timespec
+	regular             bool
 }
 
 func versionOf(path string) (version, error) {
@@ -22,7 +23,7 @@ func versionOf(path string) (version, error) {
 		switch err := unix.Stat(path, &s); err {
 		case unix.EINTR:
 		case nil:
-			return version{uint64(s.Dev), uint64(s.Ino), uint64(s.Size), s.Mtim, s.Ctim}, nil
+			return version{uint64(s.Dev), uint64(s.Ino), uint64(s.Size), s.Mtim, s.Ctim, s.Mode&unix.S_IFMT == unix.S_IFREG}, nil
 		default:
 			return version{}, &os.PathError{Op: "stat", Path: path, Err: err}
 		}

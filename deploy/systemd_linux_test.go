@@ -18,13 +18,14 @@ const (
 	// patience is how long a test waits for what must come.
 	patience = 60 * time.Second
 
-	// insideVariable is set in the process that is a client in the namespaces of systemd.
+	// insideVariable has the commands of systemctl in the process that is a client in the namespaces of systemd.
 	insideVariable = "SWITCHBOARD_TEST_INSIDE_SYSTEMD"
 )
 
 // boot makes systemd the first process of the namespaces that it is run in. Nothing outside of them changes: the file system can
 // only be read, what is written goes to file systems in memory, the settings of the kernel cannot be written, and the control
-// group is the test's. What systemd does at the boot of a whole system, such as to empty /tmp, is masked.
+// group is the test's. What systemd does at the boot of a whole system, such as to empty /tmp, is masked. $1 is a directory with the
+// program and package deploy, $2 the client, and $3 the commands that install the service.
 const boot = `set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
@@ -33,11 +34,10 @@ mount --bind /run/etc /etc
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs tmpfs /usr/local/bin
-install -m 755 "$1/switchboard" /usr/local/bin/
 install -m 755 "$2" /usr/local/bin/client
-install -D -m 644 systemd/switchboard.toml /etc/switchboard/switchboard.toml
 mkdir -p /run/systemd/system
-cp systemd/switchboard.service systemd/switchboard.socket /run/systemd/system/
+cd "$1"
+eval "$3"
 cd /
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /var
@@ -80,6 +80,14 @@ func TestSystemdRunsTheUnits(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/switchboard").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(here, filepath.Join(dir, "deploy")); err != nil {
+		t.Fatal(err)
+	}
+	install, manage := commands(t)
 	group := controlGroup(t)
 	namespaces := []string{"--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup"}
 	if out, err := exec.Command("unshare", append(namespaces, "--fork", "--mount-proc", "mount", "-t", "tmpfs", "tmpfs", "/run")...).CombinedOutput(); err != nil {
@@ -87,7 +95,7 @@ func TestSystemdRunsTheUnits(t *testing.T) {
 	}
 	var log bytes.Buffer
 	system := exec.Command("sh", "-c", `echo $$ >"$0/cgroup.procs" && exec unshare "$@"`, group)
-	system.Args = append(system.Args, append(namespaces, "--fork", "--mount-proc", "--kill-child=KILL", "sh", "-c", boot, "sh", dir, os.Args[0])...)
+	system.Args = append(system.Args, append(namespaces, "--fork", "--mount-proc", "--kill-child=KILL", "sh", "-c", boot, "sh", dir, os.Args[0], install)...)
 	system.Stdout, system.Stderr = &log, &log
 	system.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := system.Start(); err != nil {
@@ -123,12 +131,30 @@ func TestSystemdRunsTheUnits(t *testing.T) {
 		}
 	}
 	client := exec.Command("nsenter", "-t", first, "-p", "-m", "-u", "-i", "-n", "-C", "/usr/local/bin/client", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
-	client.Env = append(os.Environ(), insideVariable+"=1")
+	client.Env = append(os.Environ(), insideVariable+"="+manage)
 	out, err := client.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
+}
+
+// commands returns those that docs/operate.md has for systemd: they install the service, and manage it.
+func commands(t *testing.T) (install, manage string) {
+	for line := range strings.Lines(read(t, "../docs/operate.md")) {
+		switch {
+		case strings.HasPrefix(line, "install "):
+			install += line
+		case strings.HasPrefix(line, "systemctl "):
+			manage += line
+		}
+	}
+	for _, want := range []string{"daemon-reload", "enable", "start", "reload", "kill"} {
+		if !strings.Contains(manage, "systemctl "+want) {
+			t.Errorf("docs/operate.md has no systemctl %s", want)
+		}
+	}
+	return install, manage
 }
 
 // controlGroup makes a control group, which is removed when the test ends.
@@ -181,8 +207,14 @@ func inside(t *testing.T) {
 		}
 	}
 	until("systemd answers", func() bool { return exec.Command("systemctl", "list-units").Run() == nil })
-	systemctl("start", "switchboard.socket", "switchboard.service")
 	pid := func() string { return systemctl("show", "-p", "MainPID", "--value", "switchboard.service") }
+	for line := range strings.Lines(os.Getenv(insideVariable)) {
+		before := pid()
+		systemctl(strings.Fields(line)[1:]...)
+		if strings.HasPrefix(line, "systemctl reload ") {
+			until("another process serves", func() bool { return pid() != before })
+		}
+	}
 	var conns []net.Conn
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp", "127.0.0.1:7007")

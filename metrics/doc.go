@@ -6,8 +6,8 @@
 // by their listener, their state and the reason of their end. The histograms switchboard_turn_seconds and
 // switchboard_handler_seconds are there when Server.SampleCalls is set.
 //
-// A program adds figures of its own with a [Source]:
+// [Rooms] has the figures of a room.Hub. A program adds figures of its own with a [Source]:
 //
-//	rooms := func(w *metrics.Writer) { w.Counter("chat_dropped_total", "Messages dropped.", dropped.Load()) }
-//	http.Handle("GET /metrics", metrics.Handler(metrics.Server(server), rooms))
+//	orders := func(w *metrics.Writer) { w.Counter("shop_orders_total", "Orders taken.", taken.Load()) }
+//	http.Handle("GET /metrics", metrics.Handler(metrics.Server(server), metrics.Rooms(hub), orders))
 package metrics

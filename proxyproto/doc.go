@@ -16,5 +16,5 @@
 //		}),
 //	}
 //
-// To send a header, write what For and Header.Append make before anything else.
+// To send a header, write what For and Header.Append make before anything else. Forward is For behind another proxy.
 package proxyproto

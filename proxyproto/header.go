@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/switchboard-go/switchboard"
@@ -101,6 +102,31 @@ func For(c *switchboard.Conn, version int) *Header {
 	}
 	if state := c.TLS(); state != nil && version == 2 {
 		h.SetTLS(state)
+	}
+	return h
+}
+
+// Forward is For for a client of whom another proxy has sent received: it passes on the addresses and the fields that this one
+// says. If c speaks TLS, its own fields stand in place of those of the same types, unless received has an SSL field: then c speaks
+// TLS with the other proxy, and received says what the client does. If received is nil or Local, Forward is For.
+func Forward(c *switchboard.Conn, received *Header, version int) *Header {
+	h := For(c, version)
+	if received == nil || received.Local {
+		return h
+	}
+	if received.Source != nil {
+		h.Source, h.Destination, h.Local = received.Source, received.Destination, false
+	}
+	if received.Get(SSL) != nil {
+		h.Fields = nil
+	}
+	own := len(h.Fields)
+	for _, f := range received.Fields {
+		has := func(of Field) bool { return of.Type == f.Type }
+		if f.Type == NoOp || slices.ContainsFunc(h.Fields[:own], has) || f.Type == CRC32C && h.Get(CRC32C) != nil {
+			continue
+		}
+		h.Fields = append(h.Fields, f)
 	}
 	return h
 }

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -15,142 +14,16 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/switchboard-go/switchboard"
-	"github.com/switchboard-go/switchboard/certs"
-	"github.com/switchboard-go/switchboard/socket"
 )
 
 const patience = 60 * time.Second
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-
-// program finds a program that nobody here wrote.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/" + name)
-	}
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	return path
-}
-
-// listener is a listening socket that a child process gets, on a port that the system chose. It accepts clients at once.
-func listener(t *testing.T) (address string, file *os.File) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if file, err = l.(*net.TCPListener).File(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String(), file
-}
-
-// starts runs a program until the test ends, with files from descriptor 3 on.
-func starts(t *testing.T, files []*os.File, env string, name string, args ...string) {
-	t.Helper()
-	cmd := exec.Command(program(t, name), args...)
-	cmd.Env = append(os.Environ(), env)
-	cmd.ExtraFiles = files
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		f.Close()
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-}
-
-func write(t *testing.T, name, text string) (path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// haproxy runs HAProxy with a configuration that binds fd@3 and so on.
-func haproxy(t *testing.T, files []*os.File, config string) {
-	t.Helper()
-	starts(t, files, "X=1", "haproxy", "-db", "-f", write(t, "haproxy.cfg", `
-defaults
-  timeout connect 60s
-  timeout client 60s
-  timeout server 60s
-`+config))
-}
-
-// reserved is an address whose port the test holds until it ends: who listens there must say reuseport.
-func reserved(t *testing.T) (address string) {
-	t.Helper()
-	s, err := socket.New(socket.AF_INET, socket.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	if err := s.SetOption(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Bind(socket.InetAddr(netip.MustParseAddrPort("127.0.0.1:0"))); err != nil {
-		t.Fatal(err)
-	}
-	at, err := s.LocalAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at.String()
-}
-
-// nginx runs nginx, and waits until it listens at an address.
-func nginx(t *testing.T, address, config string) {
-	t.Helper()
-	dir := t.TempDir()
-	path := write(t, "nginx.conf", fmt.Sprintf("daemon off; master_process off; pid %s/pid; error_log stderr error;\n", dir)+
-		strings.ReplaceAll(config, "TEMP", dir))
-	starts(t, nil, "X=1", "nginx", "-p", dir, "-c", path, "-e", "stderr")
-	for limit := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
-			return
-		} else if time.Now().After(limit) {
-			t.Fatal(err)
-		}
-	}
-}
-
-// pair is a certificate and its files, in one for HAProxy.
-func pair(t *testing.T, name string) (cert tls.Certificate, path string) {
-	t.Helper()
-	cert, err := certs.SelfSigned(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
-	return cert, write(t, "pair.pem", string(text)+string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
-}
 
 // A teller tells each client what it knows of it, and ends.
 type teller struct{}
@@ -209,8 +82,8 @@ func serves(t *testing.T, config *tls.Config) (address string, checks <-chan str
 	return <-at, checked
 }
 
-// asks connects, and returns what it hears and its own address.
-func asks(t *testing.T, address string, config *tls.Config, says string) (heard, own string) {
+// hears connects, and returns what it hears and its own address.
+func hears(t *testing.T, address string, config *tls.Config, says string) (heard, own string) {
 	t.Helper()
 	c, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
@@ -275,7 +148,7 @@ backend mutual
 		{config, []string{"by version 2", `name "front.example"`, "Version:TLSv1.3 Cipher:TLS_", "SigAlg:ecdsa-with-SHA256 KeyAlg:EC256"}},
 		{config, []string{`name "front.example"`, "Certificate:true Session:true", "CommonName:"}},
 	} {
-		heard, own := asks(t, addresses[i], c.config, "")
+		heard, own := hears(t, addresses[i], c.config, "")
 		for _, want := range append(c.wants, own+" to "+addresses[i]) {
 			if !strings.Contains(heard, want) {
 				t.Errorf("%d: heard %q, without %q", i, heard, want)
@@ -303,21 +176,24 @@ func TestNginxSaysForWhomItConnects(t *testing.T) {
 	at := reserved(t)
 	nginx(t, at, fmt.Sprintf(`load_module %s; events {}
 stream { server { listen %s reuseport; proxy_pass %s; proxy_protocol on; } }`, module, at, address))
-	heard, own := asks(t, at, nil, "")
+	heard, own := hears(t, at, nil, "")
 	if want := own + " to " + at + " by version 1"; !strings.HasPrefix(heard, want) {
 		t.Errorf("heard %q, want %q", heard, want)
 	}
 }
 
-// A proxy of ours that says for whom it connects, in front of a server that nobody here wrote.
-func proxies(t *testing.T, to string, version int, config *tls.Config) (address string) {
+// A proxy of ours that says for whom it connects, in front of a server that nobody here wrote. It takes headers from those that
+// the receiver names, if there is one.
+func proxies(t *testing.T, to string, version int, config *tls.Config, receiver ...switchboard.Admitter) (address string) {
 	t.Helper()
 	at := make(chan string, 1)
 	s := &switchboard.Server{
 		TLSConfig: config,
+		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Listening: func(a net.Addr) { at <- a.String() },
+		Admission: receiver,
 		Accept: func(c *switchboard.Conn) (switchboard.Handler, error) {
-			return nil, c.DialPipe(context.Background(), to, nil, &sender{For(c, version)})
+			return nil, c.DialPipe(context.Background(), to, nil, &sender{Forward(c, switchboard.Value[*Header](c), version)})
 		},
 	}
 	ended := make(chan error, 1)
@@ -369,13 +245,7 @@ func body(t *testing.T, address string, config *tls.Config) (text, own string) {
 
 func TestHAProxyBelievesWhatWeSay(t *testing.T) {
 	t.Parallel()
-	at, file := listener(t)
-	haproxy(t, []*os.File{file}, `
-frontend here
-  mode http
-  bind fd@3 accept-proxy
-  http-request return content-type text/plain lf-string "%[src]:%[src_port] to %[dst]:%[dst_port] name %[fc_pp_authority]"
-`)
+	at := believer(t)
 	cert, _ := pair(t, "ours.example")
 	for _, c := range []struct {
 		version int
@@ -389,7 +259,7 @@ frontend here
 			name = "ours.example"
 		}
 		proxy := proxies(t, at, c.version, server)
-		if heard, own := body(t, proxy, client); heard != own+" to "+proxy+" name "+name {
+		if heard, own := body(t, proxy, client); heard != own+" to "+proxy+" name "+name+" id " {
 			t.Errorf("version %d: heard %q from %s by %s", c.version, heard, own, proxy)
 		}
 	}
@@ -397,64 +267,11 @@ frontend here
 
 func TestNginxBelievesWhatWeSay(t *testing.T) {
 	t.Parallel()
-	at := reserved(t)
-	nginx(t, at, fmt.Sprintf(`events {} http { access_log off;
-client_body_temp_path TEMP/b; proxy_temp_path TEMP/p; fastcgi_temp_path TEMP/f; uwsgi_temp_path TEMP/u; scgi_temp_path TEMP/s;
-server { listen %s proxy_protocol reuseport; location / { return 200 "$proxy_protocol_addr:$proxy_protocol_port to $proxy_protocol_server_addr:$proxy_protocol_server_port"; } } }`, at))
+	at := believingNginx(t)
 	for version := 1; version <= 2; version++ {
 		proxy := proxies(t, at, version, nil)
 		if heard, own := body(t, proxy, nil); heard != own+" to "+proxy {
 			t.Errorf("version %d: heard %q from %s by %s", version, heard, own, proxy)
 		}
-	}
-}
-
-// Before TLS, and only from named addresses.
-func TestAReceiverServesTLSBehindTheHeader(t *testing.T) {
-	t.Parallel()
-	cert, _ := pair(t, "ours.example")
-	address, _ := serves(t, &tls.Config{Certificates: []tls.Certificate{cert}})
-	c, err := net.DialTimeout("tcp", address, patience)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
-	io.WriteString(c, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
-	secure := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
-	if heard, err := io.ReadAll(secure); err != nil || !strings.HasPrefix(string(heard), "192.0.2.1:1 to 192.0.2.2:2 by version 1") {
-		t.Errorf("heard %q, %v", heard, err)
-	}
-}
-
-func TestAProxyThatSendsNoHeaderIsRefused(t *testing.T) {
-	t.Parallel()
-	address, _ := serves(t, nil)
-	c, err := net.DialTimeout("tcp", address, patience)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
-	io.WriteString(c, request)
-	if heard, err := io.ReadAll(c); err == nil {
-		t.Errorf("heard %q, and an end in order", heard)
-	}
-}
-
-func TestOthersAreServedWithoutAHeader(t *testing.T) {
-	t.Parallel()
-	for _, r := range []*Receiver{{}, {From: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}} {
-		at := make(chan string, 1)
-		s := &switchboard.Server{Loops: 1, Handler: switchboard.DataFunc((*switchboard.Conn).Write), Admission: []switchboard.Admitter{r},
-			Listening: func(a net.Addr) { at <- a.String() }}
-		ended := make(chan error, 1)
-		go func() { ended <- s.ListenAndServe("127.0.0.1:0") }()
-		const line = "PROXY TCP4 1.2.3.4 5.6.7.8 1 2"
-		if heard, _ := asks(t, <-at, nil, line+"\r\n"); heard != line {
-			t.Errorf("heard %q", heard)
-		}
-		s.Close()
-		<-ended
 	}
 }

@@ -13,8 +13,30 @@ type Channel interface {
 	// that they do not get the message; this process does.
 	Publish(m *Message) error
 
-	// Close stops sending and delivering.
+	// Close stops sending and delivering. It may wait for a call of Inlet.Deliver.
 	Close()
+}
+
+// A MovingBridge is a Bridge whose rooms can move to another process (Hub.Hand) so that nothing is delivered twice, and what is
+// missed meanwhile is counted.
+type MovingBridge interface {
+	Bridge
+
+	// OpenMoved is Open for a room that comes from another process. state is what MovingChannel.Pause returned there. The Channel
+	// begins paused: what other processes publish waits.
+	OpenMoved(room string, in Inlet, state []byte) (MovingChannel, error)
+}
+
+// A MovingChannel is a Channel of a MovingBridge.
+type MovingChannel interface {
+	Channel
+
+	// Pause stops delivering and returns what has been delivered. What comes meanwhile waits, until Resume or Close. It must not
+	// wait, and must not call the Inlet. Nothing is published until Resume.
+	Pause() (state []byte)
+
+	// Resume delivers again.
+	Resume()
 }
 
 // An Inlet receives what other processes publish in a room. Any goroutine may call its methods.

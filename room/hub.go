@@ -169,6 +169,15 @@ func (h *Hub) Rooms() (all []Summary) {
 	return all
 }
 
+// Count returns how many rooms have members, and how many members they have in all, as metrics.Rooms needs it.
+func (h *Hub) Count() (rooms, members int) {
+	for _, r := range h.Rooms() {
+		rooms++
+		members += r.Members
+	}
+	return rooms, members
+}
+
 // Dropped returns how many messages the policies of rooms have dropped for slow members, one for each member that missed one.
 func (h *Hub) Dropped() uint64 { return h.dropped.Load() }
 

@@ -9,13 +9,18 @@ import (
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
-// A Message is what a room sends to its members. The publisher sets Data, and From, Key and Kind if needed. The room
+// A Message is what a room sends to its members. The publisher sets Data, and From, Key, Kind and ID if needed. The room
 // sets the other fields. Do not modify a message, or its Data, once it is published.
 type Message struct {
 	Data []byte
 	From string         // the name of the publisher
 	Key  string         // the subject, for KeepLatest
 	Kind websocket.Kind // of message for WebSockets. Zero means Text
+
+	// ID tells a Log that two messages are one: it keeps the first. So a client that does not know whether its message was
+	// taken can send it again, also to another process. Whoever knows an ID before the publisher has used it can take the
+	// place of the message: make it of a secret. Members are not sent it. Empty means that the message was not sent before.
+	ID string
 
 	Room string
 	Seq  uint64    // its number in the room, from 1; 0 for events

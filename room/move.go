@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type handed struct {
 	down    atomic.Pointer[peer] // the process before this one, in which members of the rooms have stayed
 	giving  *giving              // between Hand and Handed
 	taking  *taking              // between Take and Taken
+	settle  atomic.Pointer[func()]
 }
 
 // A giving is rooms whose mutexes are held, as is Hub.mu.
@@ -58,6 +60,7 @@ type roomState struct {
 	Here        map[string]int
 	Changed     map[string]bool `json:",omitempty"`
 	Messages    []messageState  `json:",omitempty"`
+	Channel     []byte          `json:",omitempty"` // what MovingChannel.Pause says
 }
 
 // A messageState is a message.
@@ -121,6 +124,7 @@ func (h *Hub) Hand(s *switchboard.Server) (st switchboard.HandlerState, file *os
 
 // hand locks all rooms and describes them. still tells whether a loop stands still.
 func (h *Hub) hand(conn net.Conn, still func(Loop) bool) ([]byte, error) {
+	h.settled() // and no more after this
 	rooms, err := h.lockRooms()
 	if err != nil {
 		return nil, err
@@ -198,6 +202,9 @@ func (r *Room) state(index map[*message]int, still func(Loop) bool) roomState {
 			masks[s.chunk] |= s.mask
 		}
 	}
+	if c, ok := r.channel.(MovingChannel); ok {
+		s.Channel = c.Pause()
+	}
 	note(r.history)
 	for _, sh := range r.shards {
 		if still(sh.loop) {
@@ -233,16 +240,20 @@ func (h *Hub) Handed(moved bool) {
 		return
 	}
 	h.giving = nil
+	var closing sync.WaitGroup
 	if moved {
+		h.present.Add(1) // until what the channels are delivering is there
 		h.up.Store(g.peer)
 	}
 	for _, r := range g.rooms {
 		if moved {
 			clear(r.presence.changed)
 			if r.channel != nil {
-				go r.channel.Close()
+				closing.Go(r.channel.Close)
 				r.channel = nil
 			}
+		} else if c, ok := r.channel.(MovingChannel); ok {
+			c.Resume()
 		}
 		r.mu.Unlock()
 	}
@@ -255,9 +266,11 @@ func (h *Hub) Handed(moved bool) {
 		go s.Close() // which waits for the disk
 	}
 	g.peer.start(h.fromAbove, h.aboveIsGone)
-	if h.present.Load() == 0 {
-		g.peer.finish()
-	}
+	go func() {
+		closing.Wait()
+		g.peer.send(frame{Do: settled})
+		h.gone()
+	}()
 }
 
 // Take implements switchboard.Shared: it receives what Hand returned in another process. The Hub must not have rooms. Hub.Configure is asked
@@ -319,7 +332,27 @@ func (h *Hub) take(conn net.Conn, data []byte) error {
 		close(r.ready)
 		h.taking.rooms[s.Name] = r
 	}
+	h.openMoved(state.Rooms)
 	return nil
+}
+
+// openMoved joins rooms with those of other processes where they were joined before, so that little is missed meanwhile.
+func (h *Hub) openMoved(states []roomState) {
+	b, ok := h.Bridge.(MovingBridge)
+	if !ok {
+		return
+	}
+	for i := range states {
+		r := h.taking.rooms[states[i].Name]
+		if r == nil || states[i].Channel == nil {
+			continue
+		}
+		if c, err := b.OpenMoved(r.name, inlet{r}, states[i].Channel); err == nil {
+			r.channel = c
+		} else { // it is opened as if it were new
+			h.logger().Error("it is not known what a room that was taken over has missed of other machines", "room", r.name, "error", err)
+		}
+	}
 }
 
 // mostOfName is how many members of one name come over.
@@ -366,8 +399,25 @@ func (h *Hub) Taken(moved bool) {
 	h.taking = nil
 	if !moved {
 		t.peer.conn.Close()
+		for _, r := range t.rooms {
+			if r.channel != nil {
+				r.channel.Close()
+			}
+		}
 		return
 	}
+	settle := sync.OnceFunc(func() {
+		for _, r := range t.rooms {
+			r.mu.Lock()
+			c, ok := r.channel.(MovingChannel)
+			r.mu.Unlock()
+			if ok {
+				c.Resume()
+			}
+		}
+	})
+	h.settle.Store(&settle)
+	time.AfterFunc(settlePatience, settle)
 	h.mu.Lock()
 	h.rooms = t.rooms
 	h.down.Store(t.peer)
@@ -396,10 +446,13 @@ func (h *Hub) openChannel(r *Room) {
 	if h.Bridge == nil {
 		return
 	}
-	channel, err := h.Bridge.Open(r.name, inlet{r})
-	if err != nil {
-		h.logger().Error("a room that was taken over is not joined with other machines", "room", r.name, "error", err)
-		return
+	channel := r.channel
+	if channel == nil {
+		var err error
+		if channel, err = h.Bridge.Open(r.name, inlet{r}); err != nil {
+			h.logger().Error("a room that was taken over is not joined with other machines", "room", r.name, "error", err)
+			return
+		}
 	}
 	r.mu.Lock()
 	r.channel = channel
@@ -407,4 +460,14 @@ func (h *Hub) openChannel(r *Room) {
 		p.Here(r.here())
 	}
 	r.mu.Unlock()
+}
+
+// settlePatience is how long a process waits for what its predecessor is delivering, before it delivers itself what has come since then.
+const settlePatience = 5 * time.Second
+
+// settled has the rooms deliver what other machines have published since they have moved here.
+func (h *Hub) settled() {
+	if settle := h.settle.Load(); settle != nil {
+		(*settle)()
+	}
 }

@@ -117,7 +117,7 @@ func (r *Room) Publish(m Message) (uint64, error) { return r.publishAndSend(fres
 
 // fresh returns a new message with what the publisher of m has set.
 func fresh(m Message, except *Subscription) *message {
-	return &message{Message: Message{Data: m.Data, From: m.From, Key: m.Key, Kind: m.Kind, except: except}}
+	return &message{Message: Message{Data: m.Data, From: m.From, Key: m.Key, Kind: m.Kind, ID: m.ID, except: except}}
 }
 
 // publishAndSend is publish, here and elsewhere.
@@ -205,8 +205,10 @@ func (r *Room) announce(m *message) (wake []*shard) {
 func (r *Room) tell(event Message) {
 	r.mu.Lock()
 	var wake []*shard
-	if r.hub.up.Load() == nil { // else the other process says it
+	if up := r.hub.up.Load(); up == nil {
 		wake = r.announce(&message{Message: event})
+	} else if event.Missed > 0 { // before the room moved
+		up.send(frame{Do: missed, Room: r.name, Seq: event.Missed})
 	}
 	r.mu.Unlock()
 	for _, s := range wake {

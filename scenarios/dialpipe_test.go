@@ -8,6 +8,7 @@ import (
 	"net"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/systest"
@@ -111,6 +112,21 @@ func TestDialPipeHoldsTheInputUntilTheTargetIsThere(t *testing.T) {
 				t.Errorf("ended with %v", err)
 			}
 		}
+	})
+}
+
+// A client that waits for its target is not idle: the end that idle connections get would look like an empty answer.
+func TestDialPipeIsNotIdleWhileTheTargetIsAwaited(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		release := make(chan bool)
+		target := foreign(t, nil, func(c net.Conn) { <-release }) // it never says a word of TLS
+		s.IdleTimeout = time.Millisecond
+		s.Accept = pipeTo(target, clientTLS(), nil)
+		p := call(t, start(t, s))
+		p.says("early words")
+		stays(t, "the client waits", func() bool { return s.Stats().Ends == switchboard.Ends{} })
+		close(release)
+		eventually(t, "the client fails with its target", func() bool { return s.Stats().Ends.Piped == 1 })
 	})
 }
 

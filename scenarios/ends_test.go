@@ -3,7 +3,6 @@
 package scenarios
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"math"
 	"net"
 	"os"
-	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -82,83 +79,6 @@ func TestEndsAreCountedByReason(t *testing.T) {
 		}
 		want := switchboard.Ends{Orderly: 1, Panics: 1, Invalid: 2, Failed: 1, Aborted: 1, Reset: 1}
 		eventually(t, fmt.Sprintf("they are %+v", want), func() bool { return s.Stats().Ends == want })
-	})
-}
-
-// What Accept wrote reaches a client that has spoken already, whose bytes nobody has read.
-func TestRefusalReachesAClientThatHasSpoken(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		spoken := make(chan bool)
-		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
-			<-spoken
-			c.Write([]byte("busy\n"))
-			return nil, errors.New("no room")
-		}
-		s.SlowCall = -1
-		address := start(t, s)
-		p := reach(t, address, net.Dialer{})
-		if s.TLSConfig != nil {
-			go func() { spoken <- true }()
-			p = p.secures(clientTLS())
-			p.says("hello")
-		} else {
-			p.says("hello")
-			spoken <- true
-		}
-		p.hearsEnd("busy\n")
-		p.Close()
-		eventually(t, "it is gone", func() bool { return s.Stats().Active == 0 && s.Stats().Refused == 1 })
-	})
-}
-
-// A panic in Accept, again and again and on every loop, keeps nobody else out.
-func TestPanicInAcceptKeepsNobodyOut(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		logTo(s)
-		var turn atomic.Int64
-		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
-			if turn.Add(1)%3 != 0 {
-				panic("in Accept")
-			}
-			return echo, nil
-		}
-		address := start(t, s)
-		for range 6 {
-			visit(s, address)
-			visit(s, address)
-			p := call(t, address)
-			p.says("hello")
-			p.hears("hello")
-			p.Close()
-		}
-	})
-}
-
-// A panic of Trace is logged, ends its connection and nobody else's, and the server shuts down as ever.
-func TestPanicOfTraceAndDialControl(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		log := logTo(s)
-		s.Trace = &switchboard.Trace{
-			Opened: func(c *switchboard.Conn) { panic("in Opened") },
-			Closed: func(c *switchboard.Conn, err error) { panic("in Closed") },
-		}
-		s.DialControl = func(int) error { panic("in DialControl") }
-		s.Accept = everyone(echo)
-		address := start(t, s)
-		visit(s, address)
-		visit(s, address)
-		h := watch((*switchboard.Conn).Write)
-		if _, err := s.Dial(context.Background(), address, h); err != nil {
-			t.Fatal(err)
-		}
-		var panicked *switchboard.PanicError
-		if err := next(t, h.ended); !errors.As(err, &panicked) {
-			t.Errorf("ended with %v", err)
-		}
-		for _, what := range []string{"in Opened", "in Closed", "in DialControl"} {
-			eventually(t, "the log tells of "+what, func() bool { return strings.Contains(log(), what) })
-		}
-		eventually(t, "nobody is left", func() bool { return s.Stats().Active == 0 })
 	})
 }
 
@@ -261,30 +181,6 @@ func TestCloseBeforeTheConnectionIsThereDelivers(t *testing.T) {
 	}
 }
 
-// A port that nobody listens on, and that the system gives to the very socket which connects to it, is refused.
-func TestConnectionWithItselfIsRefused(t *testing.T) {
-	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
-		l := listen(t)
-		address := l.Addr().(*net.TCPAddr)
-		l.Close()
-		s.DialControl = func(fd int) error {
-			// The ring may close the socket before this one a little later.
-			syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
-			return syscall.Bind(fd, &syscall.SockaddrInet4{Port: address.Port, Addr: [4]byte{127, 0, 0, 1}})
-		}
-		h := watch((*switchboard.Conn).Write)
-		for range 3 {
-			if _, err := s.Dial(context.Background(), address.String(), h); err != nil {
-				t.Fatal(err)
-			}
-			if err := next(t, h.ended); !errors.Is(err, syscall.ECONNREFUSED) {
-				t.Errorf("ended with %v", err)
-			}
-		}
-		stop(s)
-	})
-}
-
 // Half-close, then a reset: the server hears of it though it waits for nothing else.
 func TestResetAfterHalfCloseIsHeard(t *testing.T) {
 	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
@@ -382,73 +278,6 @@ func TestWhatIsOfferedCanBeWritten(t *testing.T) {
 			if err != nil || string(got) != all {
 				t.Errorf("%d of %d bytes came back with %v: %v", len(got), len(all), limits, err)
 			}
-		}
-	})
-}
-
-// An answer that is still to come keeps its connection, through the peer's half-close and through a shutdown.
-func TestHoldKeepsAConnectionForItsAnswer(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
-		s.IdleTimeout = 40 * time.Millisecond
-		questions := make(chan func(answer string), 10)
-		s.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
-			asked := c.Hold() // however long the client takes for that
-			return switchboard.Frames(bufio.ScanLines, func(c *switchboard.Conn, m []byte) error {
-				question, release := string(m), c.Hold()
-				questions <- func(answer string) {
-					c.Write([]byte(question + answer))
-					release()
-					release() // counts once
-				}
-				if question == "two" {
-					asked()
-				}
-				return nil
-			}), nil
-		}
-		address := start(t, s)
-		p := call(t, address)
-		p.says("one\ntwo\n")
-		p.endsOutput()
-		one, two := next(t, questions), next(t, questions)
-		time.Sleep(3 * s.IdleTimeout) // which does not count meanwhile
-		two(" second ")
-		p.hears("two second ")
-		over := make(chan error, 1)
-		go func() { over <- s.Shutdown(context.Background()) }()
-		stays(t, "the server waits", func() bool { return len(over) == 0 })
-		one(" first")
-		p.hearsEnd("one first")
-		p.Close()
-		if err := next(t, over); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestSyscallConnGivesTheDescriptor(t *testing.T) {
-	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
-		conns := accepted(s, echo)
-		p := call(t, start(t, s))
-		c := next(t, conns)
-		raw, err := c.SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
-		kind := 0
-		if err := raw.Control(func(fd uintptr) { kind, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_TYPE) }); err != nil {
-			t.Error(err)
-		}
-		if kind != syscall.SOCK_STREAM {
-			t.Errorf("the socket is of type %d", kind)
-		}
-		if err := raw.Read(func(uintptr) bool { return true }); !errors.Is(err, errors.ErrUnsupported) {
-			t.Errorf("Read said %v", err)
-		}
-		p.Close()
-		eventually(t, "it is gone", func() bool { return s.Stats().Active == 0 })
-		if err := raw.Control(func(uintptr) { t.Error("called") }); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Control after the end said %v", err)
 		}
 	})
 }

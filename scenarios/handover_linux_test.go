@@ -241,6 +241,38 @@ func TestPipesMove(t *testing.T) {
 	})
 }
 
+// What a connection has received and sent is counted on in the other process.
+func TestCountersMove(t *testing.T) {
+	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
+		s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+		c, err := net.Dial("tcp", start(t, s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		roundTrip(t, c, "before")
+		next := newServer(t, s.Engine)
+		defer stop(next)
+		moved := make(chan *switchboard.Conn, 1)
+		next.Accept = s.Accept
+		next.Moved = func(c *switchboard.Conn, from switchboard.HandlerState) (switchboard.Handler, error) {
+			moved <- c
+			return movedEcho(c, from)
+		}
+		if handed := handOver(t, s, next); handed.Conns != 1 {
+			t.Fatalf("%+v", handed)
+		}
+		roundTrip(t, c, "after")
+		got := <-moved
+		onLoop(t, got, func() {
+			if got.Received() != int64(len("before")+len("after")) || got.Sent() != got.Received() {
+				t.Errorf("%d bytes are counted as received, %d as sent", got.Received(), got.Sent())
+			}
+		})
+	})
+}
+
 // counting counts what it is told, and readmits.
 type counting struct{ admits, readmits, ended atomic.Int64 }
 
@@ -255,45 +287,53 @@ func (a *counting) Ended(*switchboard.Conn) { a.ended.Add(1) }
 
 // An Admitter that is no Readmitter hears nothing of connections that it has not admitted.
 func TestReadmittersHearOfWhatWasTakenOver(t *testing.T) {
-	inTheClear(t, func(t *testing.T, s *switchboard.Server) {
-		s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
-		address := start(t, s)
-		next := newServer(t, s.Engine)
-		knows, ignores := &counting{}, &counting{}
-		next.Accept, next.Moved, next.Admission = s.Accept, movedEcho, []switchboard.Admitter{struct{ switchboard.Admitter }{ignores}, knows}
-		var conns []net.Conn
-		dial := func() {
-			c, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { c.Close() })
-			c.SetDeadline(time.Now().Add(patience))
-			roundTrip(t, c, "hello")
-			conns = append(conns, c)
+	for _, alone := range []bool{false, true} {
+		inTheClear(t, func(t *testing.T, s *switchboard.Server) { readmits(t, s, alone) })
+	}
+}
+
+// readmits has next take over from s, with an Admitter that hears of it, alone or behind one that does not.
+func readmits(t *testing.T, s *switchboard.Server, alone bool) {
+	s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+	address := start(t, s)
+	next := newServer(t, s.Engine)
+	knows, ignores := &counting{}, &counting{}
+	next.Accept, next.Moved, next.Admission = s.Accept, movedEcho, []switchboard.Admitter{struct{ switchboard.Admitter }{ignores}, knows}
+	if alone {
+		next.Admission = next.Admission[1:]
+	}
+	var conns []net.Conn
+	dial := func() {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
 		}
-		dial()
-		dial()
-		handOver(t, s, next)
-		defer stop(next)
-		dial()
-		for _, c := range conns {
-			roundTrip(t, c, "again")
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(patience))
+		roundTrip(t, c, "hello")
+		conns = append(conns, c)
+	}
+	dial()
+	dial()
+	handOver(t, s, next)
+	defer stop(next)
+	dial()
+	for _, c := range conns {
+		roundTrip(t, c, "again")
+	}
+	for _, o := range next.Stats().Origins {
+		if o.Addr == nil && o.Conns != (switchboard.ConnStates{}) || o.Addr != nil && o.Conns.Open != 3 {
+			t.Errorf("of %v there are %+v, wanted 3 of the listener", o.Addr, o.Conns)
 		}
-		for _, o := range next.Stats().Origins {
-			if o.Addr == nil && o.Conns != (switchboard.ConnStates{}) || o.Addr != nil && o.Conns.Open != 3 {
-				t.Errorf("of %v there are %+v, wanted 3 of the listener", o.Addr, o.Conns)
-			}
-		}
-		for _, c := range conns {
-			c.Close()
-		}
-		eventually(t, "all are gone", func() bool { return next.Stats().Active == 0 })
-		if a := knows; a.admits.Load() != 1 || a.readmits.Load() != 2 || a.ended.Load() != 3 {
-			t.Errorf("%d admitted, %d came over, %d ended", a.admits.Load(), a.readmits.Load(), a.ended.Load())
-		}
-		if a := ignores; a.admits.Load() != 1 || a.readmits.Load() != 0 || a.ended.Load() != 1 {
-			t.Errorf("%d admitted, %d came over, %d ended, of an Admitter that hears of none", a.admits.Load(), a.readmits.Load(), a.ended.Load())
-		}
-	})
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	eventually(t, "all are gone", func() bool { return next.Stats().Active == 0 })
+	if a := knows; a.admits.Load() != 1 || a.readmits.Load() != 2 || a.ended.Load() != 3 {
+		t.Errorf("%d admitted, %d came over, %d ended", a.admits.Load(), a.readmits.Load(), a.ended.Load())
+	}
+	if a := ignores; !alone && (a.admits.Load() != 1 || a.readmits.Load() != 0 || a.ended.Load() != 1) {
+		t.Errorf("%d admitted, %d came over, %d ended, of an Admitter that hears of none", a.admits.Load(), a.readmits.Load(), a.ended.Load())
+	}
 }

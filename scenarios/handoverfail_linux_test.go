@@ -18,8 +18,12 @@ import (
 
 // served is an echo with one client, who makes sure that it is served still.
 func served(t *testing.T, engine string) (s *switchboard.Server, stillServed func()) {
+	return servedBy(t, engine, theMovingEcho)
+}
+
+func servedBy(t *testing.T, engine string, h switchboard.Handler) (s *switchboard.Server, stillServed func()) {
 	s = newServer(t, engine)
-	s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+	s.Accept, s.Moved = everyone(h), movedEcho
 	address := start(t, s)
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -62,7 +66,24 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 	hear := func(l *handover.Link) {
 		greet(l)
 		l.Send(handover.Ready, nil, nil)
-		receive(l, handover.Conns, handover.End)
+		for {
+			f, err := l.Receive(handover.Conns, handover.Ahead, handover.Withdrawn, handover.End)
+			handover.CloseAll(f.Descriptors)
+			if err != nil {
+				t.Error(err)
+			}
+			if err != nil || f.Kind == handover.End {
+				return
+			}
+			if f.Kind == handover.Ahead {
+				l.Send(handover.Ready, nil, nil)
+			}
+		}
+	}
+	catchUp := func(l *handover.Link) {
+		greet(l)
+		l.Send(handover.Ready, nil, nil)
+		receive(l, handover.Conns, handover.Ahead)
 	}
 	type taker struct {
 		do   func(l *handover.Link, c *net.UnixConn, giveUp context.CancelFunc)
@@ -82,8 +103,18 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 			receive(l, handover.Hello)
 			l.Send(handover.Hello, handover.AppendHello(nil, 99, 99), nil)
 		}, "99"},
-		"goes with the listeners":   {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { greet(l) }, ""},
-		"goes with the connections": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { hear(l) }, ""},
+		"goes with the listeners":        {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { greet(l) }, ""},
+		"goes with the connections":      {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { hear(l) }, ""},
+		"goes with those that are ahead": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) { catchUp(l) }, ""},
+		"refuses those that are ahead": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
+			catchUp(l)
+			l.Send(handover.Refused, []byte("not these"), nil)
+		}, "not these"},
+		"does not catch up": {func(l *handover.Link, c *net.UnixConn, giveUp context.CancelFunc) {
+			catchUp(l)
+			giveUp()
+			receive(l, handover.Late)
+		}, "canceled"},
 		"says nonsense at the end": {func(l *handover.Link, c *net.UnixConn, _ context.CancelFunc) {
 			hear(l)
 			l.Send(handover.Mine, []byte{0xff}, nil)
@@ -138,21 +169,36 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 	}
 }
 
+// A lateEcho is a movingEcho that never goes ahead.
+type lateEcho struct{ switchboard.DataFunc }
+
+func (lateEcho) Move(c *switchboard.Conn) (switchboard.HandlerState, error) {
+	return theMovingEcho.Move(c)
+}
+
 // What another program refuses stays, with the reason.
 func TestWhatIsRefusedStays(t *testing.T) {
 	for _, engine := range engines()[:2] {
-		s, stillServed := served(t, engine)
-		next := newServer(t, engine)
-		defer stop(next)
-		next.Accept = everyone(theMovingEcho)
-		next.Moved = func(*switchboard.Conn, switchboard.HandlerState) (switchboard.Handler, error) {
-			return nil, errors.New("too old for me")
-		}
-		before := s.Stats().Active
-		handed := handOver(t, s, next)
-		if handed.Conns != 0 || int64(handed.Stayed) > before || handed.Stayed == 0 || handed.Why != "too old for me" {
-			t.Errorf("%+v", handed)
-		}
+		refusedStays(t, engine, theMovingEcho)
+		refusedStays(t, engine, lateEcho{theMovingEcho.DataFunc})
+	}
+}
+
+func refusedStays(t *testing.T, engine string, h switchboard.Handler) {
+	t.Helper()
+	s, stillServed := servedBy(t, engine, h)
+	next := newServer(t, engine)
+	defer stop(next)
+	next.Accept = everyone(theMovingEcho)
+	next.Moved = func(*switchboard.Conn, switchboard.HandlerState) (switchboard.Handler, error) {
+		return nil, errors.New("too old for me")
+	}
+	before := s.Stats().Active
+	handed := handOver(t, s, next)
+	if handed.Conns != 0 || int64(handed.Stayed) > before || handed.Stayed == 0 || handed.Why != "too old for me" {
+		t.Errorf("%+v", handed)
+	}
+	for range 2 { // it goes on being read
 		stillServed()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 
@@ -49,6 +50,56 @@ func TestWriteMessageFramesAsAppendDoes(t *testing.T) {
 				}
 				p.hears(string(want))
 			})
+		}
+	})
+}
+
+// A header, of any length, and what it is for arrive as one Write, from the loop and from elsewhere. On the loop a header on the
+// stack costs no allocation.
+func TestWriteFrameKeepsHeaderAndPayloadTogether(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, s *switchboard.Server) {
+		conns := accepted(s, echo)
+		p := call(t, start(t, s))
+		c := next(t, conns)
+		var want []byte
+		for i, size := range []int{0, 1, 64, 5000, 40_000} {
+			header, payload := bytes.Repeat([]byte{'h'}, 12*i), bytes.Repeat([]byte{byte('a' + i)}, size)
+			want = append(append(want, header...), payload...)
+			for range 2 {
+				var err error
+				write := func() { err = c.WriteFrame(header, payload) }
+				if i%2 == 0 {
+					write()
+				} else {
+					onLoop(t, c, write)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				clear(header) // neither is kept
+				clear(payload)
+				p.hears(string(want))
+				for j := range header {
+					header[j] = 'h'
+				}
+				for j := range payload {
+					payload[j] = byte('a' + i)
+				}
+			}
+			want = want[:0]
+		}
+		payload := make([]byte, 10)
+		onLoop(t, c, func() {
+			if n := testing.AllocsPerRun(100, func() {
+				var header [10]byte
+				c.WriteFrame(header[:], payload)
+			}); n != 0 {
+				t.Errorf("%v allocations", n)
+			}
+		})
+		c.Close()
+		if err := c.WriteFrame([]byte("head"), payload); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("written after Close: %v", err)
 		}
 	})
 }

@@ -47,7 +47,7 @@ func TestSoak(t *testing.T) {
 }
 
 func soak(t *testing.T, s *switchboard.Server, seed uint64, d time.Duration) {
-	s.HighWater, s.ReadBuffer, s.LingerTimeout, s.SlowCall = 32<<10, 16<<10, time.Second, -1
+	s.HighWater, s.ReadBuffer, s.LingerTimeout, s.SlowCall, s.HandshakeTimeout = 32<<10, 16<<10, time.Second, -1, patience
 	plain := newServer(t, s.Engine) // what the proxies dial
 	plain.Accept = func(c *switchboard.Conn) (switchboard.Handler, error) {
 		return &moody{rand.New(rand.NewPCG(seed, uint64(c.RemoteAddr().(*net.TCPAddr).Port)))}, nil
@@ -86,7 +86,8 @@ func soak(t *testing.T, s *switchboard.Server, seed uint64, d time.Duration) {
 	servers := map[string]string{}
 	for kind, accept := range byKind {
 		one := &switchboard.Server{Engine: s.Engine, TLSConfig: s.TLSConfig, Logger: s.Logger, Loops: 2, Accept: accept,
-			HighWater: s.HighWater, ReadBuffer: s.ReadBuffer, LingerTimeout: s.LingerTimeout, SlowCall: s.SlowCall}
+			HighWater: s.HighWater, ReadBuffer: s.ReadBuffer, LingerTimeout: s.LingerTimeout, SlowCall: s.SlowCall,
+			HandshakeTimeout: s.HandshakeTimeout}
 		servers[kind] = start(t, one)
 		t.Cleanup(func() {
 			if !t.Failed() {

@@ -35,17 +35,25 @@ func TestDeadlinesOfABlockingHandler(t *testing.T) {
 			read := func() error { _, err := conn.Read(make([]byte, 1)); return err }
 			write := func() error { _, err := conn.Write(make([]byte, 64<<20)); return err }
 			soon := func() time.Time { return time.Now().Add(20 * time.Millisecond) }
-			conn.SetReadDeadline(soon())
-			timed("read", read)
+			timed("read", func() error {
+				conn.SetReadDeadline(soon())
+				return read()
+			})
 			timed("read after it", read)
 			conn.SetReadDeadline(time.Time{})
-			time.AfterFunc(20*time.Millisecond, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
-			timed("read, the deadline set meanwhile", read)
-			conn.SetWriteDeadline(soon())
-			timed("write", write)
+			timed("read, the deadline set meanwhile", func() error {
+				time.AfterFunc(20*time.Millisecond, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
+				return read()
+			})
+			timed("write", func() error {
+				conn.SetWriteDeadline(soon())
+				return write()
+			})
 			conn.SetDeadline(time.Time{})
-			time.AfterFunc(20*time.Millisecond, func() { conn.SetDeadline(time.Unix(1, 0)) })
-			timed("write, the deadline set meanwhile", write)
+			timed("write, the deadline set meanwhile", func() error {
+				time.AfterFunc(20*time.Millisecond, func() { conn.SetDeadline(time.Unix(1, 0)) })
+				return write()
+			})
 			return errors.New("done")
 		}))
 		p := call(t, start(t, s))

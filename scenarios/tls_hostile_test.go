@@ -76,6 +76,40 @@ func TestPausedHandlerHearsWhatCameBeforeTheCut(t *testing.T) {
 	})
 }
 
+// A client of TLS 1.3 is done with the handshake before the server is. If that gives up then, the client does not see a stream
+// without bytes that ends in order.
+func TestHandshakeTimeoutIsNoEndInOrder(t *testing.T) {
+	overTLS(t, func(t *testing.T, s *switchboard.Server) {
+		s.HandshakeTimeout = 300 * time.Millisecond
+		why := refusals(s)
+		s.Accept = everyone(echo)
+		address := start(t, s)
+		client := clientTLS()
+		client.MinVersion = tls.VersionTLS13
+		shakes := func() (*tls.Conn, error) {
+			wire := &tapped{Conn: reach(t, address, net.Dialer{}).Conn}
+			written := 0
+			wire.change = func([]byte) {
+				if written++; written > 1 { // all but the ClientHello
+					wire.hold = true
+				}
+			}
+			secure := tls.Client(wire, client)
+			return secure, secure.Handshake()
+		}
+		secure, err := shakes()
+		for ; err != nil; secure, err = shakes() { // the machine is so busy that the server gave up before
+			next(t, why)
+		}
+		if err := next(t, why); !errors.Is(err, switchboard.ErrHandshakeTimeout) {
+			t.Errorf("refused with %v", err)
+		}
+		if n, err := secure.Read(make([]byte, 1)); n > 0 || err == nil || err == io.EOF {
+			t.Errorf("the client hears %d bytes and %v", n, err)
+		}
+	})
+}
+
 func TestClientThatClosesInTheMiddleOfARecordIsCutOff(t *testing.T) {
 	onEveryVersion(t, func(t *testing.T, s *switchboard.Server, client *tls.Config) {
 		h := watch((*switchboard.Conn).Write)

@@ -42,20 +42,29 @@ func pollFor(fds []pollFD, timeout time.Duration) (n int, err error) {
 	}
 	r, _, err := syscall.SyscallN(wsaPoll.Addr(), uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)),
 		uintptr(milliseconds(timeout)))
-	n = int(int32(r))
-	if n < 0 && err == windows.WSAENOTSOCK { // not one of them is a socket
-		for i := range fds {
-			fds[i].Revents = pollNval
+	if n = int(int32(r)); n < 0 {
+		if err != windows.WSAENOTSOCK {
+			return 0, err
 		}
-		return len(fds), nil
-	}
-	if n < 0 {
-		return 0, err
+		markBad(fds)
 	}
 	if slices.ContainsFunc(fds, isBad) {
 		return pollBesideBad(fds), nil
 	}
+	if n < 0 {
+		return 0, err
+	}
 	return n, nil
+}
+
+// markBad finds those that are no sockets after WSAPoll has refused the whole list, for all of them or for one.
+func markBad(fds []pollFD) {
+	for i := range fds {
+		fds[i].Revents = 0
+		if checkOpen(int(fds[i].Fd)) != nil {
+			fds[i].Revents = pollNval
+		}
+	}
 }
 
 func isBad(p pollFD) bool { return p.Revents&pollNval != 0 }

@@ -101,4 +101,11 @@ const (
 	// linux/in6.h; golang.org/x/sys does not have them.
 	IPV6_FLOWINFO      = 11 // receive flow info: Addr.FlowInfo
 	IPV6_FLOWINFO_SEND = 33 // send that of the Addr to which the socket is connected
+
+	MCAST_BLOCK_SOURCE       = unix.MCAST_BLOCK_SOURCE
+	MCAST_JOIN_GROUP         = unix.MCAST_JOIN_GROUP
+	MCAST_JOIN_SOURCE_GROUP  = unix.MCAST_JOIN_SOURCE_GROUP
+	MCAST_LEAVE_GROUP        = unix.MCAST_LEAVE_GROUP
+	MCAST_LEAVE_SOURCE_GROUP = unix.MCAST_LEAVE_SOURCE_GROUP
+	MCAST_UNBLOCK_SOURCE     = unix.MCAST_UNBLOCK_SOURCE
 )

@@ -96,47 +96,66 @@ print(json.dumps({name: int(getattr(socket, name)) for name in dir(socket)
 	}
 }
 
-// The numbers of Windows are those of the headers for Windows' C, as far as these have the names. The
-// others, MSG_DONTWAIT for one, are this package's own.
-func TestConstantsOfWindowsAreThoseOfItsHeaders(t *testing.T) {
+// compiledForWindows returns the values of expressions in C for Windows, by their place in the list, and what the compiler
+// complains about.
+func compiledForWindows(t *testing.T, expressions []string) (values map[int]int64, complaint string) {
+	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("the compiler for Windows is Linux's mingw")
 	}
-	all := constantsOf(t, "windows")
-	compile := func(names []string) (assembly, complaint string) {
-		var source strings.Builder
-		source.WriteString("#define _WIN32_WINNT 0x0a00\n#include <winsock2.h>\n#include <ws2tcpip.h>\n#include <afunix.h>\n")
-		for _, name := range names {
-			fmt.Fprintf(&source, "const long long v_%[1]s = %[1]s;\n", name)
-		}
-		cmd := program(t, "x86_64-w64-mingw32-gcc", "-S", "-o", "-", "-x", "c", "-")
-		cmd.Stdin = strings.NewReader(source.String())
-		var says strings.Builder
-		cmd.Stderr = &says
-		out, _ := cmd.Output()
-		return string(out), says.String()
+	var source strings.Builder
+	source.WriteString("#define _WIN32_WINNT 0x0a00\n#include <winsock2.h>\n#include <ws2tcpip.h>\n#include <afunix.h>\n#include <stddef.h>\n")
+	for i, x := range expressions {
+		fmt.Fprintf(&source, "const long long v%d = %s;\n", i, x)
 	}
-	names := slices.Sorted(maps.Keys(all))
-	_, complaint := compile(names)
-	for _, m := range regexp.MustCompile(`[‘'](\w+)[’'] undeclared`).FindAllStringSubmatch(complaint, -1) {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == m[1] })
-	}
-	assembly, complaint := compile(names)
-	theirs := map[string]int64{}
-	for _, m := range regexp.MustCompile(`(?m)^v_(\w+):\s+\.(quad|space)\s+(-?\d+)`).FindAllStringSubmatch(assembly, -1) {
+	cmd := program(t, "x86_64-w64-mingw32-gcc", "-S", "-o", "-", "-x", "c", "-")
+	cmd.Stdin = strings.NewReader(source.String())
+	var says strings.Builder
+	cmd.Stderr = &says
+	assembly, _ := cmd.Output()
+	values = map[int]int64{}
+	for _, m := range regexp.MustCompile(`(?m)^v(\d+):\s+\.(quad|space)\s+(-?\d+)`).FindAllStringSubmatch(string(assembly), -1) {
+		i, err := strconv.Atoi(m[1])
+		noError(t, err)
 		v, err := strconv.ParseInt(m[3], 10, 64)
 		noError(t, err)
 		if m[2] == "space" { // so many bytes of zero
 			v = 0
 		}
-		theirs[m[1]] = v
+		values[i] = v
 	}
+	return values, says.String()
+}
+
+// The numbers of Windows are those of the headers for Windows' C, as far as these have the names. The
+// others, MSG_DONTWAIT for one, are this package's own.
+func TestConstantsOfWindowsAreThoseOfItsHeaders(t *testing.T) {
+	all := constantsOf(t, "windows")
+	names := slices.Sorted(maps.Keys(all))
+	_, complaint := compiledForWindows(t, names)
+	for _, m := range regexp.MustCompile(`[‘'](\w+)[’'] undeclared`).FindAllStringSubmatch(complaint, -1) {
+		names = slices.DeleteFunc(names, func(name string) bool { return name == m[1] })
+	}
+	theirs, complaint := compiledForWindows(t, names)
 	if len(theirs) < 60 {
 		t.Fatalf("only %d of %d constants were compiled: %s", len(theirs), len(names), complaint)
 	}
-	for name, v := range theirs {
-		if all[name] != v {
+	for i, v := range theirs {
+		if name := names[i]; all[name] != v {
 			t.Errorf("%s is %d, and %d in the headers", name, all[name], v)
+		}
+	}
+}
+
+func TestLayoutsOfWindowsAreThoseOfItsHeaders(t *testing.T) {
+	expressions := slices.Sorted(maps.Keys(windowsLayout))
+	theirs, complaint := compiledForWindows(t, expressions)
+	if len(theirs) != len(expressions) {
+		t.Fatal(complaint)
+	}
+	for i, x := range expressions {
+		if v := windowsLayout[x]; int64(v) != theirs[i] {
+			t.Errorf("%s is %d, and %d in the headers", x, v, theirs[i])
 		}
 	}
 }

@@ -25,14 +25,6 @@ import (
 // What CPython's own tests of its socket module expect, where this package once did otherwise. The values are those of
 // CPython, asked where it can be asked.
 
-// python runs a program and returns what it prints.
-func python(t *testing.T, code string, args ...string) string {
-	t.Helper()
-	out, err := program(t, "python3", append([]string{"-c", code}, args...)...).Output()
-	noError(t, err)
-	return strings.TrimSuffix(string(out), "\n")
-}
-
 func TestTypeMayHaveFlags(t *testing.T) {
 	l, to := listening(t, "127.0.0.1:0", nil)
 	for _, flags := range []int{0, SOCK_NONBLOCK, SOCK_CLOEXEC, SOCK_NONBLOCK | SOCK_CLOEXEC} {

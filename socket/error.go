@@ -72,12 +72,11 @@ func (e *Error) Hint() string {
 	if !ok {
 		return ""
 	}
+	if hint := groupHints[portable(errno)][e.Op]; hint != "" {
+		return hint
+	}
 	a, _ := ParseAddr(e.Addr)
 	switch portable(errno) {
-	case syscall.ENODEV:
-		if e.Op == "join group" || e.Op == "join source" {
-			return "no interface has a route to this group: name one"
-		}
 	case syscall.EACCES:
 		switch {
 		case e.Op == "bind" && a.Family() != AF_UNIX && runtime.GOOS == "windows":
@@ -94,6 +93,9 @@ func (e *Error) Hint() string {
 	case syscall.EADDRINUSE:
 		return "another socket has this address: stop its program, or choose another"
 	case syscall.EADDRNOTAVAIL:
+		if e.Op == "bind" && a.AddrPort().Addr().IsMulticast() && runtime.GOOS == "windows" {
+			return "Windows binds no socket to a group: bind it to every address, and join the group"
+		}
 		if e.Op == "bind" {
 			return "no interface of this machine has this address"
 		}

@@ -10,8 +10,11 @@ import (
 // IPV6_JOIN_GROUP. If interfaceName is empty, the system takes the interface that has the route to the group, and
 // fails with ENODEV if there is none.
 //
-// The socket must be bound to the port: at the group's address, or at every address of the machine, where it also
-// receives other groups that other sockets have joined. Close leaves all groups.
+// The socket must be bound to the port: at the group's address, which Windows does not allow, or at every address of the
+// machine, where it also receives other groups that other sockets have joined. Close leaves all groups.
+//
+// IPv4 names the interface by its index on Linux, FreeBSD and macOS, and elsewhere by its first IPv4 address: if it has
+// none, the error is EADDRNOTAVAIL.
 func (s *Socket) JoinGroup(group netip.Addr, interfaceName string) error {
 	return s.changeGroup("join group", joinGroup, group, netip.Addr{}, interfaceName)
 }
@@ -65,7 +68,8 @@ func (s *Socket) SetMulticastTTL(hops int) error {
 }
 
 // SetMulticastLoop sets whether sockets of this machine that joined a group receive what this socket sends to it:
-// IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP. The default is on.
+// IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP. The default is on. On Windows the receiving socket has the option: whether it
+// receives what this machine sends.
 func (s *Socket) SetMulticastLoop(on bool) error {
 	return s.fail("set multicast loop", s.use(func(fd int) error { return sysMulticastLoop(fd, s.family, on) }))
 }
@@ -114,6 +118,26 @@ func unfitGroup(change groupChange, group, source netip.Addr) error {
 		return invalid(syscall.EINVAL, "the source must be an address of the same family as the group")
 	}
 	return nil
+}
+
+// groupHints has the Hint of errors of the calls above.
+var groupHints = map[syscall.Errno]map[string]string{
+	syscall.ENODEV: {
+		"join group":  "no interface has a route to this group: name one",
+		"join source": "no interface has a route to this group: name one",
+	},
+	syscall.EADDRINUSE: {
+		"join group":  "the socket has joined it already",
+		"join source": "the socket has joined it already",
+	},
+	syscall.EADDRNOTAVAIL: {
+		"join group":              "the interface has no IPv4 address",
+		"set multicast interface": "the interface has no IPv4 address",
+		"leave group":             "the socket has not joined it",
+		"leave source":            "the socket has not joined it",
+		"block source":            "the source is blocked already",
+		"unblock source":          "the source is not blocked",
+	},
 }
 
 func groupInterface(name string) (index int, err error) {

@@ -1,20 +1,18 @@
-//go:build dragonfly || netbsd || openbsd
+//go:build dragonfly || netbsd || openbsd || windows
 
 package socket
 
 import (
-	"net"
+	"encoding/binary"
 	"net/netip"
-
-	"golang.org/x/sys/unix"
 )
 
-// Multicast where the system has the first calls alone: an interface is named by one of its addresses for IPv4, and by
-// its number for IPv6. There is no choice of sources.
+// Multicast by the first calls: an interface is named by one of its addresses for IPv4, and by its number for IPv6.
+// Windows has the calls of RFC 3678 too, and takes a number for IPv4; Wine does neither.
 
 func sysChangeGroup(fd int, change groupChange, group, source netip.Addr, index int) error {
 	if source.IsValid() {
-		return unsupported()
+		return sysChangeSource(fd, change, group, source, index)
 	}
 	if group.Is4() {
 		option := IP_ADD_MEMBERSHIP
@@ -25,13 +23,14 @@ func sysChangeGroup(fd int, change groupChange, group, source netip.Addr, index 
 		if err != nil {
 			return err
 		}
-		return unix.SetsockoptIPMreq(fd, IPPROTO_IP, option, &unix.IPMreq{Multiaddr: group.As4(), Interface: own})
+		return sysSetOptionBytes(fd, IPPROTO_IP, option, append(group.AsSlice(), own[:]...)) // ip_mreq
 	}
 	option := IPV6_JOIN_GROUP
 	if change == leaveGroup {
 		option = IPV6_LEAVE_GROUP
 	}
-	return unix.SetsockoptIPv6Mreq(fd, IPPROTO_IPV6, option, &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(index)})
+	mreq := binary.NativeEndian.AppendUint32(group.AsSlice(), uint32(index)) // ipv6_mreq
+	return sysSetOptionBytes(fd, IPPROTO_IPV6, option, mreq)
 }
 
 func sysMulticastInterface(fd, family, index int) error {
@@ -40,28 +39,7 @@ func sysMulticastInterface(fd, family, index int) error {
 		if err != nil {
 			return err
 		}
-		return unix.SetsockoptInet4Addr(fd, IPPROTO_IP, IP_MULTICAST_IF, own)
+		return sysSetOptionBytes(fd, IPPROTO_IP, IP_MULTICAST_IF, own[:])
 	}
-	return unix.SetsockoptInt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, index)
-}
-
-// addressOf returns an IPv4 address of the interface with the index; 0.0.0.0 for none.
-func addressOf(index int) (own [4]byte, err error) {
-	if index == 0 {
-		return own, nil
-	}
-	i, err := net.InterfaceByIndex(index)
-	if err != nil {
-		return own, errNoInterface
-	}
-	addrs, err := i.Addrs()
-	if err != nil {
-		return own, err
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
-			return [4]byte(n.IP.To4()), nil
-		}
-	}
-	return own, unix.EADDRNOTAVAIL
+	return sysSetOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, index)
 }

@@ -30,6 +30,14 @@ func program(t *testing.T, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// python runs a program and returns what it prints.
+func python(t *testing.T, code string, args ...string) string {
+	t.Helper()
+	out, err := program(t, "python3", append([]string{"-c", code}, args...)...).Output()
+	noError(t, err)
+	return strings.TrimSuffix(string(out), "\n")
+}
+
 // echoServer serves every client until the test ends.
 func echoServer(t *testing.T, address string) Addr {
 	t.Helper()

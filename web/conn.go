@@ -148,7 +148,7 @@ func (s *Server) acceptHTTP(sc *switchboard.Conn) (switchboard.Handler, error) {
 	if s.next.state != nil || s.next.context != nil {
 		c.from.tell(c.shown(), accepted)
 	}
-	return lines{s}, nil
+	return connHandler{s}, nil
 }
 
 // forget is told, once for each connection, that it is no longer one of s.
@@ -158,7 +158,7 @@ func (s *Server) forget() {
 	last := s.open == 0
 	s.mu.Unlock()
 	if last {
-		s.dismiss()
+		s.endServing()
 	}
 }
 
@@ -180,7 +180,7 @@ func (c *conn) RemoteAddr() net.Addr { return c.sc.RemoteAddr() }
 // Close implements net.Conn: what was written is still sent. When net/http closes c because it is to be parked, c is not
 // closed; if somebody else closes it meanwhile, it is.
 func (c *conn) Close() error {
-	if c.from.server.spares.Load() && calledBy("net/http.(*Server).closeIdleConns") {
+	if c.from.server.keepsIdle.Load() && calledBy("net/http.(*Server).closeIdleConns") {
 		return nil
 	}
 	c.mu.Lock()
@@ -196,12 +196,12 @@ func (c *conn) Close() error {
 			}
 		}
 		s.closed = true
-		s.rouse()
+		s.wakeUsers()
 	}
 	if c.state == parked || c.state == returning {
-		c.depart()
+		c.endParked()
 	}
-	failed := c.state == serving && (c.s.cut || unwinding())
+	failed := c.state == serving && (c.s.cut || inFailure())
 	c.mu.Unlock()
 	if failed { // the client must not take what it has of the answer for all of it
 		c.sc.Fail(errCutShort)
@@ -212,9 +212,9 @@ func (c *conn) Close() error {
 
 var errCutShort = errors.New("web: an answer was cut short: by a panic or runtime.Goexit in the handler, or by a write deadline")
 
-// unwinding tells whether a panic or runtime.Goexit runs the deferred function that calls: net/http closes a connection in
+// inFailure tells whether a panic or runtime.Goexit runs the deferred function that calls: net/http closes a connection in
 // one whose handler has failed.
-func unwinding() bool { return calledBy("runtime.gopanic", "runtime.Goexit") }
+func inFailure() bool { return calledBy("runtime.gopanic", "runtime.Goexit") }
 
 // calledBy tells whether one of the functions is among the callers.
 func calledBy(names ...string) bool {

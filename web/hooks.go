@@ -37,7 +37,7 @@ func (s *Server) connContext(ctx context.Context, conn net.Conn) context.Context
 		}
 		return ctx
 	}
-	if p, ok := conn.(*probe); ok && p.server == s || s.next.context == nil {
+	if p, ok := conn.(*idleWatch); ok && p.server == s || s.next.context == nil {
 		return ctx
 	}
 	return s.next.context(ctx, conn)
@@ -57,7 +57,7 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 				return
 			}
 		}
-	} else if p, ok := conn.(*probe); ok && p.server == s {
+	} else if p, ok := conn.(*idleWatch); ok && p.server == s {
 		return
 	}
 	if s.next.state != nil {

@@ -46,9 +46,9 @@ type event struct {
 type what uint8
 
 const (
-	accepted what = iota // a new connection is there, and parked
-	woken                // http.Server shall serve it
-	departed             // it went while it was parked
+	accepted    what = iota // a new connection is there, and parked
+	woken                   // http.Server shall serve it
+	parkedEnded             // it went while it was parked
 )
 
 // tell queues an event. Any goroutine may call it.
@@ -113,7 +113,7 @@ func (ln *listener) hook(e event) {
 		if s.next.state != nil {
 			s.next.state(e.conn, http.StateNew)
 		}
-	case departed:
+	case parkedEnded:
 		if s.next.state != nil {
 			go s.next.state(e.conn, http.StateClosed)
 		}
@@ -148,7 +148,7 @@ func (ln *listener) refuse(conn net.Conn) {
 		c.mu.Lock()
 		c.drop()
 		c.mu.Unlock()
-		ln.hook(event{conn, departed})
+		ln.hook(event{conn, parkedEnded})
 	}
 }
 
@@ -184,7 +184,7 @@ func (ln *listener) Addr() net.Addr { return ln.known.Addr() }
 // shutDown ends the loops because http.Server ends: it knows nothing of the connections that are parked.
 func (s *Server) shutDown() {
 	s.shutOnce.Do(func() {
-		s.endProbe()
+		s.endIdleWatch()
 		s.Loops.Shutdown(context.Background())
 	})
 }

@@ -19,7 +19,7 @@ func (c *conn) Loop(ahead []byte, begin func(*switchboard.Conn) (switchboard.Han
 	}
 	s := c.s
 	c.given, s.closed = true, true // Close does nothing, Read and Write fail
-	s.rouse()
+	s.wakeUsers()
 	// What comes until the loop looks is put behind what was not read.
 	s.in, s.at = append(append([]byte(nil), ahead...), s.unread()...), 0
 	err := c.sc.Do(func() { c.handOver(begin) })
@@ -47,8 +47,8 @@ func (c *conn) handOver(begin func(*switchboard.Conn) (switchboard.Handler, erro
 	if s.paused {
 		sc.Resume()
 	}
-	if s.letGo != nil {
-		s.letGo()
+	if s.endHold != nil {
+		s.endHold()
 	}
 	if len(s.unread()) > 0 || s.ended {
 		sc.Unread(s.unread())

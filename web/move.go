@@ -21,7 +21,7 @@ var errServing = errors.New("web: net/http serves the connection")
 
 // Move implements switchboard.Mover. Connections that are parked move. Others stay, and their next answer is the last: it says
 // Connection: close.
-func (l lines) Move(sc *switchboard.Conn) (st switchboard.HandlerState, err error) {
+func (h connHandler) Move(sc *switchboard.Conn) (st switchboard.HandlerState, err error) {
 	c, ok := sc.Value().(*conn)
 	if !ok {
 		return st, errServing
@@ -36,6 +36,18 @@ func (l lines) Move(sc *switchboard.Conn) (st switchboard.HandlerState, err erro
 		again = 1
 	}
 	return switchboard.HandlerState{Kind: movedKind, Version: movedVersion, Data: []byte{again}}, nil
+}
+
+// MovesEarly implements switchboard.EarlyMover: connections that wait for a request may go ahead. Until they are another process's,
+// only their end can change them.
+func (h connHandler) MovesEarly(sc *switchboard.Conn) bool {
+	c, ok := sc.Value().(*conn)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state == parked && !c.begun && sc.Buffered() == 0
 }
 
 // Takeover receives the listeners and the parked connections of the process at the other end of from, whose Server's Loops are

@@ -8,18 +8,18 @@ import (
 	"github.com/switchboard-go/switchboard"
 )
 
-// lines is the switchboard.Handler of all connections of a Server.
-type lines struct{ server *Server }
+// connHandler is the switchboard.Handler of all connections of a Server.
+type connHandler struct{ server *Server }
 
 // Data implements switchboard.Handler. The header of a request stays where the loop keeps what is not consumed, until it is
 // complete.
-func (l lines) Data(sc *switchboard.Conn, p []byte) (int, error) {
+func (h connHandler) Data(sc *switchboard.Conn, p []byte) (int, error) {
 	c := sc.Value().(*conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.state == parked:
-		return c.gather(p), nil
+		return c.receiveParked(p), nil
 	case c.s != nil:
 		c.receive(p)
 	}
@@ -27,7 +27,7 @@ func (l lines) Data(sc *switchboard.Conn, p []byte) (int, error) {
 }
 
 // InputEnded implements switchboard.InputEnder.
-func (l lines) InputEnded(sc *switchboard.Conn, rest []byte) error {
+func (h connHandler) InputEnded(sc *switchboard.Conn, rest []byte) error {
 	c := sc.Value().(*conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,7 +39,7 @@ func (l lines) InputEnded(sc *switchboard.Conn, rest []byte) error {
 		}
 	case len(rest) == 0 || c.again && len(rest) < peeked:
 		return io.EOF
-	default: // as in gather
+	default: // as in receiveParked
 		c.wakeUp(rest, len(rest))
 		c.s.ended = true
 	}
@@ -47,7 +47,7 @@ func (l lines) InputEnded(sc *switchboard.Conn, rest []byte) error {
 }
 
 // Drained implements switchboard.Drainer.
-func (l lines) Drained(sc *switchboard.Conn) {
+func (h connHandler) Drained(sc *switchboard.Conn) {
 	c := sc.Value().(*conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,14 +58,14 @@ func (l lines) Drained(sc *switchboard.Conn) {
 
 // Leaving implements switchboard.Leaver: the loops are being shut down. What is idle is closed, a request that has begun
 // is served, and its answer is the connection's last: http.Server says so in its header.
-func (l lines) Leaving(sc *switchboard.Conn) {
-	l.server.leave()
+func (h connHandler) Leaving(sc *switchboard.Conn) {
+	h.server.leave()
 	c := sc.Value().(*conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.left = true
-	if c.state == parked && (sc.Buffered() == 0 || l.server.refuses.Load()) {
-		c.hangUp()
+	if c.state == parked && (sc.Buffered() == 0 || h.server.refuses.Load()) {
+		c.closeParked()
 	}
 }
 
@@ -74,22 +74,22 @@ func (s *Server) leave() {
 	s.leaves.Store(true)
 	s.lastOnce.Do(func() {
 		if s.Loops.HandedOver() { // each of those that stay has its time: none is closed for being idle at this moment
-			s.endProbe()
-			s.spares.Store(true)
-			defer s.spares.Store(false)
+			s.endIdleWatch()
+			s.keepsIdle.Store(true)
+			defer s.keepsIdle.Store(false)
 		}
 		s.HTTP.SetKeepAlivesEnabled(false)
 	})
 }
 
-// goes tells whether c is closed now that it is idle. mu is held.
-func (c *conn) goes() bool {
+// closesWhenIdle tells whether c is closed now that it is idle. mu is held.
+func (c *conn) closesWhenIdle() bool {
 	s := c.from.server
 	return s.leaves.Load() && (c.left || s.refuses.Load() || !s.Loops.HandedOver())
 }
 
 // Closed implements switchboard.Handler.
-func (l lines) Closed(sc *switchboard.Conn, err error) {
+func (h connHandler) Closed(sc *switchboard.Conn, err error) {
 	c := sc.Value().(*conn)
 	c.mu.Lock()
 	was := c.state
@@ -102,32 +102,32 @@ func (l lines) Closed(sc *switchboard.Conn, err error) {
 			err = c.failure("read", err)
 		}
 		s.err = err
-		s.rouse()
+		s.wakeUsers()
 	}
 	if was == parked || was == returning {
-		c.depart()
+		c.endParked()
 	}
 	c.mu.Unlock()
-	l.server.forget()
+	h.server.forget()
 }
 
-// hangUp closes a connection that net/http does not know. mu is held.
-func (c *conn) hangUp() {
-	c.depart()
+// closeParked closes a connection that net/http does not know. mu is held.
+func (c *conn) closeParked() {
+	c.endParked()
 	c.sc.Close()
 }
 
-// depart has the hook told that a connection is closed that net/http does not know. mu is held.
-func (c *conn) depart() {
+// endParked has the hook told that a connection is closed that net/http does not know. mu is held.
+func (c *conn) endParked() {
 	c.drop()
 	if c.from.server.next.state != nil {
-		c.from.tell(c.shown(), departed)
+		c.from.tell(c.shown(), parkedEnded)
 	}
 }
 
-// gather looks at what has come of a request while the connection is parked, and wakes it when it is time. It returns how
+// receiveParked looks at what has come of a request while the connection is parked, and wakes it when it is time. It returns how
 // much of p is consumed. mu is held.
-func (c *conn) gather(p []byte) int {
+func (c *conn) receiveParked(p []byte) int {
 	skipped := emptyLines(p)
 	if skipped > 0 {
 		c.scan = headerScan{}
@@ -161,11 +161,11 @@ func (c *conn) begin() {
 	now := time.Since(epoch)
 	if server := c.from.server; c.again {
 		c.quick = now-c.at < server.parkAfter
-		switch n := server.needless.Load(); {
-		case c.quick && n < mostWaiting:
-			server.needless.Add(1)
+		switch n := server.needlessParks.Load(); {
+		case c.quick && n < maxWaiting:
+			server.needlessParks.Add(1)
 		case !c.quick && n > 0:
-			server.needless.Add(-1)
+			server.needlessParks.Add(-1)
 		}
 	}
 	c.at, c.begun = now, true
@@ -179,7 +179,7 @@ func (c *conn) wakeUp(p []byte, size int) {
 	s.put(p)
 	s.header = size
 	if loops := server.Loops; loops.IdleTimeout > 0 || loops.HalfCloseTimeout > 0 {
-		s.letGo = c.sc.Hold() // a handler takes its time
+		s.endHold = c.sc.Hold() // a handler takes its time
 	}
 	if c.begun {
 		if d := server.headerTimeout(); d > 0 {
@@ -224,7 +224,7 @@ func (c *conn) expire() {
 		return
 	}
 	if !c.begun || c.sc.Buffered() == 0 {
-		c.hangUp()
+		c.closeParked()
 		return
 	}
 	c.late = true
@@ -260,7 +260,7 @@ func (c *conn) served() bool {
 		}
 		return c.drop()
 	}
-	if len(s.unread()) == 0 && (s.ended || c.goes()) {
+	if len(s.unread()) == 0 && (s.ended || c.closesWhenIdle()) {
 		c.sc.Close()
 		return c.drop()
 	}
@@ -312,8 +312,8 @@ func (c *conn) settle() {
 	}
 	if len(s.unread()) > 0 || s.ended {
 		c.sc.Unread(s.unread())
-	} else if c.goes() {
-		c.hangUp()
+	} else if c.closesWhenIdle() {
+		c.closeParked()
 		return
 	}
 	c.endSession()
@@ -336,7 +336,7 @@ func (c *conn) closeIdle() {
 	defer c.mu.Unlock()
 	switch {
 	case (c.state == parked || c.state == returning) && c.scan.searched == 0:
-		c.hangUp()
+		c.closeParked()
 	case c.state == parking: // http.Server may know it no more
 		c.s.closes++
 	}
@@ -346,4 +346,4 @@ var _ interface {
 	switchboard.InputEnder
 	switchboard.Drainer
 	switchboard.Leaver
-} = lines{}
+} = connHandler{}

@@ -32,7 +32,7 @@ func parking(t *testing.T, promise func(t *testing.T, s server)) {
 func TestWhatIsIdleHasNoGoroutine(t *testing.T) {
 	parking(t, func(t *testing.T, s server) {
 		address := s.start(t, &http.Server{Handler: http.HandlerFunc(hello), IdleTimeout: time.Hour})
-		warm := dial(t, address) // the probe is there from now on
+		warm := dial(t, address) // the idleWatch is there from now on
 		warm.asks(get("/"), "hello")
 		eventually(t, "the goroutine was gone", func() bool { return runtime.NumGoroutine() < 30 })
 		const clients = 100

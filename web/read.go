@@ -49,7 +49,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			}
 			return 0, c.failure("read", os.ErrDeadlineExceeded)
 		case unread > 0 && !watching:
-			return c.took(s, s.take(p)), nil
+			return c.afterTake(s, s.take(p)), nil
 		case s.err != nil:
 			return 0, s.err
 		case s.ended && unread == 0:
@@ -70,7 +70,7 @@ func (c *conn) Read(p []byte) (int, error) {
 // readNext is Read when net/http has answered everything and waits for the next request. mu is held.
 func (c *conn) readNext(s *session, p []byte) (int, error) {
 	server := c.from.server
-	server.startProbe(c.from.listener)
+	server.startIdleWatch(c.from.listener)
 	s.scan = headerScan{}
 	s.parkDue.Store(false)
 	due := false // it is decided when
@@ -90,9 +90,9 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 		case unread > 0:
 			if size, ready := s.scan.look(s.unread(), server.headerLimit); ready {
 				s.header, c.quick = size, true
-				return c.took(s, s.take(p)), nil
+				return c.afterTake(s, s.take(p)), nil
 			} else if s.ended || s.err != nil {
-				return c.took(s, s.take(p)), nil // net/http knows what to say to the half of a request
+				return c.afterTake(s, s.take(p)), nil // net/http knows what to say to the half of a request
 			}
 		case s.err != nil:
 			return 0, s.err
@@ -109,12 +109,12 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 		if !due {
 			due = true
 			wait := server.parkAfter
-			if !c.quick && (server.needless.Load() == 0 || server.release.sessions.Load() > mostWaiting) {
+			if !c.quick && (server.needlessParks.Load() == 0 || server.release.sessions.Load() > maxWaiting) {
 				if c.again {
 					s.parkDue.Store(true)
 					continue
 				}
-				wait /= early
+				wait /= firstWait
 			}
 			if s.parkTimer == nil {
 				s.parkTimer = time.AfterFunc(wait, func() {
@@ -125,7 +125,7 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 				s.parkTimer.Reset(wait)
 			}
 		}
-		c.goOn(s)
+		c.resumeReading(s)
 		c.state = idling
 		s.dst = p
 		c.wait(s.input, s.readUntil, &s.readTimer)
@@ -141,28 +141,28 @@ func (c *conn) readNext(s *session, p []byte) (int, error) {
 }
 
 const (
-	// early is the part of Server.ParkAfter that a connection waits after its first request. If its requests do not follow
+	// firstWait is the part of Server.ParkAfter that a connection waits after its first request. If its requests do not follow
 	// each other within ParkAfter, it does not wait at all: one that is busy after that is parked needlessly once.
-	early = 50
+	firstWait = 50
 
-	// mostWaiting is how many connections may have goroutines while such connections wait the whole ParkAfter, as they do when
+	// maxWaiting is how many connections may have goroutines while such connections wait the whole ParkAfter, as they do when
 	// others were parked needlessly, and the most that is remembered of these.
-	mostWaiting = 1000
+	maxWaiting = 1000
 )
 
 // peeked is for how many bytes of a request net/http waits with its idle timeout; then its header timeout begins.
 const peeked = 4
 
-// took goes on reading the connection when what was received is mostly read, and returns n. mu is held.
-func (c *conn) took(s *session, n int) int {
+// afterTake goes on reading the connection when what was received is mostly read, and returns n. mu is held.
+func (c *conn) afterTake(s *session, n int) int {
 	if len(s.unread()) <= c.from.server.highWater/4 {
-		c.goOn(s)
+		c.resumeReading(s)
 	}
 	return n
 }
 
-// goOn goes on reading the connection. mu is held.
-func (c *conn) goOn(s *session) {
+// resumeReading goes on reading the connection. mu is held.
+func (c *conn) resumeReading(s *session) {
 	if s.paused {
 		s.paused = false
 		c.sc.Do(c.sc.Resume)
@@ -225,9 +225,9 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	// A request that began on the loop has its time from then on.
 	switch {
 	case s.reads == 0:
-		t = sooner(t, s.headerUntil)
+		t = earlier(t, s.headerUntil)
 	case !s.wholeUntil.IsZero():
-		t, s.wholeUntil = sooner(t, s.wholeUntil), time.Time{}
+		t, s.wholeUntil = earlier(t, s.wholeUntil), time.Time{}
 	}
 	s.readUntil = t
 	if s.users > 0 {
@@ -236,8 +236,8 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// sooner returns t unless it is later than a limit that is not zero.
-func sooner(t, limit time.Time) time.Time {
+// earlier returns t unless it is later than a limit that is not zero.
+func earlier(t, limit time.Time) time.Time {
 	if !limit.IsZero() && t.After(limit) {
 		return limit
 	}

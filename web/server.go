@@ -65,14 +65,14 @@ type Server struct {
 		state   func(net.Conn, http.ConnState)
 	}
 
-	refuses  atomic.Bool // http.Server serves no more requests
-	leaves   atomic.Bool // the loops are being shut down, or http.Server is
-	spares   atomic.Bool // http.Server is told that answers are the last, and closes what is idle, which is not to be
-	lastOnce sync.Once   // has every answer be its connection's last
-	shutOnce sync.Once
-	needless atomic.Int64 // connections that were parked and came back within parkAfter, less those that came later
-	probe    atomic.Pointer[probe]
-	release  memoryRelease
+	refuses       atomic.Bool // http.Server serves no more requests
+	leaves        atomic.Bool // the loops are being shut down, or http.Server is
+	keepsIdle     atomic.Bool // http.Server is told that answers are the last, and closes what is idle, which is not to be
+	lastOnce      sync.Once   // has every answer be its connection's last
+	shutOnce      sync.Once
+	needlessParks atomic.Int64 // connections that were parked and came back within parkAfter, less those that came later
+	idleWatch     atomic.Pointer[idleWatch]
+	release       memoryRelease
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -159,7 +159,7 @@ func (s *Server) serve(l net.Listener, accept func() error) error {
 		s.remove(ln)
 		return err
 	}
-	s.startProbe(ln)
+	s.startIdleWatch(ln)
 	err := accept()
 	if err == switchboard.ErrServerClosed {
 		s.leave()
@@ -168,12 +168,12 @@ func (s *Server) serve(l net.Listener, accept func() error) error {
 	s.mu.Lock()
 	ln.ended = true
 	s.mu.Unlock()
-	s.dismiss()
+	s.endServing()
 	return err
 }
 
-// dismiss ends http.Server.Serve for the listeners that bring no more connections, once there is none left.
-func (s *Server) dismiss() {
+// endServing ends http.Server.Serve for the listeners that bring no more connections, once there is none left.
+func (s *Server) endServing() {
 	s.mu.Lock()
 	var over []*listener
 	if s.open == 0 {
@@ -190,7 +190,7 @@ func (s *Server) dismiss() {
 		ln.end()
 	}
 	if last {
-		s.endProbe()
+		s.endIdleWatch()
 	}
 }
 
@@ -245,7 +245,7 @@ func (s *Server) prepare(cert *certificate) error {
 	s.highWater = cmp.Or(s.Loops.HighWater, 64<<10)
 	s.queueLimit = cmp.Or(s.Loops.QueueLimit, max(1<<20, 4*s.highWater))
 	s.parkAfter = max(0, cmp.Or(s.ParkAfter, 250*time.Millisecond))
-	err := parkingAssumption()
+	err := checkNetHTTP()
 	if s.known = err == nil; !s.known && s.parkAfter > 0 {
 		s.parkAfter = 0
 		cmp.Or(s.Loops.Logger, slog.Default()).Warn("idle connections keep their goroutines: "+

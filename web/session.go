@@ -16,13 +16,13 @@ type session struct {
 	dst    []byte // where the waiting Read wants what is received next; nil: it does not, or there is none
 	got    int    // bytes put there
 
-	ended  bool   // the peer has ended its output
-	err    error  // the connection is gone
-	closed bool   // Close was called
-	cut    bool   // a Write was given up at its deadline
-	paused bool   // the connection is not read because nobody reads here
-	letGo  func() // of the connection's Hold; nil: it is not held
-	users  int    // calls of Read and Write under way
+	ended   bool   // the peer has ended its output
+	err     error  // the connection is gone
+	closed  bool   // Close was called
+	cut     bool   // a Write was given up at its deadline
+	paused  bool   // the connection is not read because nobody reads here
+	endHold func() // of the connection's Hold; nil: it is not held
+	users   int    // calls of Read and Write under way
 
 	// What net/http has done since it answered the last request, which tells whether it is idle.
 	step   step
@@ -61,13 +61,13 @@ const keptInput = 8 << 10
 
 // release makes s another connection's, unless somebody still waits in it.
 func (s *session) release() {
-	if s.letGo != nil {
-		s.letGo()
-		s.letGo = nil
+	if s.endHold != nil {
+		s.endHold()
+		s.endHold = nil
 	}
 	if s.users > 0 {
 		s.closed = true
-		s.rouse()
+		s.wakeUsers()
 		return
 	}
 	in := s.in[:0]
@@ -92,8 +92,8 @@ func (s *session) release() {
 
 func (s *session) unread() []byte { return s.in[s.at:] }
 
-// rouse has the waiting Read and the waiting Write look again.
-func (s *session) rouse() {
+// wakeUsers has the waiting Read and the waiting Write look again.
+func (s *session) wakeUsers() {
 	token(s.input)
 	token(s.room)
 }

@@ -63,7 +63,7 @@ func (c *Conn) sendDue() {
 	if c.has(closeReceived) && !c.loop.client {
 		c.conn.Close()
 	}
-	c.tidy()
+	c.releaseExtra()
 }
 
 // closeNow sends a Close frame unless there was one, and tells whether it is under way.
@@ -83,11 +83,11 @@ func (c *Conn) fail(err error) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	return c.breakOff(wrong.Code, wrong.Reason, err)
+	return c.closeWith(wrong.Code, wrong.Reason, err)
 }
 
-// give ends the WebSocket for what the handler returned.
-func (c *Conn) give(err error) error {
+// endFor ends the WebSocket for what the handler returned.
+func (c *Conn) endFor(err error) error {
 	var with *CloseError
 	switch {
 	case err == io.EOF:
@@ -96,12 +96,12 @@ func (c *Conn) give(err error) error {
 	case errors.As(err, &with) && c.Close(with.Code, with.Reason) == nil:
 		return nil
 	}
-	return c.breakOff(CodeInternalError, "", err)
+	return c.closeWith(CodeInternalError, "", err)
 }
 
-// breakOff ends the connection behind a Close frame, which says what is wrong: so TCP ends in order, for a reset might
+// closeWith ends the connection behind a Close frame, which says what is wrong: so TCP ends in order, for a reset might
 // overtake the frame. Without room for it there is a reset.
-func (c *Conn) breakOff(code int, reason string, err error) error {
+func (c *Conn) closeWith(code int, reason string, err error) error {
 	c.flags |= closeReceived // nothing more is looked at
 	if !c.closeNow(code, reason) {
 		return err

@@ -46,10 +46,10 @@ type Conn struct {
 	// The loop's.
 	keepsReading bool // see KeepReading
 
-	until       moment // it may stay in its list
-	heard       uint32 // bytes received, modulo 1<<32, when it was last looked at
-	subprotocol int8   // index in the settings, less than 0: none
-	deflates    uint8  // see deflateOn
+	until       timestamp // it may stay in its list
+	heard       uint32    // bytes received, modulo 1<<32, when it was last looked at
+	subprotocol int8      // index in the settings, less than 0: none
+	deflates    uint8     // see deflateOn
 	flags       flags
 	listed      listed
 }
@@ -186,8 +186,8 @@ func (c *Conn) extra() *extra {
 
 var extras = sync.Pool{New: func() any { return new(extra) }}
 
-// tidy lets the extra go that has nothing in it.
-func (c *Conn) tidy() {
+// releaseExtra lets the extra go that has nothing in it.
+func (c *Conn) releaseExtra() {
 	if m := c.more; m != nil && m.in == nil && m.contexts == nil && m.closing == nil && m.failed == nil && m.due == nil && m.controls == 0 {
 		c.more = nil
 		*m = extra{}

@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/field"
 )
 
 // A Dialer connects WebSockets to servers. The zero value is ready to use. Do not copy a Dialer, nor change it after
@@ -29,8 +30,9 @@ type Dialer struct {
 	// each processor. It starts at its first use.
 	Server *switchboard.Server
 
-	// Header is added to each request: cookies, Origin, Authorization. Host replaces the host of the URL. The fields
-	// of the handshake itself cannot be set.
+	// Header is added to each request: cookies, Origin, Authorization. Host replaces the host of the URL. Dial
+	// returns an error for fields that the handshake sets, and for those of bodies and of other uses of a connection,
+	// such as Content-Length.
 	Header http.Header
 
 	// TLSConfig is for wss. Nil means the zero Config. Without a ServerName the host of the URL is verified.
@@ -81,15 +83,21 @@ func (d *Dialer) DialFrom(ctx context.Context, sc *switchboard.Conn, rawURL stri
 	return d.dial(ctx, sc, nil, rawURL, h)
 }
 
-// An origin is a switchboard.Server or Conn.
-type origin interface {
+// A connDialer is a switchboard.Server or Conn.
+type connDialer interface {
 	Dial(ctx context.Context, address string, h switchboard.Handler) (*switchboard.Conn, error)
 	DialTLS(ctx context.Context, address string, config *tls.Config, h switchboard.Handler) (*switchboard.Conn, error)
 }
 
 // dial connects from an origin. What comes through a proxy goes to a loop of server, if that is not nil.
-func (d *Dialer) dial(ctx context.Context, from origin, server *switchboard.Server, rawURL string, h Handler) (*Conn, error) {
-	d.once.Do(func() { d.settings, d.err = d.Options.resolve(nil) })
+func (d *Dialer) dial(ctx context.Context, from connDialer, server *switchboard.Server, rawURL string, h Handler) (*Conn, error) {
+	d.once.Do(func() {
+		if d.settings, d.err = d.Options.resolve(nil); d.err == nil {
+			if err := field.Handshake.CheckHeader(d.Header); err != nil {
+				d.err = fmt.Errorf("websocket: Dialer.Header: %w", err)
+			}
+		}
+	})
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -103,7 +111,7 @@ func (d *Dialer) dial(ctx context.Context, from origin, server *switchboard.Serv
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("websocket: dial %s: %w", to, err)
 	}
-	k := &asking{c: &Conn{handler: h, subprotocol: -1}, d: d, to: to, ctx: ctx}
+	k := &clientHandshake{c: &Conn{handler: h, subprotocol: -1}, d: d, to: to, ctx: ctx}
 	if k.request, err = d.request(k); err != nil {
 		return nil, fmt.Errorf("websocket: dial %s: %w", to, err)
 	}
@@ -158,7 +166,7 @@ func parseURL(raw string) (to location, err error) {
 		switch {
 		case to.address == "" || !strings.ContainsAny(to.address[:1], "/@."):
 			return to, errors.New("ws+unix: takes the path of a socket, and of the request behind a colon")
-		case !isVisible([]byte(to.path)):
+		case !field.IsVisible([]byte(to.path)):
 			return to, errors.New("the path has a space or a control character")
 		}
 		return to, nil
@@ -200,7 +208,7 @@ func parseURL(raw string) (to location, err error) {
 }
 
 // request returns the request that asks for a WebSocket.
-func (d *Dialer) request(k *asking) ([]byte, error) {
+func (d *Dialer) request(k *clientHandshake) ([]byte, error) {
 	var random [16]byte
 	rand.Read(random[:])
 	k.key = base64.StdEncoding.EncodeToString(random[:])
@@ -223,22 +231,15 @@ func (d *Dialer) request(k *asking) ([]byte, error) {
 		fmt.Fprintf(&b, "Authorization: Basic %s\r\n", base64.StdEncoding.EncodeToString([]byte(k.to.user.Username()+":"+password)))
 	}
 	for name, values := range d.Header {
-		switch name = http.CanonicalHeaderKey(name); name {
-		case "Host":
+		if name = http.CanonicalHeaderKey(name); name == "Host" {
 			continue
-		case "Upgrade", "Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions",
-			"Sec-Websocket-Protocol", "Content-Length", "Transfer-Encoding":
-			return nil, fmt.Errorf("the field %s of Header is for the handshake to say", name)
 		}
 		for _, value := range values {
-			if !isToken(name) || !isFieldValue([]byte(value)) {
-				return nil, fmt.Errorf("the field %q of Header cannot be sent", name)
-			}
 			fmt.Fprintf(&b, "%s: %s\r\n", name, value)
 		}
 	}
-	if !isFieldValue([]byte(host)) {
-		return nil, errors.New("the host cannot be sent")
+	if err := field.CheckHost(host); err != nil {
+		return nil, err
 	}
 	b.WriteString("\r\n")
 	return b.Bytes(), nil
@@ -253,8 +254,8 @@ func offer(d *Deflate) agreement {
 	return a
 }
 
-// An asking is a connection on which a client asks for a WebSocket: a switchboard.Handler.
-type asking struct {
+// A clientHandshake is a connection on which a client asks for a WebSocket: a switchboard.Handler.
+type clientHandshake struct {
 	c       *Conn
 	d       *Dialer
 	to      location
@@ -266,7 +267,7 @@ type asking struct {
 }
 
 // Opened implements switchboard.Opener.
-func (k *asking) Opened(sc *switchboard.Conn) error {
+func (k *clientHandshake) Opened(sc *switchboard.Conn) error {
 	c := k.c
 	c.mu.Lock() // Dial, or the goroutine of the proxy, has set conn then
 	givenUp := c.sending.Load()&sendClosed != 0
@@ -283,7 +284,7 @@ func (k *asking) Opened(sc *switchboard.Conn) error {
 }
 
 // Data implements switchboard.Handler.
-func (k *asking) Data(_ *switchboard.Conn, p []byte) (int, error) {
+func (k *clientHandshake) Data(_ *switchboard.Conn, p []byte) (int, error) {
 	c := k.c
 	if proto := "HTTP/1."; !bytes.HasPrefix(p, []byte(proto)[:min(len(p), len(proto))]) {
 		return 0, &HandshakeError{Reason: fmt.Sprintf("the answer is not HTTP/1.1 but begins with %.40q", p)}
@@ -323,7 +324,7 @@ func (k *asking) Data(_ *switchboard.Conn, p []byte) (int, error) {
 }
 
 // check holds an answer against what was asked (RFC 6455, section 4.1).
-func (k *asking) check(r *http.Response) (agreed agreement, err error) {
+func (k *clientHandshake) check(r *http.Response) (agreed agreement, err error) {
 	wrong := func(reason string) (agreement, error) { return agreement{}, &HandshakeError{Reason: reason} }
 	list := func(name string) []byte { return []byte(strings.Join(r.Header.Values(name), ",")) }
 	if r.StatusCode != http.StatusSwitchingProtocols {
@@ -362,12 +363,12 @@ func (k *asking) check(r *http.Response) (agreed agreement, err error) {
 }
 
 // InputEnded implements switchboard.InputEnder.
-func (k *asking) InputEnded(_ *switchboard.Conn, rest []byte) error {
+func (k *clientHandshake) InputEnded(_ *switchboard.Conn, rest []byte) error {
 	return &HandshakeError{Reason: fmt.Sprintf("the server closed the connection before it had answered (%.40q)", rest)}
 }
 
 // Closed implements switchboard.Handler.
-func (k *asking) Closed(_ *switchboard.Conn, err error) {
+func (k *clientHandshake) Closed(_ *switchboard.Conn, err error) {
 	c := k.c
 	if k.stop != nil {
 		k.stop()

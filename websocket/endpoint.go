@@ -116,7 +116,7 @@ func (c *Conn) message(found part) (err error) {
 		c.messageEnded()
 	}
 	if err != nil {
-		return c.give(err)
+		return c.endFor(err)
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (c *Conn) messageEnded() {
 	if c.more != nil {
 		release(&c.more.in)
 		c.count()
-		c.tidy()
+		c.releaseExtra()
 	}
 }
 
@@ -156,7 +156,7 @@ func (c *Conn) inflateParts(found part) (left int, err error) {
 		}
 		if len(piece) > 0 || ended {
 			if err := c.handler.(Receiver).Part(c, Kind(found.op), piece, ended); err != nil {
-				return 0, c.give(err)
+				return 0, c.endFor(err)
 			}
 		}
 		switch {
@@ -298,8 +298,8 @@ func (e *endpoint) Closed(_ *switchboard.Conn, err error) {
 	c.handler.Closed(c, err)
 }
 
-// askPeer is called when c has been open for PingInterval, and then again and again.
-func (c *Conn) askPeer() {
+// checkSilence is called when c has been open for PingInterval, and then again and again.
+func (c *Conn) checkSilence() {
 	heard := uint32(c.conn.Received())
 	switch {
 	case heard != c.heard || c.has(paused) || c.conn.Full(): // who is not read is not heard

@@ -217,6 +217,8 @@ func TestWrongOptionsAreTold(t *testing.T) {
 		{},
 		{Handler: echo, Options: Options{MaxMessage: -1}},
 		{Handler: echo, Options: Options{Subprotocols: []string{"a b"}}},
+		{Handler: echo, Options: Options{Subprotocols: []string{"a", "b", "a"}}},
+		{Handler: echo, Origins: []string{"https://example.org", "example.org"}},
 		{Handler: echo, Options: Options{Deflate: &Deflate{Level: 10}}},
 		{Handler: echo, Options: Options{Deflate: &Deflate{WindowBits: 7}}},
 	} {

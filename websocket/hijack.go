@@ -62,7 +62,7 @@ func (u *Upgrader) upgrade(w http.ResponseWriter, r *http.Request, h Handler) er
 		return refuse(http.StatusInternalServerError, fmt.Sprintf("this server cannot give a connection away: %v", err))
 	}
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
-	to := &upgrading{c: &Conn{subprotocol: -1}, s: s, asked: asked, handler: h, fields: fields}
+	to := &upgradeHandshake{c: &Conn{subprotocol: -1}, s: s, asked: asked, handler: h, fields: fields}
 	if err := u.handOver(nc, ahead, to); err != nil {
 		nc.Close()
 		return err
@@ -91,16 +91,16 @@ func fromHTTP(r *http.Request, s *settings) (asked request, err error) {
 	return asked, nil
 }
 
-// A looper is a hijacked connection that is on a loop, as those of package web are. Loop ends the net.Conn, and has the
+// A loopConn is a hijacked connection that is on a loop, as those of package web are. Loop ends the net.Conn, and has the
 // connection served by the handler that begin returns on the loop: it is offered ahead first, which was read and not
 // handled, and then what comes.
-type looper interface {
+type loopConn interface {
 	Loop(ahead []byte, begin func(sc *switchboard.Conn) (switchboard.Handler, error)) error
 }
 
 // handOver gives a hijacked connection to the loop.
-func (u *Upgrader) handOver(nc net.Conn, ahead []byte, h *upgrading) error {
-	if on, ok := nc.(looper); ok {
+func (u *Upgrader) handOver(nc net.Conn, ahead []byte, h *upgradeHandshake) error {
+	if on, ok := nc.(loopConn); ok {
 		return on.Loop(ahead, func(sc *switchboard.Conn) (switchboard.Handler, error) {
 			err := h.Opened(sc)
 			return (*endpoint)(h.c), err
@@ -123,8 +123,8 @@ func (u *Upgrader) handOver(nc net.Conn, ahead []byte, h *upgrading) error {
 // ownServer is the one that carries what has no server.
 var ownServer = sync.OnceValue(func() *switchboard.Server { return new(switchboard.Server) })
 
-// An upgrading is a connection on its way from an HTTP server to a loop: a switchboard.Handler and Opener.
-type upgrading struct {
+// An upgradeHandshake is a connection on its way from an HTTP server to a loop: a switchboard.Handler and Opener.
+type upgradeHandshake struct {
 	c       *Conn
 	s       *settings
 	asked   request
@@ -133,16 +133,16 @@ type upgrading struct {
 }
 
 // Opened implements switchboard.Opener.
-func (u *upgrading) Opened(sc *switchboard.Conn) error {
-	u.c.conn, u.c.loop = sc, u.s.on(sc)
-	return u.c.begin(&u.asked, u.handler, u.fields)
+func (h *upgradeHandshake) Opened(sc *switchboard.Conn) error {
+	h.c.conn, h.c.loop = sc, h.s.on(sc)
+	return h.c.begin(&h.asked, h.handler, h.fields)
 }
 
 // Data implements switchboard.Handler. The endpoint is in charge before anything comes.
-func (u *upgrading) Data(_ *switchboard.Conn, p []byte) (int, error) { return 0, nil }
+func (h *upgradeHandshake) Data(_ *switchboard.Conn, p []byte) (int, error) { return 0, nil }
 
 // Closed implements switchboard.Handler. Nobody knows of the connection.
-func (u *upgrading) Closed(*switchboard.Conn, error) {}
+func (h *upgradeHandshake) Closed(*switchboard.Conn, error) {}
 
 // bridge returns one end of a pair of sockets whose other end two goroutines join with nc.
 func bridge(nc net.Conn) (net.Conn, error) {
@@ -169,17 +169,17 @@ func bridge(nc net.Conn) (net.Conn, error) {
 			}
 		}
 	}()
-	return &bridged{near, nc}, nil
+	return &bridgedConn{near, nc}, nil
 }
 
-// A bridged is a socket that speaks for another connection.
-type bridged struct {
+// A bridgedConn is a socket that speaks for another connection.
+type bridgedConn struct {
 	end
 	of net.Conn
 }
 
 // RemoteAddr implements net.Conn.
-func (b *bridged) RemoteAddr() net.Addr { return b.of.RemoteAddr() }
+func (b *bridgedConn) RemoteAddr() net.Addr { return b.of.RemoteAddr() }
 
 // An end is one of two sockets that are connected with each other.
 type end interface {

@@ -44,14 +44,13 @@ const (
 	moveCompressed // the message that has come in part is compressed
 	moveMasked     // its frame is masked
 	moveFin        // its frame is the last
-	movePassed     // a part of it has been passed on
 )
 
 var errStays = errors.New("websocket: it cannot move now")
 
 // Move implements switchboard.Mover.
-func (o *opening) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
-	c := (*Conn)(o)
+func (h *serverHandshake) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
+	c := (*Conn)(h)
 	if c.loop.client || c.loop.upgrader == nil || c.has(lateStart) {
 		return switchboard.HandlerState{}, errStays
 	}
@@ -108,7 +107,6 @@ func (e *endpoint) Move(*switchboard.Conn) (st switchboard.HandlerState, err err
 		set(moveCompressed, in.compressed)
 		set(moveMasked, in.masked)
 		set(moveFin, in.fin)
-		set(movePassed, in.passed)
 	}
 	b := binary.AppendUvarint(nil, flags)
 	if flags&moveDeflate != 0 {
@@ -153,7 +151,7 @@ func (u *Upgrader) Moved(sc *switchboard.Conn, from switchboard.HandlerState) (s
 	}
 	if !open {
 		c.enter(inHandshake)
-		return (*opening)(c), nil
+		return (*serverHandshake)(c), nil
 	}
 	c.heard = uint32(sc.Received())
 	c.enter(inOpen)
@@ -275,7 +273,7 @@ func (r *stateReader) incoming(flags uint64, s *settings) (*incoming, error) {
 	}
 	in := incomings.Get().(*incoming)
 	*in = incoming{op: opcode(op), left: left, key: uint32(key), frames: int(frames), size: int64(size),
-		compressed: flags&moveCompressed != 0, masked: flags&moveMasked != 0, fin: flags&moveFin != 0, passed: flags&movePassed != 0}
+		compressed: flags&moveCompressed != 0, masked: flags&moveMasked != 0, fin: flags&moveFin != 0}
 	in.text.n = uint8(copy(in.text.part[:], part))
 	if len(r.p) > 0 {
 		in.buf = buffer.Append(nil, r.p)

@@ -3,18 +3,18 @@ package websocket
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 	"weak"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/field"
 )
 
 // Options are common to Upgrader and Dialer. Do not change them after the first connection.
 type Options struct {
-	// Subprotocols are the supported subprotocols (RFC 6455, section 1.9). A client offers them in this order. A
-	// server chooses the first one of the client's list that is among them.
+	// Subprotocols are the supported subprotocols (RFC 6455, section 1.9): tokens, each one once. A client offers them
+	// in this order. A server chooses the first one of the client's list that is among them.
 	Subprotocols []string
 
 	// MaxMessage limits a received message, in bytes after decompression. A longer message closes the connection with
@@ -97,10 +97,8 @@ func (o Options) resolve(u *Upgrader) (*settings, error) {
 	if len(o.Subprotocols) > 127 {
 		return nil, fmt.Errorf("websocket: Options.Subprotocols has %d names: at most 127", len(o.Subprotocols))
 	}
-	for _, name := range o.Subprotocols {
-		if !isToken(name) {
-			return nil, fmt.Errorf("websocket: Options.Subprotocols has %q, which is no token", name)
-		}
+	if err := field.CheckSubprotocols(o.Subprotocols); err != nil {
+		return nil, fmt.Errorf("websocket: Options.Subprotocols: %w", err)
 	}
 	return &settings{Options: o, client: u == nil, upgrader: u, loops: map[loopID]*loop{}}, nil
 }
@@ -127,7 +125,7 @@ func (s *settings) on(c *switchboard.Conn) *loop {
 		}
 		l = &loop{settings: s, start: time.Now()}
 		l.lists[inHandshake] = waitlist{timeout: s.HandshakeTimeout, expired: (*Conn).handshakeTimedOut}
-		l.lists[inOpen] = waitlist{timeout: s.PingInterval, expired: (*Conn).askPeer}
+		l.lists[inOpen] = waitlist{timeout: s.PingInterval, expired: (*Conn).checkSilence}
 		l.lists[inClosing] = waitlist{timeout: s.CloseTimeout, expired: (*Conn).closeTimedOut}
 		for i := range l.rules {
 			l.rules[i] = rules{masked: !s.client, compressed: i&1 != 0, streams: i&2 != 0,
@@ -139,15 +137,4 @@ func (s *settings) on(c *switchboard.Conn) *loop {
 		s.loops[id] = l
 	}
 	return l
-}
-
-// isToken tells whether s can be a name in a header field (RFC 9110, section 5.6.2).
-func isToken[T string | []byte](s T) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return len(s) > 0
 }

@@ -36,7 +36,7 @@ func (d *Dialer) proxyFor(to location) (*url.URL, error) {
 }
 
 // throughProxy asks for a tunnel on a goroutine, and has the loop go on from there.
-func (k *asking) throughProxy(server *switchboard.Server, proxy *url.URL) {
+func (k *clientHandshake) throughProxy(server *switchboard.Server, proxy *url.URL) {
 	timeout, ctx, cancel := k.d.settings.HandshakeTimeout, k.ctx, func() {}
 	if timeout > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, ErrHandshakeTimeout)
@@ -54,7 +54,7 @@ func (k *asking) throughProxy(server *switchboard.Server, proxy *url.URL) {
 }
 
 // adopt has the loop serve a tunnel, unless the WebSocket has been given up meanwhile.
-func (k *asking) adopt(server *switchboard.Server, nc net.Conn) (err error) {
+func (k *clientHandshake) adopt(server *switchboard.Server, nc net.Conn) (err error) {
 	c := k.c
 	var config *tls.Config
 	if k.to.secure {
@@ -87,7 +87,7 @@ func (k *asking) adopt(server *switchboard.Server, nc net.Conn) (err error) {
 }
 
 // tunnel connects to a proxy and asks it for a connection to the server (RFC 9110, section 9.3.6).
-func (k *asking) tunnel(ctx context.Context, proxy *url.URL) (nc net.Conn, err error) {
+func (k *clientHandshake) tunnel(ctx context.Context, proxy *url.URL) (nc net.Conn, err error) {
 	port := proxy.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[proxy.Scheme]
@@ -114,7 +114,7 @@ func (k *asking) tunnel(ctx context.Context, proxy *url.URL) (nc net.Conn, err e
 }
 
 // connect speaks with the proxy.
-func (k *asking) connect(nc net.Conn, user *url.Userinfo) error {
+func (k *clientHandshake) connect(nc net.Conn, user *url.Userinfo) error {
 	credentials := ""
 	if user != nil {
 		password, _ := user.Password()

@@ -24,7 +24,6 @@ type incoming struct {
 	compressed bool
 	masked     bool
 	fin        bool   // the frame under way is the last one
-	passed     bool   // a part of the message has been passed on
 	left       uint64 // bytes of the frame under way that have not come
 	key        uint32
 	frames     int
@@ -36,10 +35,10 @@ type incoming struct {
 
 // A part is what a reader has found: a control frame, a message or, if it streams, a piece of one.
 type part struct {
-	op          opcode // 0: nothing that anybody must be told
-	first, last bool   // of its message's parts; both for a control frame
-	compressed  bool
-	payload     []byte // unmasked; valid until the reader is asked for more
+	op         opcode // 0: nothing that anybody must be told
+	last       bool   // of its message's parts; set for a control frame
+	compressed bool
+	payload    []byte // unmasked; valid until the reader is asked for more
 }
 
 var incomings = sync.Pool{New: func() any { return new(incoming) }}
@@ -74,7 +73,7 @@ func next(in **incoming, p []byte, r *rules) (n int, found part, err error) {
 		if h.masked {
 			mask(body, h.key)
 		}
-		return end, part{op: h.op, first: true, last: true, payload: body}, nil
+		return end, part{op: h.op, last: true, payload: body}, nil
 	case len(p) == 0:
 		return 0, part{}, nil
 	case h.op == opContinuation && m == nil:
@@ -98,7 +97,7 @@ func next(in **incoming, p []byte, r *rules) (n int, found part, err error) {
 		if h.op == opText && !h.compressed && !utf8.Valid(body) {
 			return 0, part{}, errNotUTF8
 		}
-		return end, part{op: h.op, first: true, last: true, compressed: h.compressed, payload: body}, nil
+		return end, part{op: h.op, last: true, compressed: h.compressed, payload: body}, nil
 	}
 	if m == nil {
 		m = incomings.Get().(*incoming)
@@ -129,7 +128,7 @@ func short(p []byte, r *rules) (n int, found part, err error) {
 	if op == opText && !utf8.Valid(body) {
 		return 0, part{}, errNotUTF8
 	}
-	return n, part{op: op, first: true, last: true, payload: body}, nil
+	return n, part{op: op, last: true, payload: body}, nil
 }
 
 var errNotUTF8 = &ProtocolError{CodeInvalidData, "a text is not UTF-8"}
@@ -168,9 +167,7 @@ func (m *incoming) resume(p []byte, r *rules) (n int, found part, err error) {
 		if n == 0 && !last {
 			return n, part{}, nil
 		}
-		first := !m.passed
-		m.passed = true
-		return n, part{op: m.op, first: first, last: last, compressed: m.compressed, payload: body}, nil
+		return n, part{op: m.op, last: last, compressed: m.compressed, payload: body}, nil
 	}
 	if !last || m.buf != nil {
 		m.gather(body, r)
@@ -179,7 +176,7 @@ func (m *incoming) resume(p []byte, r *rules) (n int, found part, err error) {
 		}
 		body = m.buf.B
 	}
-	return n, part{op: m.op, first: true, last: true, compressed: m.compressed, payload: body}, nil
+	return n, part{op: m.op, last: true, compressed: m.compressed, payload: body}, nil
 }
 
 // giveBack has p come again: the end of a part that could not be dealt with yet.

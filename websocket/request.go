@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/switchboard-go/switchboard/internal/field"
 )
 
 // A request is what a client's opening handshake says (RFC 6455, section 4.2.1). Its bytes lie in what was received.
@@ -53,7 +55,7 @@ func parseRequest(head []byte, s *settings) (r request, err error) {
 	target, version, ok2 := bytes.Cut(line, []byte(" "))
 	r.method, r.target = method, target
 	switch {
-	case !ok || !ok2 || !isToken(method) || len(target) == 0 || !bytes.HasPrefix(version, []byte("HTTP/")) || !isVisible(target):
+	case !ok || !ok2 || !field.IsToken(method) || len(target) == 0 || !bytes.HasPrefix(version, []byte("HTTP/")) || !field.IsVisible(target):
 		return r, refuse(http.StatusBadRequest, "this is not an HTTP/1.1 request")
 	case len(version) != 8 || version[5] != '1' || version[6] != '.' || version[7] < '1' || version[7] > '9':
 		return r, refuse(http.StatusHTTPVersionNotSupported, "a WebSocket begins with HTTP/1.1")
@@ -64,7 +66,7 @@ func parseRequest(head []byte, s *settings) (r request, err error) {
 			break
 		}
 		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok || !isToken(name) || !isFieldValue(value) {
+		if !ok || !field.IsToken(name) || !field.IsValue(value) {
 			return r, refuse(http.StatusBadRequest, "a line of the header is not a field")
 		}
 		if err := r.field(name, bytes.Trim(value, " \t"), s); err != nil {
@@ -78,25 +80,6 @@ func parseRequest(head []byte, s *settings) (r request, err error) {
 func cutLine(p []byte) (line, rest []byte) {
 	line, rest, _ = bytes.Cut(p, []byte("\r\n"))
 	return line, rest
-}
-
-func isVisible(p []byte) bool {
-	for _, c := range p {
-		if c <= ' ' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// isFieldValue tells whether p has no control characters but tabs (RFC 9110, section 5.5).
-func isFieldValue(p []byte) bool {
-	for _, c := range p {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // field takes one field of the header.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/buffer"
+	"github.com/switchboard-go/switchboard/internal/field"
 )
 
 // An Upgrader accepts WebSockets: on connections of a switchboard.Server, with Accept as its Accept, or from requests
@@ -59,7 +60,14 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Text }
 
 func (u *Upgrader) resolve() (*settings, error) {
-	u.once.Do(func() { u.settings, u.err = u.Options.resolve(u) })
+	u.once.Do(func() {
+		u.settings, u.err = u.Options.resolve(u)
+		for _, origin := range u.Origins {
+			if err := field.CheckOrigin(origin); err != nil && u.err == nil {
+				u.err = fmt.Errorf("websocket: Upgrader.Origins: %w", err)
+			}
+		}
+	})
 	return u.settings, u.err
 }
 
@@ -75,15 +83,15 @@ func (u *Upgrader) Accept(sc *switchboard.Conn) (switchboard.Handler, error) {
 	}
 	c := &Conn{conn: sc, loop: s.on(sc), subprotocol: -1}
 	c.enter(inHandshake)
-	return (*opening)(c), nil
+	return (*serverHandshake)(c), nil
 }
 
-// An opening is a Conn whose client has not asked for a WebSocket yet: a switchboard.Handler.
-type opening Conn
+// A serverHandshake is a Conn whose client has not asked for a WebSocket yet: a switchboard.Handler.
+type serverHandshake Conn
 
 // Data implements switchboard.Handler.
-func (o *opening) Data(sc *switchboard.Conn, p []byte) (int, error) {
-	n, err := (*Conn)(o).answer(p)
+func (h *serverHandshake) Data(sc *switchboard.Conn, p []byte) (int, error) {
+	n, err := (*Conn)(h).answer(p)
 	if err == nil {
 		return n, nil
 	}
@@ -99,7 +107,7 @@ func (o *opening) Data(sc *switchboard.Conn, p []byte) (int, error) {
 func (c *Conn) answer(p []byte) (n int, err error) {
 	u := c.loop.upgrader
 	if get := "GET "; !bytes.HasPrefix(p, []byte(get)[:min(len(p), len(get))]) {
-		if line, _, whole := bytes.Cut(p, []byte("\r\n")); !whole && len(line) <= 16 && isToken(line) {
+		if line, _, whole := bytes.Cut(p, []byte("\r\n")); !whole && len(line) <= 16 && field.IsToken(line) {
 			return 0, nil // another method
 		}
 	}
@@ -141,7 +149,7 @@ func (c *Conn) answer(p []byte) (n int, err error) {
 func mayBeRequest(p []byte) bool {
 	line, _, _ := bytes.Cut(p, []byte("\r"))
 	method, rest, more := bytes.Cut(line, []byte(" "))
-	return (isToken(method) && len(method) <= 32) && (!more || isFieldValue(rest))
+	return (field.IsToken(method) && len(method) <= 32) && (!more || field.IsValue(rest))
 }
 
 // ask has Check decide. It returns the handler, and the fields that the answer shall have besides.
@@ -209,14 +217,14 @@ func (c *Conn) open(h Handler) error {
 	c.conn.SetHandler((*endpoint)(c))
 	if h, ok := h.(Opener); ok {
 		if err := h.Opened(c); err != nil {
-			return c.give(err)
+			return c.endFor(err)
 		}
 	}
 	return nil
 }
 
 // InputEnded implements switchboard.InputEnder.
-func (o *opening) InputEnded(_ *switchboard.Conn, rest []byte) error {
+func (h *serverHandshake) InputEnded(_ *switchboard.Conn, rest []byte) error {
 	if len(rest) == 0 {
 		return io.EOF
 	}
@@ -224,7 +232,7 @@ func (o *opening) InputEnded(_ *switchboard.Conn, rest []byte) error {
 }
 
 // Closed implements switchboard.Handler. Nobody knows of the connection.
-func (o *opening) Closed(*switchboard.Conn, error) { (*Conn)(o).leaveLists() }
+func (h *serverHandshake) Closed(*switchboard.Conn, error) { (*Conn)(h).leaveLists() }
 
 // handshakeTimedOut is called when the opening handshake is not done within HandshakeTimeout.
 func (c *Conn) handshakeTimedOut() {

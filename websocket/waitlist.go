@@ -27,10 +27,10 @@ const (
 	inClosing          // the peer owes a Close frame, or a server the end of TCP
 )
 
-// A moment is milliseconds since the loop's settings began, modulo 1<<32: two are compared by their difference.
-type moment uint32
+// A timestamp is milliseconds since the loop's settings began, modulo 1<<32: two are compared by their difference.
+type timestamp uint32
 
-func (l *loop) now() moment { return moment(time.Since(l.start) / time.Millisecond) }
+func (l *loop) now() timestamp { return timestamp(time.Since(l.start) / time.Millisecond) }
 
 // enter puts c at the end of a list, and takes it out of the one that it is in.
 func (c *Conn) enter(in listed) {
@@ -39,7 +39,7 @@ func (c *Conn) enter(in listed) {
 	if w.timeout <= 0 {
 		return
 	}
-	c.until = c.loop.now() + moment((w.timeout+time.Millisecond-1)/time.Millisecond) + 1
+	c.until = c.loop.now() + timestamp((w.timeout+time.Millisecond-1)/time.Millisecond) + 1
 	c.listed = in
 	c.prev = w.last
 	if w.last != nil {

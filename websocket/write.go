@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
 )
@@ -111,10 +110,8 @@ var errClosed = fmt.Errorf("websocket: write: %w", net.ErrClosed)
 // send sends a frame. A client's is masked on its way. mu is held.
 func (c *Conn) send(h header, p []byte) error {
 	if !c.loop.client {
-		head := heads.Get().(*[maxHeader]byte)
-		_, err := c.conn.Writev(appendHeader(head[:0], h), p)
-		heads.Put(head)
-		return err
+		var head [maxHeader]byte
+		return c.conn.WriteFrame(appendHeader(head[:0], h), p)
 	}
 	b := buffer.Get(maxHeader + len(p))
 	b.B = appendMasked(b.B, h, p)
@@ -122,9 +119,6 @@ func (c *Conn) send(h header, p []byte) error {
 	buffer.Put(b)
 	return err
 }
-
-// heads are lent to frames on their way out.
-var heads = sync.Pool{New: func() any { return new([maxHeader]byte) }}
 
 // appendMasked appends a client's frame to b.
 func appendMasked(b []byte, h header, p []byte) []byte {

@@ -144,6 +144,9 @@ func (p *peer) count() {
 	if a := p.asm; a != nil {
 		n += a.room()
 	}
+	if p.hs != nil {
+		n += p.hs.copied
+	}
 	if n < least {
 		n = 0
 	}

@@ -115,7 +115,7 @@ func (s *Socket) endAll() int {
 	dialers := s.dialers
 	s.dialers = map[string][]*dialer{}
 	peers := append([]*peer(nil), s.peers...)
-	for p := range s.handshaking {
+	for _, p := range s.handshaking {
 		if p.accepted && p.c != nil {
 			p.c.Abort()
 		}

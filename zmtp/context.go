@@ -31,13 +31,14 @@ type Context struct {
 	// Logger receives warnings and errors. nil means slog.Default.
 	Logger *slog.Logger
 
-	mu        sync.Mutex
-	server    *switchboard.Server // nil until it is needed
-	batches   []batch             // one for each loop
-	sockets   map[*Socket]struct{}
-	listeners map[string]*listener // by address
-	names     map[string]*inprocName
-	closed    bool
+	mu         sync.Mutex
+	server     *switchboard.Server // nil until it is needed
+	batches    []batch             // one for each loop
+	agreements workQueue           // costly steps of handshakes
+	sockets    map[*Socket]struct{}
+	listeners  map[string]*listener // by address
+	names      map[string]*inprocName
+	closed     bool
 }
 
 var shared Context

@@ -167,13 +167,38 @@ type curveServer struct {
 
 func (m *curveServer) open() ([]byte, error) { return nil, nil }
 
-func (m *curveServer) take(name string, data []byte) ([]byte, error) {
+// screen implements costly. It is called by take too.
+func (m *curveServer) screen(name string, data []byte) error {
 	if m.state > 1 {
-		return nil, unexpected("CURVE", name, "nothing")
+		return unexpected("CURVE", name, "nothing")
 	}
 	want := [...]string{"HELLO", "INITIATE"}[m.state]
-	if name != want {
-		return nil, unexpected("CURVE", name, want)
+	switch {
+	case name != want:
+		return unexpected("CURVE", name, want)
+	case name == "HELLO" && len(data) != helloSize:
+		return protocolErrorf("a CURVE HELLO of %d bytes, not %d", len(data), helloSize)
+	case name == "HELLO" && (data[0] != 1 || data[1] != 0):
+		return protocolErrorf("a CURVE HELLO of version %d.%d, not 1.0", data[0], data[1])
+	case name == "HELLO":
+		return nil
+	case len(data) < cookieSize+8+boxOverhead+32+vouchSize:
+		return protocolErrorf("a CURVE INITIATE of %d bytes", len(data))
+	}
+	nonce := longNonce("COOKIE--", data[:16])
+	plain, ok := secretbox.Open(nil, data[16:cookieSize], &nonce, &m.cookie)
+	if !ok || subtle.ConstantTimeCompare(plain[:32], m.clientShort[:])&subtle.ConstantTimeCompare(plain[32:], m.short[:]) == 0 {
+		return errCurve("cookie of the INITIATE")
+	}
+	if binary.BigEndian.Uint64(data[cookieSize:]) <= m.recvNonce {
+		return protocolErrorf("a CURVE INITIATE with a number that was used before")
+	}
+	return nil
+}
+
+func (m *curveServer) take(name string, data []byte) ([]byte, error) {
+	if err := m.screen(name, data); err != nil {
+		return nil, err
 	}
 	if m.state++; m.state == 1 {
 		return m.hello(data)
@@ -182,16 +207,12 @@ func (m *curveServer) take(name string, data []byte) ([]byte, error) {
 }
 
 func (m *curveServer) hello(data []byte) ([]byte, error) {
-	if len(data) != helloSize {
-		return nil, protocolErrorf("a CURVE HELLO of %d bytes, not %d", len(data), helloSize)
-	}
-	if data[0] != 1 || data[1] != 0 {
-		return nil, protocolErrorf("a CURVE HELLO of version %d.%d, not 1.0", data[0], data[1])
-	}
 	m.clientShort = Key(data[74:106])
 	m.recvNonce = binary.BigEndian.Uint64(data[106:])
+	var shared [32]byte // by the client's short-term key and our long-term one
+	box.Precompute(&shared, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.c.SecretKey))
 	nonce := shortNonce("CurveZMQHELLO---", data[106:114])
-	plain, ok := box.Open(nil, data[114:], &nonce, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.c.SecretKey))
+	plain, ok := box.OpenAfterPrecomputation(nil, data[114:], &nonce, &shared)
 	if !ok || subtle.ConstantTimeCompare(plain, make([]byte, 64)) == 0 {
 		return nil, errCurve("HELLO")
 	}
@@ -205,28 +226,15 @@ func (m *curveServer) hello(data []byte) ([]byte, error) {
 	content = append(append(append([]byte{}, shortPublic[:]...), cookieNonce...), sealed...)
 	welcomeNonce := random16()
 	nonce = longNonce("WELCOME-", welcomeNonce)
-	return appendCommand(nil, "WELCOME", welcomeNonce,
-		box.Seal(nil, content, &nonce, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.c.SecretKey))), nil
+	return appendCommand(nil, "WELCOME", welcomeNonce, box.SealAfterPrecomputation(nil, content, &nonce, &shared)), nil
 }
 
 func (m *curveServer) initiate(data []byte) error {
-	if len(data) < cookieSize+8+boxOverhead+32+vouchSize {
-		return protocolErrorf("a CURVE INITIATE of %d bytes", len(data))
-	}
-	nonce := longNonce("COOKIE--", data[:16])
-	plain, ok := secretbox.Open(nil, data[16:cookieSize], &nonce, &m.cookie)
-	if !ok || subtle.ConstantTimeCompare(plain[:32], m.clientShort[:])&subtle.ConstantTimeCompare(plain[32:], m.short[:]) == 0 {
-		return errCurve("cookie of the INITIATE")
-	}
 	n := data[cookieSize : cookieSize+8]
-	if v := binary.BigEndian.Uint64(n); v <= m.recvNonce {
-		return protocolErrorf("a CURVE INITIATE with a number that was used before")
-	} else {
-		m.recvNonce = v
-	}
+	m.recvNonce = binary.BigEndian.Uint64(n)
 	box.Precompute(&m.shared, (*[32]byte)(&m.clientShort), (*[32]byte)(&m.short))
-	nonce = shortNonce("CurveZMQINITIATE", n)
-	plain, ok = box.OpenAfterPrecomputation(nil, data[cookieSize+8:], &nonce, &m.shared)
+	nonce := shortNonce("CurveZMQINITIATE", n)
+	plain, ok := box.OpenAfterPrecomputation(nil, data[cookieSize+8:], &nonce, &m.shared)
 	if !ok {
 		return errCurve("INITIATE")
 	}

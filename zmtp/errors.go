@@ -36,6 +36,10 @@ var (
 	// ErrHandshakeTimeout ends a connection whose handshake took longer than Options.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("zmtp: the handshake took longer than the handshake timeout")
 
+	// ErrDisplaced ends a connection whose handshake had not ended when another peer needed its place: see
+	// Options.MaxPeers.
+	ErrDisplaced = errors.New("zmtp: the handshake had not ended when another peer needed the place")
+
 	// ErrTooLarge means that a message or a peer exceeds Options.MaxMessageSize, MaxParts or SubscriptionLimit. Use
 	// errors.Is.
 	ErrTooLarge = errors.New("over the limit")

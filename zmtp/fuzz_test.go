@@ -75,6 +75,7 @@ func testPeer(t *testing.T, typ Type, o Options) *peer {
 	p, other := &peer{s: s}, &peer{s: s}
 	p.extra().other, other.extra().other = other, p
 	other.state.set(stateGone)
+	s.begin(p)
 	if err := s.join(p, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,10 @@ type Login struct {
 	Key                Key    // the client's public key, of CURVE
 }
 
+// mostLogins is how many calls of Options.Authenticate a socket makes at the same time. Others wait: a flood of handshakes would
+// otherwise take a goroutine each.
+const mostLogins = 64
+
 // longestCommand is the size of the longest command that is taken in a handshake.
 const longestCommand = 64 << 10
 
@@ -30,9 +34,10 @@ type handshake struct {
 	timer    *time.Timer // of Options.HandshakeTimeout
 	minor    byte        // of the version that both speak
 
-	login *Login // to be authenticated
-	asked bool
-	done  bool
+	login  *Login // to be authenticated
+	asked  bool   // somebody outside the loop is to say how it goes on
+	copied int    // bytes of the command that a costly mechanism takes meanwhile
+	done   bool
 
 	typ      string // as the peer sent it
 	identity string
@@ -182,6 +187,12 @@ func (p *peer) negotiate(b []byte) (rest []byte, err error) {
 		if name == "ERROR" {
 			return nil, refused(data)
 		}
+		if m, ok := h.mech.(costly); ok {
+			if err := p.agree(m, name, data); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		reply, err := h.mech.take(name, data)
 		if err := p.step(reply, err); err != nil {
 			return nil, err
@@ -204,10 +215,13 @@ func (p *peer) step(reply []byte, err error) error {
 			login := h.login
 			login.Endpoint, login.RemoteAddr, login.Identity = p.endpoint(), p.address(), h.identity
 			c := p.c
-			go func() {
+			p.s.logins.add(func() {
+				if p.state.get() != stateHandshake {
+					return
+				}
 				user, err := authenticate(ask, login)
 				c.Do(func() { p.answered(user, err) })
-			}()
+			}, mostLogins)
 			return nil
 		}
 		h.login = nil

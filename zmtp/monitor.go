@@ -53,6 +53,47 @@ func (s *Socket) tell(e Event) {
 	}
 }
 
+// Strangers must not fill a log: of the peers that break the protocol so many are told of in such a time. The first line after that
+// counts the others.
+const (
+	mostWarnings   = 20
+	warningsPeriod = 10 * time.Second
+)
+
+// warnings are what the logger was told lately. They belong to the socket's mu.
+type warnings struct {
+	since  int64 // when the period began, in nanoseconds since the socket was made
+	n      int   // lines in it
+	untold int   // peers
+}
+
+// warn tells the logger of a peer that was ended for what it sent.
+func (s *Socket) warn(e Event) {
+	log := s.opt.Logger
+	if log == nil {
+		return
+	}
+	s.mu.Lock()
+	w := &s.warnings
+	if now := s.now(); now-w.since > int64(warningsPeriod) {
+		w.since, w.n = now, 0
+	}
+	if w.n == mostWarnings {
+		w.untold++
+		s.mu.Unlock()
+		return
+	}
+	w.n++
+	untold := w.untold
+	w.untold = 0
+	s.mu.Unlock()
+	list := []any{"socket", s.typ.String(), "endpoint", e.Endpoint, "peer", e.RemoteAddr, "error", e.Err}
+	if untold > 0 {
+		list = append(list, "others", untold)
+	}
+	log.Warn("a peer was ended for what it sent", list...)
+}
+
 // Stats are the counters of a socket since it was made.
 type Stats struct {
 	Peers        int   // ready peers now

@@ -20,8 +20,9 @@ type Options struct {
 	// means 1000. A negative value means that only HighWaterBytes counts.
 	SendHighWater, RecvHighWater int
 
-	// HighWaterBytes limits the bytes that wait for each peer and from each peer. 0 means 64 MiB, but 4 MiB for each
-	// connected peer of a socket whose Send waits: a longer queue would only slow it down. The maximum is 1 GiB.
+	// HighWaterBytes limits the bytes that wait for each peer and from each peer. 0 means 64 MiB, but 1 MiB for each
+	// connected peer of a socket whose Send waits, and from each peer of PULL and PAIR, whose peers' Send waits: a
+	// longer queue would only slow them down. A message may exceed the limit. The maximum is 1 GiB.
 	HighWaterBytes int
 
 	// RecvLimit limits the bytes that wait to be received from all peers together, including those that have
@@ -40,7 +41,8 @@ type Options struct {
 	// GiB.
 	MaxMessageSize, MaxParts int
 
-	// MaxPeers limits the accepted connections. More are refused. 0 means no limit.
+	// MaxPeers limits the accepted connections. A further one takes the place of one whose handshake has not ended,
+	// which ends with ErrDisplaced; if there is none, it is refused. 0 means no limit.
 	MaxPeers int
 
 	// SubscriptionLimit limits the subscriptions of a peer, in bytes: the length of each topic, and 128 bytes for
@@ -102,8 +104,9 @@ type Options struct {
 	Security Security
 
 	// Authenticate decides whether an accepted peer may connect, after the security mechanism has verified its
-	// claims. It runs on its own goroutine and may wait; HandshakeTimeout includes that time. The result is the
-	// UserID of the peer's messages. An error refuses the peer. nil accepts every peer, except that PLAIN needs it.
+	// claims. It runs on its own goroutine and may wait; at most 64 calls run at the same time, and the peers of
+	// others wait. HandshakeTimeout includes that time. The result is the UserID of the peer's messages. An error
+	// refuses the peer. nil accepts every peer, except that PLAIN needs it.
 	Authenticate func(*Login) (userID string, err error)
 
 	// Metadata is sent to every peer in addition to that of the protocol. Names begin with "X-".
@@ -121,8 +124,8 @@ type Options struct {
 	// same time. It must not wait, and must not call methods of the socket. nil means none.
 	Monitor func(Event)
 
-	// Logger receives a message for each peer that is disconnected because of what it sent. nil means none; Monitor
-	// also gets these events.
+	// Logger receives a message for each peer that is disconnected because of what it sent, but at most 20 in ten
+	// seconds: the next message then counts the others. nil means none; Monitor gets all of these events.
 	Logger *slog.Logger
 }
 

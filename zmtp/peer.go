@@ -34,7 +34,7 @@ type peer struct {
 	lastWrite int64  // when the queue was last written, in nanoseconds since the socket was made
 	subBytes  int32
 	again     int32 // subscriptions that it had already
-	index     int32 // in Socket.peers
+	index     int32 // in Socket.handshaking, and then in Socket.peers
 	turn      int32 // in Socket.ready
 	epoch     uint32
 	routing   uint32 // by which a SERVER addresses it
@@ -50,6 +50,7 @@ type peer struct {
 	held      bool // it is in Socket.held
 	inbox     bool // it is in the socket's inbox
 	ending    bool // it is closed once its queue is written
+	displaced bool // another has its place
 }
 
 type peerState uint32
@@ -157,6 +158,10 @@ func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
 // InputEnded tells that the peer has ended its output, which ends a connection of ZMTP.
 func (p *peer) InputEnded(c *switchboard.Conn, rest []byte) error {
 	switch {
+	case p.state.get() == stateGreeting && len(rest) >= majorAt:
+		return p.fail(&ProtocolError{Reason: fmt.Sprintf("the peer ended the connection in the middle of its greeting, as libzmq does if its "+
+			"mechanism is not %s, which is this socket's: Options.Security must be of the same kind on both sides", p.s.opt.Security.name()),
+			cause: io.ErrUnexpectedEOF})
 	case p.state.get() < stateReady && len(rest) > 0 || p.asm != nil:
 		return p.fail(fmt.Errorf("zmtp: the peer ended the connection in the middle of a %s: %w",
 			map[bool]string{true: "message", false: "handshake"}[p.asm != nil], io.ErrUnexpectedEOF))
@@ -243,8 +248,8 @@ func (p *peer) report(was peerState, err error) {
 		e.RemoteAddr = p.c.RemoteAddr().String()
 	}
 	var bad *ProtocolError
-	if log := p.s.opt.Logger; log != nil && errors.As(err, &bad) {
-		log.Warn("a peer was ended for what it sent", "socket", p.s.typ, "endpoint", e.Endpoint, "peer", e.RemoteAddr, "error", err)
+	if errors.As(err, &bad) {
+		p.s.warn(e)
 	}
 	p.s.tell(e)
 }

@@ -2,6 +2,7 @@ package zmtp
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,20 +19,23 @@ type Socket struct {
 
 	mu          sync.Mutex
 	stats       Stats
-	closing     bool // Close was called
-	ended       bool // and does not wait for messages to be sent any more
+	warnings    warnings
+	logins      workQueue // calls of Options.Authenticate
+	closing     bool      // Close was called
+	ended       bool      // and does not wait for messages to be sent any more
 	peers       []*peer
 	dialers     map[string][]*dialer
 	bound       map[string]*listener
 	names       map[string]struct{} // inproc names that it has bound
 	accepted    int
-	open        int                // peers and connections that are not gone
-	handshaking map[*peer]struct{} // those of them that are not ready
+	open        int     // peers and connections that are not gone
+	handshaking []*peer // those of them that are not ready
 	senders     waiters
 	receivers   waiters
 	closers     waiters // Close, which waits for queues and peers
 
 	sendBytes int // that may wait for each peer: Options.HighWaterBytes in words
+	recvBytes int // and from each
 	budget    budget
 
 	// Sending to one peer in turn.
@@ -74,9 +78,12 @@ func (c *Context) NewSocket(t Type, o *Options) (*Socket, error) {
 		return nil, &Error{Op: "new", Type: t, Err: err}
 	}
 	s := &Socket{typ: t, opt: opt, ctx: c, born: time.Now(), dialers: map[string][]*dialer{}, bound: map[string]*listener{},
-		names: map[string]struct{}{}, sendBytes: opt.HighWaterBytes}
+		names: map[string]struct{}{}, sendBytes: opt.HighWaterBytes, recvBytes: opt.HighWaterBytes}
 	if traits[t].balance && o.HighWaterBytes == 0 {
-		s.sendBytes = waitingSend
+		s.sendBytes = waitingBytes
+	}
+	if (t == PULL || t == PAIR) && o.HighWaterBytes == 0 {
+		s.recvBytes = waitingBytes
 	}
 	switch t {
 	case ROUTER:
@@ -109,7 +116,7 @@ func (s *Socket) admit(p *peer) error {
 	switch {
 	case s.closing:
 		return ErrClosed
-	case s.opt.MaxPeers > 0 && s.accepted >= s.opt.MaxPeers:
+	case s.opt.MaxPeers > 0 && s.accepted >= s.opt.MaxPeers && !s.displace():
 		return fmt.Errorf("zmtp: Options.MaxPeers, %d, is reached", s.opt.MaxPeers)
 	}
 	s.accepted++
@@ -117,19 +124,45 @@ func (s *Socket) admit(p *peer) error {
 	return nil
 }
 
+// displace ends an accepted connection whose handshake has not ended, and tells whether it has found one. s.mu is held.
+//
+// It takes one by chance, rather one that has not even greeted. Were it the oldest, a flood that is fast enough would let nobody come
+// to the end of a handshake.
+func (s *Socket) displace() bool {
+	const looks = 8
+	var found *peer
+	for range min(looks, len(s.handshaking)) {
+		p := s.handshaking[rand.IntN(len(s.handshaking))]
+		if !p.accepted || p.displaced {
+			continue
+		}
+		if found = p; p.state.get() <= stateGreeting {
+			break
+		}
+	}
+	if found == nil {
+		return false
+	}
+	found.displaced = true
+	s.accepted--
+	found.evict(ErrDisplaced)
+	return true
+}
+
 // begin counts a connection that is not ready yet. s.mu is held.
 func (s *Socket) begin(p *peer) {
 	s.open++
-	if s.handshaking == nil {
-		s.handshaking = map[*peer]struct{}{}
-	}
-	s.handshaking[p] = struct{}{}
+	p.index = int32(len(s.handshaking))
+	s.handshaking = append(s.handshaking, p)
 }
 
 // handshakeOver takes back what begin noted, and gives the memory of many handshakes at once back when none is left.
 func (s *Socket) handshakeOver(p *peer) {
-	delete(s.handshaking, p)
-	if len(s.handshaking) == 0 {
+	last := len(s.handshaking) - 1
+	s.handshaking[p.index] = s.handshaking[last]
+	s.handshaking[p.index].index = p.index
+	s.handshaking[last] = nil
+	if s.handshaking = s.handshaking[:last]; last == 0 {
 		s.handshaking = nil
 	}
 }
@@ -138,8 +171,11 @@ func (s *Socket) handshakeOver(p *peer) {
 func (s *Socket) join(p *peer, typ string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	switch {
+	case s.ended:
 		return ErrClosed
+	case p.displaced:
+		return ErrDisplaced
 	}
 	if s.typ == PAIR && len(s.peers) > 0 {
 		return protocolErrorf("a PAIR has one peer, and this one has it already")
@@ -189,8 +225,10 @@ func (s *Socket) leave(p *peer) (notices []byte) {
 		return nil
 	}
 	s.open--
-	s.handshakeOver(p)
-	if p.accepted {
+	if was < stateReady {
+		s.handshakeOver(p)
+	}
+	if p.accepted && !p.displaced {
 		s.accepted--
 	}
 	defer s.closers.wake(len(s.closers.list))

@@ -69,6 +69,8 @@ func (a address) callable(text string) error {
 		return fmt.Errorf("address %q: only dial and bench speak WebSocket", text)
 	case strings.HasPrefix(a.name, ":"):
 		return fmt.Errorf("address %q: the host is missing (try 127.0.0.1%s)", text, a.name)
+	case a.network == "tcp" && strings.HasSuffix(a.name, ":0"):
+		return fmt.Errorf("address %q: nothing listens on port 0: it stands for any free port, where a server listens", text)
 	}
 	return nil
 }

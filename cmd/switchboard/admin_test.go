@@ -4,27 +4,20 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/switchboard-go/switchboard"
 )
 
 // asks asks the admin page of a server for something, and returns the status and the answer.
@@ -348,159 +341,4 @@ func TestTheAdminPageChangesWhatItMay(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	s.await("told to drain", 1)
-}
-
-func TestReadinessEndsBeforeTheServer(t *testing.T) {
-	s := serve(t, "proxy", "--to="+serve(t, "echo").addrs[0], "--admin=127.0.0.1:0", "--grace=10m")
-	at := adminURL(s)
-	conn := client(t, s)
-	echoes(t, conn, []byte("hello"))
-	if status, body := get(t, at+"readyz"); status != 200 {
-		t.Errorf("%d %s", status, body)
-	}
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	until(t, "it is draining", func() bool {
-		status, body := get(t, at+"readyz")
-		return status == 503 && body == "draining\n"
-	})
-	if status, body := get(t, at+"healthz"); status != 200 {
-		t.Errorf("it is not well while it drains: %d %s", status, body)
-	}
-	echoes(t, conn, []byte("and still serves"))
-	conn.Close()
-	if code := s.wait(); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-}
-
-func TestReadinessEndsWithDescriptors(t *testing.T) {
-	cmd := exec.Command("sh", append([]string{"-c", `ulimit -n 64; exec "$@"`, "sh", os.Args[0]},
-		serveArgs([]string{"echo", "--admin=127.0.0.1:0", "--max-conns=0"})...)...)
-	s := start(t, cmd)
-	at := adminURL(s)
-	until(t, "it is ready", func() bool { // asked over a connection that stays open
-		status, _ := get(t, at+"readyz")
-		return status == 200
-	})
-	var conns []net.Conn
-	for range 64 {
-		conn, err := net.Dial("tcp", s.addrs[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		conns = append(conns, conn)
-	}
-	until(t, "it is not ready", func() bool {
-		status, body := get(t, at+"readyz")
-		return status == 503 && strings.HasPrefix(body, "no descriptors left")
-	})
-	for _, conn := range conns {
-		conn.Close()
-	}
-	until(t, "it is ready again", func() bool {
-		status, _ := get(t, at+"readyz")
-		return status == 200
-	})
-}
-
-func TestTopShowsTheFigures(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "admin.sock")
-	s := serve(t, "echo", "--admin=unix:"+path)
-	chatter(t, s, 2)
-	out, complaint, code := once(t, "", "top", "unix:"+path, "-n", "2")
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || len(lines) != 3 || !strings.Contains(lines[0], "messages/s") || strings.Fields(lines[2])[1] != "2" {
-		t.Errorf("exit code %d, %s\n%s", code, complaint, out)
-	}
-	if runtime.GOOS == "linux" { // there is /dev/full
-		cmd := exec.Command("sh", "-c", `exec "$0" top "$1" >/dev/full`, os.Args[0], "unix:"+path)
-		told, _ := cmd.CombinedOutput()
-		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(string(told), "no space left") {
-			t.Errorf("a full disk: exit code %d, %s", code, told)
-		}
-	}
-	for _, c := range []struct {
-		args string
-		code int
-		says string
-	}{
-		{"top", exitUsage, "one ADDRESS"}, {"top nonsense", exitUsage, "HOST:PORT"}, {"top 127.0.0.1:1", exitFailed, "refused"},
-		{"top 127.0.0.1:1 -n -1", exitUsage, "negative"}, {"top ftp://127.0.0.1:1", exitUsage, "HOST:PORT"},
-		{"top " + s.addrs[0] + " -n 1", exitFailed, "top " + s.addrs[0]},
-	} {
-		if _, complaint, code := once(t, "", strings.Fields(c.args)...); code != c.code || !strings.Contains(complaint, c.says) {
-			t.Errorf("%s: exit code %d, %s", c.args, code, complaint)
-		}
-	}
-}
-
-// TestTopKeepsATerminalCurrent looks at the screen of a real one, also when the server goes and comes back.
-func TestTopKeepsATerminalCurrent(t *testing.T) {
-	tmux := installed(t, "tmux")
-	path := filepath.Join(t.TempDir(), "admin.sock")
-	s := serve(t, "echo", "--admin=unix:"+path)
-	name := fmt.Sprintf("switchboard-top-%d", os.Getpid())
-	run := func(args ...string) string {
-		t.Helper()
-		out, err := exec.Command(tmux, append([]string{"-L", name, "-f", "/dev/null"}, args...)...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("tmux %v: %v: %s", args, err, out)
-		}
-		return string(out)
-	}
-	run("new-session", "-d", "-x", "100", "-y", "30", "-e", asCommand+"=1", "sh", "-c", `trap : INT; "$@"; echo "ended with $?"; read end`, "sh",
-		os.Args[0], "top", "unix:"+path)
-	t.Cleanup(func() { run("kill-server") })
-	sees := func(pattern string) {
-		t.Helper()
-		until(t, "the screen shows "+pattern, func() bool {
-			return regexp.MustCompile(pattern).MatchString(run("capture-pane", "-p"))
-		})
-	}
-	sees(`echo at unix:.* ready`)
-	sees(`connections +0 open`)
-	conn := client(t, s)
-	echoes(t, conn, bytes.Repeat([]byte("x"), 100))
-	sees(`connections +1 open`)
-	sees(regexp.QuoteMeta(s.addrs[0]) + ` +accepting +1 +1 +0`)
-	conn.Close()
-	s.stop()
-	sees(`not connected, trying again`)
-	serve(t, "discard", "--admin=unix:"+path)
-	sees(`discard at unix:.* ready`)
-	run("send-keys", "C-c")
-	sees(`ended with 0`)
-}
-
-// A process that takes over from another one gets the address of the page when that one has let go of it.
-func TestTheAdminPageOfASuccessorWaitsForItsAddress(t *testing.T) {
-	before, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer before.Close()
-	f := &adminFlags{address: before.Addr().String()}
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	if _, err := f.serve(log, loopService{name: "echo"}, &switchboard.Server{}, func() {}, false); err == nil {
-		t.Fatal("two pages have one address")
-	}
-	end, err := f.serve(log, loopService{name: "echo"}, &switchboard.Server{}, func() {}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before.Close()
-	until(t, "the page is there", func() bool {
-		answer, err := http.Get("http://" + f.address + "/healthz")
-		if err != nil {
-			return false
-		}
-		answer.Body.Close()
-		return answer.StatusCode == 200
-	})
-	end()
-	end()
-	if _, err := http.Get("http://" + f.address + "/healthz"); err == nil {
-		t.Error("the page is there after its end")
-	}
 }

@@ -340,7 +340,7 @@ func readPayload(flag, name string) ([]byte, error) {
 func benchFailure(address string, err error) error {
 	var call *os.SyscallError
 	switch {
-	case alike(err, syscall.ECONNREFUSED):
+	case isOnly(err, syscall.ECONNREFUSED):
 		err = fmt.Errorf("connect %s: %w (nothing listens there)", address, syscall.ECONNREFUSED)
 	case errors.Is(err, syscall.EADDRNOTAVAIL) && errors.As(err, &call) && call.Syscall == "bind":
 		err = fmt.Errorf("%w (--source: no interface of this machine has this address)", err)

@@ -21,11 +21,14 @@ func (b *benching) byURL(flags *pflag.FlagSet, target string) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return "", fmt.Errorf("%s: it is %s://HOST, a port if need be, and a path", target, scheme)
+	case u.Hostname() == "":
+		return "", fmt.Errorf("address %q: the host is missing", target)
+	case u.Fragment != "" || strings.Contains(target, "#"):
+		return "", fmt.Errorf("address %q: a fragment (#) means nothing here", target)
 	case flags.Changed("path") || flags.Changed("expect") && b.expect != "http":
 		return "", fmt.Errorf("%s: the URL says what --path and --expect would", target)
 	}
+	b.ws.user = u.User
 	b.expect, b.cfg.Path = "http", cmp.Or(u.RequestURI(), "/")
 	if scheme == "https" {
 		return "tls://" + net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")), nil

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -19,7 +20,12 @@ import (
 // startNATS starts a server of NATS, with JetStream if dir is not empty.
 func startNATS(t *testing.T, dir string) *natsserver.Server {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoLog: true, NoSigs: true, JetStream: dir != "", StoreDir: dir})
+	return startNATSAt(t, dir, natsserver.RANDOM_PORT)
+}
+
+func startNATSAt(t *testing.T, dir string, port int) *natsserver.Server {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true, JetStream: dir != "", StoreDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +122,84 @@ func TestChatsWithOneHistoryInJetStream(t *testing.T) {
 			t.Errorf("%s has seen %v, is at %d: %q", p.name, p.seen, p.seq, p.wrong)
 		}
 		p.mu.Unlock()
+	}
+}
+
+// Clients say something while JetStream is away, lose their server, and say it again to another one. It is stored once, and everybody
+// hears it once.
+func TestClientsChangeServersWhileJetStreamIsAway(t *testing.T) {
+	const clients, each = 8, 3
+	dir := t.TempDir()
+	nats := startNATS(t, dir)
+	var servers []*server
+	var lines []string
+	for _, name := range []string{"one", "two"} {
+		s, l := serveChat(t, "--nats="+nats.ClientURL(), "--nats-name="+name, "--nats-history")
+		servers, lines = append(servers, s), append(lines, l)
+	}
+	pages, everybody := comeToChat(t, clients, servers[0].addrs[0])
+	everybody("come", func(p *pageless) bool { return p.comes == 1 })
+	var listeners []*netcat
+	for _, at := range lines {
+		n := startNetcat(t, at)
+		n.awaits("You are in the room lobby")
+		listeners = append(listeners, n)
+	}
+	for _, p := range pages {
+		p.say("before " + p.name)
+	}
+	everybody("hear all", func(p *pageless) bool { return len(p.seen) == clients })
+
+	port := nats.Addr().(*net.TCPAddr).Port
+	nats.Shutdown()
+	nats.WaitForShutdown()
+	sayAll := func(told int) {
+		for _, p := range pages {
+			for i := range each {
+				p.say(fmt.Sprint("during ", i, " ", p.name))
+			}
+			p.ask()
+		}
+		everybody("are answered", func(p *pageless) bool { return p.told == told })
+	}
+	sayAll(1)
+	for _, p := range pages {
+		p.mu.Lock()
+		p.url = "ws://" + servers[1].addrs[0] + "/chat"
+		c := p.opened
+		p.mu.Unlock()
+		c.Abort()
+	}
+	everybody("come to the other server", func(p *pageless) bool { return p.comes == 2 && p.opened != nil })
+	sayAll(2)
+
+	startNATSAt(t, dir, port)
+	const before, total = clients, clients + clients*each
+	everybody("hear all again", func(p *pageless) bool { return len(p.seen) == total })
+	listeners[0].says("the last of one") // behind whatever waits there
+	listeners[1].says("the last of two")
+	everybody("hear the last", func(p *pageless) bool { return p.seen["the last of one"] == 1 && p.seen["the last of two"] == 1 })
+	for _, p := range pages {
+		p.mu.Lock()
+		for text, n := range p.seen {
+			if n != 1 {
+				t.Errorf("%s has heard %q %d times", p.name, text, n)
+			}
+		}
+		if len(p.wrong) > 0 || p.seq != total+2 {
+			t.Errorf("%s is at %d, not %d: %q", p.name, p.seq, total+2, p.wrong)
+		}
+		p.mu.Unlock()
+	}
+	for i, n := range listeners {
+		n.awaits(": the last of " + []string{"two", "one"}[i])
+		for _, p := range pages {
+			for k := range each {
+				if text := fmt.Sprint(": during ", k, " ", p.name, "\n"); strings.Count(n.heard(), text) != 1 {
+					t.Errorf("nc at %d hears %q %d times", i, text, strings.Count(n.heard(), text))
+				}
+			}
+		}
 	}
 }
 

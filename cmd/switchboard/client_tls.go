@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/internal/field"
 )
 
 // A clientTLS is what dial, bench and proxy are told about servers that speak TLS, in flags of one prefix.
@@ -100,6 +103,10 @@ func (c *clientTLS) load() (config *tls.Config, err error) {
 		return nil, fmt.Errorf("--%s-cert and --%[1]s-key belong together", c.prefix)
 	case c.insecure && c.ca != "":
 		return nil, fmt.Errorf("--%s-insecure and --%[1]s-ca exclude each other", c.prefix)
+	case slices.Contains(c.alpn, "") || slices.ContainsFunc(c.alpn, func(name string) bool { return len(name) > 255 }):
+		return nil, fmt.Errorf("--%s-alpn: %q: a protocol has a name of 1 to 255 bytes", c.prefix, c.alpn)
+	case c.name != "" && net.ParseIP(c.name) == nil && field.CheckName(strings.TrimSuffix(c.name, ".")) != nil:
+		return nil, fmt.Errorf("--%s-server-name: %w", c.prefix, field.CheckName(c.name))
 	case c.cert != "":
 		if *own, err = tls.LoadX509KeyPair(c.cert, c.key); err != nil {
 			return nil, fileFailure(fmt.Errorf("%s with %s: %w", c.cert, c.key, err), c.files())

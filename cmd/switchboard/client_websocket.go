@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/switchboard-go/switchboard/internal/bench"
+	"github.com/switchboard-go/switchboard/internal/field"
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
@@ -21,7 +22,8 @@ type clientWebSocket struct {
 	headers      []string
 	subprotocols []string
 	deflate      bool
-	binary       bool // dial's only
+	binary       bool          // dial's only
+	user         *url.Userinfo // of the URL of a bench over HTTP
 
 	set *pflag.FlagSet
 }
@@ -69,27 +71,51 @@ func (w *clientWebSocket) refuse() (err error) {
 
 // httpHeader returns the header of requests that have nothing to do with WebSocket.
 func (w *clientWebSocket) httpHeader() (http.Header, error) {
-	header, _, err := w.options("header")
-	if err != nil {
-		return nil, err
-	}
 	for _, name := range []string{"subprotocol", "deflate"} {
 		if w.set.Changed(name) {
 			return nil, fmt.Errorf("--%s is for ws://HOST:PORT and wss://HOST:PORT", name)
 		}
 	}
+	header, err := w.header("header", field.Request)
+	setUser(header, w.user)
+	return header, err
+}
+
+// header reads a flag for fields of a header, which has none of a set.
+func (w *clientWebSocket) header(flag string, not field.Set) (http.Header, error) {
+	header := http.Header{}
+	for _, text := range w.headers {
+		name, value, err := parseField(flag, text, not)
+		if err != nil {
+			return nil, err
+		}
+		if header.Add(name, value); http.CanonicalHeaderKey(name) == "Host" && len(header.Values(name)) > 1 {
+			return nil, fmt.Errorf("--%s %q: a request has one Host", flag, text)
+		}
+	}
 	return header, nil
 }
 
-// options returns what a websocket.Dialer is to be told. The flag for fields of the header is named.
-func (w *clientWebSocket) options(flag string) (header http.Header, o websocket.Options, err error) {
-	header = http.Header{}
-	for _, line := range w.headers {
-		name, value, ok := strings.Cut(line, ":")
-		if name = textproto.TrimString(name); !ok || name == "" {
-			return nil, o, fmt.Errorf("--%s %q: it must be NAME: VALUE", flag, line)
-		}
-		header.Add(name, textproto.TrimString(value))
+// parseField reads the value of a flag: a field of a header, NAME: VALUE, which is none of a set.
+func parseField(flag, text string, not field.Set) (name, value string, err error) {
+	name, value, ok := strings.Cut(text, ":")
+	name, value = textproto.TrimString(name), textproto.TrimString(value)
+	if !ok || name == "" {
+		return "", "", fmt.Errorf("--%s %q: it must be NAME: VALUE", flag, text)
+	}
+	if err := not.Check(name, value); err != nil {
+		return "", "", fmt.Errorf("--%s %q: %w", flag, text, err)
+	}
+	return name, value, nil
+}
+
+// options returns what a websocket.Dialer is to be told. The flags begin with a prefix.
+func (w *clientWebSocket) options(prefix string) (header http.Header, o websocket.Options, err error) {
+	if header, err = w.header(prefix+"header", field.Handshake); err != nil {
+		return nil, o, err
+	}
+	if err := field.CheckSubprotocols(w.subprotocols); err != nil {
+		return nil, o, fmt.Errorf("--%ssubprotocol: %w", prefix, err)
 	}
 	o.Subprotocols = w.subprotocols
 	if w.deflate {
@@ -109,28 +135,55 @@ func withoutZone(u *url.URL) string {
 
 // parse reads the address of a bench.
 func (w *clientWebSocket) parse(text string, secure *clientTLS) (to destination, ws *bench.WebSocket, err error) {
-	if strings.HasPrefix(text, "ws+unix:") {
-		return to, nil, fmt.Errorf("address %q: bench takes ws://HOST:PORT/PATH or wss://HOST:PORT/PATH", text)
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return to, nil, fmt.Errorf("address %q: %w", text, err)
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
-	}
-	scheme := map[string]string{"ws": "", "wss": "tls://"}[u.Scheme]
-	destinations, err := secure.parse(scheme + net.JoinHostPort(u.Hostname(), port))
+	u, address, err := parseWebSocket("bench", text)
 	if err != nil {
 		return to, nil, err
 	}
-	header, options, err := w.options("header")
+	destinations, err := secure.parse(address)
+	if err != nil {
+		return to, nil, err
+	}
+	header, options, err := w.options("")
 	if err != nil {
 		return to, nil, err
 	}
 	if header.Get("Host") == "" {
 		header.Set("Host", withoutZone(u))
 	}
+	setUser(header, u.User)
 	return destinations[0], &bench.WebSocket{Path: u.RequestURI(), Header: header, Options: options}, nil
+}
+
+// setUser sets the user and password of a URL in a header, unless it says who asks.
+func setUser(header http.Header, user *url.Userinfo) {
+	if user != nil && header.Get("Authorization") == "" {
+		r := http.Request{Header: header}
+		password, _ := user.Password()
+		r.SetBasicAuth(user.Username(), password)
+	}
+}
+
+// parseWebSocket reads the URL of a WebSocket, for a command that takes no ws+unix:. It returns the address for clientTLS.parse,
+// too.
+func parseWebSocket(command, text string) (u *url.URL, address string, err error) {
+	u, err = url.Parse(text)
+	var inner *url.Error
+	switch {
+	case errors.As(err, &inner):
+		return nil, "", fmt.Errorf("address %q: %w", text, inner.Err)
+	case u.Scheme != "ws" && u.Scheme != "wss":
+		return nil, "", fmt.Errorf("address %q: %s takes ws://HOST:PORT/PATH or wss://HOST:PORT/PATH", text, command)
+	case u.Hostname() == "":
+		return nil, "", fmt.Errorf("address %q: the host is missing", text)
+	case u.Fragment != "" || strings.Contains(text, "#"):
+		return nil, "", fmt.Errorf("address %q: a fragment (#) means nothing here", text)
+	}
+	port, scheme := u.Port(), ""
+	if u.Scheme == "wss" {
+		scheme = "tls://"
+	}
+	if port == "" {
+		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+	}
+	return u, scheme + net.JoinHostPort(u.Hostname(), port), nil
 }

@@ -79,6 +79,64 @@ func TestListsOfNetworksAreReadAgainAtAHangUp(t *testing.T) {
 	echoes(t, client(t, s), []byte("after"))
 }
 
+// A reload waits for nobody who could write to a pipe.
+func TestAPipeDoesNotHoldUpAReload(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := newAuthority(t).pair("localhost")
+	list, config, token := filepath.Join(dir, "deny.txt"), filepath.Join(dir, "switchboard.toml"), filepath.Join(dir, "token")
+	files := map[string]string{list: "192.0.2.0/24\n", token: "0123456789abcdef\n", cert: readFile(t, cert), key: readFile(t, key),
+		config: `deny = "@` + list + `"` + "\n" + `tls-cert = "` + cert + `"` + "\n" + `tls-key = "` + key + `"` + "\n" +
+			`admin = "127.0.0.1:0"` + "\n" + `admin-token = "` + token + `"` + "\n"}
+	for path, text := range files {
+		writeFile(t, path, text)
+	}
+	s := serve(t, "echo", "--config="+config)
+	reads, failures := 0, 0
+	for path, text := range files {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.cmd.Process.Signal(syscall.SIGHUP)
+		failures++
+		if e := s.await("what changed cannot be used", failures); !strings.Contains(fmt.Sprint(e["error"]), path+" is no regular file") {
+			t.Errorf("%s: %v", path, e)
+		}
+		conn, err := tls.Dial("tcp", s.addrs[0], &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(patience))
+		if err := roundTrip(conn, []byte("hello")); err != nil {
+			t.Error(err)
+		}
+		conn.Close()
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, path, text)
+		reads++
+		s.reload(reads)
+	}
+
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go os.WriteFile(pipe, []byte("127.0.0.0/8\n"), 0) // at the start it is waited for
+	s = serve(t, "echo", "--deny=@"+pipe)
+	if !isReset(t, s.addrs[0]) {
+		t.Error("a client that is denied was served")
+	}
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	if e := s.await("what changed cannot be used", 1); !strings.Contains(fmt.Sprint(e["error"]), "--deny: "+pipe+" is no regular file") {
+		t.Errorf("%v", e)
+	}
+}
+
 func TestClientsOfAnAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "echo", "--conns-per-address=2")
@@ -187,6 +245,9 @@ func TestSlipsInAFileAreToldWithItsName(t *testing.T) {
 		"service = \"echo\"\ndeny = \"10.0.0.1/8\"":               "--deny: ",
 		"service = \"echo\"\ndeny = \"@/no/such/file\"":           "/no/such/file",
 		"service = \"echo\"\ntls-cert = \"x\"\ntls-key=\"x\"":     "x: no such file",
+		"service = \"echo\"\nallow = []":                          "--allow: the list is empty",
+		"service = \"echo\"\ndeny = [\"\"]":                       "deny: invalid argument",
+		"service = \"echo\"\nlisten = []":                         "--listen: the list is empty",
 		"service = \"echo\"\nservice = \"echo\"":                  config + ":2: ",
 	} {
 		writeFile(t, config, text)

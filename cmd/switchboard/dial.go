@@ -53,7 +53,8 @@ replies: one second after the last one, or --timeout.
 
 At ws://HOST:PORT/PATH, wss:// and ws+unix:PATH:/PATH each line of the input is a text message, and each message is written as a line.
 With --binary each read of the input is a binary message, and messages are written without line ends. After the end of the input dial
-waits for messages, one second after the last one, or --timeout, and closes the WebSocket.
+waits for messages, one second after the last one, or --timeout, and closes the WebSocket. It is an error if the server closes before
+all of the input was sent.
 
 At tls:// and wss:// dial verifies the certificate of the server: its host name (or --tls-server-name) and its issuer, which the
 system (or --tls-ca) must trust. --verbose shows version, cipher, protocol and certificates. It is an error if the connection ends
@@ -222,7 +223,7 @@ func (d *dialling) failure(err error) error {
 // refused says what a refused connection means. A name with several addresses of which each one refused has one reason.
 func refused(err error) error {
 	var call *socket.Error
-	if errors.As(err, &call) && alike(call.Err, syscall.ECONNREFUSED) {
+	if errors.As(err, &call) && isOnly(call.Err, syscall.ECONNREFUSED) {
 		err = fmt.Errorf("%s %s: %w", call.Op, call.Addr, syscall.ECONNREFUSED)
 		if info, bad := os.Stat(call.Addr); isPath(call.Addr) && bad == nil && info.Mode()&fs.ModeSocket == 0 {
 			return fmt.Errorf("%w (it is not a socket)", err)
@@ -231,13 +232,13 @@ func refused(err error) error {
 	return fmt.Errorf("%w (nothing listens there)", err)
 }
 
-// alike tells whether err is made of nothing but errors that are cause.
-func alike(err, cause error) bool {
+// isOnly tells whether err is made of nothing but errors that are cause.
+func isOnly(err, cause error) bool {
 	for err != nil {
 		switch e := err.(type) {
 		case interface{ Unwrap() []error }:
 			for _, one := range e.Unwrap() {
-				if !alike(one, cause) {
+				if !isOnly(one, cause) {
 					return false
 				}
 			}
@@ -294,7 +295,7 @@ func (d *dialling) connect(to address, source socket.Addr) (*socket.Socket, erro
 	}
 	found, err := socket.GetAddrInfo(ctx, host, port, hints)
 	switch {
-	case (d.only4 || d.only6) && errors.Is(err, socket.EAI_ADDRFAMILY):
+	case (d.only4 || d.only6) && (errors.Is(err, socket.EAI_ADDRFAMILY) || errors.As(err, new(*net.AddrError))):
 		return nil, fmt.Errorf("connect %s: it has no address that --ipv%d allows", to, map[bool]int{true: 4, false: 6}[d.only4])
 	case err != nil:
 		return nil, err

@@ -21,7 +21,7 @@ func (d *dialling) receiveDatagrams(at address) error {
 	}
 	defer s.Close()
 	d.announce(s, at)
-	e := &exchange{dialling: d, conn: &correspondence{Socket: s, d: d, known: make(chan struct{})}, in: os.Stdin, out: os.Stdout, listens: true}
+	e := &exchange{dialling: d, conn: &datagramPeer{Socket: s, d: d, known: make(chan struct{})}, in: os.Stdin, out: os.Stdout, listens: true}
 	return e.run()
 }
 
@@ -62,8 +62,8 @@ func bindOne(host, port string, both bool) (*socket.Socket, error) {
 	return s, nil
 }
 
-// A correspondence is a socket of datagrams with the one who wrote first or, with --keep, last.
-type correspondence struct {
+// A datagramPeer is a socket of datagrams with the one who wrote first or, with --keep, last.
+type datagramPeer struct {
 	*socket.Socket
 	d     *dialling
 	known chan struct{} // closed when there is a peer
@@ -73,17 +73,17 @@ type correspondence struct {
 }
 
 // Recv implements wire.
-func (c *correspondence) Recv(p []byte) (int, error) {
+func (c *datagramPeer) Recv(p []byte) (int, error) {
 	for {
 		n, from, err := c.RecvFrom(p)
-		if err != nil || c.hears(from) {
+		if err != nil || c.accepts(from) {
 			return n, err
 		}
 	}
 }
 
-// hears tells whether what an address says is listened to.
-func (c *correspondence) hears(from socket.Addr) bool {
+// accepts tells whether what an address says is listened to.
+func (c *datagramPeer) accepts(from socket.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	first := !c.peer.IsValid()
@@ -100,7 +100,7 @@ func (c *correspondence) hears(from socket.Addr) bool {
 }
 
 // Send implements wire. It waits until there is somebody to send to.
-func (c *correspondence) Send(p []byte) (int, error) {
+func (c *datagramPeer) Send(p []byte) (int, error) {
 	<-c.known
 	c.mu.Lock()
 	to := c.peer
@@ -109,7 +109,7 @@ func (c *correspondence) Send(p []byte) (int, error) {
 }
 
 // Shutdown implements wire. Datagrams have no end.
-func (c *correspondence) Shutdown(int) error { return nil }
+func (c *datagramPeer) Shutdown(int) error { return nil }
 
 // SetReadDeadline implements wire.
-func (c *correspondence) SetReadDeadline(t time.Time) error { return c.Socket.SetReadDeadline(t) }
+func (c *datagramPeer) SetReadDeadline(t time.Time) error { return c.Socket.SetReadDeadline(t) }

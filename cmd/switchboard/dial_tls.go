@@ -18,7 +18,7 @@ import (
 )
 
 // secure speaks TLS over a socket that is connected. With --verbose it tells what was agreed on, and with whom.
-func (d *dialling) secure(conn *socket.Socket, to destination) (*secured, error) {
+func (d *dialling) secure(conn *socket.Socket, to destination) (*tlsSocket, error) {
 	config := to.tls
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(to.name)
@@ -29,7 +29,7 @@ func (d *dialling) secure(conn *socket.Socket, to destination) (*secured, error)
 		ctx, cancel = context.WithTimeout(ctx, d.timeout)
 		defer cancel()
 	}
-	over := &secured{tls.Client(below{conn}, config), conn}
+	over := &tlsSocket{tls.Client(tlsTransport{conn}, config), conn}
 	err := over.HandshakeContext(ctx)
 	if d.verbose {
 		tell(os.Stderr, over.ConnectionState(), config, err)
@@ -45,17 +45,17 @@ func (d *dialling) secure(conn *socket.Socket, to destination) (*secured, error)
 	return nil, fmt.Errorf("handshake %s: %w", to, err)
 }
 
-// secured is a socket over which TLS is spoken.
-type secured struct {
+// tlsSocket is a socket over which TLS is spoken.
+type tlsSocket struct {
 	*tls.Conn
 	socket *socket.Socket
 }
 
 // Send is Socket.Send.
-func (s *secured) Send(p []byte) (int, error) { return s.Write(p) }
+func (s *tlsSocket) Send(p []byte) (int, error) { return s.Write(p) }
 
 // Recv is Socket.Recv.
-func (s *secured) Recv(p []byte) (int, error) {
+func (s *tlsSocket) Recv(p []byte) (int, error) {
 	n, err := s.Read(p)
 	if n > 0 {
 		err = nil // comes again
@@ -64,16 +64,18 @@ func (s *secured) Recv(p []byte) (int, error) {
 }
 
 // Shutdown ends the sending side: TLS's, and then the socket's.
-func (s *secured) Shutdown(how int) error { return errors.Join(s.CloseWrite(), s.socket.Shutdown(how)) }
+func (s *tlsSocket) Shutdown(how int) error {
+	return errors.Join(s.CloseWrite(), s.socket.Shutdown(how))
+}
 
-// below is a socket as crypto/tls takes it. Its end is not that of TLS, for which crypto/tls would take it.
-type below struct{ *socket.Socket }
+// tlsTransport is a socket as crypto/tls takes it. Its end is not that of TLS, for which crypto/tls would take it.
+type tlsTransport struct{ *socket.Socket }
 
 var errCutOff = fmt.Errorf("the server ended the connection without ending TLS, so what came may be incomplete: %w",
 	io.ErrUnexpectedEOF)
 
 // Read implements net.Conn.
-func (b below) Read(p []byte) (int, error) {
+func (b tlsTransport) Read(p []byte) (int, error) {
 	n, err := b.Socket.Read(p)
 	if err == io.EOF {
 		err = errCutOff
@@ -82,10 +84,10 @@ func (b below) Read(p []byte) (int, error) {
 }
 
 // LocalAddr implements net.Conn. Nobody asks for it.
-func (b below) LocalAddr() net.Addr { return nil }
+func (b tlsTransport) LocalAddr() net.Addr { return nil }
 
 // RemoteAddr implements net.Conn. Nobody asks for it.
-func (b below) RemoteAddr() net.Addr { return nil }
+func (b tlsTransport) RemoteAddr() net.Addr { return nil }
 
 // tell prints what a handshake agreed on, and the certificates that it brought: those that it failed for, too.
 func tell(w io.Writer, state tls.ConnectionState, config *tls.Config, failed error) {

@@ -37,7 +37,7 @@ func (d *dialling) runWebSocket(target string) error {
 	if err != nil {
 		return err
 	}
-	header, options, err := d.ws.options("header")
+	header, options, err := d.ws.options("")
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,9 @@ func (d *dialling) runWebSocket(target string) error {
 	}
 	defer server.Close()
 	dialer := &websocket.Dialer{Options: options, Server: server, Header: header, TLSConfig: config}
-	talk := &conversation{dialling: d, in: os.Stdin, out: os.Stdout, over: make(chan error, 1), opened: make(chan *websocket.Conn, 1),
+	talk := &webSocketExchange{dialling: d, in: os.Stdin, out: os.Stdout, over: make(chan error, 1), opened: make(chan *websocket.Conn, 1),
 		heard: make(chan struct{}, 1)}
-	talk.room = sync.NewCond(&talk.mu)
+	talk.queueFree = sync.NewCond(&talk.mu)
 	if d.hex {
 		talk.dump = &hexDump{out: os.Stdout}
 	}
@@ -78,8 +78,8 @@ func bindSource(source socket.Addr) func(fd int) error {
 	return func(fd int) error { return bindTo(fd, source) }
 }
 
-// A conversation copies between a WebSocket and the standard streams. It is the WebSocket's handler.
-type conversation struct {
+// A webSocketExchange copies between a WebSocket and the standard streams. It is the WebSocket's handler.
+type webSocketExchange struct {
 	*dialling
 	in, out *os.File
 	dump    *hexDump
@@ -87,13 +87,16 @@ type conversation struct {
 	over    chan error
 	heard   chan struct{} // a token: something was received
 
-	mu   sync.Mutex
-	room *sync.Cond
-	err  error // it is over
+	mu        sync.Mutex
+	queueFree *sync.Cond
+	err       error // it is over
+	unsent    bool  // some of the input was read and is not sent
 }
 
+var errUnsent = errors.New("the server closed the WebSocket before all of the input was sent")
+
 // Opened implements websocket.Opener.
-func (t *conversation) Opened(c *websocket.Conn) error {
+func (t *webSocketExchange) Opened(c *websocket.Conn) error {
 	if t.verbose {
 		t.tellOpened(c)
 	}
@@ -103,7 +106,7 @@ func (t *conversation) Opened(c *websocket.Conn) error {
 }
 
 // tellOpened tells what was agreed on.
-func (t *conversation) tellOpened(c *websocket.Conn) {
+func (t *webSocketExchange) tellOpened(c *websocket.Conn) {
 	fmt.Fprintln(os.Stderr, "connected to", quote.Line(c.Conn().RemoteAddr().String()))
 	if state := c.Conn().TLS(); state != nil {
 		tell(os.Stderr, *state, &tls.Config{InsecureSkipVerify: t.tls.insecure, ServerName: state.ServerName}, nil)
@@ -119,7 +122,7 @@ func (t *conversation) tellOpened(c *websocket.Conn) {
 }
 
 // Message implements websocket.Handler.
-func (t *conversation) Message(c *websocket.Conn, kind websocket.Kind, p []byte) error {
+func (t *webSocketExchange) Message(c *websocket.Conn, kind websocket.Kind, p []byte) error {
 	t.moved()
 	var err error
 	switch {
@@ -137,7 +140,7 @@ func (t *conversation) Message(c *websocket.Conn, kind websocket.Kind, p []byte)
 }
 
 // Pinged implements websocket.Pinger.
-func (t *conversation) Pinged(_ *websocket.Conn, p []byte) {
+func (t *webSocketExchange) Pinged(_ *websocket.Conn, p []byte) {
 	t.moved()
 	if t.verbose {
 		fmt.Fprintf(os.Stderr, "ping %q\n", p)
@@ -145,7 +148,7 @@ func (t *conversation) Pinged(_ *websocket.Conn, p []byte) {
 }
 
 // Ponged implements websocket.Pinger.
-func (t *conversation) Ponged(_ *websocket.Conn, p []byte) {
+func (t *webSocketExchange) Ponged(_ *websocket.Conn, p []byte) {
 	t.moved()
 	if t.verbose {
 		fmt.Fprintf(os.Stderr, "pong %q\n", p)
@@ -153,15 +156,15 @@ func (t *conversation) Ponged(_ *websocket.Conn, p []byte) {
 }
 
 // Drained implements websocket.Drainer.
-func (t *conversation) Drained(*websocket.Conn) {
+func (t *webSocketExchange) Drained(*websocket.Conn) {
 	t.moved()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.room.Broadcast()
+	t.queueFree.Broadcast()
 }
 
 // Closed implements websocket.Handler.
-func (t *conversation) Closed(c *websocket.Conn, err error) {
+func (t *webSocketExchange) Closed(c *websocket.Conn, err error) {
 	if t.verbose {
 		if code := c.CloseCode(); code != 0 {
 			fmt.Fprintln(os.Stderr, "closed with code", code)
@@ -170,12 +173,12 @@ func (t *conversation) Closed(c *websocket.Conn, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.err = net.ErrClosed
-	t.room.Broadcast()
+	t.queueFree.Broadcast()
 	t.over <- err
 }
 
-// moved puts the timeout off.
-func (t *conversation) moved() {
+// moved restarts the timeout.
+func (t *webSocketExchange) moved() {
 	select {
 	case t.heard <- struct{}{}:
 	default:
@@ -183,7 +186,7 @@ func (t *conversation) moved() {
 }
 
 // run goes on until the WebSocket is closed.
-func (t *conversation) run() error {
+func (t *webSocketExchange) run() error {
 	var c *websocket.Conn
 	select {
 	case c = <-t.opened:
@@ -195,18 +198,21 @@ func (t *conversation) run() error {
 	}
 	sent := make(chan error, 1)
 	go func() { sent <- t.send(c) }()
-	patience := newPatience(t.timeout)
-	defer patience.Stop()
+	timer := newTimer(t.timeout)
+	defer timer.Stop()
 	ended := false
 	for {
 		select {
 		case err := <-t.over:
+			if err == nil && t.hasUnsent() {
+				err = errUnsent
+			}
 			return err
 		case <-t.heard:
 			if ended {
-				patience.Reset(t.lastWait())
+				timer.Reset(t.lastWait())
 			} else if t.timeout > 0 {
-				patience.Reset(t.timeout)
+				timer.Reset(t.timeout)
 			}
 		case err := <-sent:
 			if sent = nil; err != nil {
@@ -215,8 +221,8 @@ func (t *conversation) run() error {
 				return err
 			}
 			ended = true
-			patience.Reset(t.lastWait())
-		case <-patience.C:
+			timer.Reset(t.lastWait())
+		case <-timer.C:
 			if ended {
 				c.Close(websocket.CodeNormal, "")
 				return <-t.over
@@ -228,16 +234,28 @@ func (t *conversation) run() error {
 	}
 }
 
+func (t *webSocketExchange) setUnsent(is bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unsent = is
+}
+
+func (t *webSocketExchange) hasUnsent() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unsent
+}
+
 // lastWait is how long to wait for a message after the end of the input.
-func (t *conversation) lastWait() time.Duration {
+func (t *webSocketExchange) lastWait() time.Duration {
 	if t.timeout > 0 {
 		return t.timeout
 	}
 	return lastReply
 }
 
-// newPatience returns a timer that fires after d, or never if that is 0.
-func newPatience(d time.Duration) *time.Timer {
+// newTimer returns a timer that fires after d, or never if that is 0.
+func newTimer(d time.Duration) *time.Timer {
 	if d > 0 {
 		return time.NewTimer(d)
 	}
@@ -247,26 +265,29 @@ func newPatience(d time.Duration) *time.Timer {
 }
 
 // send sends the input.
-func (t *conversation) send(c *websocket.Conn) error {
+func (t *webSocketExchange) send(c *websocket.Conn) error {
 	in := bufio.NewReaderSize(t.in, 32<<10)
 	for {
+		t.setUnsent(in.Buffered() > 0)
 		p, err := t.read(in)
 		if err != nil && err != io.EOF {
 			return inputError{fmt.Errorf("read standard input: %w", err)}
 		}
 		if len(p) > 0 || err == nil {
-			if err := t.write(c, p); err != nil {
+			t.setUnsent(true)
+			if sent, err := t.write(c, p); err != nil || !sent {
 				return err
 			}
 		}
 		if err == io.EOF {
+			t.setUnsent(false)
 			return nil
 		}
 	}
 }
 
 // read returns the next message of the input: at its end, with io.EOF, what has no end of a line.
-func (t *conversation) read(in *bufio.Reader) ([]byte, error) {
+func (t *webSocketExchange) read(in *bufio.Reader) ([]byte, error) {
 	if t.ws.binary {
 		if _, err := in.Peek(1); err != nil {
 			return nil, err
@@ -291,8 +312,8 @@ func (t *conversation) read(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// write sends a message when there is room for it.
-func (t *conversation) write(c *websocket.Conn, p []byte) error {
+// write sends a message when there is room for it. Without an error it is not sent if the WebSocket is over.
+func (t *webSocketExchange) write(c *websocket.Conn, p []byte) (sent bool, err error) {
 	kind := websocket.Text
 	if t.ws.binary {
 		kind = websocket.Binary
@@ -300,26 +321,26 @@ func (t *conversation) write(c *websocket.Conn, p []byte) error {
 	for {
 		t.mu.Lock()
 		for c.Full() && t.err == nil {
-			t.room.Wait()
+			t.queueFree.Wait()
 		}
 		over := t.err != nil
 		t.mu.Unlock()
 		if over {
-			return nil // and why is told
+			return false, nil // and why is told
 		}
-		err := c.Write(kind, p)
+		err = c.Write(kind, p)
 		switch {
 		case err == switchboard.ErrQueueFull:
 			continue
 		case errors.Is(err, net.ErrClosed):
-			return nil
+			return false, nil
 		case err != nil:
-			return err
+			return false, err
 		}
 		t.moved()
 		if t.dump != nil {
-			return t.dump.sent(p)
+			return true, t.dump.sent(p)
 		}
-		return nil
+		return true, nil
 	}
 }

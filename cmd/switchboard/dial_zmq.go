@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ const zmqHelp = `At zmq+TYPE://HOST:PORT and zmq+TYPE:///PATH dial is a ZeroMQ s
 is a message. The parts of received messages are separated by tabs; with --multipart each part is a line, and an empty line ends a
 message. The query of the address may have topic=… (for sub; may be repeated; default: all topics), identity=… (for req and dealer)
 and bind (listen instead of connecting). dial reconnects when a connection fails. pub waits for a subscriber before it sends. sub and
-pull run until a signal or --timeout.`
+pull run until a signal or --timeout. After a signal dial sends what it has read; a second signal ends it at once.`
 
 // parse reads an address of ZeroMQ, and tells whether it is one.
 func (z *dialZMQ) parse(target string) (yes bool, err error) {
@@ -105,9 +106,6 @@ func (z *dialZMQ) parse(target string) (yes bool, err error) {
 // run exchanges messages with the peers: standard input's lines to them, theirs to standard output.
 func (z *dialZMQ) run() error {
 	o := &zmtp.Options{Identity: z.identity}
-	if z.timeout > 0 {
-		o.Linger = z.timeout
-	}
 	if z.serverKey != "" {
 		key, err := zmtp.ParseKey(z.serverKey)
 		if err != nil {
@@ -119,7 +117,7 @@ func (z *dialZMQ) run() error {
 	var reason error // why there is no connection, or none any more; nil while there is one, or nothing is known
 	o.Monitor = func(e zmtp.Event) {
 		if z.verbose {
-			fmt.Fprintln(os.Stderr, quote.Line(describe(e)))
+			fmt.Fprintln(os.Stderr, quote.Line(zmqDialNames.Replace(describe(e))))
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -137,6 +135,7 @@ func (z *dialZMQ) run() error {
 			reason = fmt.Errorf("the last connection failed: %w", e.Err)
 		}
 	}
+	ctx, again := twoSignals()
 	c := &zmtp.Context{Loops: 1}
 	s, err := c.NewSocket(z.typ, o)
 	if err != nil {
@@ -158,25 +157,51 @@ func (z *dialZMQ) run() error {
 	if err != nil {
 		return failure{exitFailed, err}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	told := ctx
 	err = z.exchange(ctx, s)
-	if told.Err() != nil {
+	closing := ctx
+	if ctx.Err() != nil {
 		err = nil // a signal ends it in order
+		closing = again
 	}
-	if closed := s.Close(); err == nil && closed != nil {
+	if closed := z.close(closing, s, errors.Is(err, os.ErrDeadlineExceeded)); err == nil {
 		err = closed
-		if z.timeout > 0 {
-			err = fmt.Errorf("%w within %v: %w", closed, z.timeout, os.ErrDeadlineExceeded)
-		}
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	if errors.Is(err, os.ErrDeadlineExceeded) && reason != nil {
 		err = fmt.Errorf("%w (%w)", err, reason)
 	}
-	return z.failure(err)
+	return z.failure(withFlags(zmqDialNames, err))
+}
+
+// close sends what waits, for --timeout at most, unless silent tells that it has passed already, or until ctx ends.
+func (z *dialZMQ) close(ctx context.Context, s *zmtp.Socket, silent bool) error {
+	wait := cmp.Or(z.timeout, 30*time.Second)
+	if silent {
+		wait = 0
+	}
+	limited, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := s.Shutdown(limited)
+	if err != nil && z.timeout > 0 && ctx.Err() == nil {
+		err = fmt.Errorf("%w within %v: %w", err, z.timeout, os.ErrDeadlineExceeded)
+	}
+	return err
+}
+
+// twoSignals returns contexts that are done at the first SIGINT or SIGTERM and at the second. The process heeds no further ones.
+func twoSignals() (first, second context.Context) {
+	first, cancelFirst := context.WithCancel(context.Background())
+	second, cancelSecond := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancelFirst()
+		<-signals
+		cancelSecond()
+	}()
+	return first, second
 }
 
 // describe tells an event in one line.
@@ -195,15 +220,17 @@ func describe(e zmtp.Event) string {
 }
 
 func (z *dialZMQ) exchange(ctx context.Context, s *zmtp.Socket) error {
-	in := bufio.NewReader(os.Stdin)
-	switch z.typ {
-	case zmtp.SUB, zmtp.PULL:
+	if z.typ == zmtp.SUB || z.typ == zmtp.PULL {
 		return z.receive(ctx, s, -1)
+	}
+	in := make(zmqInput, 16)
+	go in.fill(z)
+	switch z.typ {
 	case zmtp.PUSH:
 		return z.send(ctx, in, s)
 	case zmtp.XPUB:
 		z.patience(s)
-		if _, err := s.Recv(); err != nil { // before the first subscription, messages would be for nobody
+		if err := s.RecvMessage(ctx, new(zmtp.Message)); err != nil { // before the first subscription, messages would be for nobody
 			return z.silence(err)
 		}
 		return z.send(ctx, in, s)
@@ -218,20 +245,20 @@ func (z *dialZMQ) exchange(ctx context.Context, s *zmtp.Socket) error {
 		return err
 	}
 	// What still comes is printed, until nothing has for a while.
-	for seen := s.Stats().Received; ; seen = s.Stats().Received {
-		wait := lastReply
-		if z.timeout > 0 {
-			wait = z.timeout
-		}
+	moved := func() int64 { return s.Stats().Sent + s.Stats().Received }
+	for seen := moved(); ; seen = moved() {
 		select {
 		case err := <-received:
 			return err
-		case <-time.After(wait):
+		case <-time.After(cmp.Or(z.timeout, lastReply)):
 		}
-		if s.Stats().Received == seen {
+		if moved() == seen {
 			cancel()
 			if err := <-received; !errors.Is(err, context.Canceled) {
 				return err
+			}
+			if z.timeout > 0 {
+				return z.silence(os.ErrDeadlineExceeded)
 			}
 			return nil
 		}
@@ -254,14 +281,14 @@ func (z *dialZMQ) silence(err error) error {
 }
 
 // turns asks with each line and prints the reply, or prints a request and replies with the next line.
-func (z *dialZMQ) turns(ctx context.Context, in *bufio.Reader, s *zmtp.Socket) error {
+func (z *dialZMQ) turns(ctx context.Context, in zmqInput, s *zmtp.Socket) error {
 	for {
 		if z.typ == zmtp.REP {
 			if err := z.receive(ctx, s, 1); err != nil {
 				return err
 			}
 		}
-		parts, err := z.read(in)
+		parts, err := in.next(ctx)
 		if err != nil || parts == nil {
 			return err
 		}
@@ -278,9 +305,9 @@ func (z *dialZMQ) turns(ctx context.Context, in *bufio.Reader, s *zmtp.Socket) e
 }
 
 // send sends every message of the input.
-func (z *dialZMQ) send(ctx context.Context, in *bufio.Reader, s *zmtp.Socket) error {
+func (z *dialZMQ) send(ctx context.Context, in zmqInput, s *zmtp.Socket) error {
 	for {
-		parts, err := z.read(in)
+		parts, err := in.next(ctx)
 		if err != nil || parts == nil {
 			return err
 		}
@@ -288,6 +315,35 @@ func (z *dialZMQ) send(ctx context.Context, in *bufio.Reader, s *zmtp.Socket) er
 		if err := s.SendMessage(ctx, &zmtp.Message{Parts: parts}); err != nil {
 			return z.silence(err)
 		}
+	}
+}
+
+// A zmqInput has the messages of standard input, which are read ahead: a signal does not wait for a line.
+type zmqInput chan zmqRead
+
+// A zmqRead is what reading one message has come to. No parts: the end.
+type zmqRead struct {
+	parts [][]byte
+	err   error
+}
+
+func (i zmqInput) fill(z *dialZMQ) {
+	for in := bufio.NewReader(os.Stdin); ; {
+		parts, err := z.read(in)
+		i <- zmqRead{parts, err}
+		if err != nil || parts == nil {
+			return
+		}
+	}
+}
+
+// next returns the next message, nil at the end.
+func (i zmqInput) next(ctx context.Context) ([][]byte, error) {
+	select {
+	case r := <-i:
+		return r.parts, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -8,6 +11,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/switchboard-go/switchboard"
 )
 
 func TestAFileThatCannotBeReadIsToldWithItsFlag(t *testing.T) {
@@ -52,6 +58,81 @@ func TestTooFewDescriptorsAreToldWithTheLimit(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s", args, code, complaint)
 		}
 	}
+}
+
+// TestWithFewDescriptorsAServerServesOrSaysWhyNot tries each limit from one that is too low to one that suffices: at none of them
+// a server may only seem to serve.
+func TestWithFewDescriptorsAServerServesOrSaysWhyNot(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("how many descriptors a loop needs differs")
+	}
+	installed(t, "sh")
+	for _, engine := range switchboard.Engines() {
+		served := false
+		for limit := 9; limit < 40 && !served; limit++ {
+			served = servesWith(t, limit, engine)
+		}
+		if !served {
+			t.Errorf("%s never serves", engine)
+		}
+	}
+}
+
+// servesWith begins a server with so many descriptors and waits for an answer of it, or for it to say what it lacks.
+func servesWith(t *testing.T, limit int, engine string) (answered bool) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "socket")
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	script := fmt.Sprintf(`ulimit -n %d; exec "$0" serve echo --loops 2 --engine %s --listen unix:%s`, limit, engine, path)
+	cmd := exec.Command("sh", "-c", script, os.Args[0])
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	answer := make(chan bool, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { answer <- answers(ctx, path) }()
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		select {
+		case answered = <-answer:
+			if answered {
+				return true
+			}
+		default:
+		}
+		said, _ := os.ReadFile(log.Name())
+		if strings.Contains(string(said), "ulimit -n") {
+			return false
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s with %d descriptors neither serves nor says what it lacks: %s", engine, limit, said)
+		}
+	}
+}
+
+// answers waits for a server at path, and tells whether it answers.
+func answers(ctx context.Context, path string) bool {
+	for ctx.Err() == nil {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(60 * time.Second))
+		c.Write([]byte("x"))
+		_, err = io.ReadFull(c, make([]byte, 1))
+		return err == nil
+	}
+	return false
 }
 
 func TestAnAddressInUseIsToldAlikeByEveryService(t *testing.T) {

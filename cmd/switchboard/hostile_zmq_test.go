@@ -7,9 +7,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -58,7 +60,7 @@ func abuseDevice(t *testing.T, device abusedDevice, engine string) {
 	for _, e := range s.entries("listening on ") {
 		at[e["side"].(string)] = strings.TrimPrefix(e["msg"].(string), "listening on ")
 	}
-	good := goodPair(t, device, at["front"], at["back"])
+	good := goodPair(t, device, at["front"], at["back"], nil)
 	if err := good(); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +98,101 @@ func abuseDevice(t *testing.T, device abusedDevice, engine string) {
 	s.stop() // while there is somebody to have what waits
 }
 
+// Floods of handshakes of CURVE, begun, repeated, garbled and never finished, cost a device neither more memory nor more descriptors
+// than it may have, and keep those who have keys neither from talking nor from connecting.
+func TestHostileHandshakesOfZeroMQ(t *testing.T) {
+	for _, engine := range []string{"uring", "epoll"} {
+		if !slices.Contains(engines(), engine) {
+			continue
+		}
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			public, secret := zmtp.NewKeyPair()
+			file := filepath.Join(t.TempDir(), "key")
+			if err := os.WriteFile(file, []byte(secret.String()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args := serveArgs([]string{"zmq-streamer", "--engine", engine, "--listen=127.0.0.1:0", "--back=127.0.0.1:0", "--memory-limit=24M", "--curve-secret", file})
+			s := start(t, exec.Command("sh", append([]string{"-c", `ulimit -n 100 && exec "$@"`, "sh", os.Args[0]}, args...)...))
+			at := map[string]string{}
+			s.await("listening on ", 2)
+			for _, e := range s.entries("listening on ") {
+				at[e["side"].(string)] = strings.TrimPrefix(e["msg"].(string), "listening on ")
+			}
+			device, client := abusedDevices[2], zmtp.CurveClient{ServerKey: public}
+			good := goodPair(t, device, at["front"], at["back"], client)
+			if err := good(); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithTimeout(t.Context(), *hostileFor)
+			defer stop()
+			var strangers sync.WaitGroup
+			hello := curveHello(t, client)
+			for i := range 80 {
+				says := []string{"", hello[:64], hello, hello[:200] + strings.Repeat("x", 500), hello + zmqFrame(4, "\x08INITIATE"+strings.Repeat("x", 60000))}[i%5]
+				strangers.Go(func() {
+					for n := i / 10 % 2; ctx.Err() == nil; n++ {
+						to := at["front"]
+						if n%2 == 1 {
+							to = at["back"]
+						}
+						conn, err := new(net.Dialer).DialContext(ctx, "tcp", to)
+						if err != nil {
+							time.Sleep(time.Millisecond)
+							continue
+						}
+						stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
+						io.WriteString(conn, says)
+						if i%2 == 0 {
+							io.Copy(io.Discard, conn)
+						}
+						stop()
+						conn.Close()
+					}
+				})
+			}
+			late := goodPair(t, device, at["front"], at["back"], client)
+			n := 0
+			for ; ctx.Err() == nil || n < 3; n++ {
+				if err := errors.Join(good(), late()); err != nil {
+					t.Fatalf("after %d exchanges: %v", n, err)
+				}
+			}
+			strangers.Wait()
+			if peak := peakMemory(t, s.cmd.Process.Pid); peak > hostileMemory {
+				t.Errorf("the device occupied %d MiB", peak>>20)
+			} else {
+				t.Logf("%d exchanges of two good pairs; %d MiB at most, %d lines of log", n, peak>>20, len(s.entries("a peer was ended")))
+			}
+			until(t, "all strangers are gone", func() bool { return descriptors(t, s) < 60 })
+			s.stop()
+		})
+	}
+}
+
+// curveHello returns what a client of CURVE says first: its greeting and its HELLO, which any server with the key believes.
+func curveHello(t *testing.T, client zmtp.CurveClient) string {
+	t.Helper()
+	said := make(chan string, 1)
+	at := listener(t, func(conn *net.TCPConn) {
+		io.WriteString(conn, strings.Replace(zmqGreeting[:32], "NULL\x00", "CURVE", 1)+"\x01"+zmqGreeting[33:])
+		b := make([]byte, 64+2+200)
+		if _, err := io.ReadFull(conn, b); err == nil {
+			said <- string(b)
+		}
+	})
+	c := new(zmtp.Context)
+	defer c.Close()
+	s, err := c.NewSocket(zmtp.PUSH, &zmtp.Options{Security: client, Linger: -1})
+	if err == nil {
+		err = s.Connect("tcp://" + at)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return <-said
+}
+
 // attacks are what hostile peers do, each for one connection.
 func (device abusedDevice) attacks(front, back string) []func(context.Context) {
 	large := zmqFrame(0, strings.Repeat("x", 1<<20))
@@ -122,14 +219,6 @@ func (device abusedDevice) attacks(front, back string) []func(context.Context) {
 		})
 	}
 	return append(all, func(ctx context.Context) { zmqSays(ctx, back, device.back, subscribes, "") })
-}
-
-// zmqFrame is a frame of ZMTP.
-func zmqFrame(flags byte, body string) string {
-	if len(body) > 255 {
-		return string(binary.BigEndian.AppendUint64([]byte{flags | 2}, uint64(len(body)))) + body
-	}
-	return string([]byte{flags, byte(len(body))}) + body
 }
 
 // zmqSays connects a peer of a type that reads nothing. It says one thing once, and another one again and again unless that is
@@ -162,12 +251,12 @@ func zmqSays(ctx context.Context, address, typ, once, again string) {
 
 // goodPair is a sender and a receiver that mean well. What one sends the other must receive: where the pattern may give it to others
 // or drop it, it is sent again until it has come.
-func goodPair(t *testing.T, device abusedDevice, front, back string) func() error {
+func goodPair(t *testing.T, device abusedDevice, front, back string, security zmtp.Security) func() error {
 	t.Helper()
 	c := new(zmtp.Context)
 	t.Cleanup(func() { c.Close() })
-	sender, err1 := c.NewSocket(device.sender, &zmtp.Options{Linger: -1, ReqRelaxed: device.sender == zmtp.REQ})
-	receiver, err2 := c.NewSocket(device.receiver, &zmtp.Options{Linger: -1})
+	sender, err1 := c.NewSocket(device.sender, &zmtp.Options{Linger: -1, Security: security, ReqRelaxed: device.sender == zmtp.REQ})
+	receiver, err2 := c.NewSocket(device.receiver, &zmtp.Options{Linger: -1, Security: security})
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}

@@ -56,20 +56,13 @@ func TestTheLimitsAreFlags(t *testing.T) {
 	echoes(t, conn, said)
 	conn.Close()
 	stalled := stall(t, s)
-	stalled.SetWriteDeadline(time.Time{})
-	gone := make(chan struct{})
-	go func() { // a server that reads 1k a turn may have been slow, and not have stopped
-		defer close(gone)
-		for {
-			if _, err := stalled.Write(said); err != nil {
-				return
-			}
+	defer stalled.Close()
+	for { // a server that reads 1k a turn may have been slow, and not have stopped
+		stalled.SetWriteDeadline(time.Now().Add(patience))
+		if _, err := stalled.Write(said[:4<<10]); err != nil {
+			break
 		}
-	}()
-	defer func() {
-		stalled.Close()
-		<-gone
-	}()
+	}
 	if e := s.await("disconnected", 2); e["reason"] == nil {
 		t.Errorf("a client that takes nothing for two seconds: %v", e)
 	}

@@ -114,6 +114,7 @@ func rootCommandOf(s *serving) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return plainNumber(err) })
 	completeFlags(root)
 	takeSeconds(root)
+	refuseEmpty(root)
 	wrapHelp(root)
 	return root
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/switchboard-go/switchboard/internal/systest"
 )
 
 func TestTargetsGetClientsByTheirWeights(t *testing.T) {
@@ -152,83 +149,5 @@ func TestATargetIsDrainedAndReplaced(t *testing.T) {
 	proxy.await("what changed cannot be used", 1)
 	if name, _ := nameFor(t, proxy); name != "a" {
 		t.Errorf("the client got %s", name)
-	}
-}
-
-// haproxy starts HAProxy as a target that tells for whom it believes a connection to be.
-func haproxy(t testing.TB, bind string) (address string) {
-	t.Helper()
-	program, err := exec.LookPath("haproxy")
-	if err != nil {
-		program = "/usr/sbin/haproxy"
-	}
-	if _, err := os.Stat(program); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	file, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	config := writeFile(t, filepath.Join(t.TempDir(), "haproxy.cfg"), `
-defaults
-  timeout connect 60s
-  timeout client 60s
-  timeout server 60s
-frontend here
-  mode http
-  bind fd@3 `+bind+`
-  http-request return content-type text/plain lf-string "%[src]:%[src_port] name %[fc_pp_authority]\n"
-`)
-	cmd := exec.Command(program, "-db", "-f", config)
-	cmd.ExtraFiles = []*os.File{file}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	return l.Addr().String()
-}
-
-// The proxy believes who stands in front of it, and says so to its target, over TLS as well.
-func TestTheProxyPassesOnForWhomItIs(t *testing.T) {
-	t.Parallel()
-	cert, key := newAuthority(t).pair("127.0.0.1")
-	both := writeFile(t, filepath.Join(t.TempDir(), "both.pem"), readFile(t, cert)+readFile(t, key))
-	for _, c := range []struct{ version, bind, scheme string }{
-		{"v1", "accept-proxy", ""}, {"v2", "accept-proxy", ""}, {"v2", "accept-proxy ssl crt " + both, "tls://"},
-	} {
-		args := []string{"--proxy-protocol-from=127.0.0.0/8", "--to-proxy-protocol=" + c.version}
-		if c.scheme != "" {
-			args = append(args, "--to-tls-insecure")
-		}
-		proxy := proxyTo(t, []string{c.scheme + haproxy(t, c.bind)}, args...)
-		conn := client(t, proxy)
-		conn.SetDeadline(time.Now().Add(patience))
-		io.WriteString(conn, "PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\nGET / HTTP/1.0\r\n\r\n")
-		heard, err := io.ReadAll(conn)
-		if err != nil || !strings.Contains(string(heard), "\n192.0.2.1:1234 name ") {
-			t.Errorf("%+v: heard %q, %v", c, heard, err)
-		}
-		if e := proxy.await("connected", 1); e["peer"] != "192.0.2.1:1234" {
-			t.Errorf("%+v: %v", c, e)
-		}
-		if conn, err := net.Dial("tcp", proxy.addrs[0]); err == nil {
-			io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
-			if _, err = io.ReadAll(conn); !systest.Is(err, syscall.ECONNRESET) {
-				t.Errorf("without a header: %v", err)
-			}
-			conn.Close()
-		}
 	}
 }

@@ -51,7 +51,7 @@ func hear(t *testing.T, c, from net.Conn, text string) {
 }
 
 func TestRelayTellsOfLinesThatAreMissed(t *testing.T) {
-	s := serve(t, "relay", "--lines", "--member-queue=4k") // and lines are no longer than that
+	s := serve(t, "relay", "--lines", "--member-queue=4k", "--admin=127.0.0.1:0") // and lines are no longer than that
 	speaker, slow := client(t, s), client(t, s)
 	s.await("connected", 2)
 	hear(t, speaker, slow, "x\n")
@@ -88,6 +88,12 @@ func TestRelayTellsOfLinesThatAreMissed(t *testing.T) {
 	}
 	if missed == 0 {
 		t.Error("nothing was missed")
+	}
+	_, figures := get(t, adminURL(s)+"/metrics")
+	for _, want := range []string{"switchboard_rooms 1", "switchboard_room_members 2", fmt.Sprint("switchboard_room_dropped_total ", missed)} {
+		if !strings.Contains(figures, "\n"+want+"\n") {
+			t.Errorf("the figures are without %q:\n%s", want, figures)
+		}
 	}
 }
 

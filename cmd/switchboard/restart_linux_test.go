@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +51,9 @@ func (s *restarting) restart() entry {
 	}
 	s.times++
 	e := s.await("handed over", s.times)
-	s.await("took over", s.times)
+	if took := s.await("took over", s.times); took["pid"] != float64(s.pid) {
+		s.t.Errorf("%v took over from %v, and not from %d", e["pid"], took["pid"], s.pid)
+	}
 	s.pid = int(e["pid"].(float64))
 	return e
 }
@@ -255,189 +255,6 @@ func TestTheLimitOfAnAddressOutlivesARestart(t *testing.T) {
 		defer kept[0].Close()
 	}
 	echoes(t, kept[0], []byte("hello"))
-}
-
-// A new process that hangs does not outlive the end of the one that started it.
-func TestTheEndOfAServerEndsWhatItStarted(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "switchboard")
-	self, err := os.ReadFile(os.Args[0])
-	if err == nil {
-		err = os.WriteFile(program, self, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, exec.Command(program, serveArgs([]string{"echo"})...))
-	if err := os.Remove(program); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 100\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if _, stderr, code := once(t, "", "restart", strconv.Itoa(s.cmd.Process.Pid)); code != 0 {
-		t.Fatal(stderr)
-	}
-	pid := int(s.await("restarting", 1)["pid"].(float64))
-	syscall.Kill(s.cmd.Process.Pid, syscall.SIGTERM)
-	until(t, "the new process has ended", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
-}
-
-// The last of the processes that hand a Unix socket on removes its file, unless it is another's by then.
-func TestTheFileOfASocketGoesWithTheLastProcess(t *testing.T) {
-	for _, replaced := range []bool{false, true} {
-		t.Run("replaced="+strconv.FormatBool(replaced), func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), "s")
-			s := serveRestarting(t, "lines", "--listen=unix:"+path)
-			s.restart()
-			s.restart()
-			if _, err := os.Lstat(path); err != nil {
-				t.Fatal(err)
-			}
-			if replaced {
-				if err := os.Remove(path); err != nil {
-					t.Fatal(err)
-				}
-				l, err := net.Listen("unix", path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer l.Close()
-			}
-			syscall.Kill(s.pid, syscall.SIGTERM)
-			s.await("served", 3)
-			if _, err := os.Lstat(path); replaced != (err == nil) {
-				t.Error("at the end:", err)
-			}
-		})
-	}
-}
-
-func TestOnlyAServerIsToldToRestart(t *testing.T) {
-	sleep := exec.Command("sleep", "60")
-	if err := sleep.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		sleep.Process.Kill()
-		sleep.Wait()
-	}()
-	for _, args := range [][]string{{strconv.Itoa(sleep.Process.Pid)}, {"4194305"}} {
-		if _, stderr, code := once(t, "", append([]string{"restart"}, args...)...); code != 1 {
-			t.Errorf("%v: exit code %d, %s", args, code, stderr)
-		}
-	}
-	for _, args := range [][]string{{}, {"x"}, {"-1"}, {"0"}, {"1", "2"}} {
-		if _, stderr, code := once(t, "", append([]string{"restart"}, args...)...); code != 2 {
-			t.Errorf("%v: exit code %d, %s", args, code, stderr)
-		}
-	}
-	if err := sleep.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestARestartOfAWebServerMovesParkedConnections(t *testing.T) {
-	root := t.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "page.txt"), []byte("a page\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s := serveRestarting(t, "web", "--root", root, "--access-log", "off", "--park-after", "1ms")
-	ask := func(c net.Conn, in *bufio.Reader, rest string) (closes bool) {
-		t.Helper()
-		io.WriteString(c, rest)
-		answer, err := http.ReadResponse(in, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		page, err := io.ReadAll(answer.Body)
-		if err != nil || string(page) != "a page\n" {
-			t.Fatalf("%v %q, %v", answer.Status, page, err)
-		}
-		return answer.Close
-	}
-	const request = "GET /page.txt HTTP/1.1\r\nHost: here\r\n\r\n"
-	kept := client(t, s.server) // which may be parked by then, or not
-	keptIn := bufio.NewReader(kept)
-	if ask(kept, keptIn, request) {
-		t.Error("the first answer is the last")
-	}
-	for range 3 {
-		fresh, half := client(t, s.server), client(t, s.server)
-		io.WriteString(half, request[:20])
-		present := 2
-		if kept != nil {
-			present++
-		}
-		until(t, "all are accepted", func() bool { return acceptedBy(t, s.pid) >= present })
-		e := s.restart()
-		if e["connections"].(float64) < 2 {
-			t.Errorf("%v", e)
-		}
-		for _, c := range []struct {
-			conn net.Conn
-			rest string
-		}{{fresh, request}, {half, request[20:]}} {
-			if ask(c.conn, bufio.NewReader(c.conn), c.rest) {
-				t.Error("an answer after the restart is the last")
-			}
-			c.conn.Close()
-		}
-		if kept != nil && ask(kept, keptIn, request) { // it was not parked, and is told to go
-			if n, err := keptIn.Read(make([]byte, 1)); err != io.EOF {
-				t.Error(n, err)
-			}
-			kept = nil
-		}
-		until(t, "those are gone", func() bool { return acceptedBy(t, s.pid) <= present-2 })
-	}
-}
-
-// A connection that cannot move, as it was answered a moment ago, gets one more answer, which says that it is the last.
-func TestARestartOfAWebServerAnswersOnceMore(t *testing.T) {
-	root := t.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "page.txt"), []byte("a page\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{{"--park-after", "1h"}, {"--park-after", "1h", "--tls-self-signed"}, {"--park-after", "1ms", "--tls-self-signed"}} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			t.Parallel()
-			s := serveRestarting(t, append([]string{"web", "--root", root, "--access-log", "off", "--grace", "1m", "--loops", "1"}, args...)...)
-			ask := func(c net.Conn) *http.Response {
-				t.Helper()
-				io.WriteString(c, "GET /page.txt HTTP/1.1\r\nHost: here\r\n\r\n")
-				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if page, err := io.ReadAll(answer.Body); err != nil || string(page) != "a page\n" {
-					t.Fatalf("%v %q, %v", answer.Status, page, err)
-				}
-				return answer
-			}
-			var conns []net.Conn
-			for range 4 {
-				c := net.Conn(client(t, s.server))
-				if len(args) > 2 {
-					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
-				}
-				if ask(c).Close {
-					t.Error("the first answer is the last")
-				}
-				conns = append(conns, c)
-			}
-			time.Sleep(50 * time.Millisecond)
-			if e := s.restart(); e["stayed"] != 4.0 {
-				t.Errorf("%v", e)
-			}
-			time.Sleep(50 * time.Millisecond) // the old process shuts down
-			for i, c := range conns[1:] {     // the first is asked to leave at once
-				if !ask(c).Close {
-					t.Errorf("the answer to client %d is not the last", i+1)
-				}
-			}
-		})
-	}
 }
 
 // acceptedBy returns how many sockets of a process are connected.

@@ -136,6 +136,8 @@ func (s *serving) serveService(cmd *cobra.Command, what service.Service) error {
 // check makes sure that the flags make sense, and finds the mode.
 func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	switch {
+	case len(s.listen) == 0:
+		return mode{}, errors.New("--listen: the list is empty")
 	case s.maxConns < 0:
 		return mode{}, fmt.Errorf("--max-conns %d: it cannot be negative (0 is without limit)", s.maxConns)
 	case s.log != "text" && s.log != "json":
@@ -154,6 +156,9 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 	if err == nil {
 		err = s.admin.check(m)
 	}
+	if err == nil {
+		err = checkDistinct(s.places())
+	}
 	if err != nil {
 		return mode{}, err
 	}
@@ -161,9 +166,9 @@ func (s *serving) check(flags *pflag.FlagSet) (mode, error) {
 		return m, s.loop.refuse(flags, m.name)
 	}
 	if !flags.Changed("max-conns") {
-		s.maxConns = s.admin.leave(roomFor(s.listen))
+		s.maxConns = s.admin.leave(connsPossible(s.loop.loops, len(s.listen)))
 	}
-	return m, s.loop.check()
+	return m, s.loop.check(flags)
 }
 
 // checkLoop is check for a service that only loops have.

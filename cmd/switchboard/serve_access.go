@@ -48,6 +48,8 @@ func (f *accessFlags) add(flags *pflag.FlagSet) {
 // check makes sure that the flags make sense together, and reads the lists.
 func (f *accessFlags) check() error {
 	switch {
+	case f.allow != nil && len(f.allow) == 0:
+		return errors.New("--allow: the list is empty, and no client would be served")
 	case f.perAddress < 0:
 		return fmt.Errorf("--conns-per-address %d: it cannot be negative (0 is without limit)", f.perAddress)
 	case !(f.rate >= 0 && f.rate <= 1e9):

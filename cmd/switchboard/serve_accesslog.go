@@ -25,8 +25,8 @@ type accessLogFlags struct {
 	text string // what the form for people is called
 }
 
-// accessPatience is how long the end waits for who reads the access log.
-const accessPatience = time.Second
+// accessFlushTime is how long the end waits for who reads the access log.
+const accessFlushTime = time.Second
 
 // addTo adds the flags to a command whose access log has a line for each of what.
 func (f *accessLogFlags) addTo(cmd *cobra.Command, what, text string) {

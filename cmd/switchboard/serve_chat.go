@@ -79,7 +79,13 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 	case c.ws.scheme != "":
 		return errors.New("--listen: the chat's page is HTTP, and its WebSockets are there too: give HOST:PORT")
 	}
+	if err := checkOrigins("--origin", c.origins); err != nil {
+		return err
+	}
 	if err := c.nats.check(c.file, cmd.Flags().Changed); err != nil {
+		return err
+	}
+	if err := checkDistinct(append(c.places(), placesOf("--lines", c.lines)...)); err != nil {
 		return err
 	}
 	addresses := func() error {
@@ -127,7 +133,7 @@ func (c *chatServing) run(cmd *cobra.Command) error {
 		moved:    talk.Moved,
 		takeOver: pages.Takeover,
 		more:     func() ([]*socket.Socket, error) { return c.openLines(log, talk) },
-		figures:  []metrics.Source{talk.Figures},
+		figures:  []metrics.Source{talk.Figures()},
 		prepare: func(server *switchboard.Server) {
 			pages.Loops = server
 			if server.Engine == "auto" {

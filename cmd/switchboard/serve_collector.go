@@ -18,19 +18,19 @@ import (
 // share of a processor that they take is the rate of allocation times the cost of a byte, over GOGC; what lives cancels out. GOGC is
 // what makes that share 1 percent, within bounds.
 type collector struct {
-	percent atomic.Int64 // GOGC; 0: it is not ours to set
-	samples []metrics.Sample
-	last    time.Time
-	total   uint64 // allocated until then
-	calm    int    // steps in a row that would have set it lower
-	swept   uint64 // what the heap had when it was last collected for being too large
+	percent         atomic.Int64 // GOGC; 0: it is not ours to set
+	samples         []metrics.Sample
+	last            time.Time
+	total           uint64 // allocated until then
+	lowSteps        int    // steps in a row that would have set it lower
+	afterCollection uint64 // what the heap had when it was last collected for being too large
 }
 
 const (
 	collectEvery = 500 * time.Millisecond // how often the rate is looked at
 
-	// calmSteps is how many times in a row the rate must be lower before that counts: floods come in waves.
-	calmSteps = 20
+	// minLowSteps is how many times in a row the rate must be lower before that counts: floods come in waves.
+	minLowSteps = 20
 
 	leastPercent, mostPercent = 20, 100
 
@@ -87,10 +87,10 @@ func (c *collector) read(now time.Time) (rate float64, live, heap uint64) {
 func (c *collector) step(now time.Time) {
 	rate, live, heap := c.read(now)
 	percent, before := percentFor(rate, live), c.percent.Load()
-	if c.calm++; percent >= before {
-		c.calm = 0
+	if c.lowSteps++; percent >= before {
+		c.lowSteps = 0
 	}
-	if percent > before || c.calm >= calmSteps {
+	if percent > before || c.lowSteps >= minLowSteps {
 		c.percent.Store(percent)
 		debug.SetGCPercent(int(percent))
 	}
@@ -100,10 +100,10 @@ func (c *collector) step(now time.Time) {
 	room := live * leastPercent / 100
 	switch {
 	case percent > leastPercent || live < smallHeap || heap <= live+2*room:
-		c.swept = 0
-	case heap > c.swept+room:
+		c.afterCollection = 0
+	case heap > c.afterCollection+room:
 		debug.FreeOSMemory()
-		_, _, c.swept = c.read(now)
+		_, _, c.afterCollection = c.read(now)
 	}
 }
 

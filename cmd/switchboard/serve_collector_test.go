@@ -45,13 +45,13 @@ func TestWhatAFloodLeavesIsCollected(t *testing.T) {
 		return live, heap
 	}
 	until(t, "what lives is known", func() bool { live, _ := step(); return live >= 64<<20 })
-	for range calmSteps {
+	for range minLowSteps {
 		step()
 	}
 	for range 1000 {
 		_ = fmt.Sprint(make([]byte, 10))
 	}
-	if _, heap := step(); c.percent.Load() != leastPercent || c.swept == 0 && heap > 2*(64<<20) {
+	if _, heap := step(); c.percent.Load() != leastPercent || c.afterCollection == 0 && heap > 2*(64<<20) {
 		t.Errorf("GOGC is %d, and the heap has %d bytes", c.percent.Load(), heap)
 	}
 	t.Setenv("GOGC", "50")

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -34,10 +33,13 @@ func (f *configFile) add(flags *pflag.FlagSet) {
 var notInFile = []string{"config", "check", "help", "worker"}
 
 // read reads the file, for a command whose flags are parsed.
-func (f *configFile) read(cmd *cobra.Command) error {
+func (f *configFile) read(cmd *cobra.Command) (err error) {
 	defer func() {
 		f.texts = map[string]string{}
 		cmd.Flags().VisitAll(func(flag *pflag.Flag) { f.texts[flag.Name] = flag.Value.String() })
+		if err == nil && f.instead != nil {
+			err = checkFiles(cmd.Flags())
+		}
 	}()
 	if f.path == "" {
 		return nil
@@ -60,7 +62,13 @@ func (f *configFile) read(cmd *cobra.Command) error {
 
 // decode returns what the file says.
 func (f *configFile) decode() (values map[string]any, err error) {
-	text, err := os.ReadFile(f.path)
+	if f.instead != nil {
+		err = checkRegular(f.path)
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(f.path)
+	}
 	if err != nil {
 		return nil, failure{exitFailed, fmt.Errorf("--config: %w", err)}
 	}
@@ -121,8 +129,10 @@ func set(cmd *cobra.Command, name string, value any) error {
 		texts = append(texts, text)
 	}
 	switch list, takesList := flag.Value.(pflag.SliceValue); {
+	case takesList && len(texts) == 0:
+		return list.Replace([]string{})
 	case takesList:
-		if err := cmd.Flags().Set(name, strings.Join(texts[:min(len(texts), 1)], "")); err != nil {
+		if err := cmd.Flags().Set(name, texts[0]); err != nil {
 			return err
 		}
 		return list.Replace(texts)

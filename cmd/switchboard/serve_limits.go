@@ -68,7 +68,7 @@ func (f *loopFlags) refuse(flags *pflag.FlagSet, mode string) (err error) {
 }
 
 // check makes sure that the flags make sense together.
-func (f *loopFlags) check() error {
+func (f *loopFlags) check(flags *pflag.FlagSet) error {
 	low := cmp.Or(f.lowWater, f.highWater/4)
 	limit := f.mostQueued()
 	switch {
@@ -84,7 +84,7 @@ func (f *loopFlags) check() error {
 	case limit > 1<<30:
 		return fmt.Errorf("--queue-limit %s: at most 1G", &limit)
 	}
-	return cmp.Or(f.tls.check(), f.access.check())
+	return cmp.Or(f.tls.check(flags), f.access.check())
 }
 
 // mostQueued is --queue-limit, its default in words.

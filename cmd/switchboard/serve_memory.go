@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"log/slog"
 	"math"
 	"runtime"
@@ -101,22 +102,25 @@ func availableMemory() (least int64, source string) {
 	return least, source
 }
 
-// roomFor is how many clients there are descriptors for, 0 where that is not limited. Each loop, each listener and the process
-// itself need some.
-func roomFor(listen []string) int {
+// connsPossible is how many clients there are descriptors for, 0 where that is not limited. Each loop, each listener and the process
+// itself need some. No loops stand for one on each processor. Where there are few, less is left for what comes and goes, but what they need for certain is theirs: of clients
+// that took it, those of a proxy would wait for each other's second descriptor.
+func connsPossible(loops, listeners int) int {
 	n := rawio.Descriptors()
 	if n <= 0 {
 		return 0
 	}
-	others := 16 + 8*runtime.GOMAXPROCS(0) + len(listen)
-	return max(n-others, n/2, 1)
+	loops = cmp.Or(loops, runtime.GOMAXPROCS(0))
+	certain := 10 + 4*loops + listeners
+	others := 16 + 8*loops + listeners
+	return max(n-others, min(n/2, n-certain), 1)
 }
 
 // limitPairs lets in no more clients than there are descriptors for if each takes two: a connection of its own, and one to a target
 // or a file.
 func (s *serving) limitPairs(flags *pflag.FlagSet, log *slog.Logger) {
 	asked := flags.Changed("max-conns") && s.maxConns > 0
-	room := (roomFor(s.listen) + 1) / 2
+	room := (connsPossible(s.loop.loops, len(s.listen)) + 1) / 2
 	switch {
 	case asked && (room == 0 || s.maxConns <= room):
 		return

@@ -115,6 +115,9 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	case len(p.to) == 0:
 		return errors.New("to which target? Give --to ADDRESS, once or more")
 	}
+	if _, _, err := p.toWS.options("to-ws-"); err != nil {
+		return err
+	}
 	destinations, targets, err := p.targets()
 	switch {
 	case err != nil:
@@ -140,10 +143,13 @@ func (p *proxying) run(cmd *cobra.Command) error {
 	defer between.Close()
 	between.Places, between.CloseAfter = p.maxConns, cmp.Or(p.toWS.closeAfter, p.loop.halfClose)
 	between.Announce(announce)
+	if r := p.loop.access.receiver; r != nil {
+		r.Received = between.Received
+	}
 	ends := func(*switchboard.Conn, error) {}
 	if p.access.on() {
 		lines := p.access.open(log)
-		defer lines.Close(accessPatience)
+		defer lines.Close(accessFlushTime)
 		ends = p.access.connections(lines, between.Target)
 	}
 	return p.serveOnLoops(log, loopService{

@@ -1,11 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"net"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +31,7 @@ func (w *targetWebSocket) addTo(cmd *cobra.Command) {
 
 // parse reads the addresses of targets, and says in these what they stand for.
 func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.Duration, targets []proxy.Target) (destinations []destination, err error) {
-	header, options, err := w.options("to-ws-header")
+	header, options, err := w.options("to-ws-")
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +40,7 @@ func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.
 	for i, text := range texts {
 		plain[i] = text
 		if isWebSocket(text) {
-			if plain[i], err = socketAddress(text); err != nil {
+			if _, plain[i], err = parseWebSocket("proxy", text); err != nil {
 				return nil, err
 			}
 		}
@@ -66,28 +61,4 @@ func (w *targetWebSocket) parse(texts []string, secure *clientTLS, timeout time.
 		err = w.refuse()
 	}
 	return destinations, err
-}
-
-// socketAddress returns the address of a URL for clientTLS.parse.
-func socketAddress(text string) (string, error) {
-	u, err := url.Parse(text)
-	var inner *url.Error
-	switch {
-	case errors.As(err, &inner):
-		return "", fmt.Errorf("address %q: %w", text, inner.Err)
-	case u.Scheme != "ws" && u.Scheme != "wss":
-		return "", fmt.Errorf("address %q: proxy takes ws://HOST:PORT/PATH or wss://HOST:PORT/PATH", text)
-	case u.Hostname() == "":
-		return "", fmt.Errorf("address %q: the host is missing", text)
-	case u.Fragment != "" || strings.Contains(text, "#"):
-		return "", fmt.Errorf("address %q: a fragment (#) means nothing here", text)
-	}
-	port, scheme := u.Port(), ""
-	if u.Scheme == "wss" {
-		scheme = "tls://"
-	}
-	if port == "" {
-		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
-	}
-	return scheme + net.JoinHostPort(u.Hostname(), port), nil
 }

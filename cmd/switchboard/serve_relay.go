@@ -12,6 +12,7 @@ import (
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/frame"
+	"github.com/switchboard-go/switchboard/metrics"
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -109,6 +110,7 @@ func (r *relayServing) run(cmd *cobra.Command) error {
 		messages:      messageRelay{h},
 		about:         h.about,
 		shared:        &h.hub,
+		figures:       []metrics.Source{metrics.Rooms(&h.hub)},
 		moved:         h.moved(of),
 		messagesMoved: h.messagesMoved,
 	})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/switchboard-go/switchboard"
 )
 
@@ -39,8 +41,8 @@ func (s *serving) onlyChecks(g loopService) (bool, error) {
 	return true, err
 }
 
-// askAgain returns what the command line and the file ask for by now, checked.
-func askAgain() (fresh *serving, g loopService, err error) {
+// readAgain returns what the command line and the file ask for by now, checked.
+func readAgain() (fresh *serving, g loopService, err error) {
 	fresh = &serving{}
 	fresh.config.instead = func(made loopService) error {
 		g = made
@@ -49,6 +51,37 @@ func askAgain() (fresh *serving, g loopService, err error) {
 	root := rootCommandOf(fresh)
 	root.SetArgs(os.Args[1:])
 	return fresh, g, root.Execute()
+}
+
+// checkFiles makes sure that the files which flags name can be read without waiting: who has opened a pipe or a terminal waits for
+// somebody to write.
+func checkFiles(flags *pflag.FlagSet) (err error) {
+	flags.VisitAll(func(flag *pflag.Flag) {
+		items := []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			items = list.GetSlice()
+		}
+		kind, _ := pflag.UnquoteUsage(flag)
+		for _, item := range items {
+			path, named := strings.CutPrefix(item, "@")
+			if isFile := kind == "FILE" || kind == "NETWORK" && named; !isFile || path == "" || err != nil {
+				continue
+			}
+			if bad := checkRegular(path); bad != nil {
+				err = failure{exitFailed, fmt.Errorf("--%s: %w", flag.Name, bad)}
+			}
+		}
+	})
+	return err
+}
+
+// checkRegular makes sure that a file is a regular one, or the null device. One that is not there is another's concern.
+func checkRegular(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().IsRegular() || path == os.DevNull {
+		return nil
+	}
+	return fmt.Errorf("%s is no regular file: others are read only at the start", path)
 }
 
 // reloadable are the flags that can change while the server runs. The others need a restart.
@@ -66,7 +99,7 @@ func (s *serving) reloader(log *slog.Logger, g loopService, server *switchboard.
 		if certificates != nil {
 			certificates()
 		}
-		fresh, now, err := askAgain()
+		fresh, now, err := readAgain()
 		if err == nil && now.name != g.name {
 			err = fmt.Errorf("the service is now %s, and this process serves %s: that needs a restart", now.name, g.name)
 		}

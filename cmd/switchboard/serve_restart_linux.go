@@ -41,6 +41,7 @@ type takeover = func(ctx context.Context, from *net.UnixConn) (switchboard.Hande
 // A predecessor is the process that this one takes over from. Nil: there is none.
 type predecessor struct {
 	conn   *net.UnixConn
+	pid    int
 	files  []socketFile
 	listen []string // what --listen is there; nil: an older version, which does not say
 }
@@ -125,11 +126,15 @@ func findPredecessor() (*predecessor, error) {
 		return nil, fmt.Errorf("%s=%s: it names no descriptor", handoverVariable, text)
 	}
 	unix.CloseOnExec(fd)
+	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED) // while it lives it is the parent as well, but not for long
+	if err != nil {
+		return nil, fmt.Errorf("%s=%s: it names no Unix socket: %w", handoverVariable, text, os.NewSyscallError("getsockopt", err))
+	}
 	conn, err := unixConn(fd)
 	if err != nil {
 		return nil, fmt.Errorf("%s=%s: %w", handoverVariable, text, err)
 	}
-	return &predecessor{conn, files, listen}, nil
+	return &predecessor{conn, int(peer.Pid), files, listen}, nil
 }
 
 // unixConn makes a net.UnixConn of a descriptor, and closes that.
@@ -157,7 +162,7 @@ func (p *predecessor) takeOver(log *slog.Logger, take takeover) error {
 	if err != nil {
 		return err
 	}
-	log.Info("took over from another process", "pid", os.Getppid(), "listeners", handed.Listeners, "connections", handed.Conns)
+	log.Info("took over from another process", "pid", p.pid, "listeners", handed.Listeners, "connections", handed.Conns)
 	return nil
 }
 

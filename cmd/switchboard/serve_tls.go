@@ -42,14 +42,20 @@ func (f *serverTLS) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.timeout, "tls-timeout", 10*time.Second, "limit of the time of a TLS handshake (0: no limit)")
 }
 
-// check makes sure that the flags make sense together.
-func (f *serverTLS) check() error {
+// check makes sure that those of flags that are f's make sense together. A server with targets shakes hands with them as well.
+func (f *serverTLS) check(flags *pflag.FlagSet) error {
+	secure, targets := len(f.certs) > 0 || f.selfSigned, flags.Lookup("to") != nil
+	for _, flag := range []string{"tls-handshakes", "tls-timeout"} {
+		if flags.Changed(flag) && !secure && !targets {
+			return fmt.Errorf("--%s needs --tls-cert and --tls-key, or --tls-self-signed", flag)
+		}
+	}
 	switch {
 	case len(f.certs) != len(f.keys):
 		return fmt.Errorf("%d of --tls-cert and %d of --tls-key: each certificate needs its key", len(f.certs), len(f.keys))
 	case len(f.certs) > 0 && f.selfSigned:
 		return errors.New("--tls-self-signed and --tls-cert exclude each other")
-	case f.clientCA != "" && len(f.certs) == 0 && !f.selfSigned:
+	case f.clientCA != "" && !secure:
 		return errors.New("--tls-client-ca needs --tls-cert and --tls-key, or --tls-self-signed")
 	case len(f.revoked) > 0 && f.clientCA == "":
 		return errors.New("--tls-crl needs --tls-client-ca: it applies to client certificates")

@@ -6,14 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/textproto"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/switchboard-go/switchboard"
 	"github.com/switchboard-go/switchboard/internal/accesslog"
+	"github.com/switchboard-go/switchboard/internal/field"
 	"github.com/switchboard-go/switchboard/internal/site"
 	"github.com/switchboard-go/switchboard/socket"
 	"github.com/switchboard-go/switchboard/web"
@@ -106,7 +105,7 @@ func (w *webServing) run(cmd *cobra.Command) error {
 	w.limitPairs(cmd.Flags(), log)
 	if w.access.on() {
 		lines := w.access.open(log)
-		defer lines.Close(accessPatience)
+		defer lines.Close(accessFlushTime)
 		handler = site.Log(lines, site.Form(w.access.form), accesslog.Sample(w.access.sample), handler)
 	}
 	server := &web.Server{HTTP: w.httpServer(handler, log), ParkAfter: orNever(w.parkAfter), FreeMemory: true}
@@ -146,9 +145,6 @@ func (w *webServing) httpServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// tokenChars are what the name of a field is made of, RFC 9110, section 5.6.2.
-const tokenChars = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 // fields are those of every answer.
 func (w *webServing) fields() (http.Header, error) {
 	fields := site.Secure()
@@ -156,11 +152,10 @@ func (w *webServing) fields() (http.Header, error) {
 		fields.Set("Strict-Transport-Security", fmt.Sprintf("max-age=%d", int(w.hsts.Seconds())))
 	}
 	given := http.Header{}
-	for _, field := range w.headers {
-		name, value, found := strings.Cut(field, ":")
-		value = strings.TrimSpace(value)
-		if !found || strings.Trim(name, tokenChars) != "" || name == "" || strings.ContainsFunc(value, unicode.IsControl) {
-			return nil, fmt.Errorf("--header %q: it is \"Name: value\"", field)
+	for _, text := range w.headers {
+		name, value, err := parseField("header", text, field.Answer)
+		if err != nil {
+			return nil, err
 		}
 		given.Add(name, value)
 	}

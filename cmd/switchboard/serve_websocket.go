@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/field"
 	"github.com/switchboard-go/switchboard/websocket"
 )
 
@@ -74,9 +75,16 @@ func (f *serverWebSocket) check(s *serving, m mode) (err error) {
 	if queue := s.loop.queueLimit; queue != 0 && !f.set.Changed("ws-message") {
 		f.message = min(f.message, queue-s.loop.highWater-frameHeader)
 	}
-	switch {
-	case err != nil || f.scheme == "":
+	if err != nil || f.scheme == "" {
 		return err
+	}
+	if err := checkOrigins("--ws-origin", f.origins); err != nil {
+		return err
+	}
+	if err := field.CheckSubprotocols(f.subprotocols); err != nil {
+		return fmt.Errorf("--ws-subprotocol: %w", err)
+	}
+	switch {
 	case m.classic != nil:
 		return fmt.Errorf("WebSocket is spoken in the mode loop, and not in %s", m.name)
 	case f.message < 1 || f.message > longestWebSocket:
@@ -84,6 +92,16 @@ func (f *serverWebSocket) check(s *serving, m mode) (err error) {
 	case s.loop.queueLimit != 0 && s.loop.queueLimit < f.needs(s):
 		needs := f.needs(s)
 		return fmt.Errorf("--queue-limit %s: it must hold --high-water and a message of --ws-message, %s", &s.loop.queueLimit, &needs)
+	}
+	return nil
+}
+
+// checkOrigins checks the values of a flag for origins of pages.
+func checkOrigins(flag string, origins []string) error {
+	for _, origin := range origins {
+		if err := field.CheckOrigin(origin); err != nil {
+			return fmt.Errorf("%s: %w", flag, err)
+		}
 	}
 	return nil
 }

@@ -123,6 +123,9 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if len(z.back) == 0 && len(z.connectBack) == 0 {
 		z.back = []string{"127.0.0.1:7008"}
 	}
+	if err := checkDistinct(append(placesOf("--listen", listen), placesOf("--back", z.back)...)); err != nil {
+		return err
+	}
 	addresses := func() error {
 		for _, text := range slices.Concat(listen, z.connect, z.back, z.connectBack) {
 			if _, err := zmqEndpoint(text); err != nil {
@@ -134,18 +137,23 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if only, err := z.onlyChecks(loopService{name: z.device.name, addresses: addresses}); only {
 		return err
 	}
-	log := z.logger()
+	log := slog.New(namedLog{z.logger().Handler(), zmqServeNames})
 	memory, err := z.divide(cmd.Flags())
 	if err != nil {
 		return err
 	}
-	context := &zmtp.Context{Loops: z.loop.loops, Engine: z.loop.engine, Logger: log, MemoryLimit: memory.connections}
+	engine := z.loop.engine
+	if engine == "auto" {
+		engine = "" // what is best for goroutines in Recv, which carry the messages
+	}
+	context := &zmtp.Context{Loops: z.loop.loops, Engine: engine, Logger: log, MemoryLimit: memory.connections}
 	defer context.Close()
 	o, err := z.options(log)
 	if err != nil {
 		return err
 	}
 	o.RecvLimit, o.SendLimit = memory.queues, memory.queues
+	o.MaxPeers = z.places(cmd.Flags(), log)
 	front, err := z.socket(context, z.device.front, o, listen, z.connect)
 	if err != nil {
 		return err
@@ -175,16 +183,29 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 		log.Info("ended", "socket", s.Type().String(), "received", st.Received, "sent", st.Sent, "dropped", st.Dropped, "lost", st.Lost, "evicted", st.Evicted)
 	}
 	if err != nil {
-		return failure{exitFailed, err}
+		return failure{exitFailed, withFlags(zmqServeNames, err)}
 	}
 	return nil
+}
+
+// places is how many peers each side accepts. What one side accepts must not take the other's descriptors.
+func (z *zmqServing) places(flags *pflag.FlagSet, log *slog.Logger) int {
+	room := (connsPossible(z.loop.loops, len(z.listen)+len(z.back)) + 1) / 2
+	if !changed(flags, "max-conns") || z.maxConns == 0 {
+		return room
+	}
+	if room > 0 && z.maxConns > room {
+		log.Warn("fewer peers than --max-conns: both sides take descriptors (raise the limit with ulimit -n)", "peers of each side", room)
+		return room
+	}
+	return z.maxConns
 }
 
 func changed(flags *pflag.FlagSet, name string) bool { return flags.Lookup(name).Changed }
 
 func (z *zmqServing) options(log *slog.Logger) (*zmtp.Options, error) {
 	o := &zmtp.Options{SendHighWater: z.highWater, RecvHighWater: z.highWater,
-		MaxMessageSize: int(z.message), HighWaterBytes: int(min(4*z.message, 1<<30)), MaxPeers: z.maxConns, Linger: orNever(z.grace), Logger: log}
+		MaxMessageSize: int(z.message), HighWaterBytes: int(min(4*z.message, 1<<30)), Linger: orNever(z.grace), Logger: log}
 	if z.verbose {
 		o.Monitor = func(e zmtp.Event) { tellEvent(log, e) }
 	}

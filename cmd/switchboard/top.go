@@ -88,13 +88,13 @@ func (t *topping) run(text string) error {
 	w := &watching{ctx: ctx, dialer: d, url: at, screen: screen, left: t.n, endless: t.n == 0}
 	if err := w.run(); err != nil {
 		screen.close()
-		return failure{exitFailed, fmt.Errorf("top %s: %w", text, t.mend(err))}
+		return failure{exitFailed, fmt.Errorf("top %s: %w", text, t.hinted(err))}
 	}
 	return nil
 }
 
-// mend says beside an error what may help.
-func (t *topping) mend(err error) error {
+// hinted says beside an error what may help.
+func (t *topping) hinted(err error) error {
 	no, isHandshake := errors.AsType[*websocket.HandshakeError](err)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

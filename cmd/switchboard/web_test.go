@@ -131,7 +131,7 @@ func TestWebOverTLSSaysSo(t *testing.T) {
 
 func TestBenchTakesTheURLOfAPage(t *testing.T) {
 	url := "http://" + serve(t, "web", "--root", webRoot(t)).addrs[0]
-	out, err := exec.Command(os.Args[0], "bench", "--duration", "200ms", "--warmup", "0s", "-c", "5", "--json", url+"/a.txt").Output()
+	out, err := exec.Command(os.Args[0], "bench", "--duration", "200ms", "--warmup", "0s", "--timeout", "1m", "-c", "5", "--json", url+"/a.txt").Output()
 	if err != nil || !bytes.Contains(out, []byte(`"/a.txt"`)) {
 		t.Errorf("bench said %v\n%s", err, out)
 	}
@@ -144,10 +144,10 @@ func TestWrongCallsOfWebAreExplained(t *testing.T) {
 		{"serve web --root . --access-log xml", "there are common, json and off"},
 		{"serve web --root . --hsts 1h", "--hsts needs --tls-cert"},
 		{"serve web --root . --max-header 10", "--max-header 10: 1k to 16M"},
-		{"serve web --root . --header nonsense", `it is "Name: value"`},
-		{"serve web --root . --header a(b:c", `it is "Name: value"`},
+		{"serve web --root . --header nonsense", "it must be NAME: VALUE"},
+		{"serve web --root . --header a(b:c", `"a(b" is not the name of a field`},
 		{"serve web --root . --park-after -1s", "cannot be negative"},
-		{"bench http:///path", "it is http://HOST"},
+		{"bench http:///path", "the host is missing"},
 		{"bench --path / http://127.0.0.1:1/", "the URL says what --path"},
 		{"bench --expect line http://127.0.0.1:1/", "the URL says what --path"},
 	} {

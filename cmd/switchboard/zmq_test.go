@@ -4,6 +4,9 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/switchboard-go/switchboard/zmtp"
 )
@@ -185,13 +189,126 @@ func TestDialTellsWhyNoPeerOfZeroMQWasReached(t *testing.T) {
 		t.Errorf("silent: %q", complaint)
 	}
 	// A publisher that begins a message of 2 to the 40th bytes.
-	greeting := "\xff" + strings.Repeat("\x00", 8) + "\x7f\x03\x01NULL" + strings.Repeat("\x00", 48)
 	vast := listener(t, func(conn *net.TCPConn) {
-		io.WriteString(conn, greeting+"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"+"\x02\x00\x00\x01\x00\x00\x00\x00\x00")
+		io.WriteString(conn, zmqGreeting+"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"+"\x02\x00\x00\x01\x00\x00\x00\x00\x00")
 		io.Copy(io.Discard, conn)
 	})
 	if _, complaint, _ := once(t, "", "dial", "zmq+sub://"+vast, "--timeout=300ms"); !strings.Contains(complaint, "the last connection failed: zmtp: a message of 1099511627776 bytes") {
 		t.Errorf("vast: %q", complaint)
+	}
+}
+
+// zmqGreeting is the greeting of a peer that has no security.
+var zmqGreeting = "\xff" + strings.Repeat("\x00", 8) + "\x7f\x03\x01NULL" + strings.Repeat("\x00", 48)
+
+// zmqFrame is a frame of ZMTP.
+func zmqFrame(flags byte, body string) string {
+	if len(body) > 255 {
+		return string(binary.BigEndian.AppendUint64([]byte{flags | 2}, uint64(len(body)))) + body
+	}
+	return string([]byte{flags, byte(len(body))}) + body
+}
+
+// Package zmtp names the fields of its Options, which a user of the command does not have.
+func TestErrorsOfZeroMQNameFlags(t *testing.T) {
+	s := serve(t, "zmq-forwarder", "--listen=127.0.0.1:0", "--back=127.0.0.1:0", "--max-message=1K")
+	front, back := s.addrs[0], strings.TrimPrefix(s.await("listening on ", 2)["msg"].(string), "listening on ")
+	ready := func(typ string) string {
+		return zmqGreeting + zmqFrame(4, "\x05READY\x0bSocket-Type\x00\x00\x00\x03"+typ)
+	}
+	subscriptions := new(strings.Builder)
+	for i := range 300 {
+		subscriptions.WriteString(zmqFrame(4, fmt.Sprintf("\x09SUBSCRIBE%d%s", i, strings.Repeat("x", 60000))))
+	}
+	for i, call := range []struct{ at, says, want string }{
+		{front, ready("PUB") + zmqFrame(0, strings.Repeat("x", 2000)), "a message of 2000 bytes and more, where --max-message allows 1024"},
+		{front, ready("PUB") + strings.Repeat(zmqFrame(1, ""), 1025), "a message of more than 1024 parts, which is the limit"},
+		{front, strings.Replace(zmqGreeting, "NULL\x00", "CURVE", 1), "with --curve-secret peers must speak CURVE"},
+		{back, ready("SUB") + subscriptions.String(), "subscriptions take more than the 16777216 bytes that are allowed"},
+	} {
+		conn, err := net.Dial("tcp", call.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go io.WriteString(conn, call.says) // all of it is not taken
+		if got := s.await("a peer was ended", i+1)["error"]; !strings.Contains(fmt.Sprint(got), call.want) {
+			t.Errorf("%q, want %q", got, call.want)
+		}
+	}
+	other := listener(t, func(conn *net.TCPConn) {
+		io.WriteString(conn, strings.Replace(zmqGreeting, "NULL\x00", "CURVE", 1))
+		io.Copy(io.Discard, conn)
+	})
+	_, complaint, _ := once(t, "one", "dial", "zmq+push://"+other, "--timeout=1s")
+	if !strings.Contains(complaint, "a server of CURVE needs it") {
+		t.Errorf("%q", complaint)
+	}
+}
+
+// A signal ends dial while it waits for a line, for a message, or for a subscriber.
+func TestSignalEndsDialOfZeroMQ(t *testing.T) {
+	for _, typ := range []string{"push", "req", "rep", "dealer", "pub", "sub"} {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			dial := exec.Command(os.Args[0], "dial", "--verbose", "zmq+"+typ+"://"+nobody(t))
+			in, err1 := dial.StdinPipe()
+			said, err2 := dial.StderrPipe()
+			if err := errors.Join(err1, err2, dial.Start()); err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close() // but not before dial has ended
+			lines := bufio.NewScanner(said)
+			if lines.Scan(); !strings.HasPrefix(lines.Text(), "connect failed") {
+				t.Errorf("%q", lines.Text())
+			}
+			interrupt(t, dial)
+			if code := dial.ProcessState.ExitCode(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+// Nor does the peer's not taking what was read keep dial.
+func TestSignalsEndDialOfZeroMQThatCannotSend(t *testing.T) {
+	began := make(chan struct{})
+	full := listener(t, func(conn *net.TCPConn) {
+		io.WriteString(conn, zmqGreeting+zmqFrame(4, "\x05READY\x0bSocket-Type\x00\x00\x00\x04PULL"))
+		io.ReadFull(conn, make([]byte, 1000)) // more than the handshake
+		close(began)
+		<-t.Context().Done()
+	})
+	dial := exec.Command(os.Args[0], "dial", "--timeout=1h", "zmq+push://"+full)
+	dial.Stdin = strings.NewReader(strings.Repeat("x", 32<<20))
+	var said strings.Builder
+	dial.Stderr = &said
+	if err := dial.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	interrupt(t, dial)
+	if code := dial.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(said.String(), "1 messages were not sent\n") {
+		t.Errorf("exit code %d: %s", code, said.String())
+	}
+}
+
+// interrupt signals a process until it ends, as a user does.
+func interrupt(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	over := make(chan error, 1)
+	go func() { over <- cmd.Wait() }()
+	for end := time.After(time.Minute); ; {
+		cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-over:
+			return
+		case <-time.After(50 * time.Millisecond):
+		case <-end:
+			cmd.Process.Kill()
+			<-over
+			t.Fatal("it does not end")
+		}
 	}
 }
 

@@ -6,7 +6,8 @@
 //	go run ./examples/multicast -interface eth0 239.7.7.7:7007
 //	go run ./examples/multicast -interface eth0 239.7.7.7:7007 hello everybody
 //
-// A group of IPv6 is written [ff15::7007]:7007. The loopback interface is lo on Linux, and lo0 elsewhere.
+// A group of IPv6 is written [ff15::7007]:7007. The loopback interface is lo on Linux, and lo0 on
+// macOS and the BSDs.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"log"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/switchboard-go/switchboard/socket"
@@ -73,7 +75,14 @@ func hear(group socket.Addr, name, source string) error {
 	if err := sock.SetReuseAddr(true); err != nil {
 		return err
 	}
-	if err := sock.Bind(group); err != nil {
+	own := group
+	if runtime.GOOS == "windows" { // which binds no socket to a group
+		own = socket.InetAddr(netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(group.Port())))
+		if group.Family() == socket.AF_INET6 {
+			own = socket.InetAddr(netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(group.Port())))
+		}
+	}
+	if err := sock.Bind(own); err != nil {
 		return err
 	}
 	ip := group.AddrPort().Addr()
@@ -88,8 +97,7 @@ func hear(group socket.Addr, name, source string) error {
 	if err != nil {
 		return err
 	}
-	own, err := sock.LocalAddr()
-	if err != nil {
+	if own, err = sock.LocalAddr(); err != nil {
 		return err
 	}
 	fmt.Println("listening on", own)

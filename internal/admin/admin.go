@@ -82,21 +82,22 @@ func (a *Admin) Close() { a.live.close() }
 func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", servePage)
-	mux.Handle("GET "+livePath, a.live.upgrader())
 	mux.Handle("GET /metrics", metrics.Handler(a.sources()...))
 	mux.HandleFunc("GET /connections", a.serveConnections)
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /connections/close", a.changes(a.closeConnection))
 	mux.HandleFunc("POST /drain", a.changes(a.drain))
 	mux.HandleFunc("POST /log-level", a.changes(a.setLevel))
+	all := http.NewServeMux()
+	all.Handle("/", make(slots, mostAnswered).serves("requests", mux))
+	all.Handle("GET "+livePath, a.live.upgrader())
+	for path, h := range map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "trace": pprof.Trace,
+		"symbol": pprof.Symbol} {
+		all.Handle("/debug/pprof/"+path, make(slots, mostProfiles).serves("profiles of this kind", h))
+	}
 	open := http.NewServeMux()
 	open.HandleFunc("GET /healthz", a.serveHealth)
 	open.HandleFunc("GET /readyz", a.serveReadiness)
-	open.Handle("/", a.auth.guard(a.places.serves(mux)))
+	open.Handle("/", a.auth.guard(a.places.serves(all)))
 	return http.NewCrossOriginProtection().Handler(withFields(open))
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -32,7 +33,7 @@ func (l *live) upgrader() http.Handler {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			if len(l.viewers) >= mostViewer {
-				return nil, &websocket.Refusal{Status: http.StatusServiceUnavailable, Text: "32 look already"}
+				return nil, &websocket.Refusal{Status: http.StatusServiceUnavailable, Text: fmt.Sprintf("%d dashboards are open already", mostViewer)}
 			}
 			return nil, nil
 		},
@@ -56,6 +57,9 @@ func (l *live) add(c *websocket.Conn) error {
 	defer l.mu.Unlock()
 	if l.closed {
 		return &websocket.CloseError{Code: websocket.CodeGoingAway}
+	}
+	if len(l.viewers) >= mostViewer { // more came at once than Check could know of
+		return &websocket.CloseError{Code: websocket.CodeTryLater, Reason: fmt.Sprintf("%d dashboards are open already", mostViewer)}
 	}
 	if l.viewers == nil {
 		l.viewers = map[*websocket.Conn]struct{}{}

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/field"
 )
 
 // Expect says what a server answers.
@@ -170,26 +172,13 @@ func (c Config) resolve() (Config, error) {
 	return c, nil
 }
 
-// tokenChars are what a method and the name of a field are made of, RFC 9110, section 5.6.2.
-const tokenChars = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 // checkRequest says what no request can have in it.
 func (c *Config) checkRequest() error {
-	if strings.Trim(c.Method, tokenChars) != "" || c.Method == http.MethodConnect {
+	if !field.IsToken(c.Method) || c.Method == http.MethodConnect {
 		return fmt.Errorf("--method %q: not a method of HTTP requests", c.Method)
 	}
-	for name, values := range c.Header {
-		if name == "" || strings.Trim(name, tokenChars) != "" {
-			return fmt.Errorf("--header %q: not a field name", name)
-		}
-		for _, value := range values {
-			if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-				return fmt.Errorf("--header %s: %q has a control character in it", name, value)
-			}
-		}
-		if name == "Content-Length" || name == "Transfer-Encoding" {
-			return fmt.Errorf("--header %s: --body has its own", name)
-		}
+	if err := field.Request.CheckHeader(c.Header); err != nil {
+		return fmt.Errorf("--header: %w", err)
 	}
 	return nil
 }

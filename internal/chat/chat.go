@@ -59,8 +59,6 @@ type Chat struct {
 	taken     map[string]*client // by skeleton of the name; those without a conn are in the process before this one
 	guest     int
 	addresses []string // of lines
-
-	said once // messages of pages, with a Log
 }
 
 // New returns a Chat.
@@ -95,17 +93,8 @@ func New(config Config) *Chat {
 	return chat
 }
 
-// Figures writes those of the rooms.
-func (c *Chat) Figures(w *metrics.Writer) {
-	members := 0
-	rooms := c.hub.Rooms()
-	for _, r := range rooms {
-		members += r.Members
-	}
-	w.Gauge("switchboard_rooms", "Rooms that have members.", float64(len(rooms)))
-	w.Gauge("switchboard_room_members", "Memberships of rooms.", float64(members))
-	w.Counter("switchboard_room_dropped_total", "Messages that members did not get because they read slowly.", int64(c.hub.Dropped()))
-}
+// Figures is the source of those of the rooms.
+func (c *Chat) Figures() metrics.Source { return metrics.Rooms(c.hub) }
 
 // A client is somebody who is connected. It belongs to its loop, but for the name and token, which Chat.mu guards.
 type client struct {
@@ -231,15 +220,11 @@ func (c *client) say(name, text, id string, echo bool) error {
 	if !echo {
 		publish = s.PublishToOthers
 	}
-	again := c.token + "/" + id
-	known := id != "" && c.chat.config.Log != nil
-	if known && !c.chat.said.first(again) {
-		return nil // it comes when the Log has it
+	m := room.Message{From: c.member.Name(), Key: id, Data: []byte(text)}
+	if id != "" && c.token != "" { // it may be said again, here or to another server
+		m.ID = c.token + "/" + id
 	}
-	_, err := publish(room.Message{From: c.member.Name(), Key: id, Data: []byte(text)})
-	if known && err != nil {
-		c.chat.said.failed(again)
-	}
+	_, err := publish(m)
 	switch {
 	case errors.Is(err, room.ErrRate):
 		c.link.Pause()

@@ -159,7 +159,7 @@ func cleanText(text string) string {
 // checkRoom says what is wrong with the name of a room. It is ASCII, so that no two look the same.
 func checkRoom(name string) error {
 	if name == "" || len(name) > 32 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || name[0] == '-' {
-		return errors.New("a room's name is 1 to 32 of a-z, 0-9 and -")
+		return errors.New("a room's name is 1 to 32 of a-z, 0-9 and -, and does not begin with -")
 	}
 	return nil
 }

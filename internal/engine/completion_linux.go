@@ -78,12 +78,17 @@ func userData(kind int, serial uint32, index int) uint64 {
 }
 
 func newCompletion(k ringKernel, o Owner, c Config) (Engine, error) {
-	e := &completion{owner: o, kernel: k, config: c, side: side{fd: -1}, spare: make([]byte, c.ReadBuffer)}
+	e := &completion{owner: o, kernel: k, config: c, spare: make([]byte, c.ReadBuffer)}
 	if err := e.open(); err != nil {
+		return nil, err
+	}
+	if err := e.side.open(e); err != nil {
+		e.ring.Close()
 		return nil, err
 	}
 	var err error
 	if e.batch.arena, err = uring.Map(arenaSize); err != nil {
+		e.kernel.Close(e.side.fd)
 		e.ring.Close()
 		return nil, err
 	}
@@ -283,5 +288,5 @@ func (e *completion) Close() {
 	if e.batch.arena != nil {
 		uring.Unmap(e.batch.arena)
 	}
-	e.side.close(e)
+	e.kernel.Close(e.side.fd)
 }

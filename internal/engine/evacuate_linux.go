@@ -80,7 +80,7 @@ func (e *completion) Evacuate() {
 	e.ring.Close()
 	e.ring, e.enabled = nil, false
 	e.side.asked = slices.ContainsFunc(e.done.Waiting(), func(c uring.CQE) bool { return c.UserData>>kindShift == kindSide })
-	if e.side.fd >= 0 {
+	if e.side.lines > 0 || len(e.side.listeners) > 0 {
 		e.side.ask(e)
 	}
 }

@@ -23,7 +23,7 @@ const (
 //   - Lines whose peer has ended its output. The kernel adds POLLRDHUP to every mask of a ring's poll, which is then
 //     complete at once and for ever.
 type side struct {
-	fd        int               // the epoll, or -1 before there is anybody in it
+	fd        int               // the epoll
 	asked     bool              // the ring waits for it
 	listeners []*Listener       // by slot; nil: free
 	lines     int               // that are in it
@@ -33,14 +33,14 @@ type side struct {
 
 const sideEvents = 64 // more are told of in the next turn
 
-// control adds, changes or removes a descriptor. The epoll is made when it is first needed.
+// open makes the epoll before anybody needs it: later there may be no descriptor left for it.
+func (s *side) open(e *completion) (err error) {
+	s.fd, err = e.kernel.EpollCreate()
+	return os.NewSyscallError("epoll_create1", err)
+}
+
+// control adds, changes or removes a descriptor.
 func (s *side) control(e *completion, op, fd int, ev *unix.EpollEvent) error {
-	if s.fd < 0 {
-		var err error
-		if s.fd, err = e.kernel.EpollCreate(); err != nil {
-			return os.NewSyscallError("epoll_create1", err)
-		}
-	}
 	return e.kernel.EpollControl(s.fd, op, fd, ev)
 }
 
@@ -105,9 +105,6 @@ func (s *side) forget(e *completion, l *Line) {
 // answer looks what there is, after the ring has told.
 func (s *side) answer(e *completion) {
 	s.asked = false
-	if s.fd < 0 {
-		return
-	}
 	if s.lines == 0 && s.at == len(s.events) && len(s.listeners) == 1 && s.listeners[0] != nil { // it can be nobody else
 		s.ask(e)
 		e.owner.Acceptable(s.listeners[0])
@@ -147,12 +144,5 @@ func (s *side) settle(e *completion, l *Line) {
 		if err := e.Watch(l, l.wanted); err != nil {
 			e.fail(l, err)
 		}
-	}
-}
-
-func (s *side) close(e *completion) {
-	if s.fd >= 0 {
-		e.kernel.Close(s.fd)
-		s.fd = -1
 	}
 }

@@ -7,6 +7,8 @@
 //	Listeners, with descriptors     →
 //	                                ← Ready; or Refused
 //	Conns, with descriptors; again and again: idle ones, since version 2  →
+//	Ahead: these were the idle ones; since version 3  →
+//	                                ← Ready: it has handlers for them
 //	Shared, in pieces, of what handlers share; since version 2  →
 //	Withdrawn: IDs of these that are not offered any more; since version 2  →
 //	Conns, with descriptors; again and again  →
@@ -24,11 +26,16 @@ import "errors"
 // Oldest and Newest are the versions of the format that this package speaks. A version is for good: what it says never changes.
 const (
 	Oldest = 1
-	Newest = 2
+	Newest = 3
 )
 
-// EarlyVersion is the first version of the format that has Withdrawn.
-const EarlyVersion = 2
+const (
+	// EarlyVersion is the first version of the format that has Withdrawn.
+	EarlyVersion = 2
+
+	// AheadVersion is the first one that has Ahead, and in which Withdrawn may name the connections of a Pipe, both of them.
+	AheadVersion = 3
+)
 
 const (
 	// MaxConns is how many connections go into one frame: the system passes at most 253 descriptors at once.
@@ -64,6 +71,7 @@ const (
 	Refused
 	Shared
 	Withdrawn
+	Ahead
 )
 
 // ErrFormat is the error of bytes that are no frame of this protocol.

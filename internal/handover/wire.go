@@ -252,7 +252,7 @@ func appendHeader(b []byte, kind Kind, descriptors, length int) []byte {
 func readHeader(p []byte) (kind Kind, descriptors, length int, err error) {
 	kind, descriptors = Kind(p[0]), int(binary.LittleEndian.Uint16(p[2:]))
 	n := binary.LittleEndian.Uint32(p[4:])
-	if kind < Hello || kind > Withdrawn || p[1] != 0 || n > MaxFrame || descriptors > MaxListeners {
+	if kind < Hello || kind > Ahead || p[1] != 0 || n > MaxFrame || descriptors > MaxListeners {
 		return 0, 0, 0, ErrFormat
 	}
 	return kind, descriptors, int(n), nil

@@ -64,8 +64,8 @@ func TestTheBytesOfVersion1DoNotChange(t *testing.T) {
 }
 
 func TestTheBytesOfVersion2DoNotChange(t *testing.T) {
-	if got := string(AppendIDs(nil, []uint64{0, 200})); got != "\x00\xc8\x01" || Withdrawn != 10 {
-		t.Errorf("%q, %d", got, Withdrawn)
+	if got := string(AppendIDs(nil, []uint64{0, 200})); got != "\x00\xc8\x01" || Withdrawn != 10 || Ahead != 11 {
+		t.Errorf("%q, %d, %d", got, Withdrawn, Ahead)
 	}
 	if ids, err := ReadIDs([]byte("\x00\xc8\x01")); err != nil || !reflect.DeepEqual(ids, []uint64{0, 200}) {
 		t.Error(ids, err)

@@ -81,31 +81,49 @@ func costOfParking(ctx context.Context, conns, rounds int, slice time.Duration) 
 	return median(ratios), nil
 }
 
-// costOfIdle returns how many bytes a server occupies for each connection that had one request, or one echo, and is idle.
+// costOfIdle returns how many bytes a server occupies for each connection that had one request, or one echo, and is idle. What the
+// first ones cost is the loops' buffers as well, so the ones after them are counted.
 func costOfIdle(ctx context.Context, kind string, conns int) (int, error) {
 	s, err := start(kind, "1")
 	if err != nil {
 		return 0, err
 	}
 	defer s.stop()
-	before, err := s.status("VmRSS:")
+	if err := s.invite(ctx, kind, conns/5); err != nil {
+		return 0, err
+	}
+	before, err := s.atRest()
 	if err != nil {
 		return 0, err
 	}
+	if err := s.invite(ctx, kind, conns); err != nil {
+		return 0, err
+	}
+	after, err := s.atRest()
+	return max(after-before, 0) / conns, err
+}
+
+// invite opens connections that have been answered once.
+func (s *server) invite(ctx context.Context, kind string, conns int) error {
 	for range conns {
 		conn, err := net.Dial("tcp", s.address)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		s.guests = append(s.guests, conn)
 		if err := askOnce(conn, kind); err != nil {
-			return 0, err
+			return err
 		}
 		if ctx.Err() != nil {
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	least := 1 << 62
+	return nil
+}
+
+// atRest returns how many bytes s occupies when that has not become less for five seconds.
+func (s *server) atRest() (least int, err error) {
+	least = 1 << 62
 	for falls := time.Now(); time.Since(falls) < 5*time.Second; time.Sleep(200 * time.Millisecond) {
 		now, err := s.status("VmRSS:")
 		if err != nil {
@@ -115,7 +133,7 @@ func costOfIdle(ctx context.Context, kind string, conns int) (int, error) {
 			least, falls = now, time.Now()
 		}
 	}
-	return max(least-before, 0) / conns, nil
+	return least, nil
 }
 
 // askOnce has a server of that kind answer one request, or one message.

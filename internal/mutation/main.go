@@ -3,33 +3,30 @@
 //
 //	go run ./internal/mutation -n 100 . ./internal/engine
 //
-// The files stay as they are: a change is laid over one for the go command (go help build, -overlay). The same -seed draws
-// the same changes. A change that passes is a test that is missing, or changes nothing; which of the two, a person decides.
+// The files stay as they are: changes are laid over them for the go command (go help build, -overlay), and most of them are in one
+// program (guard.go). The same -seed draws the same changes. A change that passes is a test that is missing, or changes nothing; which of the two, a person decides.
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// The tests, the cheapest first. Most changes are found by a few seeds of the simulator.
-const tests = "go test -c -vet=off -ldflags=-s {overlay} -o {dir}/ . && " +
-	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 50 -patience 30s && " +
-	"go test -vet=off -failfast -short {overlay} ./internal/engine && " +
-	"{dir}/switchboard.test -test.failfast -test.short -test.skip TestSimulation && " +
-	"{dir}/switchboard.test -test.failfast -test.run TestSimulation -seeds 400 -patience 30s && " +
-	"go test -vet=off -failfast {overlay} ./scenarios"
+// The tests, the cheapest first: of each the package, and what its test binary is told. Most changes are found by a few seeds of
+// the simulator.
+const tests = ". -test.run TestSimulation -seeds 50 -patience 30s && " +
+	". -test.short -test.skip TestSimulation -test.timeout 2m && " +
+	"./internal/engine -test.short -test.timeout 2m && " +
+	". -test.run TestSimulation -seeds 400 -patience 30s && " +
+	"./scenarios -test.timeout 10m"
 
 func main() {
 	if err := run(); err != nil {
@@ -44,8 +41,9 @@ func run() error {
 	to := flag.Int("to", 0, "end with this one; 0: the last")
 	seed := flag.Uint64("seed", 1, "which changes are drawn")
 	only := flag.String("file", "", "change only files whose path contains this")
-	test := flag.String("test", tests, "the tests: {overlay} is where the change goes in, {dir} a directory to build in; what passes the first goes on to the next")
+	test := flag.String("test", tests, "the tests, each a package and what its test binary is told; what passes the first goes on to the next")
 	limit := flag.Duration("limit", 12*time.Minute, "a change with which one of them takes longer is found")
+	skip := flag.String("skip", "", "leave out the changes with these numbers, such as 3,17")
 	list := flag.Bool("list", false, "list the changes and try none")
 	flag.Parse()
 	if flag.NArg() == 0 {
@@ -66,8 +64,8 @@ func run() error {
 	rand.New(rand.NewPCG(*seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	all = all[:min(*n, len(all))]
 	if *list {
-		for _, c := range all {
-			fmt.Println(c)
+		for i, c := range all {
+			fmt.Printf("%3d %v\n", i+1, c)
 		}
 		return nil
 	}
@@ -75,107 +73,64 @@ func run() error {
 	if first > last {
 		return fmt.Errorf("there are %d changes, none from %d to %d", len(all), first, last)
 	}
-	return try(all[:last], first, strings.Split(*test, "&&"), *limit)
-}
-
-// try runs the tests with each change from the first on, and prints what became of it.
-func try(all []change, first int, tests []string, limit time.Duration) error {
-	dir, err := os.MkdirTemp("", "mutation")
+	var numbers []int
+	for i := first; i <= last; i++ {
+		if !slices.Contains(strings.Split(*skip, ","), strconv.Itoa(i)) {
+			numbers = append(numbers, i)
+		}
+	}
+	r, err := newRunner(*test, *limit)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	for _, test := range tests {
-		if out, err := runTests(dir, nil, test, limit); err != nil {
-			return fmt.Errorf("the tests fail without any change: %w\n%s", err, out)
-		}
+	defer os.RemoveAll(r.dir)
+	return r.try(all, numbers)
+}
+
+// try runs the tests with each of the changes that have these numbers, and prints what became of it.
+func (r *runner) try(all []change, numbers []int) error {
+	switch said, by, err := r.run(0, ""); {
+	case err != nil:
+		return err
+	case said != lives:
+		return fmt.Errorf("the tests fail without any change: %s %s", said, by)
 	}
-	found, lives, broken := 0, 0, 0
-	for i := first - 1; i < len(all); i++ {
+	counts := make(map[string]int)
+	tell := func(n int) error {
 		begun := time.Now()
-		said, by := "", ""
-		for at := 0; at < len(tests) && said == ""; at++ {
-			switch out, err := runTests(dir, &all[i], tests[at], limit); {
-			case err == nil:
-			case doesNotCompile(out, tests[at]):
-				said = "does not compile"
-				broken++
-			default:
-				said, by = "found", whatFailed(out)
-				found++
+		said, by, err := r.run(n, all[n-1].path)
+		if err != nil {
+			return err
+		}
+		counts[said]++
+		fmt.Printf("%3d/%d %-16s %5.1fs  %v  %s\n", n, len(all), said, time.Since(begun).Seconds(), &all[n-1], by)
+		return nil
+	}
+	left := numbers
+	for {
+		chosen, err := r.together(all, left)
+		if err != nil {
+			return err
+		}
+		for _, n := range chosen {
+			if err := tell(n); err != nil {
+				return err
 			}
 		}
-		if said == "" {
-			said = "LIVES"
-			lives++
+		if len(chosen) == 0 {
+			break
 		}
-		fmt.Printf("%3d/%d %-16s %5.1fs  %v  %s\n", i+1, len(all), said, time.Since(begun).Seconds(), all[i], by)
+		left = slices.DeleteFunc(slices.Clone(left), func(n int) bool { return slices.Contains(chosen, n) })
 	}
-	fmt.Printf("%d changes: %d found, %d live, %d do not compile\n", len(all)-first+1, found, lives, broken)
+	for _, n := range left {
+		c := &all[n-1]
+		if err := r.lay(map[string][]byte{c.path: c.source}); err != nil {
+			return err
+		}
+		if err := tell(n); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%d changes: %d found, %d live, %d do not compile\n", len(numbers), counts[found], counts[lives], counts[broken])
 	return nil
-}
-
-// doesNotCompile tells whether a test has failed before it could run.
-func doesNotCompile(out []byte, test string) bool {
-	return strings.HasPrefix(strings.TrimSpace(test), "go test -c ") ||
-		bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]"))
-}
-
-// whatFailed returns the first line of a test's output that tells of a failure, and its seed.
-func whatFailed(out []byte) string {
-	for line := range strings.Lines(string(out)) {
-		line = strings.TrimSpace(line)
-		for _, begins := range []string{"--- FAIL", "panic:", "fatal error:"} {
-			if strings.HasPrefix(line, begins) {
-				failed := short(line)
-				if _, seed, ok := strings.Cut(string(out), ": seed "); ok {
-					failed += " seed " + short(seed)
-				}
-				return failed
-			}
-		}
-	}
-	return ""
-}
-
-// runTests runs the tests with a change laid over its file.
-func runTests(dir string, c *change, test string, limit time.Duration) ([]byte, error) {
-	overlay := ""
-	if c != nil {
-		original, err := filepath.Abs(c.path)
-		if err != nil {
-			return nil, err
-		}
-		changed := filepath.Join(dir, "changed.go")
-		if err := os.WriteFile(changed, c.source, 0o644); err != nil {
-			return nil, err
-		}
-		words, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
-		if err != nil {
-			return nil, err
-		}
-		file := filepath.Join(dir, "overlay.json")
-		if err := os.WriteFile(file, words, 0o644); err != nil {
-			return nil, err
-		}
-		overlay = "-overlay=" + file
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	var args []string
-	for _, word := range strings.Fields(test) {
-		if word == "{overlay}" {
-			word = overlay
-		}
-		word = strings.ReplaceAll(word, "{dir}", dir)
-		if word != "" {
-			args = append(args, word)
-		}
-	}
-	if len(args) == 0 {
-		return nil, errors.New("-test is empty")
-	}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.WaitDelay = 10 * time.Second
-	return cmd.CombinedOutput()
 }

@@ -26,6 +26,8 @@ type line struct {
 	name   string            // that the client asks for, by SNI
 	tried  []*target         // that did not answer
 
+	received *proxyproto.Header // before what the client says, to be passed on; nil: none
+
 	answered bool      // far has said something since the client last did
 	allRead  bool      // far has read all that the client said before it ended its output
 	heard    time.Time // when far last said something, once its silence counts
@@ -129,9 +131,10 @@ func (b *backend) Opened(back *switchboard.Conn) error {
 		return switchboard.ErrAborted
 	}
 	if version := ln.proxy.targets.announce; version > 0 {
-		if err := ln.target.announce(back, proxyproto.For(ln.client, version)); err != nil {
+		if err := ln.target.announce(back, proxyproto.Forward(ln.client, ln.received, version)); err != nil {
 			return err
 		}
+		ln.received = nil
 	}
 	ln.joinedWith(back)
 	if ln.socket != nil {

@@ -38,6 +38,15 @@ func (b *backend) Move(*switchboard.Conn) (switchboard.HandlerState, error) {
 	return (*line)(b).state(targetKind)
 }
 
+// MovesEarly implements switchboard.EarlyMover.
+func (ln *line) MovesEarly(*switchboard.Conn) bool { return true }
+
+// MovesEarly implements switchboard.EarlyMover.
+func (a *asking) MovesEarly(*switchboard.Conn) bool { return true }
+
+// MovesEarly implements switchboard.EarlyMover.
+func (b *backend) MovesEarly(*switchboard.Conn) bool { return true }
+
 func (ln *line) state(kind string) (switchboard.HandlerState, error) {
 	if !ln.joined || ln.gone || ln.socket != nil {
 		return switchboard.HandlerState{}, errors.New("proxy: the line is not joined")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/proxyproto"
 )
 
 // A Proxy hands out handlers for a switchboard.Server: its Accept is the server's.
@@ -46,6 +47,14 @@ func New(targets []Target, balance Balance, log *slog.Logger) (*Proxy, error) {
 // before the proxy serves.
 func (p *Proxy) Announce(version int) { p.targets.announce = version }
 
+// Received is for proxyproto.Receiver: what a proxy in front of this one says of a client is passed on to the target.
+func (p *Proxy) Received(c *switchboard.Conn, h *proxyproto.Header) error {
+	if p.targets.announce > 0 {
+		c.SetValue(h)
+	}
+	return nil
+}
+
 // Set replaces the targets, for clients that come from then on. A target that is not among them any more, or has the weight 0,
 // keeps the clients that it has. Any goroutine may call it.
 func (p *Proxy) Set(targets []Target, balance Balance) error {
@@ -72,7 +81,7 @@ func (p *Proxy) Accept(c *switchboard.Conn) (switchboard.Handler, error) {
 
 // newLine makes the line of a client.
 func (p *Proxy) newLine(c *switchboard.Conn) *line {
-	ln := &line{proxy: p, client: c}
+	ln := &line{proxy: p, client: c, received: switchboard.Value[*proxyproto.Header](c)}
 	if state := c.TLS(); state != nil {
 		ln.name = strings.ToLower(state.ServerName)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/internal/field"
 	"github.com/switchboard-go/switchboard/proxyproto"
 	"github.com/switchboard-go/switchboard/websocket"
 )
@@ -57,7 +58,7 @@ func (t *Target) ParseOptions(options []string) error {
 			t.Weight = n
 		case "sni":
 			name := strings.ToLower(strings.TrimSuffix(value, "."))
-			if name == "" || strings.Contains(strings.TrimPrefix(name, "*."), "*") || net.ParseIP(name) != nil {
+			if err := field.CheckName(strings.TrimPrefix(name, "*.")); err != nil || net.ParseIP(name) != nil {
 				return errors.New("sni=" + value + ": a name (one.example), or one with a wildcard in front (*.one.example)")
 			}
 			t.Names = append(t.Names, name)

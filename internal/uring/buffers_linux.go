@@ -197,6 +197,8 @@ func buffersError(err error, mode Consumption) error {
 		return &MissingError{IncrementalBuffers}
 	case err == unix.EINVAL:
 		return &MissingError{BufferRing}
+	case err == unix.ENOMEM:
+		return noMemory("io_uring_register: provided buffers")
 	}
 	return os.NewSyscallError("io_uring_register: provided buffers", err)
 }

@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Error says why no ring can be made, and how to mend it.
+// Error says why no ring, or no buffers for one, can be made, and how to mend it.
 type Error struct {
-	Err error  // the errno
-	Why string // what it means here
+	Call string // what the kernel refused
+	Err  error  // the errno
+	Why  string // what it means here
 }
 
-func (e *Error) Error() string { return "io_uring_setup: " + e.Err.Error() + ": " + e.Why }
+func (e *Error) Error() string { return e.Call + ": " + e.Err.Error() + ": " + e.Why }
 
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -30,21 +31,28 @@ func (e *MissingError) Error() string {
 
 func (e *MissingError) Unwrap() error { return errors.ErrUnsupported }
 
+// noMemory explains ENOMEM. Linux counts rings and their buffers as locked memory before 5.12, and again since 6.14; the limit
+// holds for all processes of a user together, and root has none.
+func noMemory(call string) error {
+	return &Error{call, unix.ENOMEM, "too little memory, or too little of it may be locked by this user's processes: " +
+		"raise RLIMIT_MEMLOCK (ulimit -l)"}
+}
+
 // setupError explains what io_uring_setup(2) answered.
 func setupError(errno unix.Errno, c Config) error {
 	switch errno {
 	case unix.ENOSYS:
-		return &Error{errno, fmt.Sprintf("this kernel (%s) has no io_uring: Linux has it since 5.1, if built with CONFIG_IO_URING, "+
+		return &Error{"io_uring_setup", errno, fmt.Sprintf("this kernel (%s) has no io_uring: Linux has it since 5.1, if built with CONFIG_IO_URING, "+
 			"and a container's seccomp filter may hide it", release())}
 	case unix.EPERM, unix.EACCES:
-		return &Error{errno, forbidden()}
+		return &Error{"io_uring_setup", errno, forbidden()}
 	case unix.ENOMEM:
-		return &Error{errno, "too little memory, or before Linux 5.12 too little of it may be locked: raise RLIMIT_MEMLOCK (ulimit -l)"}
+		return noMemory("io_uring_setup")
 	case unix.EINVAL:
 		if f, known := missingFlag(c.Flags); known {
 			return &MissingError{f}
 		}
-		return &Error{errno, fmt.Sprintf("%d entries, %d completions and the flags %#x do not go together", c.Entries, c.Completions, c.Flags)}
+		return &Error{"io_uring_setup", errno, fmt.Sprintf("%d entries, %d completions and the flags %#x do not go together", c.Entries, c.Completions, c.Flags)}
 	}
 	return os.NewSyscallError("io_uring_setup", errno)
 }

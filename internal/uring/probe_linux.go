@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unsafe"
@@ -106,6 +107,9 @@ func ask() (s Support) {
 				mode = Incremental
 			}
 			_, err := r.NewBuffers(uint16(f), 1, 1, mode)
+			if errors.Is(err, unix.ENOMEM) {
+				return Support{err: err} // the kernel may well have the feature
+			}
 			s.has[f] = err == nil
 		case CancelFD:
 			s.has[f] = r.understands(func(e *SQE) { e.CancelFD(-1, 0) })

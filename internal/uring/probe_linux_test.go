@@ -57,6 +57,45 @@ func TestMissingFeatureIsNamed(t *testing.T) {
 	}
 }
 
+// Without memory for buffers, which a user's limit of locked memory bounds too, nothing is said to be missing in the kernel.
+// This test runs itself again below a seccomp filter that answers io_uring_register(2) so.
+func TestWantOfMemoryForBuffersIsNoMissingFeature(t *testing.T) {
+	const env = "URING_TEST_NO_BUFFERS"
+	if s := Probe(); s.Err() != nil {
+		t.Skip(s.Err())
+	}
+	if os.Getenv(env) != "" {
+		r, err := New(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if err := seccomp.Refuse(unix.SYS_IO_URING_REGISTER, unix.ENOMEM); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.NewBuffers(0, 1, 1, Whole); err == nil || !strings.Contains(err.Error(), "RLIMIT_MEMLOCK") {
+			t.Error(err)
+		}
+		s := Probe()
+		fmt.Println(s.Require(BufferRing))
+		return
+	}
+	child := exec.Command(os.Args[0], "-test.run=^TestWantOfMemoryForBuffersIsNoMissingFeature$")
+	child.Env = append(os.Environ(), env+"=1")
+	out, err := child.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, w := range []string{"io_uring_register: ", "cannot allocate memory", "RLIMIT_MEMLOCK"} {
+		if !strings.Contains(string(out), w) {
+			t.Errorf("no %q in %q", w, out)
+		}
+	}
+	if strings.Contains(string(out), "lacks") {
+		t.Errorf("something is said to be missing: %q", out)
+	}
+}
+
 // A kernel that refuses: this test runs itself again below a seccomp filter that answers io_uring_setup(2) so.
 func TestRefusalSaysWhyAndWhatToDo(t *testing.T) {
 	const env = "URING_TEST_REFUSE"

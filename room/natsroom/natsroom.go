@@ -27,6 +27,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -59,8 +60,26 @@ type Bridge struct {
 	own     bool
 	options Options
 
+	stranger, refused warning
+
 	mu   sync.Mutex
 	open map[*channel]bool
+}
+
+// A warning is logged once in a while, however often it is given: others say what it is about.
+type warning struct {
+	count atomic.Int64
+	next  atomic.Int64 // time in nanoseconds
+}
+
+const warningPause = 10 * time.Second
+
+func (w *warning) warn(log *slog.Logger, text, subject string, err error) {
+	w.count.Add(1)
+	now, next := time.Now().UnixNano(), w.next.Load()
+	if now >= next && w.next.CompareAndSwap(next, now+int64(warningPause)) {
+		log.Warn(text, "subject", subject, "error", err, "messages", w.count.Swap(0))
+	}
 }
 
 const idSize = 12
@@ -148,17 +167,32 @@ func (b *Bridge) Close() {
 
 // Open implements room.Bridge.
 func (b *Bridge) Open(name string, in room.Inlet) (room.Channel, error) {
+	c := b.channel(name, in)
+	if err := c.begin(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// channel returns a channel that is not open yet.
+func (b *Bridge) channel(name string, in room.Inlet) *channel {
 	c := &channel{bridge: b, in: in, subject: b.options.Prefix + "." + token(name), peers: map[[idSize]byte]peer{}, closed: make(chan struct{})}
+	c.resumed = sync.NewCond(&c.hearing)
 	rand.Read(c.id[:])
-	var err error
+	return c
+}
+
+// begin opens it.
+func (c *channel) begin() (err error) {
+	b := c.bridge
 	if c.sub, err = b.nc.Subscribe(c.subject, c.received); err != nil {
-		return nil, fmt.Errorf("natsroom: subscribing to %s: %w", c.subject, err)
+		return fmt.Errorf("natsroom: subscribing to %s: %w", c.subject, err)
 	}
 	b.mu.Lock()
 	b.open[c] = true
 	b.mu.Unlock()
 	c.introduce()
-	return c, nil
+	return nil
 }
 
 // token returns a room's name as a part of a subject: what NATS gives a meaning is written in hexadecimal.
@@ -194,7 +228,13 @@ type channel struct {
 	here   []byte // who is here, as the others are told
 
 	hearing sync.Mutex
+	resumed *sync.Cond
+	paused  bool
+	before  [idSize]byte // of the process from which the room has moved here
 	peers   map[[idSize]byte]peer
+
+	delivering sync.Mutex // while a packet is delivered
+	telling    sync.Mutex // while Inlet.Elsewhere is called
 }
 
 // Publish implements room.Channel.
@@ -257,21 +297,30 @@ func (c *channel) repeat() {
 	c.repeatIn(c.pause)
 }
 
-// Close implements room.Channel.
+// Close implements room.Channel. It waits until the message that is being delivered is, or is told to be missing.
 func (c *channel) Close() {
+	c.close()
+	c.delivering.Lock()
+	defer c.delivering.Unlock()
+}
+
+func (c *channel) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
 		return
 	}
 	c.ended = true
+	c.hearing.Lock()
 	close(c.closed)
+	c.resumed.Broadcast()
+	c.hearing.Unlock()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	c.sub.Unsubscribe() // an error says that the connection is closed
 	if c.here != nil && c.bridge.nc.IsConnected() {
-		c.here = attendance(nil, 0)
+		c.here = encodeAttendance(nil, 0)
 		c.introduceNow()
 	}
 	c.bridge.mu.Lock()
@@ -282,25 +331,25 @@ func (c *channel) Close() {
 // received takes what another process has sent.
 func (c *channel) received(m *nats.Msg) {
 	p, err := decode(m.Data)
+	var here attendance
+	if err == nil {
+		here, err = attendanceOf(p)
+	}
+	if p.number > mostNumber {
+		err = errPacket
+	}
 	if err != nil {
-		c.bridge.options.Logger.Warn("a stranger publishes in a room", "subject", c.subject, "error", err)
+		c.bridge.stranger.warn(c.bridge.options.Logger, "a stranger publishes in a room", c.subject, err)
 		return
 	}
-	if p.id == c.id {
+	c.delivering.Lock()
+	defer c.delivering.Unlock()
+	was, known, gone, fresh := c.hear(p, here)
+	if !fresh {
 		return
 	}
-	c.hearing.Lock()
-	other, known := c.peers[p.id]
-	c.hearing.Unlock()
-	expected := other.number
-	if p.kind != onlyNumber {
-		expected++
-	}
-	if known && p.number > expected {
+	if expected := was.number + counted(p); known && p.number > expected {
 		c.in.Missed(p.number - expected)
-	}
-	if known && p.number < expected { // it came before
-		return
 	}
 	if !known { // it does not know this process either
 		c.mu.Lock()
@@ -310,7 +359,7 @@ func (c *channel) received(m *nats.Msg) {
 		}
 		c.mu.Unlock()
 	}
-	c.heard(p, other)
+	c.tellWho(p, here, was, gone)
 	if p.kind == onlyNumber {
 		return
 	}
@@ -320,13 +369,14 @@ func (c *channel) received(m *nats.Msg) {
 		case err == nil:
 			return
 		case !errors.Is(err, room.ErrBacklog):
-			c.bridge.options.Logger.Warn("a message from elsewhere is not passed on", "subject", c.subject, "error", err)
+			c.bridge.refused.warn(c.bridge.options.Logger, "a message from elsewhere is not passed on", c.subject, err)
 			c.in.Missed(1)
 			return
 		}
 		select { // the loops are behind; meanwhile the subscription gathers, and NATS says if it is too much
 		case <-time.After(time.Millisecond):
 		case <-c.closed:
+			c.in.Missed(1)
 			return
 		}
 	}
@@ -342,6 +392,9 @@ type packet struct {
 }
 
 const (
+	// mostNumber is the highest number of a message: nobody publishes as many, and they can be counted without an overflow.
+	mostNumber = 1 << 48
+
 	version    = 1
 	onlyNumber = 255 // the kind of a packet that repeats the last number
 )

@@ -23,9 +23,9 @@ func FuzzPacket(f *testing.F) {
 }
 
 func FuzzAttendance(f *testing.F) {
-	f.Add(attendance([]string{"ann", "bob"}, 2))
-	f.Add(attendance(nil, 0))
-	f.Add(attendance([]string{""}, 1000))
+	f.Add(encodeAttendance([]string{"ann", "bob"}, 2))
+	f.Add(encodeAttendance(nil, 0))
+	f.Add(encodeAttendance([]string{""}, 1000))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		names, n, err := attendants(b)
 		if err != nil {
@@ -37,7 +37,7 @@ func FuzzAttendance(f *testing.F) {
 		if len(b) > mostNamed {
 			return
 		}
-		again, m, err := attendants(attendance(names, n))
+		again, m, err := attendants(encodeAttendance(names, n))
 		if err != nil || m != n || !slices.Equal(again, names) {
 			t.Errorf("%q of %d became %q of %d, %v", names, n, again, m, err)
 		}

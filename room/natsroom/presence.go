@@ -28,7 +28,7 @@ type peer struct {
 
 // Here implements room.PresenceChannel.
 func (c *channel) Here(names []string, n int) {
-	b := attendance(names, n)
+	b := encodeAttendance(names, n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -39,8 +39,8 @@ func (c *channel) Here(names []string, n int) {
 	c.repeatIn(0)
 }
 
-// attendance encodes who is in a room: their number, and the names of some.
-func attendance(names []string, n int) []byte {
+// encodeAttendance encodes who is in a room: their number, and the names of some.
+func encodeAttendance(names []string, n int) []byte {
 	b := binary.AppendUvarint(nil, uint64(n))
 	for _, name := range names {
 		if len(b)+len(name) > mostNamed {
@@ -51,7 +51,7 @@ func attendance(names []string, n int) []byte {
 	return b
 }
 
-// attendants decodes what attendance returns. Without data, the process does not tell.
+// attendants decodes what encodeAttendance returns. Without data, the process does not tell.
 func attendants(b []byte) (names []string, n int, err error) {
 	number, size := binary.Uvarint(b)
 	if size <= 0 || number > 1<<31-1 {
@@ -68,35 +68,80 @@ func attendants(b []byte) (names []string, n int, err error) {
 	return names, int(number), nil
 }
 
-// heard notes what another process has sent, and passes on who is there.
-func (c *channel) heard(p packet, was peer) {
-	now := peer{p.number, time.Now(), was.present}
-	var names []string
-	n, told := 0, false
-	if p.kind == onlyNumber && len(p.data) > 0 {
-		var err error
-		if names, n, err = attendants(p.data); err != nil {
-			c.bridge.options.Logger.Warn("a stranger publishes in a room", "subject", c.subject, "error", err)
-			return
-		}
-		told, now.present = true, n > 0
-		for i, name := range names {
-			names[i] = name + suffix(p.from)
-		}
+// An attendance is who is in a room in another process, if a packet tells it.
+type attendance struct {
+	names []string
+	n     int
+	told  bool
+}
+
+func attendanceOf(p packet) (a attendance, err error) {
+	if p.kind != onlyNumber || len(p.data) == 0 {
+		return a, nil
 	}
+	if a.names, a.n, err = attendants(p.data); err != nil {
+		return a, err
+	}
+	for i, name := range a.names {
+		a.names[i] = name + suffix(p.from)
+	}
+	a.told = true
+	return a, nil
+}
+
+// counted is by how much a packet's number is above that of the packet before it.
+func counted(p packet) uint64 {
+	if p.kind == onlyNumber {
+		return 0
+	}
+	return 1
+}
+
+// hear notes a packet of another process when it is to be delivered, and tells whether it is. It returns what was known of the
+// process before, and which processes are forgotten. It waits while the channel is paused.
+func (c *channel) hear(p packet, here attendance) (was peer, known bool, gone [][idSize]byte, fresh bool) {
 	c.hearing.Lock()
 	defer c.hearing.Unlock()
-	if _, known := c.peers[p.id]; !known && len(c.peers) >= mostProcesses {
+	for c.paused && !c.isClosed() {
+		c.resumed.Wait()
+	}
+	if was, known = c.peers[p.id]; c.isClosed() || p.id == c.id || p.id == c.before || known && p.number < was.number+counted(p) {
+		return was, known, nil, false
+	}
+	if !known && len(c.peers) >= mostProcesses {
 		for id, other := range c.peers {
 			if other.present {
-				c.in.Elsewhere(string(id[:]), nil, 0)
+				gone = append(gone, id)
 			}
 		}
 		clear(c.peers)
 	}
+	now := peer{p.number, time.Now(), was.present}
+	if here.told {
+		now.present = here.n > 0
+	}
 	c.peers[p.id] = now
-	if told && (was.present || now.present) {
-		c.in.Elsewhere(string(p.id[:]), names, n)
+	return was, known, gone, true
+}
+
+func (c *channel) isClosed() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// tellWho passes on who is in another process.
+func (c *channel) tellWho(p packet, here attendance, was peer, gone [][idSize]byte) {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	for _, id := range gone {
+		c.in.Elsewhere(string(id[:]), nil, 0)
+	}
+	if here.told && (was.present || here.n > 0) {
+		c.in.Elsewhere(string(p.id[:]), here.names, here.n)
 	}
 }
 
@@ -111,13 +156,23 @@ func suffix(process string) string {
 // forgetSilent forgets members of processes that have said nothing for a while.
 func (c *channel) forgetSilent() {
 	limit := time.Now().Add(-silent * c.bridge.options.Repeat)
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	for _, id := range c.silentSince(limit) {
+		c.in.Elsewhere(string(id[:]), nil, 0)
+	}
+}
+
+// silentSince returns the processes with members that have said nothing since, and takes these members to be gone.
+func (c *channel) silentSince(limit time.Time) (all [][idSize]byte) {
 	c.hearing.Lock()
 	defer c.hearing.Unlock()
 	for id, p := range c.peers {
 		if p.present && p.at.Before(limit) {
-			c.in.Elsewhere(string(id[:]), nil, 0)
 			p.present = false
 			c.peers[id] = p
+			all = append(all, id)
 		}
 	}
+	return all
 }

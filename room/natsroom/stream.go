@@ -25,11 +25,16 @@ type LogOptions struct {
 	// Replicas is the number of NATS servers that keep each message. Zero means 1.
 	Replicas int
 
-	// MaxRooms limits the number of streams. A room that would need one more cannot be opened. Zero means 10,000.
+	// MaxRooms limits the number of streams. At the limit, the stream of a room that no process has open is deleted; the one with the
+	// oldest last message first. If there is none, a new room cannot be opened. Zero means 10,000.
 	MaxRooms int
 
 	// Wait limits how long NewLog and opening a room wait for NATS. Zero means 10 seconds.
 	Wait time.Duration
+
+	// Heartbeat is how often JetStream tells the reader of a room that it is alive. After twice this time without a word the
+	// room is read anew. Zero means 5 seconds. It must be at least half a second.
+	Heartbeat time.Duration
 }
 
 // A Log is a room.Log in JetStream. It has one stream for each room. Any goroutine may call its methods.
@@ -47,9 +52,6 @@ const (
 	// mostRead is how many messages of a room are read ahead, and mostReadBytes how many bytes of them.
 	mostRead      = 256
 	mostReadBytes = 1 << 20
-
-	// heartbeat is how often JetStream says that a consumer is alive. After twice this time the room is read anew.
-	heartbeat = 5 * time.Second
 
 	// leastKept is how many messages a stream keeps at least, for processes that lose their connection for a while.
 	leastKept = 1000
@@ -70,6 +72,12 @@ func NewLog(b *Bridge, o LogOptions) (*Log, error) {
 	if o.Wait == 0 {
 		o.Wait = 10 * time.Second
 	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 5 * time.Second
+	}
+	if o.Replicas < 1 || o.Replicas > 5 || o.MaxRooms < 0 || o.Wait < 0 || o.Heartbeat < 500*time.Millisecond || o.Heartbeat > 10*time.Second {
+		return nil, fmt.Errorf("natsroom: 1 to 5 Replicas, a Heartbeat of 500ms to 10s, and no negative limits: %+v", o)
+	}
 	js, err := jetstream.New(b.nc)
 	if err != nil {
 		return nil, fmt.Errorf("natsroom: %w", err)
@@ -77,7 +85,10 @@ func NewLog(b *Bridge, o LogOptions) (*Log, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), o.Wait)
 	defer cancel()
 	for {
-		_, err = js.AccountInfo(ctx)
+		err = ask(ctx, func(ctx context.Context) error {
+			_, err := js.AccountInfo(ctx)
+			return err
+		})
 		if err == nil {
 			return &Log{bridge: b, js: js, options: o}, nil
 		}
@@ -93,6 +104,47 @@ func NewLog(b *Bridge, o LogOptions) (*Log, error) {
 		pause(ctx, 100*time.Millisecond)
 	}
 }
+
+// answer is how long a request to JetStream waits. While a cluster elects a leader, nobody answers, also later.
+const answer = 2 * time.Second
+
+func ask(ctx context.Context, request func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, answer)
+	defer cancel()
+	return request(ctx)
+}
+
+// insist asks until there is an answer, or ctx ends.
+func insist(ctx context.Context, request func(context.Context) error) error {
+	for {
+		if err := ask(ctx, request); err == nil || !passing(err) || !pause(ctx, 100*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// passing tells whether an error of JetStream may be over soon: a cluster elects a leader, or another process makes the same stream.
+func passing(err error) bool {
+	if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode {
+	case jetstream.JSErrCodeStreamNameInUse, noSuitablePeers, clusterNotAvailable, clusterNotLeader:
+		return true
+	}
+	return false
+}
+
+// Codes of JetStream's errors that nats.go has no names for.
+const (
+	noSuitablePeers     jetstream.ErrorCode = 10005
+	clusterNotAvailable jetstream.ErrorCode = 10008
+	clusterNotLeader    jetstream.ErrorCode = 10009
+)
 
 // pause waits for a time, or until ctx ends, and tells whether it did not.
 func pause(ctx context.Context, d time.Duration) bool {
@@ -123,22 +175,25 @@ type logRoom struct {
 	created string        // the epoch of stream
 	at      room.Position // of the last message read
 	next    jetstream.MessagesContext
+	reader  string           // the name of the consumer of next
 	ahead   uint64           // messages that waited for next at its start
 	again   chan nats.Status // NATS is connected again
 
 	mu     sync.Mutex
-	number uint64    // of the last message published
-	seq    uint64    // at.Seq
-	moved  chan bool // closed when seq changes; nil if nobody waits
-	queue  []*draft  // that JetStream does not have, in order
-	stored []*draft  // that it has, and that were not read
-	writes bool      // a goroutine empties the queue
+	number uint64              // of the last message published without an ID
+	seq    uint64              // at.Seq
+	moved  chan bool           // closed when seq changes; nil if nobody waits
+	queue  []*draft            // that JetStream does not have, in order
+	stored []*draft            // that it has, and that were not read
+	drafts map[identity]*draft // those of both
+	writes bool                // a goroutine empties the queue
 }
 
 // Open implements room.Log.
 func (l *Log) Open(name string, most room.History, in room.LogReader) (room.Position, []*room.Message, room.LogWriter, error) {
 	prefix := l.bridge.options.Prefix
-	c := &logRoom{log: l, name: strings.ReplaceAll(prefix, ".", "-") + "-" + token(name), subject: prefix + "." + token(name) + ".log", keeps: most, in: in}
+	c := &logRoom{log: l, name: strings.ReplaceAll(prefix, ".", "-") + "-" + token(name), subject: prefix + "." + token(name) + ".log", keeps: most, in: in,
+		drafts: map[identity]*draft{}}
 	rand.Read(c.id[:])
 	c.ctx, c.end = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(c.ctx, l.options.Wait)
@@ -169,23 +224,22 @@ func (l *Log) Open(name string, most room.History, in room.LogReader) (room.Posi
 
 // begin finds the stream, or makes it.
 func (c *logRoom) begin(ctx context.Context) (jetstream.StreamState, error) {
-	for {
-		s, err := c.log.js.Stream(ctx, c.name)
+	var s jetstream.Stream
+	err := insist(ctx, func(ctx context.Context) (err error) {
+		s, err = c.log.js.Stream(ctx, c.name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			s, err = c.create(ctx)
 		}
-		if err != nil {
-			if (errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse)) && pause(ctx, 100*time.Millisecond) {
-				continue // JetStream elects a leader, or another process was faster
-			}
-			return jetstream.StreamState{}, err
-		}
-		if info := s.CachedInfo(); len(info.Config.Subjects) != 1 || info.Config.Subjects[0] != c.subject {
-			return jetstream.StreamState{}, fmt.Errorf("it is not a stream of rooms: it has the subjects %q, not %q", info.Config.Subjects, c.subject)
-		}
-		c.stream = s
-		return s.CachedInfo().State, nil
+		return err
+	})
+	if err != nil {
+		return jetstream.StreamState{}, err
 	}
+	if info := s.CachedInfo(); len(info.Config.Subjects) != 1 || info.Config.Subjects[0] != c.subject {
+		return jetstream.StreamState{}, fmt.Errorf("it is not a stream of rooms: it has the subjects %q, not %q", info.Config.Subjects, c.subject)
+	}
+	c.stream = s
+	return s.CachedInfo().State, nil
 }
 
 // create makes the stream. Its numbers go on from those that this process has seen.
@@ -199,7 +253,9 @@ func (c *logRoom) create(ctx context.Context) (jetstream.Stream, error) {
 		return nil, err
 	}
 	if n >= c.log.options.MaxRooms {
-		return nil, fmt.Errorf("there are %d streams of rooms already: %w", n, room.ErrTooManyRooms)
+		if err := c.log.forgetOldest(ctx); err != nil {
+			return nil, fmt.Errorf("there are %d streams of rooms already: %w", n, err)
+		}
 	}
 	duplicates := 2 * time.Minute
 	if c.keeps.Age > 0 {
@@ -225,6 +281,30 @@ func (c *logRoom) create(ctx context.Context) (jetstream.Stream, error) {
 	return c.log.js.CreateStream(ctx, config)
 }
 
+// forgetOldest deletes the stream of a room that no process has open: the one with the oldest last message.
+func (l *Log) forgetOldest(ctx context.Context) error {
+	var oldest string
+	var since time.Time
+	streams := l.js.ListStreams(ctx, jetstream.WithStreamListSubject(l.bridge.options.Prefix+".*.log"))
+	for s := range streams.Info() {
+		at := s.State.LastTime
+		if s.Created.After(at) {
+			at = s.Created
+		}
+		if s.State.Consumers == 0 && (oldest == "" || at.Before(since)) {
+			oldest, since = s.Config.Name, at
+		}
+	}
+	if err := streams.Err(); err != nil {
+		return err
+	}
+	if oldest == "" {
+		return room.ErrTooManyRooms
+	}
+	l.bridge.options.Logger.Info("a room is forgotten: there are too many", "stream", oldest, "since", since)
+	return l.js.DeleteStream(ctx, oldest)
+}
+
 // epochOf tells a stream from others that have had its name.
 func epochOf(s jetstream.Stream) string {
 	return strconv.FormatInt(s.CachedInfo().Created.UnixNano(), 36)
@@ -232,23 +312,27 @@ func epochOf(s jetstream.Stream) string {
 
 // consume has JetStream send what comes after c.at.
 func (c *logRoom) consume(ctx context.Context) error {
-	consumer, err := c.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:       c.at.Seq + 1,
-		AckPolicy:         jetstream.AckNonePolicy,
-		MaxDeliver:        1,
-		InactiveThreshold: time.Minute,
-		MemoryStorage:     true,
-		Replicas:          1,
+	var consumer jetstream.Consumer
+	err := insist(ctx, func(ctx context.Context) (err error) {
+		consumer, err = c.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+			DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+			OptStartSeq:       c.at.Seq + 1,
+			AckPolicy:         jetstream.AckNonePolicy,
+			MaxDeliver:        1,
+			InactiveThreshold: time.Minute,
+			MemoryStorage:     true,
+			Replicas:          1,
+		})
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	c.ahead = consumer.CachedInfo().NumPending
+	c.reader, c.ahead = consumer.CachedInfo().Name, consumer.CachedInfo().NumPending
 	for len(c.again) > 0 { // it was connected again before this
 		<-c.again
 	}
-	c.next, err = consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(mostRead, mostReadBytes), jetstream.PullHeartbeat(heartbeat),
+	c.next, err = consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(mostRead, mostReadBytes), jetstream.PullHeartbeat(c.log.options.Heartbeat),
 		jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	return err
 }
@@ -287,7 +371,7 @@ func (c *logRoom) history(ctx context.Context, last uint64) (all []*room.Message
 func (c *logRoom) decode(m jetstream.Msg, about *jetstream.MsgMetadata) (room.Message, packet, error) {
 	p, err := decode(m.Data())
 	if err != nil {
-		c.log.bridge.options.Logger.Warn("a stranger publishes in a room", "subject", c.subject, "error", err)
+		c.log.bridge.stranger.warn(c.log.bridge.options.Logger, "a stranger publishes in a room", c.subject, err)
 		return room.Message{}, p, err
 	}
 	message := room.Message{Data: p.data, From: p.from, Key: p.key, Kind: websocket.Kind(p.kind), Seq: about.Sequence.Stream, Time: about.Timestamp}
@@ -302,7 +386,7 @@ func (c *logRoom) decode(m jetstream.Msg, about *jetstream.MsgMetadata) (room.Me
 
 // run reads the stream until the room is closed.
 func (c *logRoom) run() {
-	defer c.end()
+	defer c.leave()
 	told := false
 	for wait := time.Duration(0); ; {
 		began := time.Now()
@@ -334,6 +418,14 @@ func (c *logRoom) run() {
 		if told = false; time.Since(began) > 10*time.Second {
 			wait = 0
 		}
+	}
+}
+
+// leave tells JetStream that this process does not have the room open any more. If it is not told it notices after a minute.
+func (c *logRoom) leave() {
+	c.end()
+	if c.log.bridge.nc.IsConnected() {
+		ask(context.Background(), func(ctx context.Context) error { return c.stream.DeleteConsumer(ctx, c.reader) })
 	}
 }
 
@@ -400,8 +492,10 @@ func (c *logRoom) deliver() error {
 			continue
 		}
 		message, p, err := c.decode(m, about)
-		if err != nil {
-			continue // and counted as missing with the next
+		if err != nil { // it is counted as missing with the next
+			c.at.Seq = about.Sequence.Stream
+			c.read(c.at)
+			continue
 		}
 		if own := c.own(p); own != nil {
 			message, message.Seq, message.Time = *own, about.Sequence.Stream, about.Timestamp
@@ -416,22 +510,16 @@ func (c *logRoom) deliver() error {
 	}
 }
 
-// own returns a message of this process that came back.
+// own returns a message of this process that came back, or that came from another process to which its client has sent it too.
 func (c *logRoom) own(p packet) *room.Message {
-	if p.id != c.id {
-		return nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, list := range [][]*draft{c.stored, c.queue} {
-		for _, d := range list {
-			if d.number == p.number {
-				d.read = true
-				return &d.message
-			}
-		}
+	d := c.drafts[identity{p.id, p.number}]
+	if d == nil {
+		return nil
 	}
-	return nil
+	d.read = true
+	return &d.message
 }
 
 // read notes that the stream was read as far as p.
@@ -440,7 +528,7 @@ func (c *logRoom) read(p room.Position) {
 	defer c.mu.Unlock()
 	c.seq = p.Seq
 	for len(c.stored) > 0 && (c.stored[0].read || c.stored[0].seq <= c.seq) {
-		c.log.queued.Add(-c.stored[0].size())
+		c.forget(c.stored[0])
 		c.stored = c.stored[1:]
 	}
 	if c.moved != nil {
@@ -459,7 +547,7 @@ func (c *logRoom) Close() {
 	defer c.mu.Unlock()
 	for _, list := range [][]*draft{c.stored, c.queue} {
 		for _, d := range list {
-			c.log.queued.Add(-d.size())
+			c.forget(d)
 		}
 	}
 	c.stored, c.queue = nil, nil

@@ -280,6 +280,70 @@ func TestJetStreamIsRestarted(t *testing.T) {
 	}
 }
 
+// A client sends a message to two processes while one of them has no connection. It is stored once, also if JetStream has forgotten
+// the ID of the first when the second comes.
+func TestAMessageWithAnIDIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	s := startStreams(t, t.TempDir(), server.RANDOM_PORT)
+	w := newWire(t, s.Addr().String())
+	one, two := startLogged(t, "one", s.ClientURL(), 100), startLogged(t, "two", "nats://"+w.l.Addr().String(), 100)
+	a, b := one.join(nil), two.join(nil)
+	say := func(l *listener, text, id string) {
+		t.Helper()
+		l.does(func() {
+			if _, err := l.s.Publish(room.Message{From: "ann", Data: []byte(text), ID: id}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	a.says("first")
+	b.hears(1)
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "room-lobby")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.Duplicates = 100 * time.Millisecond
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+
+	w.set(true)
+	say(b, "early", "secret-1") // may still be sent before two knows
+	say(b, "late", "secret-2")
+	say(b, "late again", "secret-2") // under way already
+	say(a, "late", "secret-2")
+	say(a, "other", "")
+	a.hears(3)
+	until(t, "JetStream does not forget the IDs", func() bool { // it lets one more in
+		ack, err := js.Publish(t.Context(), "room.lobby.log", []byte("stranger"), jetstream.WithMsgID("secret"))
+		return err == nil && ack.Sequence > 5
+	})
+	w.set(false)
+	b.says("last")
+	for _, l := range []*listener{a, b} {
+		until(t, "the last message does not come", func() bool {
+			got := l.all()
+			return strings.HasSuffix(got[len(got)-1], " last")
+		})
+		got := strings.Join(l.all(), "\n")
+		for _, text := range []string{"early", "late", "other", "last"} {
+			if strings.Count(got, " "+text) != 1 {
+				t.Errorf("%q comes %d times:\n%s", text, strings.Count(got, " "+text), got)
+			}
+		}
+	}
+}
+
 // A stream that is purged, deleted or trimmed: what cannot come is told.
 func TestAStreamLosesMessages(t *testing.T) {
 	t.Parallel()
@@ -426,3 +490,70 @@ func TestTooMuchWaitsForJetStream(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// At the limit of rooms, one that no process has open is forgotten, the one with the oldest message first.
+func TestRoomsThatNobodyHasOpenAreForgottenAtTheLimit(t *testing.T) {
+	t.Parallel()
+	s := startStreams(t, t.TempDir(), server.RANDOM_PORT)
+	open := func(most int) (*natsroom.Log, func(name string) room.LogWriter) {
+		b, err := natsroom.Connect(s.ClientURL(), natsroom.Options{Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		log, err := natsroom.NewLog(b, natsroom.LogOptions{Wait: patience, MaxRooms: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log, func(name string) room.LogWriter {
+			t.Helper()
+			_, _, w, err := log.Open(name, room.History{Messages: 10}, deaf{})
+			if err != nil {
+				t.Fatal(name, ": ", err)
+			}
+			return w
+		}
+	}
+	log, first := open(3)
+	a, b := first("a"), first("b")
+	defer first("c").Close()
+	if _, _, _, err := log.Open("d", room.History{}, deaf{}); !errors.Is(err, room.ErrTooManyRooms) {
+		t.Errorf("the fourth room: %v", err)
+	}
+	if err := a.Publish(&room.Message{Data: []byte("later than b was made")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	b.Close()
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"room-a", "room-b"} {
+		until(t, "JetStream is not told that a room is closed", func() bool {
+			stream, err := js.Stream(t.Context(), name)
+			return err == nil && stream.CachedInfo().State.Consumers == 0
+		})
+	}
+	defer first("d").Close()
+	if _, err := js.Stream(t.Context(), "room-b"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("the room with the oldest message: %v", err)
+	}
+	if _, err := js.Stream(t.Context(), "room-a"); err != nil {
+		t.Errorf("the other room: %v", err)
+	}
+}
+
+// deaf is a reader that does not care.
+type deaf struct{}
+
+func (deaf) Deliver(room.Message) error { return nil }
+func (deaf) Moved(room.Position)        {}

@@ -2,6 +2,8 @@ package natsroom
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,14 +18,31 @@ import (
 
 // A draft is a message of this process that has no number yet.
 type draft struct {
-	number  uint64
+	identity
 	message room.Message
 	data    []byte
 	seq     uint64 // in the stream, if it is known
 	read    bool   // it came back
 }
 
-func (d *draft) size() int64 { return int64(len(d.data) + len(d.message.Data) + 128) }
+func (d *draft) size() int64 { return int64(len(d.data) + len(d.message.Data) + 256) }
+
+// An identity tells a message of a stream from all others: it is that of Message.ID, or a number of this process.
+type identity struct {
+	id     [idSize]byte
+	number uint64
+}
+
+func identityOf(id string) (i identity) {
+	sum := sha256.Sum256([]byte(id))
+	i.number = binary.BigEndian.Uint64(sum[copy(i.id[:], sum[:]):])
+	return i
+}
+
+// String returns the Nats-Msg-Id. JetStream takes one message of it in the stream's window for duplicates.
+func (i identity) String() string {
+	return hex.EncodeToString(i.id[:]) + "-" + strconv.FormatUint(i.number, 10)
+}
 
 // Publish implements room.LogWriter.
 func (c *logRoom) Publish(m *room.Message) error {
@@ -37,8 +56,14 @@ func (c *logRoom) Publish(m *room.Message) error {
 	if c.ctx.Err() != nil {
 		return errors.New("natsroom: the room is closed")
 	}
-	d := &draft{number: c.number + 1, message: *m}
-	d.data = encode(nil, packet{id: c.id, number: d.number, kind: byte(m.Kind), from: from, key: m.Key, data: m.Data})
+	d := &draft{identity: identity{c.id, c.number + 1}, message: *m}
+	if m.ID != "" {
+		d.identity = identityOf(m.ID)
+	}
+	if c.drafts[d.identity] != nil {
+		return nil // it is under way
+	}
+	d.data = encode(nil, packet{id: d.id, number: d.number, kind: byte(m.Kind), from: from, key: m.Key, data: m.Data})
 	if most := b.nc.MaxPayload(); most > 0 && int64(len(d.data))+200 > most { // with the headers
 		return fmt.Errorf("natsroom: %d bytes: %w", len(m.Data), nats.ErrMaxPayload)
 	}
@@ -46,7 +71,10 @@ func (c *logRoom) Publish(m *room.Message) error {
 		c.log.queued.Add(-d.size())
 		return ErrQueueFull
 	}
-	c.number = d.number
+	if m.ID == "" {
+		c.number = d.number
+	}
+	c.drafts[d.identity] = d
 	c.queue = append(c.queue, d)
 	if !c.writes {
 		c.writes = true
@@ -66,7 +94,12 @@ func (c *logRoom) write() {
 			return
 		}
 		d := c.queue[0]
+		read := d.read
 		c.mu.Unlock()
+		if read { // another process has stored it
+			c.written(d, 0)
+			continue
+		}
 		seq, err := c.store(d)
 		if err == nil {
 			c.written(d, seq)
@@ -78,21 +111,24 @@ func (c *logRoom) write() {
 			c.log.bridge.options.Logger.Warn("JetStream does not take a message, which is tried again", "stream", c.name, "error", err)
 		}
 		pause(c.ctx, jitter(wait))
-		wait = min(2*wait, 2*time.Second)
+		wait = min(2*wait, time.Second)
 		if c.came(d) {
 			c.written(d, 0)
 		}
 	}
 }
 
-// store gives JetStream a message.
+// store gives JetStream a message. Without a connection it does not: nats.go would send the message as soon as there is one, before
+// this process knows whether another one has stored it.
 func (c *logRoom) store(d *draft) (uint64, error) {
-	ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
+	if !c.log.bridge.nc.IsConnected() {
+		return 0, nats.ErrDisconnected
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, answer)
 	defer cancel()
 	m := nats.NewMsg(c.subject)
 	m.Data = d.data
-	ack, err := c.log.js.PublishMsg(ctx, m, jetstream.WithMsgID(hex.EncodeToString(c.id[:])+"-"+strconv.FormatUint(d.number, 10)),
-		jetstream.WithExpectStream(c.name))
+	ack, err := c.log.js.PublishMsg(ctx, m, jetstream.WithMsgID(d.String()), jetstream.WithExpectStream(c.name))
 	if err != nil {
 		return 0, err
 	}
@@ -104,7 +140,11 @@ func (c *logRoom) store(d *draft) (uint64, error) {
 func (c *logRoom) came(d *draft) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, c.log.options.Wait)
 	defer cancel()
-	s, err := c.log.js.Stream(ctx, c.name)
+	var s jetstream.Stream
+	err := ask(ctx, func(ctx context.Context) (err error) {
+		s, err = c.log.js.Stream(ctx, c.name)
+		return err
+	})
 	if err != nil {
 		return false
 	}
@@ -138,9 +178,15 @@ func (c *logRoom) written(d *draft, seq uint64) {
 	c.queue[0] = nil
 	c.queue = c.queue[1:]
 	if d.read || seq <= c.seq {
-		c.log.queued.Add(-d.size())
+		c.forget(d)
 		return
 	}
 	d.seq = seq
 	c.stored = append(c.stored, d)
+}
+
+// forget counts out a message that is taken out of the lists. mu is held.
+func (c *logRoom) forget(d *draft) {
+	delete(c.drafts, d.identity)
+	c.log.queued.Add(-d.size())
 }

@@ -21,11 +21,11 @@ func (k *Kernel) Accept(fd int) (int, rawio.Peer, syscall.Errno) {
 	if !ok {
 		return -1, rawio.Peer{}, syscall.EBADF
 	}
+	if errno := k.noFiles(); errno != 0 { // before it looks whether somebody waits
+		return -1, rawio.Peer{}, errno
+	}
 	if len(ln.waiting) == 0 || k.again() {
 		return -1, rawio.Peer{}, syscall.EAGAIN
-	}
-	if errno := k.noFiles(); errno != 0 {
-		return -1, rawio.Peer{}, errno
 	}
 	s := ln.waiting[0]
 	if s.state == stateDead && k.rng.IntN(2) == 0 { // as some systems say

@@ -18,6 +18,16 @@ type listener struct {
 	closed  bool
 }
 
+// Waiting returns how many connections wait to be accepted by a listening socket, those included whose peers have gone.
+func (k *Kernel) Waiting(listening int) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ln, ok := find[*listener](k, "Waiting", listening); ok {
+		return len(ln.waiting)
+	}
+	return 0
+}
+
 // Backlog returns the peers that wait to be accepted by a listening socket.
 func (k *Kernel) Backlog(listening int) (peers []*Peer) {
 	k.mu.Lock()

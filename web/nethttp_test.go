@@ -14,12 +14,12 @@ import (
 )
 
 func TestThisNetHTTPIsAsParkingNeedsIt(t *testing.T) {
-	if err := parkingAssumption(); err != nil {
+	if err := checkNetHTTP(); err != nil {
 		t.Error(err)
 	}
 }
 
-// imitation plays net/http to examine: it answers each request after what change does with the connection.
+// imitation plays net/http to checkServing: it answers each request after what change does with the connection.
 func imitation(size int, idle func(net.Conn, func(http.ConnState))) func(net.Conn, func(http.ConnState)) {
 	return func(conn net.Conn, state func(http.ConnState)) {
 		defer state(http.StateClosed)
@@ -47,7 +47,7 @@ func TestAnotherNetHTTPIsFoundOut(t *testing.T) {
 		state(http.StateIdle)
 		conn.SetReadDeadline(time.Time{})
 	}
-	if err := examine(imitation(readerSize, as)); err != nil {
+	if err := checkServing(imitation(readerSize, as)); err != nil {
 		t.Errorf("what net/http does is found wrong: %v", err)
 	}
 	for name, serve := range map[string]func(net.Conn, func(http.ConnState)){
@@ -62,7 +62,7 @@ func TestAnotherNetHTTPIsFoundOut(t *testing.T) {
 		"closed twice":      func(c net.Conn, state func(http.ConnState)) { imitation(readerSize, as)(twice{c}, state) },
 		"reading after EOF": func(c net.Conn, state func(http.ConnState)) { imitation(readerSize, as)(persistent{c}, state) },
 	} {
-		if err := examine(serve); err == nil {
+		if err := checkServing(serve); err == nil {
 			t.Errorf("%s: not found out", name)
 		}
 	}
@@ -88,9 +88,9 @@ func TestAParkedConnectionIsSmall(t *testing.T) {
 	}
 }
 
-func TestAProbeWaitsForEver(t *testing.T) {
+func TestAnIdleWatchWaitsForEver(t *testing.T) {
 	s := &Server{HTTP: new(http.Server), Loops: new(switchboard.Server)}
-	p := &probe{server: s}
+	p := &idleWatch{server: s}
 	p.wake.L = &p.mu
 	buf := make([]byte, readerSize)
 	if n, err := p.Read(buf); err != nil || !strings.HasPrefix(string(buf[:n]), "OPTIONS * ") {
