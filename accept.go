@@ -38,6 +38,7 @@ type listener struct {
 	held       bool          // or until a handover has failed
 	short      bool          // the log knows that descriptors are out
 	told       time.Duration // when it last said so
+	refused    time.Duration // when it last said that it cannot be watched
 	again      *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
@@ -204,8 +205,8 @@ func (ln *listener) resume() {
 		ln.unspent()
 	}
 	if err := ln.loop.engine.Listen(&ln.line); err != nil {
-		if now := ln.loop.kernel.Now(); ln.told == 0 || now-ln.told >= tellAgain {
-			ln.told = now
+		if now := ln.loop.kernel.Now(); ln.refused == 0 || now-ln.refused >= tellAgain {
+			ln.refused = now
 			ln.server.logger().Error("cannot accept", "address", ln.addr, "error", err)
 		}
 		ln.pause(retry)

@@ -113,11 +113,15 @@ func (c *Conn) callError(call string, errno syscall.Errno) error {
 
 func (e *systemError) of(call string, addr net.Addr, errno syscall.Errno) error {
 	e.call = os.SyscallError{Syscall: call, Err: rawio.Error(errno)}
-	e.op = net.OpError{Op: call, Net: "tcp", Addr: addr, Err: &e.call}
-	if addr != nil {
-		e.op.Net = addr.Network()
-	}
+	e.op = net.OpError{Op: call, Net: networkOf(addr), Addr: addr, Err: &e.call}
 	return &e.op
+}
+
+func networkOf(addr net.Addr) string {
+	if addr == nil {
+		return "tcp"
+	}
+	return addr.Network()
 }
 
 // isReset tells whether err is nothing but an errno that says that the peer has reset the connection, or the system has given it
@@ -133,7 +137,8 @@ func isReset(err error) bool {
 
 // closedError is use after close.
 func (c *Conn) closedError(call string) error {
-	return &net.OpError{Op: call, Net: "tcp", Addr: c.RemoteAddr(), Err: net.ErrClosed}
+	addr := c.RemoteAddr()
+	return &net.OpError{Op: call, Net: networkOf(addr), Addr: addr, Err: net.ErrClosed}
 }
 
 // ending is how a connection will end, and why.

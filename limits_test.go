@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/switchboard-go/switchboard/internal/tlsconn"
 )
 
 func TestDefaultsAreAsDocumented(t *testing.T) {
@@ -146,5 +148,12 @@ func TestOriginsAreThoseOfTheSameAddressOrUsedAgainWhenTheyAreOver(t *testing.T)
 	expect(open("tcp", 5), 2)
 	if n := len(*s.origins.Load()); n != 5 {
 		t.Errorf("there are %d origins", n)
+	}
+}
+
+// What a record is reckoned at that has come in part is what one can be, and not much more.
+func TestARecordInPartWeighsARecord(t *testing.T) {
+	if recordMemory < tlsconn.MaxRecord || recordMemory > tlsconn.MaxRecord*5/4 {
+		t.Errorf("it is reckoned at %d bytes, and is %d long at most", recordMemory, tlsconn.MaxRecord)
 	}
 }

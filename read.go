@@ -3,7 +3,6 @@ package switchboard
 import (
 	"io"
 	"math"
-	"net"
 
 	"github.com/switchboard-go/switchboard/internal/buffer"
 	"github.com/switchboard-go/switchboard/internal/engine"
@@ -311,7 +310,7 @@ func (c *Conn) tellEnd() {
 		rest = c.in.B
 	}
 	if c.flags&cutOff != 0 {
-		c.end(&net.OpError{Op: "read", Net: "tcp", Addr: c.RemoteAddr(), Err: errCutOff})
+		c.end(c.tlsError("read", errCutOff))
 		c.flush()
 		return
 	}

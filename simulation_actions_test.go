@@ -150,6 +150,13 @@ func (w *world) dial(from *life) {
 	}
 }
 
+// holdAccepting does with the listener what a handover does that fails.
+func (w *world) holdAccepting() {
+	w.log("accepting is held")
+	w.ln.loop.give(task{f: w.ln.hold})
+	w.k.After(time.Duration(w.rng.IntN(300))*time.Millisecond, func() { w.ln.loop.give(task{f: w.ln.release}) })
+}
+
 // takeFiles has somebody else in the process take all descriptors for a while, in which a client comes.
 func (w *world) takeFiles() {
 	most, open := w.k.MaxFiles, len(w.k.OpenFiles())
@@ -314,6 +321,9 @@ func (w *world) outside() {
 	w.orderAll()
 	if w.proxy && w.chance(400) {
 		w.takeFiles()
+	}
+	if w.chance(600) {
+		w.holdAccepting()
 	}
 	if !w.chance(6) || len(w.lives) == 0 {
 		return

@@ -289,6 +289,8 @@ func (b *blocker) checkRead(err error) {
 		f.w.fault("%v: Read gives nothing, and no error", f)
 	case b.closed && !errors.Is(err, net.ErrClosed):
 		f.w.fault("%v: Read after Close: %v", f, err)
+	case errors.Is(err, net.ErrClosed) && !b.closed && !f.closing && !f.failed && f.closed == 0 && !f.c.marked(stopMark):
+		f.w.fault("%v: Read says %v on an open connection", f, err)
 	case errors.Is(err, os.ErrDeadlineExceeded) && (b.readUntil.IsZero() || time.Now().Before(b.readUntil)):
 		f.w.fault("%v: Read's deadline is not over", f)
 	case err == io.EOF && f.peer != nil && !f.inputEnded && f.closed == 0:

@@ -17,7 +17,7 @@ import (
 
 // before remembers what the turn that is to begin must know.
 func (w *world) before() {
-	w.begun = w.k.Now()
+	w.begun, w.pipes = w.k.Now(), w.s.splices.pipes.Load()
 	for _, f := range w.lives {
 		if len(w.closings) > 0 && f.peer != nil {
 			f.beforeLeaving()
@@ -94,6 +94,9 @@ func (w *world) checkGivenUp(l *loop) {
 	w.lacked = w.lacked || spent
 	if spent && !w.spent && until != w.until && len(w.s.loops) == 1 {
 		w.givenUp = until
+	}
+	if spent && !w.spent && w.pipes > 0 && w.s.splices.pipes.Load() > 0 && int64(w.k.Now()) >= until && len(w.s.loops) == 1 {
+		w.fault("clients wait for descriptors, and no kernel pipe is given up")
 	}
 	w.spent, w.until = spent, until
 	l.mu.Lock()
@@ -187,6 +190,12 @@ func (f *life) checkClosed() {
 			f.w.fault("%v: no peer and no shortage makes a call fail so", f)
 		}
 	}
+	var op *net.OpError
+	if errors.As(f.err, &op) && f.piped == nil && slices.Contains([]string{"read", "write", "splice", "shutdown"}, op.Op) {
+		if at := f.c.RemoteAddr(); op.Addr == nil || op.Addr.String() != at.String() || op.Net != at.Network() {
+			f.w.fault("%v: it fails at %s %v, and its peer is at %v", f, op.Net, op.Addr, at)
+		}
+	}
 	lim := &f.w.s.limits
 	if f.resets > 0 && lim.LingerTimeout > 0 && f.peer != nil && !f.peer.Unix() && !f.peer.HasEnded() && !f.aborted && f.c.Sent() > 0 &&
 		!f.w.calm && len(f.w.closings) == 0 && f.piped == nil {
@@ -198,6 +207,8 @@ func (f *life) checkClosed() {
 	switch {
 	case errors.Is(f.err, ErrBadCount):
 		f.w.fault("%v: it has never said that it consumed more than it was offered", f)
+	case errors.Is(f.err, errCutOff) && f.peer != nil && f.peer.Said():
+		f.w.fault("%v: it was told that its peer was cut off, and that had sent its close_notify", f)
 	case errors.Is(f.err, errAnswers) && lim.QueueLimit-lim.HighWater > 5*lim.ReadBuffer+handshakeInput:
 		f.w.fault("%v: it was read on though its peer takes no answers", f)
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL) && f.w.k.Now()-f.begunAt < f.w.s.limits.DialTimeout-slack:
@@ -208,8 +219,8 @@ func (f *life) checkClosed() {
 		f.w.fault("%v: what was written before it was there is given up", f)
 	}
 	if f.err == ErrHalfClosed && f.peer != nil && f.piped == nil && f.c.loop.failing == 0 {
-		if d := f.w.k.Now() - max(f.peer.LastRead(), f.heard); d < lim.HalfCloseTimeout-slack {
-			f.w.fault("%v: it was half-closed too long, and its peer sent or read something %v ago", f, d)
+		if d := f.w.k.Now() - f.heard; d < lim.HalfCloseTimeout-slack {
+			f.w.fault("%v: it was half-closed too long, and its peer sent or took something %v ago", f, d)
 		}
 	}
 	if f.peer == nil || f.piped != nil || !errors.Is(f.err, ErrStalled) || f.c.loop.failing > 0 { // a loop that waits for its engine ends it late
@@ -317,6 +328,9 @@ func (f *life) checkStuck() {
 			w.fault("%v: there is input of its handshake, and it is not read", f)
 		}
 		return
+	}
+	if errno := w.k.SocketError(fd); errno != 0 && c.state == stateOpen && c.line.Watched() != 0 {
+		w.fault("%v: its peer has reset it, and it has not heard: %v", f, errno)
 	}
 	if c.Queued() > 0 && w.k.Ready(fd, engine.Write) != 0 {
 		w.fault("%v: %d bytes are queued, and there is room", f, c.Queued())

@@ -142,6 +142,14 @@ func (w *world) checkCounts(l *loop) {
 		if c.deadline.Running() {
 			deadlines++
 		}
+		if c.flags&spliced != 0 {
+			if p, ok := c.handler.(*pipe); ok && p.to.loop != l {
+				w.fault("%v: it is spliced to a connection of another loop", w.lifeOf(c))
+			}
+			if n := c.Received(); n < int64(spliceAfter*l.limits.ReadBuffer) {
+				w.fault("%v: it is spliced after %d bytes, and reads of %d", w.lifeOf(c), n, l.limits.ReadBuffer)
+			}
+		}
 		if more := c.more.Load(); more != nil {
 			for t := more.timers; t != nil; t = t.next {
 				if t.entry.Running() {
@@ -163,8 +171,19 @@ func (w *world) checkCounts(l *loop) {
 				if c.flags&(dialled|upgraded) != 0 {
 					began = c.extra().since
 				}
-				if passed := l.clock() - began; h.ours < 0 || h.ours > passed {
+				passed := l.clock() - began
+				if h.ours < 0 || h.ours > passed {
 					w.fault("%v: its handshake has waited for us for %d of %d ticks", w.lifeOf(c), h.ours, passed)
+				}
+				peers := passed - h.ours // ticks in which the peer was awaited
+				switch {
+				case h.running: // which has as much time as a peer
+					peers = l.clock() - h.turned
+				case h.line != &l.handshakes.silent:
+					peers -= l.clock() - h.turned
+				}
+				if n := l.clock() - c.awaited(); n != peers {
+					w.fault("%v: its peer counts as awaited for %d ticks, and is for %d", w.lifeOf(c), n, peers)
 				}
 			}
 		}

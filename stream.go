@@ -132,7 +132,8 @@ func wait(ch chan struct{}, until time.Time) error {
 }
 
 func (st *stream) timeout(call string, err error) error {
-	return &net.OpError{Op: call, Net: "tcp", Addr: st.c.RemoteAddr(), Err: err}
+	addr := st.c.RemoteAddr()
+	return &net.OpError{Op: call, Net: networkOf(addr), Addr: addr, Err: err}
 }
 
 // Close implements net.Conn: what was written is still sent. A second Close is an error that is net.ErrClosed.

@@ -151,17 +151,22 @@ func (s *FileStore) read() (map[string]*keptRoom, error) {
 		if err := json.Unmarshal(line, &rec); err != nil || rec.Room == "" {
 			return nil, fmt.Errorf("room: %s, line %d: this is not a history: %.40q", s.path, n, line)
 		}
-		s.take(rooms, rec)
+		if !s.take(rooms, rec) {
+			return nil, fmt.Errorf("room: %s, line %d: number %d does not follow the message before it in %.40q: lines are missing, or double", s.path, n, rec.Seq, rec.Room)
+		}
 	}
 }
 
-func (s *FileStore) take(rooms map[string]*keptRoom, rec record) {
+// take adds a line, and tells whether it can be the next.
+func (s *FileStore) take(rooms map[string]*keptRoom, rec record) bool {
 	r := rooms[rec.Room]
 	switch {
 	case rec.Seq == 0 && rec.Epoch == "":
 		delete(rooms, rec.Room)
 	case r == nil || rec.Epoch != "":
 		rooms[rec.Room] = &keptRoom{roomEnd: roomEnd{rec.Epoch, rec.Seq}}
+	case rec.Seq != r.last+1:
+		return false
 	default:
 		m := &Message{Room: rec.Room, Seq: rec.Seq, Time: rec.Time, From: rec.From, Key: rec.Key, Kind: websocket.Kind(rec.Kind), Data: rec.Data}
 		if m.Data == nil {
@@ -173,6 +178,7 @@ func (s *FileStore) take(rooms map[string]*keptRoom, rec record) {
 			r.messages = append(r.messages[:0:0], r.messages[len(r.messages)-s.keep:]...)
 		}
 	}
+	return true
 }
 
 // rewrite has the file hold these rooms, and nothing else.

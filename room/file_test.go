@@ -91,6 +91,35 @@ func TestAnotherFileIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A history that was edited, or of which a part is lost, would be sent with gaps and doubles that nobody is told of.
+func TestAFileWithoutSomeOfItsLinesIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	for text, want := range map[string]string{
+		`{"room":"a","epoch":"e"}{"room":"a","seq":1}{"room":"a","seq":3}`:                         "line 3: number 3 does not follow",
+		`{"room":"a","epoch":"e"}{"room":"a","seq":1}{"room":"a","seq":1}`:                         "line 3: number 1 does not follow",
+		`{"room":"a","epoch":"e","seq":9}{"room":"a","seq":18446744073709551615}`:                  "does not follow",
+		`{"room":"a","epoch":"e"}{"room":"a","seq":1.5}`:                                           "line 2: this is not a history",
+		`{"room":"a","epoch":"e"}{"room":"a","seq":1,"text":"cut o`:                                "",
+		`{"room":"a","epoch":"e"}{"room":"b","epoch":"f"}{"room":"a","seq":1}{"room":"b","seq":1}`: "",
+	} {
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "}{", "}\n{")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(text, "cut o") {
+			if err := os.Truncate(path, int64(len(text)+1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := OpenFile(path, 10)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, not %q", text, err, want)
+		}
+		if err == nil {
+			s.Close()
+		}
+	}
+}
+
 func TestARoomThatDoesNotRememberSaysSo(t *testing.T) {
 	h := &Hub{Options: Options{History: History{Messages: 3}}}
 	link := &handLink{loop: new(handLoop), room: 100}

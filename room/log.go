@@ -176,8 +176,8 @@ const (
 	// catchUp is how long a member that is ahead of this process waits until the process has read as far.
 	catchUp = 5 * time.Second
 
-	// catchUpStep is how often that is looked at.
-	catchUpStep = 20 * time.Millisecond
+	// catchUpStep is after what time that is looked at again, twice that the next time, and so on.
+	catchUpStep = 10 * time.Millisecond
 )
 
 // JoinThen is Join for any Hub, also one whose Log is in the network: it does not wait. f gets what Join returns, on the
@@ -198,8 +198,8 @@ func (m *Member) JoinThen(name string, back *Return, f func(*Subscription, error
 	leaves, loop := m.leaves, m.link.Loop()
 	go func() {
 		_, err := h.Room(name)
-		for limit := time.Now().Add(catchUp); err == nil && !h.stands(name, back) && time.Now().Before(limit); {
-			time.Sleep(catchUpStep)
+		for step, limit := catchUpStep, time.Now().Add(catchUp); err == nil && !h.stands(name, back) && time.Now().Before(limit); step *= 2 {
+			time.Sleep(step)
 		}
 		loop.Do(func() { // an error says that the loop is gone, and the member with it
 			m.joining--

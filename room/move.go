@@ -30,6 +30,7 @@ type handed struct {
 	down    atomic.Pointer[peer] // the process before this one, in which members of the rooms have stayed
 	giving  *giving              // between Hand and Handed
 	taking  *taking              // between Take and Taken
+	settle  atomic.Pointer[func()]
 }
 
 // A giving is rooms whose mutexes are held, as is Hub.mu.
@@ -123,6 +124,7 @@ func (h *Hub) Hand(s *switchboard.Server) (st switchboard.HandlerState, file *os
 
 // hand locks all rooms and describes them. still tells whether a loop stands still.
 func (h *Hub) hand(conn net.Conn, still func(Loop) bool) ([]byte, error) {
+	h.settled() // and no more after this
 	rooms, err := h.lockRooms()
 	if err != nil {
 		return nil, err
@@ -266,6 +268,7 @@ func (h *Hub) Handed(moved bool) {
 	g.peer.start(h.fromAbove, h.aboveIsGone)
 	go func() {
 		closing.Wait()
+		g.peer.send(frame{Do: settled})
 		h.gone()
 	}()
 }
@@ -328,16 +331,28 @@ func (h *Hub) take(conn net.Conn, data []byte) error {
 		}
 		close(r.ready)
 		h.taking.rooms[s.Name] = r
-		if b, ok := h.Bridge.(MovingBridge); ok && s.Channel != nil { // here, so that little is missed meanwhile
-			c, err := b.OpenMoved(r.name, inlet{r}, s.Channel)
-			if err != nil {
-				h.logger().Error("a room that was taken over is not joined with other machines", "room", r.name, "error", err)
-				continue
-			}
+	}
+	h.openMoved(state.Rooms)
+	return nil
+}
+
+// openMoved joins rooms with those of other processes where they were joined before, so that little is missed meanwhile.
+func (h *Hub) openMoved(states []roomState) {
+	b, ok := h.Bridge.(MovingBridge)
+	if !ok {
+		return
+	}
+	for i := range states {
+		r := h.taking.rooms[states[i].Name]
+		if r == nil || states[i].Channel == nil {
+			continue
+		}
+		if c, err := b.OpenMoved(r.name, inlet{r}, states[i].Channel); err == nil {
 			r.channel = c
+		} else { // it is opened as if it were new
+			h.logger().Error("it is not known what a room that was taken over has missed of other machines", "room", r.name, "error", err)
 		}
 	}
-	return nil
 }
 
 // mostOfName is how many members of one name come over.
@@ -391,6 +406,18 @@ func (h *Hub) Taken(moved bool) {
 		}
 		return
 	}
+	settle := sync.OnceFunc(func() {
+		for _, r := range t.rooms {
+			r.mu.Lock()
+			c, ok := r.channel.(MovingChannel)
+			r.mu.Unlock()
+			if ok {
+				c.Resume()
+			}
+		}
+	})
+	h.settle.Store(&settle)
+	time.AfterFunc(settlePatience, settle)
 	h.mu.Lock()
 	h.rooms = t.rooms
 	h.down.Store(t.peer)
@@ -433,7 +460,14 @@ func (h *Hub) openChannel(r *Room) {
 		p.Here(r.here())
 	}
 	r.mu.Unlock()
-	if c, ok := channel.(MovingChannel); ok {
-		c.Resume()
+}
+
+// settlePatience is how long a process waits for what its predecessor is delivering, before it delivers itself what has come since then.
+const settlePatience = 5 * time.Second
+
+// settled has the rooms deliver what other machines have published since they have moved here.
+func (h *Hub) settled() {
+	if settle := h.settle.Load(); settle != nil {
+		(*settle)()
 	}
 }

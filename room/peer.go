@@ -43,6 +43,7 @@ const (
 	// Upwards.
 	publishes   = "publishes"
 	missed      = "missed"  // Seq messages of other machines
+	settled     = "settled" // all that had come from other machines is told
 	nameChanged = "changed" // its name, from Name to To
 
 	// Downwards.
@@ -195,6 +196,10 @@ const backlogPause = time.Millisecond
 
 // fromBelow takes what the process before this one says.
 func (h *Hub) fromBelow(p *peer, f *frame) {
+	if f.Do == settled {
+		h.settled()
+		return
+	}
 	r := h.find(f.Room)
 	if r == nil {
 		return // its members were not taken over
@@ -260,6 +265,7 @@ func (r *Room) leaveAway(name string) {
 
 // belowIsGone is called when the process before this one is gone, or no member is there any more.
 func (h *Hub) belowIsGone(p *peer) {
+	h.settled()
 	h.down.CompareAndSwap(p, nil)
 	h.mu.Lock()
 	var rooms []*Room

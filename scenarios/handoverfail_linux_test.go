@@ -18,8 +18,12 @@ import (
 
 // served is an echo with one client, who makes sure that it is served still.
 func served(t *testing.T, engine string) (s *switchboard.Server, stillServed func()) {
+	return servedBy(t, engine, theMovingEcho)
+}
+
+func servedBy(t *testing.T, engine string, h switchboard.Handler) (s *switchboard.Server, stillServed func()) {
 	s = newServer(t, engine)
-	s.Accept, s.Moved = everyone(theMovingEcho), movedEcho
+	s.Accept, s.Moved = everyone(h), movedEcho
 	address := start(t, s)
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -165,21 +169,36 @@ func TestAHandoverThatFailsChangesNothing(t *testing.T) {
 	}
 }
 
+// A lateEcho is a movingEcho that never goes ahead.
+type lateEcho struct{ switchboard.DataFunc }
+
+func (lateEcho) Move(c *switchboard.Conn) (switchboard.HandlerState, error) {
+	return theMovingEcho.Move(c)
+}
+
 // What another program refuses stays, with the reason.
 func TestWhatIsRefusedStays(t *testing.T) {
 	for _, engine := range engines()[:2] {
-		s, stillServed := served(t, engine)
-		next := newServer(t, engine)
-		defer stop(next)
-		next.Accept = everyone(theMovingEcho)
-		next.Moved = func(*switchboard.Conn, switchboard.HandlerState) (switchboard.Handler, error) {
-			return nil, errors.New("too old for me")
-		}
-		before := s.Stats().Active
-		handed := handOver(t, s, next)
-		if handed.Conns != 0 || int64(handed.Stayed) > before || handed.Stayed == 0 || handed.Why != "too old for me" {
-			t.Errorf("%+v", handed)
-		}
+		refusedStays(t, engine, theMovingEcho)
+		refusedStays(t, engine, lateEcho{theMovingEcho.DataFunc})
+	}
+}
+
+func refusedStays(t *testing.T, engine string, h switchboard.Handler) {
+	t.Helper()
+	s, stillServed := servedBy(t, engine, h)
+	next := newServer(t, engine)
+	defer stop(next)
+	next.Accept = everyone(theMovingEcho)
+	next.Moved = func(*switchboard.Conn, switchboard.HandlerState) (switchboard.Handler, error) {
+		return nil, errors.New("too old for me")
+	}
+	before := s.Stats().Active
+	handed := handOver(t, s, next)
+	if handed.Conns != 0 || int64(handed.Stayed) > before || handed.Stayed == 0 || handed.Why != "too old for me" {
+		t.Errorf("%+v", handed)
+	}
+	for range 2 { // it goes on being read
 		stillServed()
 	}
 }

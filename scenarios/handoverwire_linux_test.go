@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -121,4 +122,102 @@ func TestNamesOfWhatIsSharedAreBounded(t *testing.T) {
 		t.Error("it was taken over")
 	}
 	roundTrip(t, c, "still here")
+}
+
+// A stirred echo writes to the first connection that has gone ahead when the second one does.
+type stirredEcho struct {
+	movingEcho
+	first *switchboard.Conn
+	moves int
+}
+
+func (e *stirredEcho) Move(c *switchboard.Conn) (switchboard.HandlerState, error) {
+	switch e.moves++; e.moves {
+	case 1:
+		e.first = c
+	case 2:
+		e.first.Write([]byte("unasked"))
+	}
+	return theMovingEcho.Move(c)
+}
+
+// A connection that went ahead and was withdrawn is served on when the handover fails after that.
+func TestWhatWasWithdrawnIsServedWhenTheHandoverFails(t *testing.T) {
+	for _, engine := range engines()[:2] {
+		tries := 1
+		for ; !withdraws(t, engine) && tries < 20; tries++ { // what is not idle when it is asked does not go ahead
+		}
+		if tries == 20 {
+			t.Errorf("%s: no connection was withdrawn", engine)
+		}
+	}
+}
+
+// withdraws has a handover fail after a connection was to be withdrawn, and tells whether it was.
+func withdraws(t *testing.T, engine string) (withdrawn bool) {
+	s := newServer(t, engine)
+	s.Loops = 1
+	accepted := accepted(s, &stirredEcho{movingEcho: theMovingEcho})
+	s.Moved = movedEcho
+	address := start(t, s)
+	var conns [2]net.Conn
+	for i := range conns {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		roundTrip(t, c, "hello")
+		conns[i] = c
+		conn := <-accepted
+		for range 2 { // by then it is idle
+			onLoop(t, conn, func() {})
+		}
+	}
+	a, b := testsocket.UnixPair(t)
+	over := make(chan error, 1)
+	go func() {
+		_, err := s.Handover(t.Context(), a)
+		over <- err
+	}()
+	l := handover.NewLink(b)
+	l.SetDeadline(time.Now().Add(patience))
+	for kind := handover.Hello; kind != handover.End; {
+		f, err := l.Receive(handover.Hello, handover.Listeners, handover.Conns, handover.Withdrawn, handover.End)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handover.CloseAll(f.Descriptors)
+		switch kind = f.Kind; kind {
+		case handover.Hello:
+			l.Send(handover.Hello, handover.AppendHello(nil, handover.Newest, handover.Newest), nil)
+		case handover.Listeners:
+			l.Send(handover.Ready, nil, nil)
+		case handover.Withdrawn:
+			withdrawn = true
+		}
+	}
+	b.Close()
+	if err := <-over; err == nil {
+		t.Error("nobody has taken over, and it does not say so")
+	}
+	unasked := 0
+	for range 2 {
+		for _, c := range conns {
+			c.Write([]byte("still here"))
+			got := make([]byte, len("still here"))
+			if _, err := io.ReadFull(c, got); err != nil {
+				t.Fatal(err)
+			}
+			if string(got[:7]) == "unasked" {
+				unasked++
+				io.ReadFull(c, got[:7])
+			}
+		}
+	}
+	if withdrawn && unasked != 1 {
+		t.Errorf("%d clients have heard what was written meanwhile", unasked)
+	}
+	return withdrawn
 }

@@ -88,7 +88,11 @@ func removeStale(a Addr) error {
 		return invalid(syscall.EADDRINUSE, "there is a file that is not a socket")
 	}
 	for range staleProbes {
-		if err := probe(a); !errors.Is(err, syscall.ECONNREFUSED) {
+		switch err := probe(a); {
+		case errors.Is(err, syscall.EACCES):
+			return invalid(syscall.EADDRINUSE, "there is a socket file, and this user may not connect to it to see whether a program listens there: "+
+				"stop that program, or remove the file if there is none")
+		case !errors.Is(err, syscall.ECONNREFUSED):
 			return syscall.EADDRINUSE
 		}
 		if staleProbes > 1 {

@@ -32,6 +32,7 @@ type blocking func(s *Stream) error
 func (f blocking) Message(c *Conn, kind Kind, p []byte) error {
 	s := &Stream{c: c, f: f}
 	s.input, s.room = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
+	c.KeepReading() // one goroutine of f may wait in Write while another reads; streamLimit bounds what is not read
 	c.handler = (*streamHandler)(s)
 	return c.handler.Message(c, kind, p)
 }
@@ -49,7 +50,7 @@ type Stream struct {
 	input, room *sync.Cond
 	first, last *received // messages that are not read
 	current     *received // that the last Read has returned
-	held        int       // bytes of the unread messages
+	held        int       // what the unread messages hold
 	running     bool      // there is a goroutine
 	paused      bool      // the connection is not read, because nobody reads here
 	err         error     // the connection is gone, or closed
@@ -65,8 +66,12 @@ type received struct {
 	next *received
 }
 
-// streamLimit is how many bytes of unread messages stop the reading of a connection.
-const streamLimit = 64 << 10
+// streamLimit is how many bytes of unread messages stop the reading of a connection. Each counts messageCost more: messages may
+// be empty.
+const (
+	streamLimit = 64 << 10
+	messageCost = 64
+)
 
 // Conn returns the WebSocket.
 func (s *Stream) Conn() *Conn { return s.c }
@@ -91,7 +96,7 @@ func (s *Stream) Read() (kind Kind, p []byte, err error) {
 		s.last = nil
 	}
 	s.current = m
-	s.held -= len(m.buf.B)
+	s.held -= len(m.buf.B) + messageCost
 	if s.paused && s.held < streamLimit {
 		s.paused = false
 		s.c.conn.Do(s.c.Resume)
@@ -174,7 +179,7 @@ func (h *streamHandler) Message(c *Conn, kind Kind, p []byte) error {
 		s.last.next = m
 	}
 	s.last = m
-	if s.held += len(p); s.held >= streamLimit && !s.paused {
+	if s.held += len(p) + messageCost; s.held >= streamLimit && !s.paused {
 		s.paused = true
 		c.Pause()
 	}

@@ -80,9 +80,10 @@ const (
 
 // sendFlags are the state of what this side sends.
 const (
-	sendOpen   = 1 << iota // the opening handshake is done
-	sendClosed             // a Close frame is sent, or decided on: nothing follows it
-	sendMidMsg             // WritePart has begun a message
+	sendOpen    = 1 << iota // the opening handshake is done
+	sendClosed              // a Close frame is sent, or decided on: nothing follows it
+	sendMidMsg              // WritePart has begun a message
+	sendReadsOn             // what waits to be sent does not stop the reading: see KeepReading
 )
 
 type flags uint8
@@ -145,6 +146,22 @@ func (c *Conn) Pause() {
 func (c *Conn) Resume() {
 	c.flags &^= paused
 	c.conn.Resume()
+}
+
+// KeepReading has c read also while its output queue is full, as switchboard.Conn.KeepReading does. It is for handlers that pass
+// on elsewhere what they receive, or only show it, so that two peers that both send a lot do not wait for each other. The handler
+// must then bound what it writes in answer to messages; only switchboard.Server.QueueLimit bounds the answers to pings. A handler
+// that gets a moved WebSocket calls it again. Only the loop may call it.
+func (c *Conn) KeepReading() {
+	c.mu.Lock()
+	c.sending.Store(c.sending.Load() | sendReadsOn)
+	c.mu.Unlock()
+	c.conn.KeepReading()
+}
+
+// waits tells whether the handler is to receive nothing now.
+func (c *Conn) waits() bool {
+	return c.has(paused) || c.conn.Full() && c.sending.Load()&sendReadsOn == 0
 }
 
 // Abort ends the connection at once with a reset. Closed receives switchboard.ErrAborted. Any goroutine may call it.

@@ -23,7 +23,7 @@ func (e *endpoint) Data(_ *switchboard.Conn, p []byte) (n int, err error) {
 			break
 		}
 		n += used
-		if c.has(paused) || c.conn.Full() {
+		if c.waits() {
 			break
 		}
 	}
@@ -164,7 +164,7 @@ func (c *Conn) inflateParts(found part) (left int, err error) {
 			c.rememberReceived(in.inflater)
 			c.messageEnded()
 			return 0, nil
-		case len(p) > 0 && !atTail && (c.has(paused) || c.conn.Full()):
+		case len(p) > 0 && !atTail && c.waits():
 			in.giveBack(p)
 			return len(p), nil
 		case more:

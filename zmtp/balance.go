@@ -36,9 +36,10 @@ func (s *Socket) swap(p *peer, at int) {
 	other.turn, p.turn = p.turn, int32(at)
 }
 
-// waitingSend is how many bytes may wait for each peer of a socket whose Send waits, unless Options.HighWaterBytes says more: with
-// larger messages a longer queue makes nothing faster, but takes every message out of the processor's cache and in again.
-const waitingSend = 4 << 20
+// waitingBytes is how many bytes may wait for each peer of a socket whose Send waits, and from each peer whose Send waits, unless
+// Options.HighWaterBytes says something else: with larger messages a longer queue makes nothing faster, but takes every message out of
+// the processor's cache and in again.
+const waitingBytes = 1 << 20
 
 // roomy tells whether p's queue takes another message, of size bytes. s.mu is held.
 func (p *peer) roomy(size int) bool {

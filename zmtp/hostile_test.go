@@ -184,6 +184,28 @@ func curveServer() zmtp.Options {
 	return zmtp.Options{Security: zmtp.CurveServer{SecretKey: secret}}
 }
 
+// A libzmq that is told of another mechanism goes without telling its own.
+func TestPeerThatGoesInItsGreetingMayHaveAnotherMechanism(t *testing.T) {
+	for _, cut := range []int{1, 10, 12, 63} {
+		var seen events
+		o := curveServer()
+		o.Monitor = seen.add
+		s := socketOf(t, newContext(t), zmtp.PULL, &o)
+		conn, err := net.Dial("tcp", strings.TrimPrefix(bind(t, s, "tcp://127.0.0.1:*"), "tcp://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.Write([]byte(hello(1, "NULL")[:cut]))
+		conn.(*net.TCPConn).CloseWrite()
+		eventually(t, "the end", func() bool { return seen.find(zmtp.HandshakeFailed) != nil })
+		err = seen.find(zmtp.HandshakeFailed).Err
+		if told := strings.Contains(err.Error(), "its mechanism is not CURVE"); told != (cut >= 10) || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("after %d bytes: %v", cut, err)
+		}
+	}
+}
+
 // The wrong part of a greeting shows as soon as it has come: a peer that says no more is not waited for.
 func TestWrongGreetingShowsAtItsFirstWrongByte(t *testing.T) {
 	good := hello(1, "NULL")

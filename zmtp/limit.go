@@ -21,7 +21,7 @@ func (s *Socket) arrived(p *peer, n, size int) {
 		p.inbox = true
 		s.inbox.push(p)
 	}
-	if !p.paused && (int(p.in.n) >= s.opt.RecvHighWater || int(p.in.size) >= s.opt.HighWaterBytes || s.full.Load()) {
+	if !p.paused && (int(p.in.n) >= s.opt.RecvHighWater || int(p.in.size) >= s.recvBytes || s.full.Load()) {
 		p.pause()
 	}
 	s.receivers.wake(n)
@@ -45,7 +45,7 @@ func (s *Socket) took(n, size int) {
 // only of its own, p is read again when it is so. s.mu is held.
 func (s *Socket) relieved(p *peer) bool {
 	switch {
-	case !p.paused || p.held || int(p.in.n) > s.opt.RecvHighWater/2 || int(p.in.size) > s.opt.HighWaterBytes/2:
+	case !p.paused || p.held || int(p.in.n) > s.opt.RecvHighWater/2 || int(p.in.size) > s.recvBytes/2:
 		return false
 	case s.full.Load():
 		p.held = true

@@ -87,7 +87,7 @@ func (s *Socket) warn(e Event) {
 	untold := w.untold
 	w.untold = 0
 	s.mu.Unlock()
-	list := []any{"socket", s.typ, "endpoint", e.Endpoint, "peer", e.RemoteAddr, "error", e.Err}
+	list := []any{"socket", s.typ.String(), "endpoint", e.Endpoint, "peer", e.RemoteAddr, "error", e.Err}
 	if untold > 0 {
 		list = append(list, "others", untold)
 	}

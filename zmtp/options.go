@@ -20,8 +20,9 @@ type Options struct {
 	// means 1000. A negative value means that only HighWaterBytes counts.
 	SendHighWater, RecvHighWater int
 
-	// HighWaterBytes limits the bytes that wait for each peer and from each peer. 0 means 64 MiB, but 4 MiB for each
-	// connected peer of a socket whose Send waits: a longer queue would only slow it down. The maximum is 1 GiB.
+	// HighWaterBytes limits the bytes that wait for each peer and from each peer. 0 means 64 MiB, but 1 MiB for each
+	// connected peer of a socket whose Send waits, and from each peer of PULL and PAIR, whose peers' Send waits: a
+	// longer queue would only slow them down. A message may exceed the limit. The maximum is 1 GiB.
 	HighWaterBytes int
 
 	// RecvLimit limits the bytes that wait to be received from all peers together, including those that have

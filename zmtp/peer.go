@@ -158,6 +158,10 @@ func (p *peer) Data(c *switchboard.Conn, b []byte) (int, error) {
 // InputEnded tells that the peer has ended its output, which ends a connection of ZMTP.
 func (p *peer) InputEnded(c *switchboard.Conn, rest []byte) error {
 	switch {
+	case p.state.get() == stateGreeting && len(rest) >= majorAt:
+		return p.fail(&ProtocolError{Reason: fmt.Sprintf("the peer ended the connection in the middle of its greeting, as libzmq does if its "+
+			"mechanism is not %s, which is this socket's: Options.Security must be of the same kind on both sides", p.s.opt.Security.name()),
+			cause: io.ErrUnexpectedEOF})
 	case p.state.get() < stateReady && len(rest) > 0 || p.asm != nil:
 		return p.fail(fmt.Errorf("zmtp: the peer ended the connection in the middle of a %s: %w",
 			map[bool]string{true: "message", false: "handshake"}[p.asm != nil], io.ErrUnexpectedEOF))

@@ -35,6 +35,7 @@ type Socket struct {
 	closers     waiters // Close, which waits for queues and peers
 
 	sendBytes int // that may wait for each peer: Options.HighWaterBytes in words
+	recvBytes int // and from each
 	budget    budget
 
 	// Sending to one peer in turn.
@@ -77,9 +78,12 @@ func (c *Context) NewSocket(t Type, o *Options) (*Socket, error) {
 		return nil, &Error{Op: "new", Type: t, Err: err}
 	}
 	s := &Socket{typ: t, opt: opt, ctx: c, born: time.Now(), dialers: map[string][]*dialer{}, bound: map[string]*listener{},
-		names: map[string]struct{}{}, sendBytes: opt.HighWaterBytes}
+		names: map[string]struct{}{}, sendBytes: opt.HighWaterBytes, recvBytes: opt.HighWaterBytes}
 	if traits[t].balance && o.HighWaterBytes == 0 {
-		s.sendBytes = waitingSend
+		s.sendBytes = waitingBytes
+	}
+	if (t == PULL || t == PAIR) && o.HighWaterBytes == 0 {
+		s.recvBytes = waitingBytes
 	}
 	switch t {
 	case ROUTER:

@@ -53,7 +53,8 @@ replies: one second after the last one, or --timeout.
 
 At ws://HOST:PORT/PATH, wss:// and ws+unix:PATH:/PATH each line of the input is a text message, and each message is written as a line.
 With --binary each read of the input is a binary message, and messages are written without line ends. After the end of the input dial
-waits for messages, one second after the last one, or --timeout, and closes the WebSocket.
+waits for messages, one second after the last one, or --timeout, and closes the WebSocket. It is an error if the server closes before
+all of the input was sent.
 
 At tls:// and wss:// dial verifies the certificate of the server: its host name (or --tls-server-name) and its issuer, which the
 system (or --tls-ca) must trust. --verbose shows version, cipher, protocol and certificates. It is an error if the connection ends
@@ -294,7 +295,7 @@ func (d *dialling) connect(to address, source socket.Addr) (*socket.Socket, erro
 	}
 	found, err := socket.GetAddrInfo(ctx, host, port, hints)
 	switch {
-	case (d.only4 || d.only6) && errors.Is(err, socket.EAI_ADDRFAMILY):
+	case (d.only4 || d.only6) && (errors.Is(err, socket.EAI_ADDRFAMILY) || errors.As(err, new(*net.AddrError))):
 		return nil, fmt.Errorf("connect %s: it has no address that --ipv%d allows", to, map[bool]int{true: 4, false: 6}[d.only4])
 	case err != nil:
 		return nil, err

@@ -90,13 +90,17 @@ type webSocketExchange struct {
 	mu        sync.Mutex
 	queueFree *sync.Cond
 	err       error // it is over
+	unsent    bool  // some of the input was read and is not sent
 }
+
+var errUnsent = errors.New("the server closed the WebSocket before all of the input was sent")
 
 // Opened implements websocket.Opener.
 func (t *webSocketExchange) Opened(c *websocket.Conn) error {
 	if t.verbose {
 		t.tellOpened(c)
 	}
+	c.KeepReading() // what comes is printed whatever is still to be sent: or an echo, which reads no more until it is heard, waits for ever
 	t.opened <- c
 	return nil
 }
@@ -200,6 +204,9 @@ func (t *webSocketExchange) run() error {
 	for {
 		select {
 		case err := <-t.over:
+			if err == nil && t.hasUnsent() {
+				err = errUnsent
+			}
 			return err
 		case <-t.heard:
 			if ended {
@@ -227,6 +234,18 @@ func (t *webSocketExchange) run() error {
 	}
 }
 
+func (t *webSocketExchange) setUnsent(is bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unsent = is
+}
+
+func (t *webSocketExchange) hasUnsent() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.unsent
+}
+
 // lastWait is how long to wait for a message after the end of the input.
 func (t *webSocketExchange) lastWait() time.Duration {
 	if t.timeout > 0 {
@@ -249,16 +268,19 @@ func newTimer(d time.Duration) *time.Timer {
 func (t *webSocketExchange) send(c *websocket.Conn) error {
 	in := bufio.NewReaderSize(t.in, 32<<10)
 	for {
+		t.setUnsent(in.Buffered() > 0)
 		p, err := t.read(in)
 		if err != nil && err != io.EOF {
 			return inputError{fmt.Errorf("read standard input: %w", err)}
 		}
 		if len(p) > 0 || err == nil {
-			if err := t.write(c, p); err != nil {
+			t.setUnsent(true)
+			if sent, err := t.write(c, p); err != nil || !sent {
 				return err
 			}
 		}
 		if err == io.EOF {
+			t.setUnsent(false)
 			return nil
 		}
 	}
@@ -290,8 +312,8 @@ func (t *webSocketExchange) read(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// write sends a message when there is room for it.
-func (t *webSocketExchange) write(c *websocket.Conn, p []byte) error {
+// write sends a message when there is room for it. Without an error it is not sent if the WebSocket is over.
+func (t *webSocketExchange) write(c *websocket.Conn, p []byte) (sent bool, err error) {
 	kind := websocket.Text
 	if t.ws.binary {
 		kind = websocket.Binary
@@ -304,21 +326,21 @@ func (t *webSocketExchange) write(c *websocket.Conn, p []byte) error {
 		over := t.err != nil
 		t.mu.Unlock()
 		if over {
-			return nil // and why is told
+			return false, nil // and why is told
 		}
-		err := c.Write(kind, p)
+		err = c.Write(kind, p)
 		switch {
 		case err == switchboard.ErrQueueFull:
 			continue
 		case errors.Is(err, net.ErrClosed):
-			return nil
+			return false, nil
 		case err != nil:
-			return err
+			return false, err
 		}
 		t.moved()
 		if t.dump != nil {
-			return t.dump.sent(p)
+			return true, t.dump.sent(p)
 		}
-		return nil
+		return true, nil
 	}
 }

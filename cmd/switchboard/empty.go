@@ -55,7 +55,7 @@ func (l nonemptyList) check() error {
 }
 
 // mayBeEmpty are the flags whose text may be empty.
-var mayBeEmpty = []string{"body"}
+var mayBeEmpty = []string{"body", "lines"} // without --lines there are none
 
 // refuseEmpty has the flags of a command, and of those below it, refuse empty texts.
 func refuseEmpty(cmd *cobra.Command) {

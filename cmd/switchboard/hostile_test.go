@@ -58,7 +58,7 @@ func abuse(t *testing.T, service abused, engine string, secure bool) {
 		args = append(args, "--back=127.0.0.1:0", "--max-message=64k", "--high-water-messages=100")
 	default:
 		args = append(args, "--idle-timeout=10s", "--message-timeout=3s", "--half-close-timeout=2s", "--write-timeout=5s", "--linger=1s",
-			"--tls-timeout=5s", "--memory-limit=24M")
+			"--memory-limit=24M")
 	}
 	if service.opening == upgrade {
 		args[slices.Index(args, "--listen=127.0.0.1:0")] = "--listen=ws://127.0.0.1:0"
@@ -67,7 +67,7 @@ func abuse(t *testing.T, service abused, engine string, secure bool) {
 		}
 	}
 	if secure {
-		args = append(args, "--tls-self-signed")
+		args = append(args, "--tls-self-signed", "--tls-timeout=5s")
 	}
 	limited := append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, hostileFiles), "sh", os.Args[0]}, serveArgs(args)...)
 	s := start(t, exec.Command("sh", limited...))

@@ -280,3 +280,61 @@ func TestAProxyToWebSocketWithAShortQueue(t *testing.T) {
 		t.Errorf("%d bytes of %d, exit code %d, %s", len(heard), len(noise), code, told)
 	}
 }
+
+// muchIsSaid is how much a target says before it reads anything, and then it reads as much: more than the kernel holds.
+const muchIsSaid = 40 << 20
+
+// saysMuchFirst is such a target. What it says begins each piece of 16 KiB with header.
+func saysMuchFirst(conn net.Conn, header, end string) {
+	piece := header + strings.Repeat("x", 16<<10)
+	for range muchIsSaid >> 14 {
+		if _, err := io.WriteString(conn, piece); err != nil {
+			return
+		}
+	}
+	io.CopyN(io.Discard, conn, muchIsSaid)
+	io.WriteString(conn, end)
+	conn.(*net.TCPConn).CloseWrite()
+	io.Copy(io.Discard, conn)
+}
+
+// A peer that reads nothing until its own words are taken, as an echo does when it is sent too much, must not be waited for.
+func TestNobodyStopsListeningToWhoDoesNotListen(t *testing.T) {
+	const header, goodbye = "\x82\x7e\x40\x00", "\x88\x02\x03\xe8"
+	overWebSocket := func(t *testing.T) string {
+		return "ws://" + webSocketTarget(t, func(conn net.Conn) { saysMuchFirst(conn, header, goodbye) }) + "/path"
+	}
+	for name, dial := range map[string]func(t *testing.T) []string{
+		"dial": func(t *testing.T) []string {
+			return []string{"--binary", "--header=X-Test: yes", "--subprotocol=binary", overWebSocket(t)}
+		},
+		"proxy to WebSocket": func(t *testing.T) []string {
+			return serve(t, "proxy", "--listen=127.0.0.1:0", "--to="+overWebSocket(t), "--to-ws-header=X-Test: yes", "--to-ws-subprotocol=binary").addrs
+		},
+		"proxy from WebSocket": func(t *testing.T) []string {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					saysMuchFirst(conn, "", "")
+					conn.Close()
+				}
+			}()
+			return []string{"--binary", serve(t, "proxy", "--listen=ws://127.0.0.1:0", "--to="+l.Addr().String()).addrs[0]}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			heard, told, code := once(t, strings.Repeat("y", muchIsSaid), append([]string{"dial"}, dial(t)...)...)
+			if len(heard) != muchIsSaid || code != 0 {
+				t.Errorf("%d bytes of %d, exit code %d, %s", len(heard), muchIsSaid, code, told)
+			}
+		})
+	}
+}

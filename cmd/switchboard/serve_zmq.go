@@ -142,7 +142,11 @@ func (z *zmqServing) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	context := &zmtp.Context{Loops: z.loop.loops, Engine: z.loop.engine, Logger: log, MemoryLimit: memory.connections}
+	engine := z.loop.engine
+	if engine == "auto" {
+		engine = "" // what is best for goroutines in Recv, which carry the messages
+	}
+	context := &zmtp.Context{Loops: z.loop.loops, Engine: engine, Logger: log, MemoryLimit: memory.connections}
 	defer context.Close()
 	o, err := z.options(log)
 	if err != nil {

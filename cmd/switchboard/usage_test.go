@@ -90,7 +90,7 @@ func TestWrongCallsAreExplainedInOneLine(t *testing.T) {
 		{"serve proxy --to tls://127.0.0.1:7 --to-tls-server-name a..b", `--to-tls-server-name: "a..b" is not the name of a host`},
 		{"serve proxy --to 127.0.0.1:0", "nothing listens on port 0"},
 		{"dial ws://127.0.0.1:7 --header content-length:5", "content-length cannot be set: the request for a WebSocket has no body"},
-		{"dial ws://127.0.0.1:7 --header Host:", `Host cannot be ""`},
+		{"dial ws://127.0.0.1:7 --header Host:", `the Host "" is neither a name`},
 		{"dial ws://127.0.0.1:7 --header Host:a --header host:b", "a request has one Host"},
 		{"dial ws://127.0.0.1:7 --subprotocol a,b,a", `--subprotocol: "a" is there twice`},
 		{"bench ws://127.0.0.1:7 --header Sec-WebSocket-Key:a", "the opening handshake of WebSocket sets it"},

@@ -4,10 +4,14 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/switchboard-go/switchboard"
+	"github.com/switchboard-go/switchboard/websocket"
 )
 
 func TestDialAndServeSpeakWebSocket(t *testing.T) {
@@ -149,4 +153,32 @@ func pythonWithWebSockets(t *testing.T) string {
 		t.Skip("python3 has no package websockets (Debian's python3-websockets)")
 	}
 	return python
+}
+
+// A server that closes in order has not taken what dial has not sent: that is no success.
+func TestInputThatAWebSocketDidNotTakeIsAnError(t *testing.T) {
+	closes := func(after string) string {
+		at := make(chan string, 1)
+		s := &switchboard.Server{Loops: 1, Listening: func(a net.Addr) { at <- "ws://" + a.String() }}
+		s.Accept = (&websocket.Upgrader{Handler: websocket.MessageFunc(func(c *websocket.Conn, _ websocket.Kind, p []byte) error {
+			if string(p) == after {
+				return c.Close(websocket.CodeNormal, "enough")
+			}
+			return nil
+		})}).Accept
+		ended := make(chan error, 1)
+		go func() { ended <- s.ListenAndServe("127.0.0.1:0") }()
+		t.Cleanup(func() {
+			s.Close()
+			<-ended
+		})
+		return <-at
+	}
+	input := "first\n" + strings.Repeat("x", 1<<20)
+	if _, told, code := once(t, input, "dial", closes("first")); code != exitFailed || !strings.Contains(told, "before all of the input was sent") {
+		t.Errorf("exit code %d, %s", code, told)
+	}
+	if _, told, code := once(t, "first\nlast", "dial", closes("last")); code != 0 {
+		t.Errorf("all was sent: exit code %d, %s", code, told)
+	}
 }

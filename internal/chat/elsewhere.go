@@ -3,6 +3,7 @@ package chat
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/switchboard-go/switchboard/room"
 )
@@ -14,7 +15,7 @@ func (c *client) namesake(s *room.Subscription) string {
 	mine := skeleton(c.member.Name())
 	for _, name := range names {
 		if base, server, remote := strings.Cut(name, "@"); remote && skeleton(base) == mine {
-			return fmt.Sprintf("%s is on another server (%s), with a name like yours: there yours is shown with this server's name behind it.", name, server)
+			return fmt.Sprintf("%s is on another server (%s), with a name like yours: there yours is shown with this server's name behind it.", plain(name), plain(server))
 		}
 	}
 	return ""
@@ -29,3 +30,40 @@ func (c *client) namesakes(tell func(text string)) {
 		}
 	}
 }
+
+// longestShown is how many bytes of a name from another server are shown.
+const longestShown = 200
+
+// plain returns a name as it may be shown. Names of other servers come from whoever may publish in NATS.
+func plain(name string) string { return shorten(cleanText(name), longestShown) }
+
+func allPlain(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = plain(name)
+	}
+	return all
+}
+
+// shorten cuts text after at most so many bytes, between two characters.
+func shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
+}
+
+// publisher returns the name of who said m. No name of another server can be taken for one of this server.
+func publisher(m *room.Message) string {
+	name := plain(m.From)
+	if m.Remote && !strings.Contains(name, "@") {
+		name += "@?"
+	}
+	return name
+}
+
+// textOf returns what m says.
+func textOf(m *room.Message) string { return shorten(cleanText(string(m.Data)), LongestText) }

@@ -16,10 +16,10 @@ var linesForm = &room.Form{
 		case p != nil:
 			b = fmt.Appendf(b, "* %s:", m.Room)
 			if len(p.Came) > 0 {
-				b = fmt.Appendf(b, " here %s %s;", comeOrComes(len(p.Came)), strings.Join(p.Came, ", "))
+				b = fmt.Appendf(b, " here %s %s;", comeOrComes(len(p.Came)), strings.Join(allPlain(p.Came), ", "))
 			}
 			if len(p.Left) > 0 {
-				b = fmt.Appendf(b, " %s left;", strings.Join(p.Left, ", "))
+				b = fmt.Appendf(b, " %s left;", strings.Join(allPlain(p.Left), ", "))
 			}
 			if p.More {
 				b = append(b, " and others;"...)
@@ -30,7 +30,7 @@ var linesForm = &room.Form{
 		case m.Anew != nil:
 			return fmt.Appendf(b, "* %s: what was said here is lost, and some messages may be missing\n", m.Room)
 		}
-		return fmt.Appendf(b, "[%s %s] %s: %s\n", m.Time.Format("15:04"), m.Room, m.From, m.Data)
+		return fmt.Appendf(b, "[%s %s] %s: %s\n", m.Time.Format("15:04"), m.Room, publisher(m), textOf(m))
 	},
 	Dropped: func(b []byte, n uint64) []byte {
 		return fmt.Appendf(b, "* you read too slowly: %d messages are missing here\n", n)
@@ -133,7 +133,7 @@ func (me *lineClient) enter(name string) {
 
 func list(names []string, n int) string {
 	const most = 50
-	text := strings.Join(names[:min(len(names), most)], ", ")
+	text := strings.Join(allPlain(names[:min(len(names), most)]), ", ")
 	if n > most {
 		text += fmt.Sprintf(" and %d more", n-most)
 	}

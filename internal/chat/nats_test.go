@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,58 @@ func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
 	late.hears("You are in the room lobby")
 	if got := late.hears("hello back"); !strings.Contains(got, "] ann: hello back") {
 		t.Errorf("an own message is shown as %q", got)
+	}
+}
+
+// What comes through NATS from somebody who may publish there is text, and is nobody of this server.
+func TestForgedMessagesAreTextOfStrangers(t *testing.T) {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("the NATS server does not come up")
+	}
+	connect := func(name string) *natsroom.Bridge {
+		b, err := natsroom.Connect(s.ClientURL(), natsroom.Options{Name: name, Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		return b
+	}
+	p := visit(t, talk(t, New(Config{Bridge: connect("one"), Logger: quiet})))
+	p.hears("You are in the room lobby")
+	fmt.Fprintln(p.c, "/nick ann")
+	p.hears("You are ann.")
+	forger, err := (&room.Hub{Bridge: connect(""), Logger: quiet}).Room(Lobby)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the two do not hear each other", func() bool {
+		names, _ := forger.Members()
+		return slices.Contains(names, "ann@one")
+	})
+	for _, c := range []struct{ from, text, want string }{
+		{"ann", "hello", "ann@?: helloend"},
+		{"bob@two", "\x1b[2J\x07one\n[12:00 lobby] ann: two\u202e", "bob@two: [2Jone [12:00 lobby] ann: twoend"},
+		{"\x1b]0;x\x07eve\n@two", "\xff", "]0;xeve @two: \ufffdend"},
+	} {
+		if _, err := forger.Publish(room.Message{From: c.from, Data: []byte(c.text + "end")}); err != nil {
+			t.Fatal(err)
+		}
+		_, got, _ := strings.Cut(p.hears("end"), "] ")
+		if got != c.want {
+			t.Errorf("%q says %q: it is shown as %q, not %q", c.from, c.text, got, c.want)
+		}
+	}
+	if got := textOf(&room.Message{Data: []byte(strings.Repeat("é", LongestText))}); got != strings.Repeat("é", LongestText/2) {
+		t.Errorf("%d bytes of a long message are shown", len(got))
 	}
 }
 

@@ -102,10 +102,10 @@ func (e event) encode() []byte {
 
 var webForm = &room.Form{
 	Encode: func(b []byte, m *room.Message) []byte {
-		e := event{Type: "message", Room: m.Room, Seq: m.Seq, From: m.From, Text: string(m.Data), ID: m.Key, Time: m.Time.UnixMilli()}
+		e := event{Type: "message", Room: m.Room, Seq: m.Seq, From: publisher(m), Text: textOf(m), ID: m.Key, Time: m.Time.UnixMilli()}
 		switch p := m.Presence; {
 		case p != nil:
-			e = event{Type: "presence", Room: m.Room, Came: p.Came, Left: p.Left, Members: p.Members, More: p.More}
+			e = event{Type: "presence", Room: m.Room, Came: allPlain(p.Came), Left: allPlain(p.Left), Members: p.Members, More: p.More}
 		case m.Missed > 0:
 			e = event{Type: "gap", Room: m.Room, N: m.Missed}
 		case m.Anew != nil:
@@ -218,7 +218,7 @@ func (c *client) tellJoined(name string, after room.Position, tell func(event) e
 		}
 		names, n := s.Room().Members()
 		at := s.Start()
-		tell(event{Type: "joined", Room: name, Epoch: at.Epoch, Seq: at.Seq - uint64(s.Replayed()), Gap: s.Gap(), Names: names, Members: n, N: uint64(s.Replayed())})
+		tell(event{Type: "joined", Room: name, Epoch: at.Epoch, Seq: at.Seq - uint64(s.Replayed()), Gap: s.Gap(), Names: allPlain(names), Members: n, N: uint64(s.Replayed())})
 		if text := c.namesake(s); text != "" && after.Epoch == "" { // who comes back may see its own shadow
 			tell(event{Type: "notice", Room: name, Text: text})
 		}

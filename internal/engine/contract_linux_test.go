@@ -181,6 +181,9 @@ func (o *owner) stuck() {
 		if ready := o.k.Ready(int(c.FD), c.Watched()); ready != 0 {
 			o.fault("%v waits for %v, of which %v is there", c, c.Watched(), ready)
 		}
+		if errno := o.k.SocketError(int(c.FD)); errno != 0 && c.Watched() != 0 {
+			o.fault("%v waits for %v, and its owner was not told of an error: %v", c, c.Watched(), errno)
+		}
 		if c.peer != nil && !c.failed && c.shut && c.peer.Heard() == simkernel.Ended && c.peer.Got() != c.size {
 			o.fault("%v: its peer has got %d of %d bytes, and an end in order", c, c.peer.Got(), c.size)
 		}

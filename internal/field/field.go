@@ -42,7 +42,7 @@ func IsVisible[T string | []byte](s T) bool {
 // CheckHost returns an error if the Host of a request cannot be host, with or without a port (RFC 9110, section 7.2).
 func CheckHost(host string) error {
 	if host == "" || !IsVisible(host) || strings.ContainsAny(host, `/?#@\,`) {
-		return fmt.Errorf("Host cannot be %q: it is a name or an IP address, with or without a port", host)
+		return fmt.Errorf("the Host %q is neither a name nor an IP address, with or without a port", host)
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (s Set) Check(name string, values ...string) error {
 	}
 	if canonical == "Host" {
 		if len(values) > 1 {
-			return fmt.Errorf("Host can have one value, and not %d", len(values))
+			return fmt.Errorf("a request has one Host, and not %d", len(values))
 		}
 		for _, host := range values {
 			if err := CheckHost(host); err != nil {

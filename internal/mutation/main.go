@@ -3,8 +3,8 @@
 //
 //	go run ./internal/mutation -n 100 . ./internal/engine
 //
-// The files stay as they are: a change is laid over one for the go command (go help build, -overlay). The same -seed draws
-// the same changes. A change that passes is a test that is missing, or changes nothing; which of the two, a person decides.
+// The files stay as they are: changes are laid over them for the go command (go help build, -overlay), and most of them are in one
+// program (guard.go). The same -seed draws the same changes. A change that passes is a test that is missing, or changes nothing; which of the two, a person decides.
 package main
 
 import (
@@ -89,8 +89,11 @@ func run() error {
 
 // try runs the tests with each of the changes that have these numbers, and prints what became of it.
 func (r *runner) try(all []change, numbers []int) error {
-	if said, by, err := r.run(0, ""); err != nil || said != lives {
-		return fmt.Errorf("the tests fail without any change: %v %s %w", said, by, err)
+	switch said, by, err := r.run(0, ""); {
+	case err != nil:
+		return err
+	case said != lives:
+		return fmt.Errorf("the tests fail without any change: %s %s", said, by)
 	}
 	counts := make(map[string]int)
 	tell := func(n int) error {

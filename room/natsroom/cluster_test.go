@@ -245,7 +245,7 @@ func gather(t *testing.T, urls ...string) *crowd {
 	}
 	for i, l := range c.listeners {
 		c.talking.Go(func() {
-			for beat := time.NewTicker(10 * time.Millisecond); ; {
+			for beat := time.NewTicker(60 * time.Millisecond); ; {
 				c.said[i]++
 				l.says(fmt.Sprint("p", i, " ", c.said[i]))
 				select {
@@ -274,7 +274,7 @@ func startReplicated(t *testing.T, name, url string) *logged {
 	return &logged{t, b, log, &room.Hub{Log: log, Logger: quiet, Options: room.Options{Queue: 1 << 20, History: room.History{Messages: 10_000}}}}
 }
 
-// goOn waits until each of some members has heard much from each of some others since now.
+// goOn waits until each of some members has heard some more from each of some others since now.
 func (c *crowd) goOn(members ...int) {
 	c.t.Helper()
 	for _, l := range members {
@@ -289,7 +289,7 @@ func (c *crowd) goOn(members ...int) {
 				return n
 			}
 			before := heard()
-			until(c.t, fmt.Sprintf("%d does not hear from %d", l, from), func() bool { return heard() >= before+20 })
+			until(c.t, fmt.Sprintf("%d does not hear from %d", l, from), func() bool { return heard() >= before+5 })
 		}
 	}
 }

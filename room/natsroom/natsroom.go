@@ -27,6 +27,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -59,8 +60,26 @@ type Bridge struct {
 	own     bool
 	options Options
 
+	stranger, refused warning
+
 	mu   sync.Mutex
 	open map[*channel]bool
+}
+
+// A warning is logged once in a while, however often it is given: others say what it is about.
+type warning struct {
+	count atomic.Int64
+	next  atomic.Int64 // time in nanoseconds
+}
+
+const warningPause = 10 * time.Second
+
+func (w *warning) warn(log *slog.Logger, text, subject string, err error) {
+	w.count.Add(1)
+	now, next := time.Now().UnixNano(), w.next.Load()
+	if now >= next && w.next.CompareAndSwap(next, now+int64(warningPause)) {
+		log.Warn(text, "subject", subject, "error", err, "messages", w.count.Swap(0))
+	}
 }
 
 const idSize = 12
@@ -316,8 +335,11 @@ func (c *channel) received(m *nats.Msg) {
 	if err == nil {
 		here, err = attendanceOf(p)
 	}
+	if p.number > mostNumber {
+		err = errPacket
+	}
 	if err != nil {
-		c.bridge.options.Logger.Warn("a stranger publishes in a room", "subject", c.subject, "error", err)
+		c.bridge.stranger.warn(c.bridge.options.Logger, "a stranger publishes in a room", c.subject, err)
 		return
 	}
 	c.delivering.Lock()
@@ -347,7 +369,7 @@ func (c *channel) received(m *nats.Msg) {
 		case err == nil:
 			return
 		case !errors.Is(err, room.ErrBacklog):
-			c.bridge.options.Logger.Warn("a message from elsewhere is not passed on", "subject", c.subject, "error", err)
+			c.bridge.refused.warn(c.bridge.options.Logger, "a message from elsewhere is not passed on", c.subject, err)
 			c.in.Missed(1)
 			return
 		}
@@ -370,6 +392,9 @@ type packet struct {
 }
 
 const (
+	// mostNumber is the highest number of a message: nobody publishes as many, and they can be counted without an overflow.
+	mostNumber = 1 << 48
+
 	version    = 1
 	onlyNumber = 255 // the kind of a packet that repeats the last number
 )

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/switchboard-go/switchboard/room"
 	"github.com/switchboard-go/switchboard/room/natsroom"
@@ -403,4 +404,70 @@ func TestStrangersInARoom(t *testing.T) {
 			t.Errorf("prefix %q is taken", prefix)
 		}
 	}
+}
+
+// A stranger's messages are not passed on, the log tells of them once in a while, and others are heard beside them.
+func TestAStrangerFloodsARoom(t *testing.T) {
+	s := startNATS(t, "one", server.RANDOM_PORT)
+	a := startProcess(t, "a", s.ClientURL())
+	var log lockedText
+	b, err := natsroom.Connect(s.ClientURL(), natsroom.Options{Name: "b", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	p := &process{t: t, name: "b", ear: newEar(t)}
+	joined := make(chan error, 1)
+	p.ear.Do(func() {
+		hub := &room.Hub{Bridge: b, Logger: quiet}
+		s, err := hub.Member(p.ear, form, "b").Join("a room of *", nil)
+		if err == nil {
+			p.room = s.Room()
+		}
+		joined <- err
+	})
+	if err := <-joined; err != nil {
+		t.Fatal(err)
+	}
+	acquaint(t, a, p)
+	p.forgetsUntil(a)
+	a.said = 0
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	const packets = 1000
+	for i := range packets {
+		if err := nc.Publish("room.a%20room%20of%20%2a", []byte(strings.Repeat("x", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.FlushTimeout(patience); err != nil {
+		t.Fatal(err)
+	}
+	a.says(10)
+	if n := p.knows(a); n != 0 {
+		t.Errorf("%d are missed", n)
+	}
+	if n := strings.Count(log.String(), "a stranger publishes in a room"); n < 1 || n > 7 { // in a minute
+		t.Errorf("the log tells of %d packets %d times", packets, n)
+	}
+}
+
+type lockedText struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -25,7 +25,8 @@ type LogOptions struct {
 	// Replicas is the number of NATS servers that keep each message. Zero means 1.
 	Replicas int
 
-	// MaxRooms limits the number of streams. A room that would need one more cannot be opened. Zero means 10,000.
+	// MaxRooms limits the number of streams. At the limit, the stream of a room that no process has open is deleted; the one with the
+	// oldest last message first. If there is none, a new room cannot be opened. Zero means 10,000.
 	MaxRooms int
 
 	// Wait limits how long NewLog and opening a room wait for NATS. Zero means 10 seconds.
@@ -174,6 +175,7 @@ type logRoom struct {
 	created string        // the epoch of stream
 	at      room.Position // of the last message read
 	next    jetstream.MessagesContext
+	reader  string           // the name of the consumer of next
 	ahead   uint64           // messages that waited for next at its start
 	again   chan nats.Status // NATS is connected again
 
@@ -251,7 +253,9 @@ func (c *logRoom) create(ctx context.Context) (jetstream.Stream, error) {
 		return nil, err
 	}
 	if n >= c.log.options.MaxRooms {
-		return nil, fmt.Errorf("there are %d streams of rooms already: %w", n, room.ErrTooManyRooms)
+		if err := c.log.forgetOldest(ctx); err != nil {
+			return nil, fmt.Errorf("there are %d streams of rooms already: %w", n, err)
+		}
 	}
 	duplicates := 2 * time.Minute
 	if c.keeps.Age > 0 {
@@ -277,6 +281,30 @@ func (c *logRoom) create(ctx context.Context) (jetstream.Stream, error) {
 	return c.log.js.CreateStream(ctx, config)
 }
 
+// forgetOldest deletes the stream of a room that no process has open: the one with the oldest last message.
+func (l *Log) forgetOldest(ctx context.Context) error {
+	var oldest string
+	var since time.Time
+	streams := l.js.ListStreams(ctx, jetstream.WithStreamListSubject(l.bridge.options.Prefix+".*.log"))
+	for s := range streams.Info() {
+		at := s.State.LastTime
+		if s.Created.After(at) {
+			at = s.Created
+		}
+		if s.State.Consumers == 0 && (oldest == "" || at.Before(since)) {
+			oldest, since = s.Config.Name, at
+		}
+	}
+	if err := streams.Err(); err != nil {
+		return err
+	}
+	if oldest == "" {
+		return room.ErrTooManyRooms
+	}
+	l.bridge.options.Logger.Info("a room is forgotten: there are too many", "stream", oldest, "since", since)
+	return l.js.DeleteStream(ctx, oldest)
+}
+
 // epochOf tells a stream from others that have had its name.
 func epochOf(s jetstream.Stream) string {
 	return strconv.FormatInt(s.CachedInfo().Created.UnixNano(), 36)
@@ -300,7 +328,7 @@ func (c *logRoom) consume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.ahead = consumer.CachedInfo().NumPending
+	c.reader, c.ahead = consumer.CachedInfo().Name, consumer.CachedInfo().NumPending
 	for len(c.again) > 0 { // it was connected again before this
 		<-c.again
 	}
@@ -343,7 +371,7 @@ func (c *logRoom) history(ctx context.Context, last uint64) (all []*room.Message
 func (c *logRoom) decode(m jetstream.Msg, about *jetstream.MsgMetadata) (room.Message, packet, error) {
 	p, err := decode(m.Data())
 	if err != nil {
-		c.log.bridge.options.Logger.Warn("a stranger publishes in a room", "subject", c.subject, "error", err)
+		c.log.bridge.stranger.warn(c.log.bridge.options.Logger, "a stranger publishes in a room", c.subject, err)
 		return room.Message{}, p, err
 	}
 	message := room.Message{Data: p.data, From: p.from, Key: p.key, Kind: websocket.Kind(p.kind), Seq: about.Sequence.Stream, Time: about.Timestamp}
@@ -358,7 +386,7 @@ func (c *logRoom) decode(m jetstream.Msg, about *jetstream.MsgMetadata) (room.Me
 
 // run reads the stream until the room is closed.
 func (c *logRoom) run() {
-	defer c.end()
+	defer c.leave()
 	told := false
 	for wait := time.Duration(0); ; {
 		began := time.Now()
@@ -390,6 +418,14 @@ func (c *logRoom) run() {
 		if told = false; time.Since(began) > 10*time.Second {
 			wait = 0
 		}
+	}
+}
+
+// leave tells JetStream that this process does not have the room open any more. If it is not told it notices after a minute.
+func (c *logRoom) leave() {
+	c.end()
+	if c.log.bridge.nc.IsConnected() {
+		ask(context.Background(), func(ctx context.Context) error { return c.stream.DeleteConsumer(ctx, c.reader) })
 	}
 }
 

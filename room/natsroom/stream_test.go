@@ -490,3 +490,70 @@ func TestTooMuchWaitsForJetStream(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// At the limit of rooms, one that no process has open is forgotten, the one with the oldest message first.
+func TestRoomsThatNobodyHasOpenAreForgottenAtTheLimit(t *testing.T) {
+	t.Parallel()
+	s := startStreams(t, t.TempDir(), server.RANDOM_PORT)
+	open := func(most int) (*natsroom.Log, func(name string) room.LogWriter) {
+		b, err := natsroom.Connect(s.ClientURL(), natsroom.Options{Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		log, err := natsroom.NewLog(b, natsroom.LogOptions{Wait: patience, MaxRooms: most})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return log, func(name string) room.LogWriter {
+			t.Helper()
+			_, _, w, err := log.Open(name, room.History{Messages: 10}, deaf{})
+			if err != nil {
+				t.Fatal(name, ": ", err)
+			}
+			return w
+		}
+	}
+	log, first := open(3)
+	a, b := first("a"), first("b")
+	defer first("c").Close()
+	if _, _, _, err := log.Open("d", room.History{}, deaf{}); !errors.Is(err, room.ErrTooManyRooms) {
+		t.Errorf("the fourth room: %v", err)
+	}
+	if err := a.Publish(&room.Message{Data: []byte("later than b was made")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	b.Close()
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"room-a", "room-b"} {
+		until(t, "JetStream is not told that a room is closed", func() bool {
+			stream, err := js.Stream(t.Context(), name)
+			return err == nil && stream.CachedInfo().State.Consumers == 0
+		})
+	}
+	defer first("d").Close()
+	if _, err := js.Stream(t.Context(), "room-b"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("the room with the oldest message: %v", err)
+	}
+	if _, err := js.Stream(t.Context(), "room-a"); err != nil {
+		t.Errorf("the other room: %v", err)
+	}
+}
+
+// deaf is a reader that does not care.
+type deaf struct{}
+
+func (deaf) Deliver(room.Message) error { return nil }
+func (deaf) Moved(room.Position)        {}

@@ -5,6 +5,7 @@
 //
 //	go run ./zmtp/internal/perf            # all, some seconds each
 //	go run ./zmtp/internal/perf push64 lat # some
+//	ENGINE=uring go run ./zmtp/internal/perf push64k
 //
 // It needs a C compiler and libzmq's headers (libzmq3-dev).
 package main
@@ -62,6 +63,7 @@ var cases = []struct {
 	{"push64", func(b *bench) { b.throughput("PUSH to PULL, 64 B", "pull", 64, 2_000_000) }},
 	{"handler64", func(b *bench) { b.throughput("PUSH to PULL with a handler, 64 B", "pull-handler", 64, 2_000_000) }},
 	{"push64k", func(b *bench) { b.throughput("PUSH to PULL, 64 KiB", "pull", 64<<10, 30_000) }},
+	{"handler64k", func(b *bench) { b.throughput("PUSH to PULL with a handler, 64 KiB", "pull-handler", 64<<10, 30_000) }},
 	{"lat", func(b *bench) { b.latency() }},
 	{"pub", func(b *bench) { b.fanOut() }},
 	{"idle", func(b *bench) { b.idle() }},
