@@ -44,8 +44,6 @@ type Conn struct {
 	sending atomic.Uint32 // sendFlags; changed under mu
 
 	// The loop's.
-	keepsReading bool // see KeepReading
-
 	until       timestamp // it may stay in its list
 	heard       uint32    // bytes received, modulo 1<<32, when it was last looked at
 	subprotocol int8      // index in the settings, less than 0: none
@@ -82,9 +80,10 @@ const (
 
 // sendFlags are the state of what this side sends.
 const (
-	sendOpen   = 1 << iota // the opening handshake is done
-	sendClosed             // a Close frame is sent, or decided on: nothing follows it
-	sendMidMsg             // WritePart has begun a message
+	sendOpen     = 1 << iota // the opening handshake is done
+	sendClosed               // a Close frame is sent, or decided on: nothing follows it
+	sendMidMsg               // WritePart has begun a message
+	keepsReading             // by KeepReading; it is the loop's, and here because there is room for it
 )
 
 type flags uint8
@@ -154,12 +153,16 @@ func (c *Conn) Resume() {
 // must then bound what it writes in answer to messages; only switchboard.Server.QueueLimit bounds the answers to pings. A handler
 // that gets a moved WebSocket calls it again. Only the loop may call it.
 func (c *Conn) KeepReading() {
-	c.keepsReading = true
+	c.mu.Lock()
+	c.sending.Store(c.sending.Load() | keepsReading)
+	c.mu.Unlock()
 	c.conn.KeepReading()
 }
 
 // waits tells whether the handler is to receive nothing now.
-func (c *Conn) waits() bool { return c.has(paused) || c.conn.Full() && !c.keepsReading }
+func (c *Conn) waits() bool {
+	return c.has(paused) || c.conn.Full() && c.sending.Load()&keepsReading == 0
+}
 
 // Abort ends the connection at once with a reset. Closed receives switchboard.ErrAborted. Any goroutine may call it.
 func (c *Conn) Abort() {
