@@ -39,6 +39,7 @@ type listener struct {
 	short      bool          // the log knows that descriptors are out
 	told       time.Duration // when it last said so
 	refused    time.Duration // when it last said that it cannot be watched
+	yielded    bool          // kernel pipes have been given up for it since it last accepted
 	again      *Timer
 
 	wanted atomic.Bool // resumeAccepting is on its way
@@ -343,15 +344,20 @@ func (ln *listener) accepted(fd int, peer rawio.Peer, errno syscall.Errno) bool 
 	s := ln.server
 	switch {
 	case errno == 0:
+		ln.yielded = false
 		ln.unspent()
 	case rawio.NoDescriptors(errno):
+		if s.giveUpSplicing(ln.loop.kernel.Now()) && !ln.yielded { // there are some again in a moment
+			ln.yielded = true
+			ln.pause(retry)
+			return false
+		}
 		if !ln.short && (ln.told == 0 || ln.loop.kernel.Now()-ln.told >= tellAgain) {
 			ln.short, ln.told = true, ln.loop.kernel.Now()
 			s.logger().Error("accepting pauses: "+errno.Error()+" (raise the limit with ulimit -n, or set MaxConns below it)",
 				"address", ln.addr, "active", s.active.Load())
 		}
 		ln.spent.Store(true)
-		s.giveUpSplicing(ln.loop.kernel.Now())
 		ln.pause(retry)
 		return false
 	case errno == syscall.ECONNABORTED: // the client went while it waited in the backlog

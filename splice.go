@@ -259,10 +259,10 @@ func (l *loop) closeSpares() {
 	l.spares = nil
 }
 
-// giveUpSplicing gives the descriptors of kernel pipes back to clients that wait for them. It runs on a loop.
-func (s *Server) giveUpSplicing(now time.Duration) {
+// giveUpSplicing gives the descriptors of kernel pipes back to clients that wait for them, if there are any. It runs on a loop.
+func (s *Server) giveUpSplicing(now time.Duration) bool {
 	if s.splices.pipes.Load() == 0 {
-		return
+		return false
 	}
 	s.splices.until.Store(int64(now + spliceRest))
 	for _, l := range s.loops {
@@ -275,4 +275,5 @@ func (s *Server) giveUpSplicing(now time.Duration) {
 			}
 		}})
 	}
+	return true
 }
