@@ -356,6 +356,10 @@ func (c *Conn) askAdmission() {
 // askAdmitter tells whether a has admitted c. If it has not, c waits for more bytes, or is refused.
 func (c *Conn) askAdmitter(a Admitter) bool {
 	l := c.loop
+	if c.marked(stopMark) { // a would not hear of the end of what it admits
+		c.deny(cmp.Or(c.endedFor(), ErrAborted))
+		return false
+	}
 	var p []byte
 	if c.in != nil {
 		p = c.in.B
@@ -368,11 +372,8 @@ func (c *Conn) askAdmitter(a Admitter) bool {
 	}()
 	ok := l.call(c, func() { n, err = a.Admit(c, p[:len(p):len(p)]) })
 	returned = true
-	if ok && err == nil && n >= 0 && n <= len(p) && c.marked(stopMark) { // it has admitted c all the same, and is to hear of the end
-		c.marks.Add(1 << admissionShift)
-	}
 	switch {
-	case !ok || c.marked(stopMark): // it panicked, or somebody closed c
+	case !ok || c.marked(stopMark): // it panicked, or closed c
 		err = cmp.Or(c.endedFor(), ErrAborted)
 	case n < 0 || n > len(p):
 		err = ErrBadCount
