@@ -184,7 +184,7 @@ func withdraws(t *testing.T, engine string) (withdrawn bool) {
 	l := handover.NewLink(b)
 	l.SetDeadline(time.Now().Add(patience))
 	for kind := handover.Hello; kind != handover.End; {
-		f, err := l.Receive(handover.Hello, handover.Listeners, handover.Conns, handover.Withdrawn, handover.End)
+		f, err := l.Receive(handover.Hello, handover.Listeners, handover.Conns, handover.Ahead, handover.Withdrawn, handover.End)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func withdraws(t *testing.T, engine string) (withdrawn bool) {
 		switch kind = f.Kind; kind {
 		case handover.Hello:
 			l.Send(handover.Hello, handover.AppendHello(nil, handover.Newest, handover.Newest), nil)
-		case handover.Listeners:
+		case handover.Listeners, handover.Ahead:
 			l.Send(handover.Ready, nil, nil)
 		case handover.Withdrawn:
 			withdrawn = true
