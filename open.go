@@ -368,8 +368,11 @@ func (c *Conn) askAdmitter(a Admitter) bool {
 	}()
 	ok := l.call(c, func() { n, err = a.Admit(c, p[:len(p):len(p)]) })
 	returned = true
+	if ok && err == nil && n >= 0 && n <= len(p) && c.marked(stopMark) { // it has admitted c all the same, and is to hear of the end
+		c.marks.Add(1 << admissionShift)
+	}
 	switch {
-	case !ok || c.marked(stopMark): // it panicked, or closed c
+	case !ok || c.marked(stopMark): // it panicked, or somebody closed c
 		err = cmp.Or(c.endedFor(), ErrAborted)
 	case n < 0 || n > len(p):
 		err = ErrBadCount

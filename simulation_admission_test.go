@@ -70,6 +70,7 @@ func (a *admitter) Admit(c *Conn, p []byte) (int, error) {
 		return len(p) + 1, nil
 	case w.chance(200):
 		c.Close()
+		ad.done++ // and is told of the end
 		return 0, nil
 	}
 	ad.err = nil

@@ -174,7 +174,7 @@ func (w *world) checkLog() {
 	for _, l := range w.s.loops {
 		failures += l.count.HandshakeFailures
 	}
-	if n := w.said.times("a TLS handshake failed"); n > failures || n < failures && w.breaks == 0 { // Goexit in Trace.Refused leaves it out
+	if n := w.said.times("a TLS handshake failed"); n > failures || n < failures && !w.broken { // Goexit in Trace.Refused leaves it out
 		w.fault("%d handshakes have failed in the log, and %d are counted", n, failures)
 	}
 	failed := int64(0)

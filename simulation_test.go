@@ -107,6 +107,7 @@ type world struct {
 	said       logged
 	awaitings  atomic.Int64 // of the ends of contexts, see dialContext
 	lacked     bool         // a client waited for a descriptor
+	broken     bool         // some user code did not return
 	pipes      int64        // of the kernel, when the turn began
 }
 
@@ -469,6 +470,7 @@ func (w *world) mayBreak(f *life) {
 		f.broke = true
 	}
 	w.log("%v breaks", f)
+	w.broken = true
 	if w.chance(2) {
 		panic("for testing")
 	}

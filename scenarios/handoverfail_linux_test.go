@@ -180,7 +180,7 @@ func (lateEcho) Move(c *switchboard.Conn) (switchboard.HandlerState, error) {
 func TestWhatIsRefusedStays(t *testing.T) {
 	for _, engine := range engines()[:2] {
 		refusedStays(t, engine, theMovingEcho)
-		refusedStays(t, engine, lateEcho{theMovingEcho.DataFunc})
+		refusedStays(t, engine, lateEcho(theMovingEcho))
 	}
 }
 

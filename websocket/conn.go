@@ -80,10 +80,10 @@ const (
 
 // sendFlags are the state of what this side sends.
 const (
-	sendOpen     = 1 << iota // the opening handshake is done
-	sendClosed               // a Close frame is sent, or decided on: nothing follows it
-	sendMidMsg               // WritePart has begun a message
-	keepsReading             // by KeepReading; it is the loop's, and here because there is room for it
+	sendOpen    = 1 << iota // the opening handshake is done
+	sendClosed              // a Close frame is sent, or decided on: nothing follows it
+	sendMidMsg              // WritePart has begun a message
+	sendReadsOn             // what waits to be sent does not stop the reading: see KeepReading
 )
 
 type flags uint8
@@ -154,14 +154,14 @@ func (c *Conn) Resume() {
 // that gets a moved WebSocket calls it again. Only the loop may call it.
 func (c *Conn) KeepReading() {
 	c.mu.Lock()
-	c.sending.Store(c.sending.Load() | keepsReading)
+	c.sending.Store(c.sending.Load() | sendReadsOn)
 	c.mu.Unlock()
 	c.conn.KeepReading()
 }
 
 // waits tells whether the handler is to receive nothing now.
 func (c *Conn) waits() bool {
-	return c.has(paused) || c.conn.Full() && c.sending.Load()&keepsReading == 0
+	return c.has(paused) || c.conn.Full() && c.sending.Load()&sendReadsOn == 0
 }
 
 // Abort ends the connection at once with a reset. Closed receives switchboard.ErrAborted. Any goroutine may call it.

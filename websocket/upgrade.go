@@ -210,7 +210,7 @@ func (c *Conn) begin(r *request, h Handler, fields string) error {
 func (c *Conn) open(h Handler) error {
 	c.handler = h
 	c.mu.Lock()
-	c.sending.Store(sendOpen)
+	c.sending.Store(c.sending.Load()&sendReadsOn | sendOpen)
 	c.mu.Unlock()
 	c.heard = uint32(c.conn.Received())
 	c.enter(inOpen)

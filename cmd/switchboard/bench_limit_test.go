@@ -185,7 +185,7 @@ func TestBenchDiffReadsWhatBenchHasSaved(t *testing.T) {
 	if code != exitFailed || !strings.Contains(out, "5 runs were compared with 5.") || !strings.Contains(complaint, "worse: per_second by -") || !strings.Contains(out, "Not the same on both sides: rate.") {
 		t.Errorf("exit code %d, %s\n%s", code, complaint, out)
 	}
-	if out, complaint, code := once(t, "", "bench", "diff", "--fail-if-worse", "0", fast, fast); code != 0 || !strings.Contains(out, "no difference (p = 1)") {
+	if out, complaint, code := once(t, "", "bench", "diff", "--fail-if-worse", "0", five(fast), five(fast)); code != 0 || !strings.Contains(out, "no difference (p = 1)") {
 		t.Errorf("exit code %d, %s\n%s", code, complaint, out)
 	}
 	if out, _, code := once(t, "", "bench", "diff", fast, slow); code != 0 || !strings.Contains(out, "The stretches of two runs") {

@@ -129,7 +129,7 @@ func TestBenchShowsEverySampleInALineWithoutATerminal(t *testing.T) {
 
 func TestBenchEndsEarlyWithWhatThereIsAtAnInterrupt(t *testing.T) {
 	s := serve(t, "echo")
-	cmd := exec.Command(os.Args[0], "bench", "--json", "--warmup=0s", "--duration=1h", s.addrs[0])
+	cmd := exec.Command(os.Args[0], "bench", "--json", "--warmup=0s", "--duration=1h", "--timeout=1m", s.addrs[0])
 	progress, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

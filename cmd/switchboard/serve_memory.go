@@ -103,8 +103,8 @@ func availableMemory() (least int64, source string) {
 }
 
 // connsPossible is how many clients there are descriptors for, 0 where that is not limited. Each loop, each listener and the process
-// itself need some. No loops stand for one on each processor. Where there are few, less is left for what comes and goes, but what they need for certain is theirs: of clients
-// that took it, those of a proxy would wait for each other's second descriptor.
+// itself need some. No loops stand for one on each processor. Where there are few, less is left for what comes and goes, but what
+// they need for certain is theirs: of clients that took it, those of a proxy would wait for each other's second descriptor.
 func connsPossible(loops, listeners int) int {
 	n := rawio.Descriptors()
 	if n <= 0 {

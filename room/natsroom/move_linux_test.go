@@ -123,10 +123,20 @@ func TestNothingIsMissedUncountedWhenARoomMoves(t *testing.T) {
 // The new process reaches NATS late: what it has missed meanwhile is told.
 func TestWhatIsMissedWhenARoomMovesIsTold(t *testing.T) {
 	t.Parallel()
-	nats := startNATS(t, "one", server.RANDOM_PORT)
-	w := newWire(t, nats.Addr().String())
+	s := startNATS(t, "one", server.RANDOM_PORT)
+	w := newWire(t, s.Addr().String())
 	w.set(true)
-	other, first := startProcess(t, "other", nats.ClientURL()), bridged(t, "first", nats.ClientURL())
+	nc, err := nats.Connect(s.ClientURL(), nats.NoEcho())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	b, err := natsroom.New(nc, natsroom.Options{Name: "other", Repeat: 50 * time.Millisecond, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	other, first := sits(t, &room.Hub{Bridge: b, Logger: quiet}, "other"), bridged(t, "first", s.ClientURL())
 	stays := sits(t, first, "stays")
 	acquaint(t, stays, other)
 	stays.forgetsUntil(other)
@@ -135,6 +145,9 @@ func TestWhatIsMissedWhenARoomMovesIsTold(t *testing.T) {
 	stays.knows(other)
 	moves(t, first, bridged(t, "next", "nats://"+w.l.Addr().String()), false)
 	other.says(7)
+	if err := nc.FlushTimeout(patience); err != nil { // NATS has it before the wire is mended
+		t.Fatal(err)
+	}
 	w.set(false)
 	if n := stays.knows(other); n != 7 {
 		t.Errorf("%d are told to be missed, not 7", n)
