@@ -292,7 +292,26 @@ func saysMuchFirst(conn net.Conn, header, end string) {
 			return
 		}
 	}
-	io.CopyN(io.Discard, conn, muchIsSaid)
+	for in, heard := bufio.NewReader(conn), int64(0); heard < muchIsSaid; {
+		n := int64(muchIsSaid)
+		if header != "" { // of a client's message, with its key; none is longer than 64 KiB
+			head := make([]byte, 8)
+			if _, err := io.ReadFull(in, head[:6]); err != nil {
+				return
+			}
+			if n = int64(head[1] & 0x7f); n == 126 {
+				io.ReadFull(in, head[6:])
+				n = int64(head[2])<<8 | int64(head[3])
+			}
+			if head[0] != 0x82 { // a ping
+				heard -= n
+			}
+		}
+		if _, err := io.CopyN(io.Discard, in, n); err != nil {
+			return
+		}
+		heard += n
+	}
 	io.WriteString(conn, end)
 	conn.(*net.TCPConn).CloseWrite()
 	io.Copy(io.Discard, conn)
