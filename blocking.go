@@ -71,6 +71,7 @@ func (h *BlockingHandler) stream(c *Conn) *stream {
 	if more.stream == nil {
 		more.stream = &stream{c: c, h: h, input: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	}
+	c.flags |= keepsReading // one goroutine of f may wait in Write while another reads; Data bounds what is not read
 	return more.stream
 }
 

@@ -266,6 +266,9 @@ func (c *Conn) SetHandler(h Handler) {
 
 func (c *Conn) setHandler(h Handler) {
 	c.stopSplicing()
+	if more := c.more.Load(); more != nil && more.stream != nil {
+		c.flags &^= keepsReading // which was for the stream
+	}
 	c.mu.Lock() // for the watch; whoever else looks is on the loop
 	c.handler = h
 	c.mu.Unlock()

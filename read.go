@@ -34,12 +34,16 @@ func (c *Conn) resume() {
 	c.later(todoOffer)
 }
 
-// KeepReading makes the loop read c also while its output queue is full. It is for protocols whose output does not come
-// from their input, so that two peers that both send a lot do not wait for each other. The handler must then bound what it
-// writes in answer to input. It belongs to the loop.
-func (c *Conn) KeepReading() {
+// KeepReading makes the loop read c also while its output queue is full, or, with false, only while it is not, as at the
+// beginning. It is for protocols whose output does not come from their input, so that two peers that both send a lot do not
+// wait for each other. The handler must then bound what it writes in answer to input. It belongs to the loop.
+func (c *Conn) KeepReading(keep bool) {
 	c.checkLoop("Conn.KeepReading")
-	c.flags |= keepsReading
+	if keep {
+		c.flags |= keepsReading
+	} else {
+		c.flags &^= keepsReading
+	}
 	c.later(0)
 }
 

@@ -35,7 +35,7 @@ func TestCallsOffTheLoopPanicAndNameTheMethod(t *testing.T) {
 			"Conn.SetHandler":  func() { c.SetHandler(echo) },
 			"Conn.Pause":       c.Pause,
 			"Conn.Resume":      c.Resume,
-			"Conn.KeepReading": c.KeepReading,
+			"Conn.KeepReading": func() { c.KeepReading(true) },
 			"Conn.Unread":      func() { c.Unread(nil) },
 			"Conn.After":       func() { c.After(0, func() {}) },
 			"Conn.StartTLS":    func() { c.StartTLS(&tls.Config{}) },

@@ -138,6 +138,7 @@ func (s *Server) acceptHTTP(sc *switchboard.Conn) (switchboard.Handler, error) {
 	}
 	c := &conn{sc: sc, from: from}
 	sc.SetValue(c)
+	sc.KeepReading(true) // a handler may write all the time, and read what comes meanwhile: see receive for what bounds that
 	if d := s.headerTimeout(); d > 0 {
 		c.begin()
 		c.expireAfter(d)

@@ -34,6 +34,7 @@ func (c *conn) handOver(begin func(*switchboard.Conn) (switchboard.Handler, erro
 	c.state, c.s = gone, nil
 	c.mu.Unlock()
 	sc.SetValue(nil)
+	sc.KeepReading(false)
 	sc.CountMemory(-servedMemory)
 	h, err := begin(sc)
 	if h == nil || err != nil {

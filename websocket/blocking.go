@@ -32,7 +32,7 @@ type blocking func(s *Stream) error
 func (f blocking) Message(c *Conn, kind Kind, p []byte) error {
 	s := &Stream{c: c, f: f}
 	s.input, s.room = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
-	c.KeepReading() // one goroutine of f may wait in Write while another reads; streamLimit bounds what is not read
+	c.KeepReading(true) // one goroutine of f may wait in Write while another reads; streamLimit bounds what is not read
 	c.handler = (*streamHandler)(s)
 	return c.handler.Message(c, kind, p)
 }

@@ -148,15 +148,19 @@ func (c *Conn) Resume() {
 	c.conn.Resume()
 }
 
-// KeepReading has c read also while its output queue is full, as switchboard.Conn.KeepReading does. It is for handlers that pass
+// KeepReading has c read also while its output queue is full, or not, as switchboard.Conn.KeepReading does. It is for handlers that pass
 // on elsewhere what they receive, or only show it, so that two peers that both send a lot do not wait for each other. The handler
 // must then bound what it writes in answer to messages; only switchboard.Server.QueueLimit bounds the answers to pings. A handler
 // that gets a moved WebSocket calls it again. Only the loop may call it.
-func (c *Conn) KeepReading() {
+func (c *Conn) KeepReading(keep bool) {
 	c.mu.Lock()
-	c.sending.Store(c.sending.Load() | sendReadsOn)
+	state := c.sending.Load() &^ sendReadsOn
+	if keep {
+		state |= sendReadsOn
+	}
+	c.sending.Store(state)
 	c.mu.Unlock()
-	c.conn.KeepReading()
+	c.conn.KeepReading(keep)
 }
 
 // waits tells whether the handler is to receive nothing now.

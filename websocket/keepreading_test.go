@@ -16,7 +16,7 @@ type full struct {
 
 func (h *full) Opened(c *Conn) error {
 	if h.keeps {
-		c.KeepReading()
+		c.KeepReading(true)
 	}
 	if err := c.Write(Binary, make([]byte, 48<<20)); err != nil { // more than the kernel holds
 		return err

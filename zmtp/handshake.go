@@ -110,7 +110,7 @@ func refused(data []byte) error {
 // begin sends the greeting.
 func (p *peer) begin(c *switchboard.Conn) {
 	o := &p.s.opt
-	c.KeepReading() // receiving has a high-water mark of its own
+	c.KeepReading(true) // receiving has a high-water mark of its own
 	p.state.set(stateGreeting)
 	p.hs = &handshake{p: p, accepted: p.accepted}
 	if o.HandshakeTimeout > 0 {

@@ -100,7 +100,7 @@ func (t *webSocketExchange) Opened(c *websocket.Conn) error {
 	if t.verbose {
 		t.tellOpened(c)
 	}
-	c.KeepReading() // what comes is printed whatever is still to be sent: or an echo, which reads no more until it is heard, waits for ever
+	c.KeepReading(true) // what comes is printed whatever is still to be sent: or an echo, which reads no more until it is heard, waits for ever
 	t.opened <- c
 	return nil
 }

@@ -27,8 +27,8 @@ func (b *bridge) Opened(far *websocket.Conn) error {
 	}
 	ln.joinedWith(far.Conn())
 	ln.client.SetHandler((*unframed)(ln))
-	far.KeepReading() // the input of each fills the queue of the other, and that pauses it
-	ln.client.KeepReading()
+	far.KeepReading(true) // the input of each fills the queue of the other, and that pauses it
+	ln.client.KeepReading(true)
 	ln.client.Resume()
 	return nil
 }

@@ -35,7 +35,7 @@ func (g gateway) Opened(c *websocket.Conn) error {
 	sc := c.Conn()
 	ln := g.proxy.newLine(sc)
 	ln.socket = c
-	c.KeepReading() // its input fills the queue to the target, not its own, and that pauses it
+	c.KeepReading(true) // its input fills the queue to the target, not its own, and that pauses it
 	c.Pause()
 	ln.connect()
 	return nil
@@ -96,7 +96,7 @@ func (g gateway) Closed(c *websocket.Conn, err error) {
 func (g gateway) open(ln *line, back *switchboard.Conn) {
 	ln.back = back
 	back.SetHandler((*plain)(ln))
-	back.KeepReading() // as the client: or a target that reads no more until its answer is taken would never be read
+	back.KeepReading(true) // as the client: or a target that reads no more until its answer is taken would never be read
 	ln.socket.Resume()
 }
 
