@@ -168,7 +168,7 @@ func (f *adminFlags) serveLater(log *slog.Logger, g loopService, server *switchb
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(100 * time.Millisecond)
+		tick := time.NewTicker(10 * time.Millisecond) // nobody serves the page meanwhile
 		defer tick.Stop()
 		for {
 			select {
