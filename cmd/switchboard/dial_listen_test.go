@@ -220,7 +220,7 @@ func TestNetcatsReflexes(t *testing.T) {
 		{[]string{"-z", host, port}, 0, "", ""},
 		{[]string{"-z", host, closed}, 1, "", "connection refused (nothing listens there)"},
 		{[]string{"-6", host, port}, 1, "", host},
-		{[]string{"-6", "-z", "localhost", closed}, 1, "", "switchboard: connect "}, // whether it has such an address or not
+		{[]string{"-6", "-z", "localhost", closed}, 1, "", "localhost:" + closed}, // whether it has such an address or not
 		{[]string{"-w", "0.1", mute}, exitTimeout, "", noConnect},
 		{[]string{"-46", host, port}, 2, "", "exclude each other"},
 		{[]string{"-uz", host, port}, 2, "", "no connection to test"},
