@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	simSeed = flag.Uint64("seed", 0, "TestSimulation plays only this seed")
+	simSeed = flag.Uint64("seed", 0, "TestSimulation plays only this seed, or so many as -seeds says from this one on")
 	simMany = flag.Uint64("seeds", 0, "TestSimulation plays so many seeds on each engine; 0: 1000, and fewer with -short or -race")
 	simFor  = flag.Duration("play", 0, "TestSimulation plays for so long on each engine, seeds that it has not played before")
 	simWait = flag.Duration("patience", 2*time.Minute, "TestSimulation takes a seed that lasts longer for one that does not end; most take milliseconds")
@@ -40,7 +40,7 @@ func TestSimulation(t *testing.T) {
 			first, n := uint64(1), uint64(usualSeeds)
 			switch begun := time.Now(); {
 			case *simSeed != 0:
-				first, n = *simSeed, 1
+				first, n = *simSeed, max(1, *simMany)
 			case *simFor > 0:
 				first, n = uint64(begun.UnixNano()), 1<<62
 			case *simMany > 0:
