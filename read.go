@@ -34,8 +34,7 @@ func (c *Conn) resume() {
 	c.later(todoOffer)
 }
 
-// KeepReading makes the loop read c also while its output queue is full, or, with false, only while it is not, as at the
-// beginning. It is for protocols whose output does not come from their input, so that two peers that both send a lot do not
+// KeepReading sets whether the loop reads c while its output queue is full. A new connection is not read then. It is for protocols whose output does not come from their input, so that two peers that both send a lot do not
 // wait for each other. The handler must then bound what it writes in answer to input. It belongs to the loop.
 func (c *Conn) KeepReading(keep bool) {
 	c.checkLoop("Conn.KeepReading")

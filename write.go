@@ -42,9 +42,9 @@ func (c *Conn) Writev(bufs ...[]byte) (int, error) {
 	return size, nil
 }
 
-// WriteFrame writes a header and what it is for. Like Write it takes all of both or nothing, and nothing of another Write
-// comes between them. Neither is kept. Unlike what is given to Writev, the header may be an array on the caller's stack
-// that costs no allocation. The errors are those of Write. Any goroutine may call it.
+// WriteFrame writes a header and a payload. Like Write it takes both or nothing, and nothing of another Write comes between
+// them. It keeps neither. The header may be an array on the caller's stack: WriteFrame does not move it to the heap, as
+// Writev would. The errors are those of Write. Any goroutine may call it.
 func (c *Conn) WriteFrame(header, payload []byte) error { return c.writeAround(header, payload, nil) }
 
 // WriteMessage writes message in a format of package frame. Like Write it takes the whole message with its framing, or

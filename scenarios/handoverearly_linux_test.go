@@ -73,20 +73,7 @@ func TestWhatHappensToConnectionsThatWentAhead(t *testing.T) {
 			next := newServer(t, s.Engine)
 			next.Accept, next.Moved = everyone(theMovingEcho), movedEcho
 			defer stop(next)
-			a, b := testsocket.UnixPair(t)
-			taken := make(chan error, 1)
-			go func() {
-				_, err := next.Takeover(t.Context(), b)
-				taken <- err
-			}()
-			handed, err := s.Handover(ctx, a)
-			if fails != (err != nil) || fails && !errors.Is(err, context.Canceled) {
-				t.Fatalf("%+v, %v", handed, err)
-			}
-			a.Close()
-			if err := <-taken; fails != (err != nil) {
-				t.Error(err)
-			}
+			handed := handOverOrNot(ctx, t, s, next, fails)
 			<-happens
 			t.Logf("%+v", handed)
 			if least := clients - 5; !fails && handed.Conns < least {
@@ -207,20 +194,7 @@ func TestWhatHappensToPipesThatWentAhead(t *testing.T) {
 				return new(pipeEnd), nil
 			}
 			defer stop(next)
-			a, b := testsocket.UnixPair(t)
-			taken := make(chan error, 1)
-			go func() {
-				_, err := next.Takeover(t.Context(), b)
-				taken <- err
-			}()
-			handed, err := s.Handover(ctx, a)
-			if fails != (err != nil) || fails && !errors.Is(err, context.Canceled) {
-				t.Fatalf("%+v, %v", handed, err)
-			}
-			a.Close()
-			if err := <-taken; fails != (err != nil) {
-				t.Error(err)
-			}
+			handed := handOverOrNot(ctx, t, s, next, fails)
 			<-happens
 			t.Logf("%+v", handed)
 			if least := 2 * (clients - 7); !fails && handed.Conns < least {
@@ -255,4 +229,24 @@ func TestWhatHappensToPipesThatWentAhead(t *testing.T) {
 			eventually(t, "the targets hear of the ends", func() bool { return target.Stats().Active == 0 })
 		})
 	}
+}
+
+// handOverOrNot has next take over from s, or fail to because ctx is cancelled meanwhile.
+func handOverOrNot(ctx context.Context, t *testing.T, s, next *switchboard.Server, fails bool) switchboard.Handed {
+	t.Helper()
+	a, b := testsocket.UnixPair(t)
+	taken := make(chan error, 1)
+	go func() {
+		_, err := next.Takeover(t.Context(), b)
+		taken <- err
+	}()
+	handed, err := s.Handover(ctx, a)
+	if fails != (err != nil) || fails && !errors.Is(err, context.Canceled) {
+		t.Fatalf("%+v, %v", handed, err)
+	}
+	a.Close()
+	if err := <-taken; fails != (err != nil) {
+		t.Error(err)
+	}
+	return handed
 }

@@ -148,7 +148,7 @@ func (c *Conn) Resume() {
 	c.conn.Resume()
 }
 
-// KeepReading has c read also while its output queue is full, or not, as switchboard.Conn.KeepReading does. It is for handlers that pass
+// KeepReading sets whether c is read while its output queue is full, as switchboard.Conn.KeepReading does. It is for handlers that pass
 // on elsewhere what they receive, or only show it, so that two peers that both send a lot do not wait for each other. The handler
 // must then bound what it writes in answer to messages; only switchboard.Server.QueueLimit bounds the answers to pings. A handler
 // that gets a moved WebSocket calls it again. Only the loop may call it.

@@ -77,7 +77,8 @@ func (p *person) hears(text string) string {
 	return ""
 }
 
-func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
+func startNATS(t *testing.T) *server.Server {
+	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +91,11 @@ func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
 	if !s.ReadyForConnections(patience) {
 		t.Fatal("the NATS server does not come up")
 	}
+	return s
+}
+
+func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
+	s := startNATS(t)
 	var people []*person
 	for _, name := range []string{"one", "two"} {
 		b, err := natsroom.Connect(s.ClientURL(), natsroom.Options{Name: name, Logger: quiet})
@@ -136,18 +142,7 @@ func TestTwoServersAreOneChatThroughNATS(t *testing.T) {
 
 // What comes through NATS from somebody who may publish there is text, and is nobody of this server.
 func TestForgedMessagesAreTextOfStrangers(t *testing.T) {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the NATS server does not come up")
-	}
+	s := startNATS(t)
 	connect := func(name string) *natsroom.Bridge {
 		b, err := natsroom.Connect(s.ClientURL(), natsroom.Options{Name: name, Logger: quiet})
 		if err != nil {

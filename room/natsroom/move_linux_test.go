@@ -32,24 +32,6 @@ func bridged(t *testing.T, name, url string) *room.Hub {
 	return &room.Hub{Bridge: b, Logger: quiet, Options: room.Options{Queue: 1 << 20}}
 }
 
-// sits puts somebody into a room.
-func sits(t *testing.T, hub *room.Hub, name string) *process {
-	t.Helper()
-	p := &process{t: t, name: name, ear: newEar(t)}
-	joined := make(chan error, 1)
-	p.ear.Do(func() {
-		s, err := hub.Member(p.ear, form, name).Join("a room of *", nil)
-		if err == nil {
-			p.room = s.Room()
-		}
-		joined <- err
-	})
-	if err := <-joined; err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 // moves has another hub take over the rooms of a hub, or fail to.
 func moves(t *testing.T, from, to *room.Hub, fails bool) {
 	t.Helper()

@@ -247,8 +247,13 @@ func startProcess(t *testing.T, name, url string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
+	return sits(t, &room.Hub{Bridge: b, Logger: quiet, Options: room.Options{Queue: 1 << 20}}, name)
+}
+
+// sits puts somebody into a room.
+func sits(t *testing.T, hub *room.Hub, name string) *process {
+	t.Helper()
 	p := &process{t: t, name: name, ear: newEar(t)}
-	hub := &room.Hub{Bridge: b, Logger: quiet, Options: room.Options{Queue: 1 << 20}}
 	joined := make(chan error, 1)
 	p.ear.Do(func() {
 		s, err := hub.Member(p.ear, form, name).Join("a room of *", nil)

@@ -280,6 +280,21 @@ func TestJetStreamIsRestarted(t *testing.T) {
 	}
 }
 
+// jetStreamOf connects a stranger to a server's JetStream.
+func jetStreamOf(t *testing.T, s *server.Server) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
 // A client sends a message to two processes while one of them has no connection. It is stored once, also if JetStream has forgotten
 // the ID of the first when the second comes.
 func TestAMessageWithAnIDIsStoredOnce(t *testing.T) {
@@ -298,15 +313,7 @@ func TestAMessageWithAnIDIsStoredOnce(t *testing.T) {
 	}
 	a.says("first")
 	b.hears(1)
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := jetStreamOf(t, s)
 	stream, err := js.Stream(t.Context(), "room-lobby")
 	if err != nil {
 		t.Fatal(err)
@@ -348,15 +355,7 @@ func TestAMessageWithAnIDIsStoredOnce(t *testing.T) {
 func TestAStreamLosesMessages(t *testing.T) {
 	t.Parallel()
 	s := startStreams(t, t.TempDir(), server.RANDOM_PORT)
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := jetStreamOf(t, s)
 	one := startLogged(t, "one", s.ClientURL(), 5)
 	a := one.join(nil)
 	for n := range 10 {
@@ -528,15 +527,7 @@ func TestRoomsThatNobodyHasOpenAreForgottenAtTheLimit(t *testing.T) {
 	}
 	a.Close()
 	b.Close()
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := jetStreamOf(t, s)
 	for _, name := range []string{"room-a", "room-b"} {
 		until(t, "JetStream is not told that a room is closed", func() bool {
 			stream, err := js.Stream(t.Context(), name)
